@@ -1,0 +1,165 @@
+"""Create `.venv` with all pinned requirements and the package itself, or reuse it if up to date.
+
+Run by the Makefile with the Python that the environment shall have; standard library only. An
+environment is up to date when the stamp inside it equals the hash of all that shaped it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+STAMP = VENV / "hma_depth_ros.stamp"
+REQUIREMENTS = (ROOT / "requirements.txt", ROOT / "requirements-dev.txt")
+# Older releases start a broken download of a large wheel from its first byte.
+PIP = "pip==26.3"
+
+OLDEST, NEWEST = (3, 10), (3, 13)
+DOWNLOAD_GB, DISK_GB = 3.2, 6.5
+SMOKE_TEST = "import torch, torchvision, timm, cv2, rosbags, rclpy, sensor_msgs.msg, hma_depth_ros"
+
+
+def why_not_this_python() -> str | None:
+    """Say why the running Python cannot carry the environment, and what to do; None if it can."""
+    if not OLDEST <= sys.version_info[:2] <= NEWEST:
+        names = [f"python3.{minor}" for minor in range(NEWEST[1], OLDEST[1] - 1, -1)]
+        found = next(filter(shutil.which, names), None)
+        remedy = (
+            f"run make again with PYTHON={found}"
+            if found
+            else f"install one of {', '.join(names)} and run make again with PYTHON=<its name>"
+        )
+        return (
+            f"{sys.executable} is Python {platform.python_version()}, but the ROS 2 wheels need "
+            f"3.10 to 3.13: {remedy}"
+        )
+    if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
+        return (
+            f"ROS 2 wheels exist for Linux on x86_64 only, not {platform.system()} on "
+            f"{platform.machine()}: use a ROS distribution's packages and colcon, see README.md"
+        )
+    try:
+        import ensurepip  # noqa: F401  # Debian and Ubuntu split it off, and venv fails without
+        import venv  # noqa: F401
+    except ImportError:
+        return f"{sys.executable} has no venv module: apt install python3-venv"
+    return None
+
+
+def fingerprint() -> str:
+    """Hash of everything that decides what the environment holds."""
+    parts = [f"{sys.version_info[:2]}", str(ROOT), PIP]
+    parts += [path.read_text(encoding="utf-8") for path in (*REQUIREMENTS, ROOT / "setup.py")]
+    # Each command is an executable of the environment.
+    parts += sorted(path.name for path in (ROOT / "hma_depth_ros" / "cli").glob("*.py"))
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def is_up_to_date() -> bool:
+    """Whether the stamp fits and the environment's Python still runs."""
+    if not STAMP.is_file() or STAMP.read_text(encoding="utf-8") != fingerprint():
+        return False
+    return answers("-c", "pass")
+
+
+def answers(*arguments: str) -> bool:
+    """Whether the environment's Python runs these arguments without error."""
+    try:
+        done = subprocess.run(
+            [python(), *arguments], capture_output=True, env=environment(), check=False
+        )
+    except OSError:
+        return False
+    return done.returncode == 0
+
+
+def python() -> str:
+    """The environment's interpreter."""
+    return str(VENV / "bin" / "python")
+
+
+def environment() -> dict[str, str]:
+    """Variables for children: without those by which another environment could leak in.
+
+    ROS 2 wheels put LD_LIBRARY_PATH and a marker into every process that runs in their environment;
+    inherited by a second environment they make its Python load the first one's libraries.
+    """
+    foreign = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__"}
+    if "_ROS_WHEELS_BOOTSTRAP_COMPLETE" in os.environ:
+        foreign |= {"_ROS_WHEELS_BOOTSTRAP_COMPLETE", "LD_LIBRARY_PATH"}
+    return {name: value for name, value in os.environ.items() if name not in foreign}
+
+
+def create() -> None:
+    """Make the bare environment anew unless a usable one of the same Python is there."""
+    same_python = f"import sys; sys.exit(sys.version_info[:2] != {sys.version_info[:2]})"
+    if answers("-c", same_python) and answers("-m", "pip", "--version"):
+        say(f"going on with {VENV}")
+        return
+    free_gb = shutil.disk_usage(ROOT).free / 1e9
+    if free_gb < DISK_GB:
+        fail(f"{ROOT} has {free_gb:.1f} GB of free disk, and .venv needs {DISK_GB:.1f} GB")
+    say(f"creating {VENV} with Python {platform.python_version()}")
+    run(sys.executable, "-m", "venv", "--clear", str(VENV))
+
+
+def install() -> None:
+    """Install pip, the pinned requirements and, editable, the package itself."""
+    say(
+        f"installing pinned requirements: up to {DOWNLOAD_GB} GB to download (PyTorch with its "
+        "CUDA libraries is most of it), 2 minutes on a fast line and 15 at 30 Mbit/s"
+    )
+    pip = (python(), "-m", "pip", "--disable-pip-version-check", "install", "--progress-bar=on")
+    run(*pip, "--quiet", PIP)
+    run(*pip, *(f"--requirement={path}" for path in REQUIREMENTS))
+    say("installing hma_depth_ros itself, editable")
+    run(*pip, "--quiet", "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
+    say("checking that everything can be imported")
+    run(python(), "-c", SMOKE_TEST)
+
+
+def run(*command: str) -> None:
+    """Run to the end, showing the command's own output; a failure ends this script."""
+    if subprocess.run(command, env=environment(), cwd=ROOT, check=False).returncode:
+        fail(
+            f"failed: {' '.join(command)}\n"
+            "The messages above say why. Run make again to go on (complete downloads are kept); "
+            "if that does not help, run `make distclean` first."
+        )
+
+
+def say(message: str) -> None:
+    """Print at once, before the output of the command that follows."""
+    print(f"[venv] {message}", flush=True)
+
+
+def fail(message: str) -> None:
+    """End with the message and status 1."""
+    sys.exit(f"[venv] {message}")
+
+
+def main() -> None:
+    """Bring `.venv` up to date; silent if it is."""
+    if problem := why_not_this_python():
+        fail(problem)
+    if is_up_to_date():
+        return
+    create()
+    STAMP.unlink(missing_ok=True)  # until all is done, an interrupted run must not look complete
+    install()
+    STAMP.write_text(fingerprint(), encoding="utf-8")
+    say("ready")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("[venv] interrupted; run make again to go on")

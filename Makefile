@@ -1,0 +1,43 @@
+# `make demo` and `make test` need nothing but python3 with its venv module; see `make help`.
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test lint clean distclean
+
+# Without PYTHON=... an existing environment keeps the Python it was made with.
+PYTHON ?= $(shell .venv/bin/python -c pass 2>/dev/null && echo .venv/bin/python || echo python3)
+VENV := .venv/bin/python
+
+# The ROS 2 wheels in .venv and a sourced ROS distribution must not meet in one process.
+ifdef AMENT_PREFIX_PATH
+$(info [make] leaving the sourced ROS environment aside: .venv brings its own ROS 2)
+unexport AMENT_PREFIX_PATH PYTHONPATH LD_LIBRARY_PATH RMW_IMPLEMENTATION
+endif
+
+help: ## list the targets
+	@echo "usage: make TARGET [PYTHON=python3.12]"
+	@sed -n 's/^\([a-z]*\):[^#]*## */  \1\t/p' Makefile | expand -t 13
+
+venv: ## create or update .venv; the other targets do it when they need it
+	@$(PYTHON) .ci/make_venv.py
+
+demo: venv ## bag -> node -> recorder over DDS [BAG=folder | DRIVE=KITTI drive] [OUTPUT=folder]
+	@$(VENV) -m hma_depth_ros demo \
+	  $(if $(BAG),--bag "$(BAG)") $(if $(DRIVE),--drive "$(DRIVE)") $(if $(OUTPUT),--output "$(OUTPUT)")
+
+test: lint ## lint, then all tests [ARGS="-k NAME ..." for pytest]
+	@echo "== pytest"
+	@$(VENV) -m pytest $(ARGS)
+
+lint: venv ## ruff check, ruff format, mypy
+	@echo "== ruff check"
+	@$(VENV) -m ruff check .
+	@echo "== ruff format --check"
+	@$(VENV) -m ruff format --check .
+	@echo "== mypy"
+	@$(VENV) -m mypy
+
+clean: ## remove what builds, tests and the demo left; keeps .venv
+	rm -rf build install log demo_output *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	find hma_depth_ros launch test .ci -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean ## and .venv too
+	rm -rf .venv

@@ -1,0 +1,1 @@
+"""Files that come with the package; see `hma_depth_ros.inference.bundled`."""

@@ -1,0 +1,1 @@
+"""Bags without a ROS graph: reading, writing, and KITTI drives as bags."""

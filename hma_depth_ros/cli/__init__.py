@@ -1,0 +1,66 @@
+"""Executables: one module per command, found by its file name, with a `main(argv) -> int`."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import pkgutil
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+from hma_depth_ros.errors import HmaDepthError
+
+
+def command_names() -> list[str]:
+    """Names of all commands, sorted."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+
+
+def _summary(name: str) -> str:
+    # Parsed, not imported: `--help` should not wait for torch.
+    source = Path(__path__[0], f"{name}.py").read_text(encoding="utf-8")
+    docstring = ast.get_docstring(ast.parse(source)) or ""
+    return docstring.partition("\n")[0]
+
+
+def _usage() -> str:
+    names = command_names()
+    width = max(map(len, names), default=0)
+    rows = "\n".join(f"  {name:{width}}  {_summary(name)}" for name in names)
+    return f"usage: python3 -m hma_depth_ros COMMAND [ARGUMENT ...]\n\ncommands:\n{rows}"
+
+
+def run_command(name: str, argv: Sequence[str]) -> int:
+    """Run one command; a `HmaDepthError` becomes one line on stderr and status 2."""
+    try:
+        status: int = importlib.import_module(f"{__name__}.{name}").main(argv)
+    except HmaDepthError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        sys.stderr.close()
+        return 0
+    return status
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run `argv[0]` with the remaining arguments; without arguments print the list of commands."""
+    if not argv or argv[0] in {"-h", "--help"}:
+        print(_usage())
+        return 0
+    name, names = argv[0], command_names()
+    if name not in names:
+        near = get_close_matches(name, names, n=1)
+        hint = f"; did you mean '{near[0]}'?" if near else ""
+        print(f"no command '{name}'{hint}\n\n{_usage()}", file=sys.stderr)
+        return 2
+    return run_command(name, argv[1:])
+
+
+def main() -> int:
+    """Entry point of all console scripts: the script's own name is the command."""
+    return run([Path(sys.argv[0]).name, *sys.argv[1:]])

@@ -1,0 +1,27 @@
+"""Run the depth node: image in; depth, attention masks and a point cloud out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run until a signal ends it; ROS arguments as everywhere (`--ros-args -p device:=cpu`)."""
+    from hma_depth_ros.ros.transport import use_large_message_profile
+
+    use_large_message_profile()
+    import rclpy
+
+    from hma_depth_ros.ros.depth_node import DepthNode
+    from hma_depth_ros.ros.spin import spin
+
+    rclpy.init(args=["depth_node", *(argv or ())])
+    try:
+        node = DepthNode()
+        try:
+            spin(node)
+        finally:
+            node.destroy_node()
+    finally:
+        rclpy.try_shutdown()
+    return 0

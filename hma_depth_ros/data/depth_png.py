@@ -1,0 +1,54 @@
+"""Depth images as KITTI stores them: 16-bit PNG, metres times 256, 0 where there is no depth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.files import atomic_path
+
+#: Stored units in a metre (KITTI depth development kit).
+UNITS_PER_METRE = 256.0
+
+
+def read_depth_png(path: Path) -> npt.NDArray[np.float32]:
+    """Depth (H, W) in metres; 0 where there is none.
+
+    Raises:
+        HmaDepthError: the file is missing, corrupt or not a 16-bit grey PNG.
+
+    """
+    try:
+        data = np.fromfile(path, np.uint8)
+    except OSError as error:
+        raise HmaDepthError(f"cannot read the depth image {path}: {error.strerror}") from error
+    # Decoded from memory, since OpenCV's own reading accepts truncated files of some formats.
+    stored = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
+    if stored is None:
+        raise HmaDepthError(f"the depth image {path} is truncated, damaged or not an image")
+    if stored.dtype != np.uint16 or stored.ndim != 2:
+        raise HmaDepthError(f"{path} is not a 16-bit grey PNG, as KITTI stores depth")
+    return np.asarray(stored, np.float32) / np.float32(UNITS_PER_METRE)
+
+
+def write_depth_png(path: Path, depth: npt.NDArray[np.floating]) -> None:
+    """Write depth (H, W) in metres, rounded to 1/256 m.
+
+    What the format cannot hold becomes 0, no depth: NaN and infinity, values <= 0, and depths
+    beyond 255.99 m, which clipping would turn into a measurement at that distance.
+
+    Raises:
+        HmaDepthError: the file cannot be written.
+
+    """
+    with np.errstate(invalid="ignore"):
+        units = np.rint(np.asarray(depth, np.float64) * UNITS_PER_METRE)
+        storable = (units > 0) & (units <= np.iinfo(np.uint16).max)
+    stored = np.where(storable, units, 0).astype(np.uint16)
+    with atomic_path(path) as temporary:
+        _, encoded = cv2.imencode(".png", stored)
+        temporary.write_bytes(encoded.tobytes())

@@ -1,0 +1,273 @@
+"""KITTI's calibration files: who sees what from where.
+
+Source: Geiger, Lenz, Stiller, Urtasun, "Vision meets Robotics: The KITTI Dataset", IJRR 2013, and
+the readme of the raw data development kit, whose names (S, K, D, R, T, S_rect, R_rect, P_rect) are
+kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.files import atomic_path
+from hma_depth_ros.geometry.camera import PinholeCamera
+
+Matrix = npt.NDArray[np.float64]
+
+CAMERAS_FILE = "calib_cam_to_cam.txt"
+VELODYNE_FILE = "calib_velo_to_cam.txt"
+IMU_FILE = "calib_imu_to_velo.txt"
+
+#: Shape of each value of a camera, in the order in which KITTI writes them.
+_CAMERA_SHAPES: dict[str, tuple[int, ...]] = {
+    "S": (2,),
+    "K": (3, 3),
+    "D": (5,),
+    "R": (3, 3),
+    "T": (3,),
+    "S_rect": (2,),
+    "R_rect": (3, 3),
+    "P_rect": (3, 4),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class CameraCalibration:
+    """One camera before and after rectification. Lengths in metres, image sizes in pixels."""
+
+    S: tuple[int, int]  #: width, height of the raw image
+    K: Matrix  #: 3x3 intrinsics of the raw image
+    D: Matrix  #: 5 distortion coefficients k1 k2 p1 p2 k3 (OpenCV's plumb_bob)
+    R: Matrix  #: 3x3 rotation from camera 0 to this camera, both unrectified
+    T: Matrix  #: 3 translation from camera 0 to this camera, both unrectified
+    S_rect: tuple[int, int]  #: width, height of the rectified image
+    R_rect: Matrix  #: 3x3 rectifying rotation
+    P_rect: Matrix  #: 3x4 projection from *rectified camera 0* to the rectified image
+
+    @property
+    def rectified(self) -> PinholeCamera:
+        """Pinhole camera of the rectified image."""
+        width, height = self.S_rect
+        return PinholeCamera.from_projection(
+            self.P_rect.ravel().tolist(), width=width, height=height
+        )
+
+    @property
+    def offset_from_camera_0(self) -> Matrix:
+        """Translation (3) taking points of rectified camera 0 to this rectified camera.
+
+        ``P_rect = K_rect [I | t]``; the rectified cameras differ by t alone. It is mostly the
+        baseline, but for cameras 2 and 3 also some millimetres up and forward.
+        """
+        return np.asarray(np.linalg.solve(self.P_rect[:, :3], self.P_rect[:, 3]))
+
+
+@dataclass(frozen=True, eq=False)
+class KittiCalibration:
+    """The three calibration files of a recording day, as 4x4 rigid transforms and cameras.
+
+    ``a_to_b`` turns homogeneous points of frame a into points of frame b. The velodyne and IMU
+    frames are x forward, y left, z up; camera frames are optical (REP 103: x right, y down,
+    z forward).
+    """
+
+    cameras: Mapping[int, CameraCalibration]  #: by number: 0, 1 grey and 2, 3 colour, left, right
+    velodyne_to_unrectified: Matrix  #: 4x4, velodyne to *unrectified* camera 0
+    imu_to_velodyne: Matrix  #: 4x4
+
+    @classmethod
+    def read(cls, date_folder: Path) -> KittiCalibration:
+        """Read the calibration of a day (`ROOT/2011_09_26`).
+
+        Raises:
+            HmaDepthError: a file or key is missing or malformed, naming both.
+
+        """
+        return cls(
+            cameras=read_cameras(date_folder / CAMERAS_FILE),
+            velodyne_to_unrectified=_read_transform(date_folder / VELODYNE_FILE),
+            imu_to_velodyne=_read_transform(date_folder / IMU_FILE),
+        )
+
+    @classmethod
+    def standard(cls) -> KittiCalibration:
+        """Calibration of 2011_09_26, the day of most KITTI drives, as published."""
+        from hma_depth_ros.data import kitti_standard_calibration as standard
+
+        return cls(
+            cameras=_parse_cameras(_parse(standard.CAMERAS, CAMERAS_FILE), CAMERAS_FILE),
+            velodyne_to_unrectified=_parse_transform(
+                _parse(standard.VELODYNE, VELODYNE_FILE), VELODYNE_FILE
+            ),
+            imu_to_velodyne=_parse_transform(_parse(standard.IMU, IMU_FILE), IMU_FILE),
+        )
+
+    def write(self, date_folder: Path) -> None:
+        """Write the three files; `read` gives back exactly the same numbers."""
+        lines = [_CALIB_TIME, f"corner_dist: {_format([0.0995])}"]
+        for index, camera in sorted(self.cameras.items()):
+            for key in _CAMERA_SHAPES:
+                values = np.ravel(getattr(camera, key)).tolist()
+                lines.append(f"{key}_{index:02d}: {_format(values)}")
+        _write_lines(date_folder / CAMERAS_FILE, lines)
+        # delta_f and delta_c are unused, but the development kit's readers expect them.
+        unused = [f"{key}: {_format([0.0, 0.0])}" for key in ("delta_f", "delta_c")]
+        _write_lines(
+            date_folder / VELODYNE_FILE, _transform_lines(self.velodyne_to_unrectified) + unused
+        )
+        _write_lines(date_folder / IMU_FILE, _transform_lines(self.imu_to_velodyne))
+
+    def camera(self, index: int) -> PinholeCamera:
+        """Pinhole camera of the rectified images in `image_<index>`."""
+        return self.calibration(index).rectified
+
+    def calibration(self, index: int) -> CameraCalibration:
+        """Everything known of camera `index`.
+
+        Raises:
+            HmaDepthError: the calibration has no such camera.
+
+        """
+        if index not in self.cameras:
+            known = ", ".join(map(str, sorted(self.cameras)))
+            raise HmaDepthError(f"the calibration has no camera {index}, only {known}")
+        return self.cameras[index]
+
+    def velodyne_to_camera(self, index: int) -> Matrix:
+        """4x4 transform from the velodyne to the *rectified* optical frame of camera `index`.
+
+        With this one, ``camera(index)`` projects: both R_rect_00 and the shift in the fourth
+        column of P_rect are in it, so that ``K_rect (T x)`` equals the development kit's
+        ``P_rect R_rect_00 T_velo_cam x``.
+        """
+        shift = rigid_transform(np.eye(3), self.calibration(index).offset_from_camera_0)
+        rectify = rigid_transform(self.calibration(0).R_rect, np.zeros(3))
+        return np.asarray(shift @ rectify @ self.velodyne_to_unrectified)
+
+
+def read_cameras(path: Path) -> dict[int, CameraCalibration]:
+    """Read one `calib_cam_to_cam.txt` alone: the cameras by number.
+
+    Raises:
+        HmaDepthError: the file or a key is missing or malformed, naming both.
+
+    """
+    return _parse_cameras(_parse(_read_text(path), path), path)
+
+
+def rigid_transform(rotation: Matrix, translation: Matrix) -> Matrix:
+    """4x4 matrix of a 3x3 rotation and a translation (3)."""
+    transform = np.eye(4)
+    transform[:3, :3] = rotation
+    transform[:3, 3] = translation
+    return transform
+
+
+_CALIB_TIME = "calib_time: 09-Jan-2012 13:57:47"
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii")
+    except UnicodeDecodeError as error:
+        raise HmaDepthError(f"{path} is not a KITTI calibration file: it is not text") from error
+    except OSError as error:
+        raise HmaDepthError(
+            f"cannot read the KITTI calibration {path}: {error.strerror}; the calibration of a day "
+            "(2011_MM_DD_calib.zip) is unpacked beside its drives"
+        ) from error
+
+
+def _parse(text: str, path: Path | str) -> dict[str, str]:
+    """Split `KEY: VALUE` lines."""
+    entries = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        key, colon, value = line.partition(":")
+        if not colon:
+            raise HmaDepthError(
+                f"{path}, line {number}: not a KITTI calibration, expected KEY: VALUE"
+            )
+        entries[key.strip()] = value
+    return entries
+
+
+def _numbers(
+    entries: Mapping[str, str], key: str, shape: tuple[int, ...], path: Path | str
+) -> Matrix:
+    if key not in entries:
+        raise HmaDepthError(f"{path} has no key {key}")
+    try:
+        values = np.array([float(word) for word in entries[key].split()])
+    except ValueError as error:
+        raise HmaDepthError(f"{path}, {key}: {error}") from error
+    if not np.isfinite(values).all():
+        raise HmaDepthError(f"{path}, {key}: not every number is finite")
+    if values.size != np.prod(shape):
+        raise HmaDepthError(f"{path}, {key}: {values.size} numbers, expected {np.prod(shape)}")
+    return values.reshape(shape)
+
+
+def _parse_cameras(entries: Mapping[str, str], path: Path | str) -> dict[int, CameraCalibration]:
+    indices = [index for index in range(4) if f"P_rect_{index:02d}" in entries]
+    if not indices:
+        raise HmaDepthError(f"{path} has no key P_rect_02, nor that of any other camera")
+    return {index: _parse_camera(entries, index, path) for index in indices}
+
+
+def _parse_camera(entries: Mapping[str, str], index: int, path: Path | str) -> CameraCalibration:
+    values = {
+        key: _numbers(entries, f"{key}_{index:02d}", shape, path)
+        for key, shape in _CAMERA_SHAPES.items()
+    }
+    width, height = values["S"].astype(int).tolist()
+    width_rect, height_rect = values["S_rect"].astype(int).tolist()
+    camera = CameraCalibration(
+        S=(width, height),
+        K=values["K"],
+        D=values["D"],
+        R=values["R"],
+        T=values["T"],
+        S_rect=(width_rect, height_rect),
+        R_rect=values["R_rect"],
+        P_rect=values["P_rect"],
+    )
+    try:
+        _ = camera.rectified
+    except ValueError as error:
+        raise HmaDepthError(
+            f"{path}, P_rect_{index:02d} and S_rect_{index:02d}: {error}"
+        ) from error
+    return camera
+
+
+def _read_transform(path: Path) -> Matrix:
+    return _parse_transform(_parse(_read_text(path), path), path)
+
+
+def _parse_transform(entries: Mapping[str, str], path: Path | str) -> Matrix:
+    return rigid_transform(_numbers(entries, "R", (3, 3), path), _numbers(entries, "T", (3,), path))
+
+
+def _transform_lines(transform: Matrix) -> list[str]:
+    rotation, translation = transform[:3, :3].ravel().tolist(), transform[:3, 3].tolist()
+    return [_CALIB_TIME, f"R: {_format(rotation)}", f"T: {_format(translation)}"]
+
+
+def _format(values: Iterable[float]) -> str:
+    """KITTI's seven digits where they say it all, otherwise as many as it takes."""
+    return " ".join(
+        short if float(short := f"{value:.6e}") == value else f"{value:.16e}" for value in values
+    )
+
+
+def _write_lines(path: Path, lines: Iterable[str]) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="ascii")

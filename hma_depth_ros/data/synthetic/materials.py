@@ -1,0 +1,64 @@
+"""What things are made of, and the semantic class that follows from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+Color = tuple[float, float, float]  #: sRGB in [0, 1], as one would pick it from a photograph
+
+
+class Label(IntEnum):
+    """Cityscapes ids, as in KITTI's semantic benchmark."""
+
+    ROAD = 7
+    SIDEWALK = 8
+    BUILDING = 11
+    WALL = 12
+    FENCE = 13
+    POLE = 17
+    TRAFFIC_SIGN = 20
+    VEGETATION = 21
+    TERRAIN = 22
+    SKY = 23
+    PERSON = 24
+    CAR = 26
+
+
+class Pattern(IntEnum):
+    """Which function of `patterns.py` colours a surface."""
+
+    PLAIN = 0
+    FACADE = 1
+    ROOF = 2
+    MASONRY = 3
+    FOLIAGE = 4
+    BARK = 5
+    CAR_BODY = 6
+    CAR_CABIN = 7
+    WHEEL = 8
+    SIGN = 9
+    PICKETS = 10
+
+
+class Cutout(IntEnum):
+    """Which parts of a surface are holes; see `cutouts.py`."""
+
+    NONE = 0
+    LEAVES = 1
+    PICKETS = 2
+
+
+@dataclass(frozen=True)
+class Material:
+    """Surface of a solid. What `accent` and `dimensions` mean is up to the pattern."""
+
+    label: Label
+    color: Color
+    pattern: Pattern = Pattern.PLAIN
+    accent: Color = (0.5, 0.5, 0.5)
+    dimensions: tuple[float, ...] = ()  #: up to 8 measures of the object, mostly metres
+    gloss: float = 0.0  #: share of the light mirrored at normal incidence
+    retro: float = 0.0  #: share of the LiDAR's light thrown straight back (signs, plates)
+    cutout: Cutout = Cutout.NONE
+    seed: int = 0  #: varies the pattern from one object to the next

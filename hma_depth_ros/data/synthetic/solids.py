@@ -1,0 +1,219 @@
+"""The bodies of the scene: convex polyhedra, ellipsoids and cylinders.
+
+Houses, cars and trees are unions of them. A `SolidSet` keeps many as columns of arrays, so that
+placing, culling and shading need no loop over things.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, replace
+from enum import IntEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from hma_depth_ros.data.synthetic.materials import Material
+
+Doubles = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.float32]
+Vector = Sequence[float] | Doubles
+
+MAX_DIMENSIONS = 8
+_UNIT_CORNERS = np.array([[x, y, z] for z in (-1.0, 1) for y in (-1.0, 1) for x in (-1.0, 1)])
+
+
+class Shape(IntEnum):
+    """How a solid is intersected."""
+
+    POLYHEDRON = 0
+    ELLIPSOID = 1
+    CYLINDER = 2
+
+
+@dataclass(frozen=True, eq=False)
+class Solid:
+    """One convex body in its object's frame (metres, z up)."""
+
+    shape: Shape
+    material: Material
+    planes: Doubles  #: (K, 4) outward unit normals and offsets: inside is n . x + d <= 0
+    unit: Doubles  #: (3, 4) map onto the unit sphere, or cylinder of radius 1 and |z| <= 1
+    corners: Doubles  #: (8, 3) of a box around the body
+
+    @classmethod
+    def polyhedron(cls, material: Material, planes: Doubles, low: Vector, high: Vector) -> Solid:
+        """Intersection of half-spaces (K, 4) within the box from `low` to `high`."""
+        low, high = np.asarray(low, float), np.asarray(high, float)
+        corners = (low + high) / 2 + _UNIT_CORNERS * (high - low) / 2
+        normalised = planes / np.linalg.norm(planes[:, :3], axis=1, keepdims=True)
+        return cls(Shape.POLYHEDRON, material, normalised, np.zeros((3, 4)), corners)
+
+    @classmethod
+    def box(cls, material: Material, low: Vector, high: Vector) -> Solid:
+        """Box with faces along the object's axes."""
+        axes = np.eye(3)
+        low, high = np.asarray(low, float), np.asarray(high, float)
+        planes = np.concatenate(
+            [np.column_stack([axes, -high]), np.column_stack([-axes, low])], axis=0
+        )
+        return cls.polyhedron(material, planes, low, high)
+
+    @classmethod
+    def prism(
+        cls,
+        material: Material,
+        profile: Sequence[tuple[float, float]],
+        low: float,
+        high: float,
+        *,
+        axis: int,
+    ) -> Solid:
+        """Convex polygon extruded from `low` to `high` along x (axis 0) or y (axis 1).
+
+        The profile's points are (y, z) or (x, z), counter-clockwise.
+        """
+        points = np.asarray(profile, float)
+        across = 1 - axis
+        edges = np.roll(points, -1, axis=0) - points
+        sides = np.zeros((len(points), 4))
+        sides[:, across], sides[:, 2] = edges[:, 1], -edges[:, 0]
+        sides[:, 3] = -(sides[:, across] * points[:, 0] + sides[:, 2] * points[:, 1])
+        ends = np.zeros((2, 4))
+        ends[0, axis], ends[0, 3] = 1, -high
+        ends[1, axis], ends[1, 3] = -1, low
+        bounds = np.empty((2, 3))
+        bounds[:, axis] = low, high
+        bounds[:, across] = points[:, 0].min(), points[:, 0].max()
+        bounds[:, 2] = points[:, 1].min(), points[:, 1].max()
+        return cls.polyhedron(material, np.concatenate([sides, ends]), bounds[0], bounds[1])
+
+    @classmethod
+    def ellipsoid(cls, material: Material, centre: Vector, radii: Vector) -> Solid:
+        """Ellipsoid with half axes along the object's axes."""
+        centre, radii = np.asarray(centre, float), np.asarray(radii, float)
+        unit = np.column_stack([np.diag(1 / radii), -centre / radii])
+        corners = centre + _UNIT_CORNERS * radii
+        return cls(Shape.ELLIPSOID, material, _placeholder_plane(), unit, corners)
+
+    @classmethod
+    def cylinder(cls, material: Material, base: Vector, top: Vector, radius: float) -> Solid:
+        """Straight cylinder between the centres of its two ends."""
+        base, top = np.asarray(base, float), np.asarray(top, float)
+        half = (top - base) / 2
+        length = float(np.linalg.norm(half))
+        along = half / length
+        aside = np.cross(along, [1.0, 0, 0] if abs(along[0]) < 0.7 else [0, 1.0, 0])
+        aside /= np.linalg.norm(aside)
+        axes = np.stack([aside, np.cross(along, aside), along])
+        centre = base + half
+        scale = np.array([radius, radius, length])
+        rotation = axes / scale[:, None]
+        unit = np.column_stack([rotation, -rotation @ centre])
+        corners = centre + (_UNIT_CORNERS * scale) @ axes
+        return cls(Shape.CYLINDER, material, _placeholder_plane(), unit, corners)
+
+
+def _placeholder_plane() -> Doubles:
+    """One row in the table of faces, so that every solid owns at least one face."""
+    return np.array([[0.0, 0.0, 1.0, 0.0]])
+
+
+@dataclass(frozen=True, eq=False)
+class SolidSet:
+    """Many solids in a common frame, as columns: N solids with F faces in all."""
+
+    shape: npt.NDArray[np.uint8]  #: (N)
+    corners: Doubles  #: (N, 8, 3)
+    unit: Doubles  #: (N, 3, 4)
+    to_object: Doubles  #: (N, 3, 4) from the common frame to the object's own, for textures
+    face_count: npt.NDArray[np.int64]  #: (N)
+    planes: Doubles  #: (F, 4)
+    pattern: npt.NDArray[np.uint8]  #: (N)
+    label: npt.NDArray[np.uint8]  #: (N)
+    cutout: npt.NDArray[np.uint8]  #: (N)
+    color: Floats  #: (N, 3) linear
+    accent: Floats  #: (N, 3) linear
+    dimensions: Floats  #: (N, 8)
+    gloss: Floats  #: (N)
+    retro: Floats  #: (N)
+    seed: npt.NDArray[np.int64]  #: (N)
+
+    def __len__(self) -> int:
+        """Return the number of solids."""
+        return len(self.shape)
+
+    @classmethod
+    def of(cls, solids: Sequence[Solid]) -> SolidSet:
+        """Set of the solids of one object, in the object's frame."""
+        materials = [solid.material for solid in solids]
+        count = len(solids)
+        return cls(
+            shape=np.array([s.shape for s in solids], np.uint8),
+            corners=np.array([s.corners for s in solids]).reshape(count, 8, 3),
+            unit=np.array([s.unit for s in solids]).reshape(count, 3, 4),
+            to_object=np.tile(np.eye(4)[:3], (count, 1, 1)),
+            face_count=np.array([len(s.planes) for s in solids], np.int64),
+            planes=np.concatenate([np.zeros((0, 4)), *(s.planes for s in solids)]),
+            pattern=np.array([m.pattern for m in materials], np.uint8),
+            label=np.array([m.label for m in materials], np.uint8),
+            cutout=np.array([m.cutout for m in materials], np.uint8),
+            color=_linear([m.color for m in materials]),
+            accent=_linear([m.accent for m in materials]),
+            dimensions=np.array([_padded(m.dimensions) for m in materials], np.float32).reshape(
+                count, MAX_DIMENSIONS
+            ),
+            gloss=np.array([m.gloss for m in materials], np.float32),
+            retro=np.array([m.retro for m in materials], np.float32),
+            seed=np.array([m.seed for m in materials], np.int64),
+        )
+
+    @classmethod
+    def union(cls, sets: Iterable[SolidSet]) -> SolidSet:
+        """All solids of sets in a common frame."""
+        parts = [cls.of([]), *sets]
+        return cls(
+            **{
+                field.name: np.concatenate([getattr(part, field.name) for part in parts])
+                for field in fields(cls)
+            }
+        )
+
+    def moved(self, pose: Doubles) -> SolidSet:
+        """Solids moved by a rigid 4x4 transform of the common frame."""
+        rotation, translation = pose[:3, :3], pose[:3, 3]
+        normals = self.planes[:, :3] @ rotation.T
+        offsets = self.planes[:, 3] - normals @ translation
+        back = np.linalg.inv(pose)
+        return replace(
+            self,
+            corners=self.corners @ rotation.T + translation,
+            unit=_then(back, self.unit),
+            to_object=_then(back, self.to_object),
+            planes=np.column_stack([normals, offsets]),
+        )
+
+    @property
+    def first_face(self) -> npt.NDArray[np.int64]:
+        """(N) index of each solid's first face."""
+        return np.cumsum(self.face_count) - self.face_count
+
+    @property
+    def solid_of_face(self) -> npt.NDArray[np.int64]:
+        """(F) index of the solid that a face belongs to."""
+        return np.repeat(np.arange(len(self)), self.face_count)
+
+
+def _padded(dimensions: tuple[float, ...]) -> tuple[float, ...]:
+    return dimensions + (0.0,) * (MAX_DIMENSIONS - len(dimensions))
+
+
+def _then(first: Doubles, maps: Doubles) -> Doubles:
+    """Affine maps (N, 3, 4) after the 4x4 transform `first`."""
+    full = maps @ first
+    return np.asarray(full)
+
+
+def _linear(colors: Sequence[tuple[float, float, float]]) -> Floats:
+    """Linear light (N, 3) of sRGB colours, by a plain gamma of 2.2."""
+    return (np.array(colors, np.float32).reshape(-1, 3) ** np.float32(2.2)).astype(np.float32)

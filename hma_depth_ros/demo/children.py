@@ -1,0 +1,164 @@
+"""Child processes that are watched while they run and stopped whatever happens."""
+
+from __future__ import annotations
+
+import ctypes
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType, TracebackType
+
+from hma_depth_ros.errors import HmaDepthError
+
+_POLL = 0.1  # seconds
+_PATIENCE = 15.0  # seconds between the request to end and the kill
+
+# Looked up here, not between fork and exec, where another thread's locks stay locked for ever.
+_prctl = ctypes.CDLL(None).prctl
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+class Child:
+    """A process whose output goes to a log file."""
+
+    def __init__(
+        self, name: str, command: Sequence[str], log: Path, environment: Mapping[str, str]
+    ) -> None:
+        self.name = name
+        self.log = log
+        with log.open("wb") as output:
+            # A session of its own: Ctrl-C in the terminal reaches only this process, which then
+            # ends its children in order.
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=dict(environment),
+                start_new_session=True,
+                preexec_fn=_end_with_parent,  # noqa: PLW1509  it makes one C call, no more
+            )
+
+    @property
+    def status(self) -> int | None:
+        """Exit status (negative: killed by that signal), or None while it runs."""
+        return self._process.poll()
+
+    def ask_to_end(self) -> None:
+        """Interrupt the process, as Ctrl-C does."""
+        if self.status is None:
+            self._process.send_signal(signal.SIGINT)
+
+    def end(self, patience: float) -> bool:
+        """Wait for the end, at most `patience` seconds, then kill; False if that was needed."""
+        try:
+            self._process.wait(max(0.0, patience))
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            return False
+        return True
+
+    def last_lines(self, count: int = 8) -> str:
+        """End of the log, indented."""
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        return "\n".join(f"    {line}" for line in lines[-count:]) or "    (it wrote nothing)"
+
+
+class Children:
+    """Processes that share logs' folder and environment; a context manager that ends them all."""
+
+    def __init__(self, logs: Path, environment: Mapping[str, str]) -> None:
+        self._logs = logs
+        self._environment = environment
+        self._children: list[Child] = []
+
+    def __enter__(self) -> Children:
+        self._logs.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.end(*self._children)
+
+    def start(self, name: str, command: Sequence[str]) -> Child:
+        """Start a process; its output goes to `name`.log."""
+        child = Child(name, command, self._logs / f"{name}.log", self._environment)
+        self._children.append(child)
+        return child
+
+    def check(self) -> None:
+        """Check that no process has failed.
+
+        Raises:
+            HmaDepthError: one has, quoting its last lines.
+
+        """
+        for child in self._children:
+            if child.status:
+                raise HmaDepthError(
+                    f"the {child.name} ended with status {child.status}; last lines of "
+                    f"{child.log}:\n{child.last_lines()}"
+                )
+
+    def wait_for(self, child: Child, *, timeout: float) -> None:
+        """Wait until `child` has ended with status 0, and no other one has failed meanwhile.
+
+        Raises:
+            HmaDepthError: a process failed, or `child` took longer than `timeout` seconds.
+
+        """
+        deadline = time.monotonic() + timeout
+        while child.status is None:
+            self.check()
+            if time.monotonic() > deadline:
+                raise HmaDepthError(
+                    f"the {child.name} has not ended within {timeout:.0f} s; last lines of "
+                    f"{child.log}:\n{child.last_lines()}"
+                )
+            time.sleep(_POLL)
+        self.check()
+
+    def end(self, *children: Child) -> None:
+        """Ask processes to end, all at once, and kill those that do not in time.
+
+        The kill also comes if the waiting itself is interrupted.
+        """
+        deadline = time.monotonic() + _PATIENCE
+        try:
+            for child in children:
+                child.ask_to_end()
+            for child in children:
+                child.end(deadline - time.monotonic())
+        finally:
+            for child in children:
+                child.end(0.0)
+
+
+@contextmanager
+def termination_as_exit() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP unwind the stack, so that context managers end the children."""
+
+    def leave(number: int, _frame: FrameType | None) -> None:
+        sys.exit(128 + number)
+
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    previous = [signal.signal(number, leave) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, previous, strict=True):
+            signal.signal(number, handler)
+
+
+def _end_with_parent() -> None:
+    """Let the kernel end this process, the child, even if the parent is killed with -9."""
+    _prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM))

@@ -1,0 +1,43 @@
+"""Writing files so that a crash, a full disk or kill -9 never leaves a half-written one."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hma_depth_ros.errors import HmaDepthError
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it to `path` when the block ends without error.
+
+    The suffix is kept, since many writers choose the format by it. The data reach the disk before
+    the rename, so that after a power cut either the old file or the whole new one is there.
+
+    Raises:
+        HmaDepthError: the file cannot be written (no permission, disk full), naming it.
+
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(
+            prefix=f".{path.stem}.", suffix=f".part{path.suffix}", dir=path.parent
+        )
+        os.close(handle)
+    except OSError as error:
+        raise HmaDepthError(f"cannot write {path}: {error.strerror}") from error
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as error:
+        raise HmaDepthError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,28 @@
+"""Rotation matrices as the quaternions of ROS messages."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+
+def quaternion_from_matrix(rotation: npt.NDArray[np.float64]) -> tuple[float, float, float, float]:
+    """Unit quaternion (x, y, z, w), w >= 0, nearest to a 3x3 rotation matrix.
+
+    Calibration files give rotations with seven digits, which are not exactly orthogonal. The
+    eigenvector used here is the best fit even then, and needs none of the case distinctions of
+    the trace formula (Bar-Itzhack, "New method for extracting the quaternion from a rotation
+    matrix", 2000).
+    """
+    (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = np.asarray(rotation, dtype=np.float64)
+    symmetric = np.array(
+        [
+            [xx - yy - zz, yx + xy, zx + xz, zy - yz],
+            [yx + xy, yy - xx - zz, zy + yz, xz - zx],
+            [zx + xz, zy + yz, zz - xx - yy, yx - xy],
+            [zy - yz, xz - zx, yx - xy, xx + yy + zz],
+        ]
+    )
+    _, vectors = np.linalg.eigh(symmetric)
+    x, y, z, w = vectors[:, -1] * np.copysign(1.0, vectors[3, -1])
+    return float(x), float(y), float(z), float(w)

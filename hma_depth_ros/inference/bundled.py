@@ -1,0 +1,40 @@
+"""Files that come with the package: the default checkpoint and the frame of the self-check."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from hma_depth_ros.errors import HmaDepthError
+
+_ASSETS = "hma_depth_ros.assets"
+
+
+def asset(name: str) -> Path:
+    """Path of a bundled file.
+
+    Raises:
+        HmaDepthError: the installation lacks it.
+
+    """
+    # Installed as plain files (zip_safe=False), so the resource is a path.
+    path = Path(str(files(_ASSETS) / name))
+    if not path.is_file():
+        raise HmaDepthError(f"the installation lacks {path}; install the package again")
+    return path
+
+
+def default_checkpoint() -> Path:
+    """Checkpoint that is used where none is named."""
+    return asset("hma_depth_mobile.safetensors")
+
+
+def self_check_image() -> npt.NDArray[np.uint8]:
+    """A street, RGB (H, W, 3), on which engines are compared."""
+    bgr = cv2.imread(str(asset("self_check.jpg")), cv2.IMREAD_COLOR)
+    assert bgr is not None
+    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)

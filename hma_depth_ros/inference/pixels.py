@@ -1,0 +1,88 @@
+"""Pixel formats, and the step from an image array to the network's input tensor."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from hma_depth_ros.inference.plan import InputPlan
+
+
+class PixelFormat(Enum):
+    """Order of the channels of a uint8 image; the value lists where red, green and blue are."""
+
+    RGB = (0, 1, 2)
+    BGR = (2, 1, 0)
+    RGBA = (0, 1, 2, 3)
+    BGRA = (2, 1, 0, 3)
+    MONO = (0,)
+
+    @property
+    def channels(self) -> int:
+        """Channels of the array."""
+        return len(self.value)
+
+    @property
+    def rgb(self) -> tuple[int, int, int]:
+        """Index of the red, the green and the blue channel."""
+        red, green, blue = self.value[:3] if self.channels > 1 else (0, 0, 0)
+        return red, green, blue
+
+
+def check_image(image: npt.NDArray[np.uint8], pixel_format: PixelFormat) -> None:
+    """Check that an array is an image (H, W, C), or (H, W) for MONO, of that format.
+
+    Raises:
+        ValueError: it is not.
+
+    """
+    expected = 2 if pixel_format is PixelFormat.MONO else 3
+    channels = 1 if image.ndim == 2 else image.shape[-1]
+    if image.dtype != np.uint8 or image.ndim != expected or channels != pixel_format.channels:
+        raise ValueError(
+            f"not a uint8 {pixel_format.name} image: shape {image.shape}, type {image.dtype}"
+        )
+    if 0 in image.shape:
+        raise ValueError(f"the image is empty: shape {image.shape}")
+
+
+def to_device(image: npt.NDArray[np.uint8], device: torch.device) -> Tensor:
+    """Tensor (H, W, C) of an image (H, W, C) or (H, W).
+
+    On the CPU a view, without a copy, whatever the row stride. For CUDA the copy goes through
+    page-locked memory, so that it runs beside the host.
+    """
+    if image.ndim == 2:
+        image = image[..., None]
+    # torch knows no read-only tensors, and no negative strides.
+    if not image.flags.writeable or min(image.strides) < 0:
+        image = image.copy()
+    tensor = torch.from_numpy(image)
+    if device.type == "cuda":
+        return tensor.contiguous().pin_memory().to(device, non_blocking=True)
+    return tensor
+
+
+def network_input(image: Tensor, plan: InputPlan, pixel_format: PixelFormat) -> Tensor:
+    """RGB (1, 3, h, w), values 0 to 255, of an image tensor (H, W, C): crop, then resize.
+
+    Resizing is bilinear with anti-aliasing. On the CPU it stays in uint8, for which PyTorch has a
+    fast kernel; CUDA has none, so there it is done in float32.
+    """
+    region = plan.region
+    window = image[
+        region.top : region.top + region.height, region.left : region.left + region.width
+    ]
+    batch = window.permute(2, 0, 1)[None]
+    if tuple(batch.shape[-2:]) != plan.network_size:
+        if batch.device.type == "cuda":
+            batch = batch.float()
+        batch = F.interpolate(
+            batch, size=plan.network_size, mode="bilinear", align_corners=False, antialias=True
+        )
+    return batch if pixel_format is PixelFormat.RGB else batch[:, list(pixel_format.rgb)]

@@ -1,0 +1,93 @@
+"""Which part of an image the network sees, and at what size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.geometry.camera import PinholeCamera
+
+
+@dataclass(frozen=True)
+class Region:
+    """A window of the image, in pixels."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+def kitti_benchmark_crop(*, width: int, height: int) -> Region:
+    """The 1216x352 window that the KITTI depth benchmark and BTS cut out (`kb crop`).
+
+    Images smaller than that are taken whole.
+    """
+    if width < 1216 or height < 352:
+        return Region(0, 0, width, height)
+    return Region(left=int((width - 1216) / 2), top=height - 352, width=1216, height=352)
+
+
+@dataclass(frozen=True)
+class InputPlan:
+    """Crop, then resize: how an image of `image_size` becomes the network's input.
+
+    Padding to the encoder's multiple of 32 is the network's own affair, at its right and bottom
+    border, where it moves no pixel.
+    """
+
+    image_size: tuple[int, int]  #: (H, W)
+    region: Region
+    network_size: tuple[int, int]  #: (h, w)
+
+    @property
+    def is_whole_image(self) -> bool:
+        """Whether the region leaves nothing out."""
+        return (self.region.height, self.region.width) == self.image_size
+
+    def network_camera(self, camera: PinholeCamera) -> PinholeCamera:
+        """Camera of the network's input, of the camera of the whole image.
+
+        Raises:
+            HmaDepthError: the camera is for images of another size.
+
+        """
+        if (camera.height, camera.width) != self.image_size:
+            height, width = self.image_size
+            raise HmaDepthError(
+                f"the image is {width}x{height}, its calibration {camera.width}x{camera.height}"
+            )
+        region = self.region
+        return camera.crop(
+            left=region.left, top=region.top, width=region.width, height=region.height
+        ).resize(width=self.network_size[1], height=self.network_size[0])
+
+
+def plan_input(
+    image_size: tuple[int, int], *, region: Region | None = None, input_width: int | None = None
+) -> InputPlan:
+    """Plan for an image of (H, W); by default the whole image at its own size.
+
+    `input_width` resizes the region to that width and keeps its aspect ratio, so that one focal
+    length goes on to serve both axes.
+
+    Raises:
+        HmaDepthError: the region is empty or reaches beyond the image.
+
+    """
+    height, width = image_size
+    region = region or Region(0, 0, width, height)
+    if (
+        min(region.left, region.top) < 0
+        or min(region.width, region.height) < 1
+        or region.left + region.width > width
+        or region.top + region.height > height
+    ):
+        raise HmaDepthError(
+            f"region {region.width}x{region.height} at ({region.left}, {region.top}) "
+            f"is not inside the {width}x{height} image"
+        )
+    if input_width is None:
+        return InputPlan(image_size, region, (region.height, region.width))
+    scaled_height = max(1, round(region.height * input_width / region.width))
+    return InputPlan(image_size, region, (scaled_height, input_width))

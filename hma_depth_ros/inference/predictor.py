@@ -1,0 +1,262 @@
+"""`DepthPredictor`: a NumPy image and its camera in; depth in metres, masks and points out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from hma_depth_ros.geometry.camera import PinholeCamera
+from hma_depth_ros.inference.bundled import default_checkpoint
+from hma_depth_ros.inference.engine import Engine, choose_device
+from hma_depth_ros.inference.pixels import PixelFormat, check_image, network_input, to_device
+from hma_depth_ros.inference.plan import InputPlan, Region, plan_input
+from hma_depth_ros.inference.points import CloudLayout, pack_colors, write_cloud
+from hma_depth_ros.inference.torch_engine import TorchEngine
+from hma_depth_ros.inference.transfer import to_host
+from hma_depth_ros.network.checkpoint import CheckpointInfo, load_checkpoint
+from hma_depth_ros.network.model import ScaleMaps
+
+Output = Literal["depth", "attention", "points"]
+OUTPUTS: frozenset[Output] = frozenset(get_args(Output))
+
+
+@dataclass
+class Prediction:
+    """What was asked for, as NumPy arrays of one size (H, W), and how long it took."""
+
+    #: Of the arrays: the image's camera, or the network input's with `resolution="network"`.
+    camera: PinholeCamera | None
+    #: (H, W) float32, metres along the optical axis; NaN outside the region, +inf beyond the range.
+    depth: npt.NDArray[np.float32] | None = None
+    #: (S, H, W) float32, coarse to fine: masks M_s that sum to 1, NaN outside the region.
+    attention: npt.NDArray[np.float32] | None = None
+    #: (H, W, columns of the layout) float32: points with packed colours.
+    cloud: npt.NDArray[np.float32] | None = None
+    #: Seconds by stage: preprocess, forward, postprocess.
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def points(self) -> npt.NDArray[np.float32] | None:
+        """(H, W, 3) float32, metres in the optical frame (REP 103); NaN without depth."""
+        return None if self.cloud is None else self.cloud[..., :3]
+
+
+class DepthPredictor:
+    """One network with fixed pre- and post-processing; not for two threads at a time."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        info: CheckpointInfo,
+        *,
+        region: Region | None = None,
+        input_width: int | None = None,
+        resolution: Literal["image", "network"] = "image",
+        max_range: float | None = None,
+        cloud_layout: CloudLayout = CloudLayout.PADDED,
+    ) -> None:
+        """Wrap an engine.
+
+        Args:
+            engine: runs the network.
+            info: of the engine's checkpoint.
+            region: part of the image that the network sees; None is all of it.
+            input_width: width of the network's input; None is the checkpoint's choice, 0 the
+                image's own size.
+            resolution: `image` gives arrays of the image's own size; `network` gives them as the
+                network has them, cropped and resized, with the camera to match.
+            max_range: metres from which on depth becomes +inf (REP 117); None keeps all.
+            cloud_layout: of the points.
+
+        """
+        self.engine = engine
+        self.info = info
+        self.region = region
+        chosen = info.preprocessing.input_width if input_width is None else input_width
+        self.input_width = chosen or None
+        self.resolution = resolution
+        self.max_range = max_range
+        self.cloud_layout = cloud_layout
+
+    @classmethod
+    def from_checkpoint(
+        cls,
+        path: Path | None = None,
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        region: Region | None = None,
+        input_width: int | None = None,
+        resolution: Literal["image", "network"] = "image",
+        max_range: float | None = None,
+        cloud_layout: CloudLayout = CloudLayout.PADDED,
+    ) -> DepthPredictor:
+        """Load a checkpoint (None: the bundled default) and prepare it for a device.
+
+        Raises:
+            HmaDepthError: the file, the device or the precision cannot be used.
+
+        """
+        model, info = load_checkpoint(default_checkpoint() if path is None else path)
+        engine = TorchEngine(
+            model, info.preprocessing, device=choose_device(device), precision=precision
+        )
+        return cls(
+            engine,
+            info,
+            region=region,
+            input_width=input_width,
+            resolution=resolution,
+            max_range=max_range,
+            cloud_layout=cloud_layout,
+        )
+
+    @property
+    def max_depth(self) -> float:
+        """Metres at which the network saturates, for its training focal length."""
+        return self.info.model.max_depth
+
+    @property
+    def scales(self) -> tuple[int, ...]:
+        """Reduction factor of each mask, coarse to fine; empty without attention."""
+        return self.info.model.reductions if self.info.model.attention else ()
+
+    def plan(self, image_size: tuple[int, int]) -> InputPlan:
+        """How an image of (H, W) is cropped and resized."""
+        return plan_input(image_size, region=self.region, input_width=self.input_width)
+
+    def output_camera(self, camera: PinholeCamera, image_size: tuple[int, int]) -> PinholeCamera:
+        """Camera of the arrays that `predict` returns for an image of (H, W) from `camera`."""
+        if self.resolution == "image":
+            return camera
+        return self.plan(image_size).network_camera(camera)
+
+    def depth_scale(self, network_camera: PinholeCamera | None) -> float:
+        """Factor on the network's depth: fx at its input over the focal length it was trained for.
+
+        1 without a camera or for a model that does not depend on the focal length (BTS, section 4).
+        """
+        focal_length = self.info.preprocessing.focal_length
+        if network_camera is None or focal_length is None:
+            return 1.0
+        return network_camera.fx / focal_length
+
+    @torch.inference_mode()
+    def predict(
+        self,
+        image: npt.NDArray[np.uint8],
+        camera: PinholeCamera | None = None,
+        *,
+        pixel_format: PixelFormat = PixelFormat.RGB,
+        outputs: Collection[Output] = OUTPUTS,
+        cloud_out: npt.NDArray[np.float32] | None = None,
+    ) -> Prediction:
+        """Depth, masks and points of one rectified image.
+
+        Args:
+            image: uint8 (H, W, C), or (H, W) for MONO; any row stride.
+            camera: of the image. Without, the depth is not scaled and there are no points.
+            pixel_format: order of the channels.
+            outputs: what to compute; points need a camera, attention a model with attention, and
+                what cannot be had is None.
+            cloud_out: array to write the cloud into, with zeros in the padding columns; None makes
+                a new one.
+
+        Raises:
+            ValueError: not an image of that format.
+            HmaDepthError: the camera is for another image size, or the region is not inside.
+
+        """
+        check_image(image, pixel_format)
+        start = time.perf_counter()
+        plan = self.plan((image.shape[0], image.shape[1]))
+        network_camera = None if camera is None else plan.network_camera(camera)
+        pixels = to_device(image, self.engine.device)
+        network_pixels = network_input(pixels, plan, pixel_format)
+        preprocessed = time.perf_counter()
+
+        maps = self.engine(network_pixels)
+        self._synchronise()
+        forwarded = time.perf_counter()
+
+        prediction = Prediction(camera=network_camera if self.resolution == "network" else camera)
+        tensors: dict[str, Tensor] = {}
+        if "depth" in outputs or "points" in outputs:
+            depth = self._depth(maps, plan, self.depth_scale(network_camera))
+            if "depth" in outputs:
+                tensors["depth"] = depth
+            if "points" in outputs and prediction.camera is not None:
+                if self.resolution == "image":
+                    colors = pack_colors(pixels, pixel_format.rgb)
+                else:
+                    colors = pack_colors(network_pixels[0].permute(1, 2, 0), PixelFormat.RGB.rgb)
+                tensors["cloud"] = self._cloud(depth, prediction.camera, colors, cloud_out)
+        if "attention" in outputs and maps.attentions:
+            tensors["attention"] = self._restored(maps.masks(), plan)[0]
+        arrays = dict(zip(tensors, to_host(list(tensors.values())), strict=True))
+        prediction.depth = arrays.get("depth")
+        prediction.attention = arrays.get("attention")
+        prediction.cloud = arrays.get("cloud")
+        if cloud_out is not None and prediction.cloud is not None:
+            if self.engine.device.type == "cuda":
+                cloud_out[...] = prediction.cloud
+            prediction.cloud = cloud_out
+        finished = time.perf_counter()
+        prediction.seconds = {
+            "preprocess": preprocessed - start,
+            "forward": forwarded - preprocessed,
+            "postprocess": finished - forwarded,
+        }
+        return prediction
+
+    def _depth(self, maps: ScaleMaps, plan: InputPlan, scale: float) -> Tensor:
+        """Depth (H, W) in metres at the output resolution."""
+        depth = self._restored(maps.depth(), plan)[0, 0]
+        depth = depth * scale
+        if self.max_range is not None:
+            depth.masked_fill_(depth > self.max_range, torch.inf)
+        return depth
+
+    def _restored(self, maps: Tensor, plan: InputPlan) -> Tensor:
+        """Undo resize and crop: (1, C, h, w) -> (1, C, H, W), NaN where the network saw nothing."""
+        if self.resolution == "network":
+            return maps
+        region = plan.region
+        if plan.network_size != (region.height, region.width):
+            maps = F.interpolate(
+                maps, size=(region.height, region.width), mode="bilinear", align_corners=False
+            )
+        if plan.is_whole_image:
+            return maps
+        height, width = plan.image_size
+        right = width - region.left - region.width
+        bottom = height - region.top - region.height
+        return F.pad(maps, (region.left, right, region.top, bottom), value=torch.nan)
+
+    def _cloud(
+        self,
+        depth: Tensor,
+        camera: PinholeCamera,
+        colors: Tensor,
+        cloud_out: npt.NDArray[np.float32] | None,
+    ) -> Tensor:
+        if cloud_out is not None and depth.device.type == "cpu":
+            cloud = torch.from_numpy(cloud_out)
+        else:
+            cloud = torch.zeros((*depth.shape, self.cloud_layout.value), device=depth.device)
+        write_cloud(cloud, depth, camera, colors, self.cloud_layout)
+        return cloud
+
+    def _synchronise(self) -> None:
+        # CUDA runs behind the host; without this the forward pass would count as post-processing.
+        if self.engine.device.type == "cuda":
+            torch.cuda.synchronize(self.engine.device)

@@ -1,0 +1,142 @@
+"""One safetensors file that holds a model and all that is needed to use it.
+
+The header's metadata carry, as JSON under the key `hma_depth`, what `CheckpointInfo` lists. Loading
+reads tensors and text only: nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from hma_depth_ros import __version__
+from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.files import atomic_path
+from hma_depth_ros.network.config import ModelConfig
+from hma_depth_ros.network.model import HmaDepth
+
+METADATA_KEY = "hma_depth"
+FORMAT = 1
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How an image becomes the network's input."""
+
+    #: Mean and standard deviation of R, G, B in [0, 1].
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+    #: Images are resized to this width, keeping the aspect ratio; None takes them as they are.
+    input_width: int | None = None
+    #: Focal length in pixels, at the network's input, that the depth is metric for; images of
+    #: another focal length have their depth scaled by fx / focal_length, as in BTS. None: no
+    #: scaling (indoor models).
+    focal_length: float | None = None
+
+
+@dataclass(frozen=True)
+class CheckpointInfo:
+    """Metadata of a checkpoint."""
+
+    model: ModelConfig
+    preprocessing: Preprocessing
+    #: One sentence for people: what the model is and what it was trained for.
+    description: str = ""
+    #: Data set, protocol and figures by metric, as measured; free-form.
+    training: dict[str, Any] = field(default_factory=dict)
+    evaluation: dict[str, Any] = field(default_factory=dict)
+    code_version: str = __version__
+
+
+def save_checkpoint(path: Path, model: HmaDepth, info: CheckpointInfo) -> None:
+    """Write `model` and `info` to `path`, atomically.
+
+    Raises:
+        HmaDepthError: the file cannot be written.
+
+    """
+    metadata = {METADATA_KEY: json.dumps({"format": FORMAT, **dataclasses.asdict(info)})}
+    tensors = {name: t.detach().contiguous() for name, t in model.state_dict().items()}
+    with atomic_path(path) as temporary:
+        try:
+            save_file(tensors, temporary, metadata=metadata)
+        except SafetensorError as error:
+            raise HmaDepthError(f"cannot write {path}: {error}") from error
+
+
+def read_info(path: Path) -> CheckpointInfo:
+    """Read the metadata only.
+
+    Raises:
+        HmaDepthError: no such file, not a safetensors file, or not one of this package.
+
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+    except FileNotFoundError as error:
+        raise HmaDepthError(f"no checkpoint {path}") from error
+    except (SafetensorError, OSError) as error:
+        raise HmaDepthError(f"{path} is not a readable safetensors file: {error}") from error
+    if METADATA_KEY not in metadata:
+        raise HmaDepthError(
+            f"{path} holds weights but no '{METADATA_KEY}' metadata: not a checkpoint of this "
+            "package; those are written by its `train` command"
+        )
+    try:
+        return _parse(json.loads(metadata[METADATA_KEY]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise HmaDepthError(f"{path}: metadata '{METADATA_KEY}' not understood: {error}") from error
+
+
+def _parse(content: dict[str, Any]) -> CheckpointInfo:
+    if content.pop("format") != FORMAT:
+        raise ValueError(f"its format is newer than this code knows ({FORMAT}); update the package")
+    model, preprocessing = content.pop("model"), content.pop("preprocessing")
+    model["decoder_channels"] = tuple(model["decoder_channels"])
+    for key in ("mean", "std"):
+        preprocessing[key] = tuple(preprocessing[key])
+    return CheckpointInfo(
+        model=ModelConfig(**model), preprocessing=Preprocessing(**preprocessing), **content
+    )
+
+
+def load_checkpoint(path: Path) -> tuple[HmaDepth, CheckpointInfo]:
+    """Rebuild the model (float32, CPU, eval mode) from its file alone.
+
+    Weights stored in half precision are widened.
+
+    Raises:
+        HmaDepthError: as `read_info`, or the tensors do not fit the model that the file describes.
+
+    """
+    info = read_info(path)
+    model = HmaDepth(info.model)
+    expected = model.state_dict()
+    with safe_open(path, framework="pt") as file:
+        names = set(file.keys())
+        if names != set(expected):
+            odd = sorted(names ^ set(expected))
+            raise HmaDepthError(
+                f"{path}: its tensors are not those of a {info.model.encoder} model: "
+                f"{len(odd)} missing or unknown, the first is '{odd[0]}'"
+            )
+        try:
+            tensors = {name: file.get_tensor(name).to(expected[name].dtype) for name in names}
+            model.load_state_dict(tensors)
+        except (SafetensorError, RuntimeError) as error:
+            raise HmaDepthError(f"{path}: weights do not fit: {error}") from error
+    broken = [name for name, t in tensors.items() if not bool(torch.isfinite(t).all())]
+    if broken:
+        raise HmaDepthError(f"{path}: weights are not finite, the first in '{sorted(broken)[0]}'")
+    return model.eval(), info

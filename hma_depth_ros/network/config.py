@@ -1,0 +1,76 @@
+"""What defines a model, and the named models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+
+from hma_depth_ros.errors import HmaDepthError
+
+#: Reduction factors at which the decoder has features, coarse to fine.
+DECODER_REDUCTIONS = (16, 8, 4, 2, 1)
+
+#: The paper's dilation rates (section 2).
+ASPP_DILATIONS = (3, 6, 12, 18, 24)
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Everything that a model's shape and output depend on."""
+
+    #: Name of a timm model that offers features at reductions 2, 4, 8, 16 and 32.
+    encoder: str
+    #: Width of the decoder's features at H/16, H/8, H/4, H/2 and H. The paper leaves it open;
+    #: the big presets take BTS's widths but for H, where 16 channels do the work of 32.
+    decoder_channels: tuple[int, int, int, int, int] = (512, 256, 128, 64, 16)
+    #: Width of each branch of the atrous spatial pyramid.
+    aspp_channels: int = 128
+    #: How many scales give a depth map, the finest always being H: 4 in the paper
+    #: (H/8, H/4, H/2, H); 3 and 5 are its proposed ablations (H/4 to H, and H/16 to H).
+    scales: int = 4
+    #: Blend the scales by attention masks (eq. 1-5); without, a convolution fuses them as in BTS.
+    attention: bool = True
+    #: Metres at which the sigmoid of the depth modules saturates.
+    max_depth: float = 80.0
+
+    def __post_init__(self) -> None:
+        if self.scales not in (3, 4, 5):
+            raise ValueError(f"scales must be 3, 4 or 5, not {self.scales}")
+        if len(self.decoder_channels) != len(DECODER_REDUCTIONS):
+            raise ValueError(
+                f"decoder_channels needs {len(DECODER_REDUCTIONS)} widths, "
+                f"not {len(self.decoder_channels)}"
+            )
+        if not self.max_depth > 0:
+            raise ValueError(f"max_depth must be positive, not {self.max_depth}")
+
+    @property
+    def reductions(self) -> tuple[int, ...]:
+        """Reduction factor of each scale that gives a depth map, coarse to fine: (8, 4, 2, 1)."""
+        return DECODER_REDUCTIONS[-self.scales :]
+
+
+#: The rows of the paper's Tab. I, and `mobile`, small enough for two CPU cores.
+PRESETS: dict[str, ModelConfig] = {
+    "resnet50": ModelConfig(encoder="resnet50"),
+    "resnext50": ModelConfig(encoder="resnext50_32x4d"),
+    "densenet121": ModelConfig(encoder="densenet121", decoder_channels=(384, 256, 128, 64, 16)),
+    "densenet161": ModelConfig(encoder="densenet161", decoder_channels=(384, 256, 128, 64, 16)),
+    "mobile": ModelConfig(
+        encoder="efficientnet_lite0", decoder_channels=(96, 64, 48, 24, 8), aspp_channels=24
+    ),
+}
+
+
+def preset(name: str, **changes: object) -> ModelConfig:
+    """Return the preset `name` with fields replaced.
+
+    Raises:
+        HmaDepthError: no preset of this name.
+
+    """
+    if name not in PRESETS:
+        near = get_close_matches(name, PRESETS, n=1)
+        hint = f"; did you mean '{near[0]}'?" if near else ""
+        raise HmaDepthError(f"no model '{name}'{hint} There are: {', '.join(PRESETS)}")
+    return replace(PRESETS[name], **changes)  # type: ignore[arg-type]

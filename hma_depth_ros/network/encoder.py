@@ -1,0 +1,52 @@
+"""Dense features of an image classifier, through timm."""
+
+from __future__ import annotations
+
+import timm
+from torch import Tensor, nn
+
+from hma_depth_ros.errors import HmaDepthError
+
+#: Reduction factors of the features that the decoder takes, fine to coarse.
+ENCODER_REDUCTIONS = (2, 4, 8, 16, 32)
+
+
+class Encoder(nn.Module):
+    """Any timm model with features at reductions 2, 4, 8, 16 and 32.
+
+    `channels[reduction]` gives the width at each; timm's FeatureInfo knows it, so no list of
+    channels is kept here.
+    """
+
+    def __init__(self, name: str, *, pretrained: bool = False) -> None:
+        super().__init__()
+        try:
+            # torchvision's ImageNet weights, as BTS and the paper took them (timm tag tv_in1k).
+            tag = f"{name}.tv_in1k" if pretrained and f"{name}.tv_in1k" in _pretrained() else name
+            self.backbone: nn.Module = timm.create_model(
+                tag, pretrained=pretrained, features_only=True
+            )
+        except RuntimeError as error:
+            raise HmaDepthError(f"timm cannot build the encoder '{name}': {error}") from error
+        info = self.backbone.feature_info
+        available = dict(zip(info.reduction(), info.channels(), strict=True))  # type: ignore[operator,union-attr]
+        missing = set(ENCODER_REDUCTIONS) - set(available)
+        if missing:
+            raise HmaDepthError(
+                f"encoder '{name}' has no features at reduction {sorted(missing)}; "
+                f"it offers {sorted(available)}"
+            )
+        self.channels = {reduction: available[reduction] for reduction in ENCODER_REDUCTIONS}
+        self._indices = [info.reduction().index(r) for r in ENCODER_REDUCTIONS]  # type: ignore[operator,union-attr]
+
+    def forward(self, image: Tensor) -> dict[int, Tensor]:
+        """Features by reduction factor, of an image (B, 3, H, W) with H and W multiples of 32."""
+        features: list[Tensor] = self.backbone(image)
+        return {
+            reduction: features[index]
+            for reduction, index in zip(ENCODER_REDUCTIONS, self._indices, strict=True)
+        }
+
+
+def _pretrained() -> set[str]:
+    return set(timm.list_pretrained())

@@ -1,0 +1,49 @@
+"""The depth module and the attention module of one scale."""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor, nn
+
+from hma_depth_ros.network.blocks import ConvNorm
+
+#: Share of max_depth that an untrained depth module answers: 12 m of 80 m, about the median of
+#: driving data, so that the first steps of training need not bring the whole image down.
+INITIAL_DEPTH_SHARE = 0.15
+
+
+class SigmoidHead(nn.Module):
+    """Features (B, channels, h, w) -> (B, 1, h, w) in (0, 1), float32 under autocast too.
+
+    `hidden` is the width of one convolution before the last; None leaves it out (full resolution).
+    `initial` is the untrained answer: it sets the last bias.
+    """
+
+    def __init__(self, channels: int, *, hidden: int | None, initial: float) -> None:
+        super().__init__()
+        self.features = nn.Identity() if hidden is None else ConvNorm(channels, hidden)
+        self.logit = nn.Conv2d(hidden or channels, 1, 3, padding=1)
+        self.initial = initial
+
+    def reset_bias(self) -> None:
+        """Set the last bias so that zero features give `initial`."""
+        assert self.logit.bias is not None
+        nn.init.constant_(self.logit.bias, math.log(self.initial / (1 - self.initial)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        logit: Tensor = self.logit(self.features(x))
+        return logit.float().sigmoid()
+
+
+def depth_head(channels: int, *, hidden: int | None) -> SigmoidHead:
+    """Depth module D^m_s: its sigmoid counts in shares of max_depth."""
+    return SigmoidHead(channels, hidden=hidden, initial=INITIAL_DEPTH_SHARE)
+
+
+def attention_head(channels: int, *, hidden: int, remaining_scales: int) -> SigmoidHead:
+    """Attention module A_s: the share of what coarser scales have left over.
+
+    Starts at 1 / remaining_scales, by which every scale begins with an equal mask.
+    """
+    return SigmoidHead(channels, hidden=hidden, initial=1 / remaining_scales)

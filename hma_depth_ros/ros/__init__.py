@@ -1,0 +1,1 @@
+"""The ROS 2 side: messages, parameters, the depth node. Knows inference, not training."""

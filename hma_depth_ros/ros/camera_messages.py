@@ -1,0 +1,78 @@
+"""`CameraInfo` to a pinhole camera, and the CameraInfo of a cropped and resized image."""
+
+from __future__ import annotations
+
+from copy import copy
+
+import numpy as np
+from sensor_msgs.msg import CameraInfo, RegionOfInterest
+from std_msgs.msg import Header
+
+from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.geometry.camera import PinholeCamera
+
+
+class BadCalibrationError(HmaDepthError):
+    """A CameraInfo from which no metric depth can be made."""
+
+
+def camera_from_info(info: CameraInfo, *, width: int, height: int) -> PinholeCamera:
+    """Camera of an image of width x height that `info` came with.
+
+    P counts, as in image_geometry and depth_image_proc: K belongs to the unrectified image.
+    Binning and region of interest are folded in, as image_geometry does.
+
+    Raises:
+        BadCalibrationError: P is empty or not finite, or `info` is for images of another size.
+
+    """
+    binning_x, binning_y = max(info.binning_x, 1), max(info.binning_y, 1)
+    roi: RegionOfInterest = info.roi
+    window = (roi.width or info.width, roi.height or info.height)
+    expected = (window[0] // binning_x, window[1] // binning_y)
+    if expected != (width, height):
+        raise BadCalibrationError(
+            f"camera_info describes {expected[0]}x{expected[1]} images, but they are "
+            f"{width}x{height}: the calibration belongs to another resolution"
+        )
+    p = np.asarray(info.p, dtype=np.float64).reshape(3, 4)
+    if not np.any(p):
+        raise BadCalibrationError("camera_info has no calibration: its projection matrix P is zero")
+    try:
+        return PinholeCamera(
+            fx=float(p[0, 0]) / binning_x,
+            fy=float(p[1, 1]) / binning_y,
+            cx=(float(p[0, 2]) - roi.x_offset) / binning_x,
+            cy=(float(p[1, 2]) - roi.y_offset) / binning_y,
+            width=width,
+            height=height,
+        )
+    except ValueError as error:
+        raise BadCalibrationError(f"camera_info's projection matrix P is {error}") from error
+
+
+def info_for_camera(
+    info: CameraInfo, header: Header, source: PinholeCamera, target: PinholeCamera
+) -> CameraInfo:
+    """CameraInfo of an image that was cropped and resized from `source` to `target`.
+
+    K and P follow alike; P's fourth column (the baseline times fx) scales with fx and fy. Binning
+    and region of interest, which `source` has folded in, are reset.
+    """
+    result = copy(info)
+    result.header = header
+    result.width, result.height = target.width, target.height
+    result.binning_x = result.binning_y = 0
+    result.roi = RegionOfInterest()
+    p = np.asarray(info.p, dtype=np.float64).reshape(3, 4)
+    # Pixels of the original sensor -> pixels of the target, axis by axis: u' = scale u + shift.
+    scale_x, scale_y = target.fx / p[0, 0], target.fy / p[1, 1]
+    shift_x, shift_y = target.cx - scale_x * p[0, 2], target.cy - scale_y * p[1, 2]
+    change = np.array([[scale_x, 0, shift_x], [0, scale_y, shift_y], [0, 0, 1]])
+    if target == source and not (info.binning_x > 1 or info.binning_y > 1 or info.roi.width):
+        return result  # K and P untouched, to the last bit
+    k = np.asarray(info.k, dtype=np.float64).reshape(3, 3)
+    if np.any(k):
+        result.k = (change @ k).ravel()
+    result.p = (change @ p).ravel()
+    return result

@@ -1,0 +1,431 @@
+"""The depth node: an image comes in; depth, masks and points go out.
+
+The subscription's callback only stores the frame. One worker thread takes the latest one (or, in
+lockstep, each one), asks the predictor for what somebody listens to, and publishes it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType
+from rclpy.duration import Duration
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.time import Time
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.geometry.camera import PinholeCamera
+from hma_depth_ros.inference.predictor import DepthPredictor, Prediction
+from hma_depth_ros.ros import parameters as node_parameters
+from hma_depth_ros.ros.camera_messages import (
+    BadCalibrationError,
+    camera_from_info,
+    info_for_camera,
+)
+from hma_depth_ros.ros.diagnostics import diagnostic_array
+from hma_depth_ros.ros.frame_buffer import FrameBuffer, FrameQueue, LatestFrame
+from hma_depth_ros.ros.image_messages import (
+    BadImageError,
+    image_from_compressed,
+    image_from_message,
+)
+from hma_depth_ros.ros.load_predictor import LoadedModel
+from hma_depth_ros.ros.outputs import INFO, Outputs
+from hma_depth_ros.ros.pairing import CachedPairing, ExactPairing
+from hma_depth_ros.ros.parameters import DepthNodeParameters, ParameterError
+from hma_depth_ros.ros.qos import input_qos, output_qos
+from hma_depth_ros.ros.reporter import Reporter
+from hma_depth_ros.ros.statistics import FrameStatistics, Snapshot
+from hma_depth_ros.ros.transport import PROFILE_VARIABLE, large_message_profile, tune_malloc
+
+#: How long the first frame waits for the first CameraInfo, if somebody publishes one.
+FIRST_INFO_SECONDS = 1.0
+#: Silence of a matched publisher after which the node asks whether large messages get through.
+SILENCE_SECONDS = 3.0
+#: In lockstep, how long a subscriber may take to acknowledge one frame's outputs.
+ACKNOWLEDGE_SECONDS = 10.0
+
+Transition = Callable[["DepthNode", LifecycleState], TransitionCallbackReturn]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One image on its way to the worker."""
+
+    image: Any  #: Image or CompressedImage
+    info: CameraInfo | None
+    arrival: float  #: time.perf_counter()
+
+
+def _logged(transition: Transition) -> Transition:
+    """Log what a transition raises: rclpy itself would swallow it."""
+
+    def wrapper(self: DepthNode, state: LifecycleState) -> TransitionCallbackReturn:
+        try:
+            return transition(self, state)
+        except HmaDepthError as error:
+            self.get_logger().error(str(error))
+            return TransitionCallbackReturn.FAILURE
+        except Exception:
+            self.get_logger().error(traceback.format_exc())
+            return TransitionCallbackReturn.ERROR
+
+    return wrapper
+
+
+class DepthNode(LifecycleNode):
+    """Managed node; the topics are those of the README's table."""
+
+    def __init__(self, node_name: str = "depth_node", **kwargs: Any) -> None:
+        super().__init__(node_name, **kwargs)
+        node_parameters.declare(self)
+        self._values = DepthNodeParameters()
+        self._model: LoadedModel | None = None
+        self._predictor: DepthPredictor | None = None
+        self._outputs: Outputs | None = None
+        self._buffer: FrameBuffer[Frame] | None = None
+        self._pairing: CachedPairing | ExactPairing | None = None
+        self._worker: threading.Thread | None = None
+        self._inputs: list[Any] = []
+        self._statistics = FrameStatistics()
+        self._reporter = Reporter(self.get_logger().warning)
+        self._latest_stamp = 0
+        self._active_since = 0.0
+        self._info_awaited = False
+
+        self.add_on_set_parameters_callback(self._validate)
+        self.add_post_set_parameters_callback(self._apply)
+        startup = self._startup_values()
+        if startup.tune_malloc and not tune_malloc():
+            self.get_logger().warning("tune_malloc: this C library has no mallopt; ignored")
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        # Diagnostics go on while simulated time stands still.
+        self.create_timer(
+            startup.diagnostics_period,
+            self._publish_diagnostics,
+            clock=Clock(clock_type=ClockType.STEADY_TIME),
+        )
+        if startup.autostart and self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+            self.trigger_activate()
+
+    # --- parameters -----------------------------------------------------------------------------
+
+    def _startup_values(self) -> DepthNodeParameters:
+        """Values that are fixed from the start; the rest is judged while configuring."""
+        return DepthNodeParameters(
+            autostart=self.get_parameter("autostart").value,
+            tune_malloc=self.get_parameter("tune_malloc").value,
+            diagnostics_period=self.get_parameter("diagnostics_period").value,
+        )
+
+    def _validate(self, changes: list[Parameter]) -> SetParametersResult:
+        for change in changes:
+            if not node_parameters.is_declared(change.name):
+                continue
+            try:
+                node_parameters.validate(change.name, change.value)
+            except ParameterError as error:
+                return SetParametersResult(successful=False, reason=str(error))
+            if self._model is not None and not node_parameters.is_live(change.name):
+                reason = (
+                    f"{change.name} takes effect while configuring only: run 'ros2 lifecycle set "
+                    f"{self.get_fully_qualified_name()}' with deactivate and cleanup, set it, then "
+                    "configure and activate"
+                )
+                return SetParametersResult(successful=False, reason=reason)
+        return SetParametersResult(successful=True)
+
+    def _apply(self, changes: list[Parameter]) -> None:
+        if self._model is None or not any(node_parameters.is_declared(c.name) for c in changes):
+            return
+        # The worker takes both at the start of a frame; a frame under way keeps the old ones.
+        self._values = node_parameters.read(self)
+        self._predictor = self._model.predictor(self._values)
+
+    # --- life cycle -----------------------------------------------------------------------------
+
+    @_logged
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load the model and create the publishers."""
+        values = node_parameters.read(self)
+        model = LoadedModel(values, warn=self.get_logger().warning)
+        self._values, self._model = values, model
+        self._predictor = model.predictor(values)
+        self._outputs = Outputs(self._create_output, output_qos(), self._predictor.scales)
+        self.get_logger().info(", ".join(f"{k}: {v}" for k, v in model.setup().items()))
+        return super().on_configure(state)
+
+    @_logged
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Start the worker and subscribe."""
+        result = super().on_activate(state)
+        values = self._values
+        self._buffer = FrameQueue() if values.lockstep else LatestFrame()
+        kind = ExactPairing if values.pairing == "exact" else CachedPairing
+        self._pairing = kind(self._store)
+        self._active_since = time.monotonic()
+        self._info_awaited = False
+        self._latest_stamp = 0
+        self._worker = threading.Thread(
+            target=self._work, args=(self._buffer,), name="depth_worker", daemon=True
+        )
+        self._worker.start()
+        qos = input_qos(lockstep=values.lockstep)
+        compressed = values.image_transport == "compressed"
+        self._inputs = [
+            self._create_input(CameraInfo, "camera_info", self._pairing.add_info, qos),
+            self._create_input(
+                CompressedImage if compressed else Image,
+                self.image_topic(),
+                self._on_image,
+                qos,
+            ),
+        ]
+        return result
+
+    @_logged
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Unsubscribe and stop the worker after its frame."""
+        self._stop()
+        return super().on_deactivate(state)
+
+    @_logged
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Free the model, its device memory and the publishers."""
+        self._release()
+        return TransitionCallbackReturn.SUCCESS
+
+    @_logged
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop and free everything."""
+        self._stop()
+        self._release()
+        return TransitionCallbackReturn.SUCCESS
+
+    @_logged
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Back to unconfigured, from where the node can be configured again."""
+        return self.on_shutdown(state)
+
+    def destroy_node(self) -> None:
+        """Stop the worker before the publishers go."""
+        self._stop()
+        super().destroy_node()
+
+    def _stop(self) -> None:
+        for subscription in self._inputs:
+            self.destroy_subscription(subscription)
+        self._inputs = []
+        if self._buffer is not None:
+            self._buffer.close()
+        if self._worker is not None:
+            self._worker.join()
+        self._buffer = self._worker = self._pairing = None
+
+    def _release(self) -> None:
+        if self._outputs is not None:
+            for publisher in self._outputs.publishers.values():
+                self.destroy_lifecycle_publisher(publisher)
+        on_cuda = self._model is not None and self._model.engine.device.type == "cuda"
+        self._outputs = self._predictor = self._model = None
+        if on_cuda:
+            torch.cuda.empty_cache()
+
+    def _create_output(self, kind: Any, topic: str, qos: QoSProfile) -> Any:
+        return self.create_lifecycle_publisher(
+            kind,
+            topic,
+            qos,
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )
+
+    def _create_input(
+        self, kind: Any, topic: str, callback: Callable[[Any], None], qos: QoSProfile
+    ) -> Any:
+        return self.create_subscription(
+            kind,
+            topic,
+            callback,
+            qos,
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )
+
+    # --- frames ---------------------------------------------------------------------------------
+
+    def image_topic(self) -> str:
+        """Full name of the subscribed image topic.
+
+        Like image_transport: the base name is remapped first and the transport appended.
+        """
+        base = self.resolve_topic_name("image")
+        return f"{base}/compressed" if self._values.image_transport == "compressed" else base
+
+    def _on_image(self, image: Any) -> None:
+        self._statistics.count_received()
+        self._reporter.solved(self.image_topic())
+        stamp = Time.from_msg(image.header.stamp).nanoseconds
+        if stamp < self._latest_stamp:
+            self.get_logger().info(
+                f"{self.image_topic()}: stamps went back by "
+                f"{(self._latest_stamp - stamp) / 1e9:.3f} s, as when a bag starts again",
+                throttle_duration_sec=5.0,
+            )
+        self._latest_stamp = stamp
+        if self._pairing is not None:
+            self._pairing.add_image(image)
+
+    def _store(self, image: Any, info: CameraInfo | None) -> None:
+        buffer = self._buffer
+        if buffer is not None and not buffer.put(Frame(image, info, time.perf_counter())):
+            self._statistics.count_dropped("replaced by a newer frame")
+
+    def _work(self, buffer: FrameBuffer[Frame]) -> None:
+        while (frame := buffer.take()) is not None:
+            try:
+                self._process(frame)
+            except HmaDepthError as error:
+                bad = isinstance(error, BadImageError)
+                self._statistics.count_dropped("bad image" if bad else "bad request")
+                self._reporter.problem(self.image_topic(), str(error))
+            except Exception:  # a bug must not end the node, nor go unseen
+                self._statistics.count_dropped("internal error")
+                self.get_logger().error(traceback.format_exc(), throttle_duration_sec=5.0)
+
+    def _process(self, frame: Frame) -> None:
+        outputs, predictor, values = self._outputs, self._predictor, self._values
+        assert outputs is not None
+        assert predictor is not None
+        topics = outputs.wanted()
+        if not topics:
+            self._statistics.count_dropped("nobody listens")
+            return
+        started = time.perf_counter()
+        compressed = isinstance(frame.image, CompressedImage)
+        convert = image_from_compressed if compressed else image_from_message
+        image, pixel_format = convert(frame.image)
+        size = (image.shape[0], image.shape[1])
+        info, camera = self._calibration(frame, size)
+        converted = time.perf_counter()
+
+        output_camera = None if camera is None else predictor.output_camera(camera, size)
+        needed = outputs.needs(topics)
+        cloud_out = None
+        if "points" in needed and output_camera is not None:
+            cloud = outputs.cloud(predictor.cloud_layout, output_camera.height, output_camera.width)
+            cloud_out = cloud.points
+        prediction = Prediction(camera=output_camera)
+        if needed:
+            prediction = predictor.predict(
+                image, camera, pixel_format=pixel_format, outputs=needed, cloud_out=cloud_out
+            )
+        predicted = time.perf_counter()
+
+        header = frame.image.header
+        output_info = None
+        if INFO in topics and info is not None and camera is not None and output_camera is not None:
+            output_info = info_for_camera(info, header, camera, output_camera)
+        outputs.publish(
+            topics,
+            header,
+            prediction,
+            info=output_info,
+            depth_encoding=values.depth_encoding,
+            color_range=values.color_range,
+        )
+        if values.lockstep:
+            self._await_subscribers(outputs, topics)
+        finished = time.perf_counter()
+        self._statistics.count_processed(
+            latency=finished - frame.arrival,
+            age=(self.get_clock().now() - Time.from_msg(header.stamp)).nanoseconds / 1e9,
+            stages={
+                "wait": started - frame.arrival,
+                "convert": converted - started,
+                **prediction.seconds,
+                "publish": finished - predicted,
+            },
+        )
+
+    def _calibration(
+        self, frame: Frame, size: tuple[int, int]
+    ) -> tuple[CameraInfo | None, PinholeCamera | None]:
+        """Return the frame's CameraInfo and camera; both None, with a warning, if unusable."""
+        topic = self.resolve_topic_name("camera_info")
+        info = frame.info
+        pairing = self._pairing
+        if (
+            info is None
+            and not self._info_awaited
+            and isinstance(pairing, CachedPairing)
+            and self.count_publishers(topic)
+        ):
+            # Both topics have just begun: an unscaled first depth image would be a wrong one.
+            info = pairing.wait_for_info(FIRST_INFO_SECONDS)
+            self._info_awaited = True
+        consequence = "depth is not scaled to this camera, and no cloud is published"
+        if info is None:
+            self._reporter.problem(topic, f"no camera_info has arrived: {consequence}")
+            return None, None
+        try:
+            camera = camera_from_info(info, width=size[1], height=size[0])
+        except BadCalibrationError as error:
+            self._reporter.problem(topic, f"{error}: {consequence}")
+            return None, None
+        self._reporter.solved(topic)
+        return info, camera
+
+    def _await_subscribers(self, outputs: Outputs, topics: Any) -> None:
+        """Hold the next frame back until this one has arrived everywhere."""
+        for topic in topics:
+            publisher = outputs.publishers[topic]
+            if not publisher.wait_for_all_acked(Duration(seconds=ACKNOWLEDGE_SECONDS)):
+                self._reporter.problem(
+                    topic, f"a subscriber has not taken a frame within {ACKNOWLEDGE_SECONDS:.0f} s"
+                )
+
+    # --- diagnostics ----------------------------------------------------------------------------
+
+    def _publish_diagnostics(self) -> None:
+        snapshot = self._statistics.snapshot()
+        if self._buffer is not None:
+            self._watch_for_silence(snapshot)
+        state = self._state_machine.current_state[1]
+        self._diagnostics.publish(
+            diagnostic_array(
+                stamp=self.get_clock().now().to_msg(),
+                name=self.get_name(),
+                state=state,
+                problems=self._reporter.problems(),
+                snapshot=snapshot,
+                setup=self._model.setup() if self._model is not None else {},
+            )
+        )
+
+    def _watch_for_silence(self, snapshot: Snapshot) -> None:
+        active = time.monotonic() - self._active_since
+        silence = active if snapshot.idle is None else min(snapshot.idle, active)
+        if silence < SILENCE_SECONDS:
+            return
+        topic = self.image_topic()
+        if not self.count_publishers(topic):
+            self._reporter.problem(topic, "nobody publishes it; remap image:=/your/topic")
+            return
+        self._reporter.problem(
+            topic,
+            "it has a publisher, but no image arrives. If images are larger than half a megabyte, "
+            "Fast DDS loses them by default: start the publisher with "
+            f"{PROFILE_VARIABLE}={large_message_profile()} (README, 'Transport'); "
+            "else the publisher is idle or its QoS does not match",
+        )

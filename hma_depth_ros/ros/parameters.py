@@ -1,0 +1,207 @@
+"""The depth node's parameters: one table of names, defaults, limits and meanings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.node import Node
+
+from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.inference.plan import Region
+from hma_depth_ros.inference.torch_engine import PRECISIONS
+
+
+def _parameter(
+    default: Any,
+    description: str,
+    *,
+    choices: Sequence[str] = (),
+    limits: tuple[float, float] | None = None,
+    live: bool = True,
+    read_only: bool = False,
+) -> Any:
+    """Field of a parameter; `live` ones take effect while the node is configured."""
+    return field(
+        default=default,
+        metadata={
+            "description": description,
+            "choices": tuple(choices),
+            "limits": limits,
+            "live": live,
+            "read_only": read_only,
+        },
+    )
+
+
+@dataclass(frozen=True)
+class DepthNodeParameters:
+    """Values of all parameters; config/depth_node.yaml lists the same ones for users."""
+
+    autostart: bool = _parameter(
+        True, "Configure and activate at start, without a lifecycle manager.", read_only=True
+    )
+    checkpoint: str = _parameter(
+        "", "Safetensors checkpoint; empty is the bundled model.", live=False
+    )
+    device: str = _parameter(
+        "auto", "auto (CUDA where there is one), cpu, cuda or cuda:N.", live=False
+    )
+    engine: str = _parameter(
+        "auto", "What runs the network.", choices=("auto", "torch"), live=False
+    )
+    precision: str = _parameter(
+        "auto", "auto is fp16 on CUDA and fp32 on the CPU.", choices=PRECISIONS, live=False
+    )
+    self_check: bool = _parameter(
+        True,
+        "Compare engine and precision with fp32 PyTorch on one frame while configuring; beyond "
+        "tolerance fall back to fp32.",
+        live=False,
+    )
+    threads: int = _parameter(
+        0,
+        "CPU threads of the network; 0 leaves PyTorch's choice.",
+        limits=(0, 256),
+        live=False,
+    )
+    tune_malloc: bool = _parameter(
+        False,
+        "Let the C library keep large freed blocks (up to 256 MiB more memory): no page faults for "
+        "each image and cloud.",
+        read_only=True,
+    )
+    image_transport: str = _parameter(
+        "raw",
+        "raw subscribes to image, compressed to image/compressed.",
+        choices=("raw", "compressed"),
+        live=False,
+    )
+    pairing: str = _parameter(
+        "cached",
+        "cached takes the latest camera_info, exact the one with the image's stamp.",
+        choices=("cached", "exact"),
+        live=False,
+    )
+    lockstep: bool = _parameter(
+        False,
+        "Process every frame in order and hold the publisher back, instead of the latest frame "
+        "only: for replay and offline use.",
+        live=False,
+    )
+    region: tuple[int, ...] = _parameter(
+        (0, 0, 0, 0),
+        "Part of the image that the network sees, in pixels: left, top, width, height; width 0 is "
+        "the whole image.",
+    )
+    input_width: int = _parameter(
+        0,
+        "Width in pixels that the network's input is resized to, keeping its aspect ratio; 0 is "
+        "the checkpoint's choice.",
+        limits=(0, 8192),
+    )
+    resolution: str = _parameter(
+        "image",
+        "Size of all outputs: image is the image's own, network is that of the network's input.",
+        choices=("image", "network"),
+    )
+    max_range: float = _parameter(
+        0.0,
+        "Metres beyond which depth is published as +Inf (REP 117); 0 keeps every depth.",
+        limits=(0.0, 1000.0),
+    )
+    depth_encoding: str = _parameter(
+        "32FC1",
+        "Of depth/image: 32FC1 in metres or 16UC1 in millimetres (REP 118).",
+        choices=("32FC1", "16UC1"),
+    )
+    cloud_layout: str = _parameter(
+        "padded",
+        "Of points: padded is 32 bytes a point as PCL has it, packed 16.",
+        choices=("padded", "packed"),
+    )
+    color_range: float = _parameter(
+        80.0, "Metres at the far end of depth/color's colours.", limits=(1.0, 1000.0)
+    )
+    diagnostics_period: float = _parameter(
+        1.0, "Seconds between two messages on /diagnostics.", limits=(0.05, 60.0), read_only=True
+    )
+
+    def network_region(self) -> Region | None:
+        """`region` as a window, or None for the whole image."""
+        left, top, width, height = self.region
+        return Region(left, top, width, height) if width else None
+
+
+class ParameterError(HmaDepthError):
+    """A parameter value that the node cannot use."""
+
+
+def _metadata(name: str) -> Mapping[str, Any]:
+    return next(f.metadata for f in fields(DepthNodeParameters) if f.name == name)
+
+
+def descriptor(name: str) -> ParameterDescriptor:
+    """Describe a parameter to `ros2 param describe`, with its limits or choices."""
+    meta = _metadata(name)
+    result = ParameterDescriptor(description=meta["description"], read_only=meta["read_only"])
+    if meta["choices"]:
+        result.additional_constraints = f"one of: {', '.join(meta['choices'])}"
+    if meta["limits"]:
+        low, high = meta["limits"]
+        if isinstance(low, int):
+            result.integer_range = [IntegerRange(from_value=low, to_value=int(high), step=1)]
+        else:
+            result.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
+    return result
+
+
+def declare(node: Node) -> None:
+    """Declare every parameter on `node`."""
+    for f in fields(DepthNodeParameters):
+        assert f.default is not MISSING
+        default = list(f.default) if isinstance(f.default, tuple) else f.default
+        node.declare_parameter(f.name, default, descriptor(f.name))
+
+
+def read(node: Node) -> DepthNodeParameters:
+    """Read the current values.
+
+    Raises:
+        ParameterError: a value is not one of its choices.
+
+    """
+    values = {f.name: node.get_parameter(f.name).value for f in fields(DepthNodeParameters)}
+    values["region"] = tuple(values["region"])
+    for name, value in values.items():
+        validate(name, value)
+    return DepthNodeParameters(**values)
+
+
+def validate(name: str, value: Any) -> None:
+    """Check what a descriptor cannot express; limits and types are rclpy's business.
+
+    Raises:
+        ParameterError: naming the parameter and what it may be.
+
+    """
+    choices = _metadata(name)["choices"]
+    if choices and value not in choices:
+        raise ParameterError(f"{name} is '{value}'; it must be one of {', '.join(choices)}")
+    if name == "region" and (len(value) != 4 or min(value) < 0 or (value[2] > 0) != (value[3] > 0)):
+        raise ParameterError(
+            f"{name} is {list(value)}; it must be [left, top, width, height] in pixels, none "
+            "negative, with width and height both 0 for the whole image"
+        )
+
+
+def is_declared(name: str) -> bool:
+    """Whether `name` is one of this table, not of rclpy's own (use_sim_time, qos_overrides...)."""
+    return any(f.name == name for f in fields(DepthNodeParameters))
+
+
+def is_live(name: str) -> bool:
+    """Whether a change takes effect without configuring again."""
+    return bool(_metadata(name)["live"])

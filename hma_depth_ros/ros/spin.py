@@ -1,0 +1,32 @@
+"""Running a node until it is told to stop."""
+
+from __future__ import annotations
+
+import rclpy
+from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+
+#: `EventsExecutor.spin()` never looks at signals; between turns the caller does.
+TURN_SECONDS = 0.5
+
+
+def make_executor() -> Executor:
+    """Events executor where rclpy has it (since Kilted), by far the cheaper one; else the usual."""
+    try:
+        from rclpy.experimental import EventsExecutor
+    except ImportError:
+        return SingleThreadedExecutor()
+    return EventsExecutor()
+
+
+def spin(node: Node) -> None:
+    """Serve the node's callbacks until shutdown by signal or context."""
+    executor = make_executor()
+    executor.add_node(node)
+    try:
+        while rclpy.ok():
+            executor.spin_once(timeout_sec=TURN_SECONDS)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass  # the ordinary ways to end a node
+    finally:
+        executor.shutdown()

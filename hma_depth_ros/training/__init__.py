@@ -1,0 +1,1 @@
+"""Training of the network. Knows data and network, not ROS."""

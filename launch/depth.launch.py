@@ -1,0 +1,142 @@
+"""Start the depth node with its transport profile and, on request, RViz.
+
+An argument left empty changes nothing: every default stays in config/depth_node.yaml. Serves a
+colcon install (`ros2 launch hma_depth_ros depth.launch.py`) and a pip install, whose executables
+lie in bin/ instead of lib/hma_depth_ros/.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from ament_index_python.packages import PackageNotFoundError, get_package_prefix
+from launch.action import Action
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
+from launch.conditions import IfCondition
+from launch.launch_context import LaunchContext
+from launch.launch_description import LaunchDescription
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+
+PACKAGE, EXECUTABLE, NODE = "hma_depth_ros", "depth_node", "depth_node"
+SHARE = Path(__file__).resolve().parent.parent  # share/hma_depth_ros, or the source tree
+DEFAULTS = SHARE / "config" / "depth_node.yaml"
+RVIZ_CONFIG = SHARE / "config" / "depth.rviz"
+PROFILE, PROFILE_VARIABLE = "fastdds_large_messages.xml", "FASTRTPS_DEFAULT_PROFILES_FILE"
+
+FLAG = ("", "true", "false")
+LEVELS = ("", "debug", "info", "warn", "error", "fatal")
+
+
+def argument(name: str, default: str, description: str, **options: Any) -> DeclareLaunchArgument:
+    """Shorthand for the table below."""
+    return DeclareLaunchArgument(name, default_value=default, description=description, **options)
+
+
+ARGUMENTS = (
+    argument("image", "image", "Image topic; with compressed:=true without its /compressed suffix"),
+    argument("camera_info", "camera_info", "CameraInfo topic of that image"),
+    argument("namespace", "", "Namespace of the node and of all its relative topics"),
+    argument("params_file", "", "YAML file of parameters that go before config/depth_node.yaml"),
+    argument("device", "", "Parameter 'device': where to infer, such as auto, cpu, cuda"),
+    argument("engine", "", "Parameter 'engine': what runs the network, such as auto, torch"),
+    argument("checkpoint", "", "Parameter 'checkpoint': path of a .safetensors file"),
+    argument("compressed", "", "Whether to subscribe to CompressedImage", choices=FLAG),
+    argument("use_sim_time", "", "Whether to take the time from /clock", choices=FLAG),
+    argument("log_level", "", "Log level of the node", choices=LEVELS),
+    argument("rviz", "false", "Whether to show everything in RViz", choices=FLAG[1:]),
+)
+
+
+def executable() -> dict[str, str]:
+    """How `Node` finds the executable: by package where colcon installed it, else on PATH."""
+    try:
+        if Path(get_package_prefix(PACKAGE), "lib", PACKAGE, EXECUTABLE).is_file():
+            return {"package": PACKAGE, "executable": EXECUTABLE}
+    except (PackageNotFoundError, OSError):
+        pass  # a pip install: not in the ament index, or AMENT_PREFIX_PATH is not even set
+    if path := shutil.which(EXECUTABLE):
+        return {"executable": path}
+    raise RuntimeError(
+        f"no executable '{EXECUTABLE}': source install/setup.bash of the colcon workspace, or "
+        f"activate the environment into which {PACKAGE} was installed"
+    )
+
+
+def transport_profile() -> Path:
+    """The Fast DDS profile: beside the other configuration once installed, else in the package."""
+    installed = SHARE / "config" / PROFILE
+    return installed if installed.is_file() else SHARE / PACKAGE / "assets" / PROFILE
+
+
+def parameters(given: dict[str, str]) -> list[str | dict[str, str | bool]]:
+    """Parameter sources, the later over the earlier: shipped file, user's file, arguments."""
+    sources: list[str | dict[str, str | bool]] = [str(DEFAULTS)]
+    if user_file := given["params_file"]:
+        if not Path(user_file).is_file():
+            raise RuntimeError(f"params_file: no file '{user_file}'")
+        sources.append(user_file)
+    overrides: dict[str, str | bool] = {
+        name: given[name] for name in ("device", "engine", "checkpoint") if given[name]
+    }
+    if given["compressed"]:
+        overrides["image_transport"] = "compressed" if given["compressed"] == "true" else "raw"
+    return [*sources, *([overrides] if overrides else []), *clock(given)]
+
+
+def clock(given: dict[str, str]) -> list[dict[str, str | bool]]:
+    """The parameter source that both nodes share."""
+    value = given["use_sim_time"]
+    return [{"use_sim_time": value == "true"}] if value else []
+
+
+def log_arguments(given: dict[str, str]) -> list[str]:
+    """Set the level of the node's own logger only: at debug the middleware's would bury it."""
+    if not (level := given["log_level"]):
+        return []
+    logger = ".".join([*filter(None, given["namespace"].split("/")), NODE])
+    return ["--log-level", f"{logger}:={level}"]
+
+
+def start(context: LaunchContext) -> list[Action]:
+    """Build the nodes from the arguments' values."""
+    given: dict[str, str] = {
+        declared.name: LaunchConfiguration(declared.name).perform(context) for declared in ARGUMENTS
+    }
+    image, namespace = given["image"], given["namespace"]
+    depth = Node(
+        **executable(),
+        name=NODE,
+        namespace=namespace,
+        parameters=parameters(given),
+        remappings=[
+            ("image", image),
+            ("image/compressed", f"{image}/compressed"),
+            ("camera_info", given["camera_info"]),
+        ],
+        ros_arguments=log_arguments(given),
+        output="screen",
+    )
+    rviz = Node(
+        package="rviz2",
+        executable="rviz2",
+        name="rviz",
+        namespace=namespace,  # the topics in the configuration are relative
+        arguments=["-d", str(RVIZ_CONFIG)],
+        parameters=clock(given),
+        remappings=[("image", image)],
+        condition=IfCondition(LaunchConfiguration("rviz")),
+    )
+    return [depth, rviz]
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Arguments, environment, nodes."""
+    description = LaunchDescription(ARGUMENTS)
+    if PROFILE_VARIABLE not in os.environ:  # the user's own choice stays
+        description.add_action(SetEnvironmentVariable(PROFILE_VARIABLE, str(transport_profile())))
+    description.add_action(OpaqueFunction(function=start))
+    return description

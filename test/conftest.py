@@ -1,0 +1,23 @@
+"""Fixtures shared by all tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+# Before any rclpy import: test traffic stays on this machine and away from other graphs.
+os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+os.environ.setdefault("ROS_DOMAIN_ID", str(os.getpid() % 100 + 1))
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder with real KITTI frames; tests that want it are skipped where it is absent."""
+    path = Path(os.environ.get("HMA_DEPTH_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not path.is_dir():
+        pytest.skip(f"no real driving data at {path} (set HMA_DEPTH_DATA to a copy)")
+    return path

@@ -1,0 +1,140 @@
+"""Depth PNG, colour image and PLY files: round trips and one clear error for each bad file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from hma_depth_ros.data.depth_png import read_depth_png, write_depth_png
+from hma_depth_ros.data.image_file import read_rgb, write_png
+from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.geometry.ply import write_ply
+
+
+def gradient() -> np.ndarray:
+    return np.arange(40 * 60 * 3, dtype=np.uint32).reshape(40, 60, 3).astype(np.uint8)
+
+
+def test_depth_png_keeps_metres_to_half_a_unit(tmp_path: Path):
+    depth = np.geomspace(0.01, 255.9, 24 * 30, dtype=np.float32).reshape(24, 30)
+    write_depth_png(tmp_path / "depth.png", depth)
+    np.testing.assert_allclose(read_depth_png(tmp_path / "depth.png"), depth, atol=0.5 / 256)
+
+
+def test_depth_png_is_what_kitti_stores(tmp_path: Path):
+    write_depth_png(tmp_path / "depth.png", np.array([[1.0, 80.0, 10.01]], np.float32))
+    stored = np.asarray(Image.open(tmp_path / "depth.png")).astype(int)
+    assert stored.tolist() == [[256, 20480, 2563]]  # rounded: 10.01 * 256 = 2562.56
+
+
+def test_what_depth_png_cannot_hold_is_no_depth(tmp_path: Path):
+    depth = np.array([[np.nan, np.inf, -np.inf, -1.0, 0.0, 255.99, 256.0, 1e30]], np.float32)
+    write_depth_png(tmp_path / "depth.png", depth)
+    expected = [[0, 0, 0, 0, 0, 65533 / 256, 0, 0]]
+    assert read_depth_png(tmp_path / "depth.png").tolist() == expected
+
+
+def test_no_half_written_file_is_left(tmp_path: Path):
+    write_depth_png(tmp_path / "depth.png", np.ones((3, 3), np.float32))
+    assert [path.name for path in tmp_path.iterdir()] == ["depth.png"]
+
+
+def damaged(path: Path) -> Path:
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    return path
+
+
+def test_a_bad_depth_file_is_named(tmp_path: Path):
+    with pytest.raises(HmaDepthError, match=r"missing\.png: No such file"):
+        read_depth_png(tmp_path / "missing.png")
+    (tmp_path / "empty.png").touch()
+    with pytest.raises(HmaDepthError, match=r"empty\.png is truncated"):
+        read_depth_png(tmp_path / "empty.png")
+    write_depth_png(tmp_path / "half.png", np.random.default_rng(0).uniform(1, 80, (50, 50)))
+    with pytest.raises(HmaDepthError, match=r"half\.png is truncated"):
+        read_depth_png(damaged(tmp_path / "half.png"))
+    cv2.imwrite(str(tmp_path / "grey8.png"), np.ones((4, 4), np.uint8))
+    with pytest.raises(HmaDepthError, match=r"grey8\.png is not a 16-bit"):
+        read_depth_png(tmp_path / "grey8.png")
+    cv2.imwrite(str(tmp_path / "color16.png"), np.ones((4, 4, 3), np.uint16))
+    with pytest.raises(HmaDepthError, match=r"color16\.png is not a 16-bit"):
+        read_depth_png(tmp_path / "color16.png")
+
+
+def test_a_color_image_comes_back_as_rgb(tmp_path: Path):
+    write_png(tmp_path / "image.png", gradient())
+    np.testing.assert_array_equal(read_rgb(tmp_path / "image.png"), gradient())
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "image.png")), gradient())
+
+
+def test_grey_transparent_and_rotated_images_are_read(tmp_path: Path):
+    grey = gradient()[..., 0]
+    Image.fromarray(grey).save(tmp_path / "grey.png")
+    np.testing.assert_array_equal(read_rgb(tmp_path / "grey.png"), np.stack([grey] * 3, axis=-1))
+    Image.fromarray(np.dstack([gradient(), grey])).save(tmp_path / "rgba.png")
+    np.testing.assert_array_equal(read_rgb(tmp_path / "rgba.png"), gradient())
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was held upright: turn by 90 degrees clockwise to show
+    Image.fromarray(gradient()).save(tmp_path / "upright.png", exif=exif)
+    np.testing.assert_array_equal(read_rgb(tmp_path / "upright.png"), np.rot90(gradient(), -1))
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_a_damaged_image_is_named(tmp_path: Path, suffix: str):
+    noise = np.random.default_rng(0).integers(0, 255, (80, 90, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / f"half{suffix}")
+    with pytest.raises(HmaDepthError, match=rf"half\{suffix}.*truncated"):
+        read_rgb(damaged(tmp_path / f"half{suffix}"))
+
+
+def test_what_is_no_image_is_named(tmp_path: Path):
+    with pytest.raises(HmaDepthError, match=r"missing\.png: No such file"):
+        read_rgb(tmp_path / "missing.png")
+    (tmp_path / "notes.png").write_text("not an image")
+    with pytest.raises(HmaDepthError, match=r"notes\.png is not an image"):
+        read_rgb(tmp_path / "notes.png")
+    with pytest.raises(HmaDepthError, match="Is a directory"):
+        read_rgb(tmp_path)
+
+
+def read_ply(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Points and colours, read from the header's own description of the vertices."""
+    header, _, body = path.read_bytes().partition(b"end_header\n")
+    lines = header.decode("ascii").splitlines()
+    assert lines[:2] == ["ply", "format binary_little_endian 1.0"]
+    count = next(int(line.split()[-1]) for line in lines if line.startswith("element vertex"))
+    kinds = {"float": "<f4", "uchar": "u1"}
+    fields = [line.split()[1:] for line in lines if line.startswith("property")]
+    vertices = np.frombuffer(body, [(name, kinds[kind]) for kind, name in fields])
+    assert len(vertices) == count
+    points = np.stack([vertices[name] for name in ("x", "y", "z")], axis=-1)
+    return points, np.stack([vertices[name] for name in ("red", "green", "blue")], axis=-1)
+
+
+def test_ply_keeps_valid_points_in_order(tmp_path: Path):
+    points = np.random.default_rng(0).normal(size=(5, 7, 3)).astype(np.float32)
+    colors = gradient()[:5, :7]
+    points[0, 0] = np.nan
+    points[2, 3, 1] = np.inf
+    assert write_ply(tmp_path / "cloud.ply", points, colors) == 33
+    valid = np.isfinite(points).all(axis=-1)
+    read_points, read_colors = read_ply(tmp_path / "cloud.ply")
+    np.testing.assert_array_equal(read_points, points[valid])
+    np.testing.assert_array_equal(read_colors, colors[valid])
+
+
+def test_an_empty_cloud_is_a_valid_ply(tmp_path: Path):
+    nothing = np.full((2, 2, 3), np.nan, np.float32)
+    assert write_ply(tmp_path / "cloud.ply", nothing, np.zeros((2, 2, 3), np.uint8)) == 0
+    assert len(read_ply(tmp_path / "cloud.ply")[0]) == 0
+
+
+def test_points_and_colors_must_match(tmp_path: Path):
+    with pytest.raises(ValueError, match="not both"):
+        write_ply(tmp_path / "c.ply", np.zeros((4, 3), np.float32), np.zeros((5, 3), np.uint8))
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,352 @@
+"""launch/depth.launch.py, run by the real launch system, and the RViz configuration beside it.
+
+The ROS 2 wheels lack launch and launch_ros. Where neither a ROS distribution nor their sources on
+PYTHONPATH bring them, the tests of the launch file are skipped; those of the RViz view never are.
+RViz itself is not started.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+LAUNCH_FILE = REPOSITORY / "launch" / "depth.launch.py"
+DEFAULTS = REPOSITORY / "config" / "depth_node.yaml"
+PROFILE = "fastdds_large_messages.xml"
+PROFILE_VARIABLE = "FASTRTPS_DEFAULT_PROFILES_FILE"
+
+# `ros2 launch FILE NAME:=VALUE ...`, without ros2cli.
+LAUNCHER = """
+import sys
+from launch import LaunchService
+from launch.actions import IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+
+service = LaunchService()
+service.include_launch_description(
+    IncludeLaunchDescription(
+        PythonLaunchDescriptionSource(sys.argv[1]),
+        launch_arguments=[argument.split(":=", 1) for argument in sys.argv[2:]],
+    )
+)
+sys.exit(service.run())
+"""
+
+# Stands in for an executable: writes down how it was started, and ends.
+RECORDER = """#!{python}
+import json, os, sys
+files = [path for flag, path in zip(sys.argv, sys.argv[1:]) if flag == "--params-file"]
+seen = dict(
+    argv=sys.argv,
+    profile=os.environ.get("{variable}"),
+    parameters=[(path, open(path).read()) for path in files],
+)
+with open("{record}", "w") as record:
+    json.dump(seen, record)
+"""
+
+
+@dataclass(frozen=True)
+class Start:
+    """How launch started an executable."""
+
+    argv: list[str]
+    profile: str | None
+    parameters: list[tuple[str, str]]  #: path and text of each parameter file, in order
+
+    def ros_arguments(self, flag: str) -> list[str]:
+        return [
+            value for name, value in zip(self.argv, self.argv[1:], strict=False) if name == flag
+        ]
+
+
+def write_recorder(executable: Path) -> Path:
+    """Create the stand-in; return the file in which it will write."""
+    record = executable.with_suffix(".json")
+    executable.parent.mkdir(parents=True, exist_ok=True)
+    text = RECORDER.format(python=sys.executable, variable=PROFILE_VARIABLE, record=record)
+    executable.write_text(text)
+    executable.chmod(0o755)
+    return record
+
+
+def read_start(record: Path) -> Start:
+    return Start(**json.loads(record.read_text()))
+
+
+def write_package(prefix: Path, name: str) -> None:
+    """Make `prefix` the home of an installed ROS package."""
+    marker = prefix / "share" / "ament_index" / "resource_index" / "packages" / name
+    marker.parent.mkdir(parents=True, exist_ok=True)
+    marker.touch()
+
+
+@pytest.fixture
+def bin_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """First folder on PATH; no ROS package is in reach and no profile is selected."""
+    pytest.importorskip("launch_ros.actions", reason="launch and launch_ros are not importable")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.setenv("ROS_LOG_DIR", str(tmp_path / "log"))
+    monkeypatch.setenv("AMENT_PREFIX_PATH", str(tmp_path / "none"))
+    monkeypatch.delenv(PROFILE_VARIABLE, raising=False)
+    return tmp_path / "bin"
+
+
+def run_launch(*arguments: str, file: Path = LAUNCH_FILE) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", LAUNCHER, str(file), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+@pytest.fixture
+def launch(bin_folder: Path) -> Callable[..., Start]:
+    """Run the launch file with NAME:=VALUE arguments; return how the node's stand-in started."""
+    record = write_recorder(bin_folder / "depth_node")
+
+    def launched(*arguments: str, file: Path = LAUNCH_FILE) -> Start:
+        done = run_launch(*arguments, file=file)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return read_start(record)
+
+    return launched
+
+
+def test_every_argument_has_a_description(bin_folder: Path):
+    from launch.launch_context import LaunchContext
+    from launch.launch_description_sources import PythonLaunchDescriptionSource
+
+    source = PythonLaunchDescriptionSource(str(LAUNCH_FILE))
+    arguments = source.get_launch_description(LaunchContext()).get_launch_arguments()
+    assert {argument.name for argument in arguments} == {
+        *("image", "camera_info", "namespace", "params_file", "device", "engine", "checkpoint"),
+        *("compressed", "use_sim_time", "log_level", "rviz"),
+    }
+    for argument in arguments:
+        assert len(argument.description) > 10
+        assert argument.default_value is not None, "an argument must not be required"
+
+
+def test_without_arguments_all_comes_from_the_shipped_file(launch: Callable[..., Start]):
+    start = launch()
+    assert [path for path, _ in start.parameters] == [str(DEFAULTS)]
+    assert set(start.ros_arguments("-r")) == {
+        *("__node:=depth_node", "__ns:=/", "image:=image", "camera_info:=camera_info"),
+        "image/compressed:=image/compressed",
+    }
+    assert start.ros_arguments("--log-level") == []
+    assert start.profile == str(REPOSITORY / "hma_depth_ros" / "assets" / PROFILE)
+    assert Path(start.profile).is_file()
+
+
+def test_arguments_reach_the_node_over_both_files(launch: Callable[..., Start], tmp_path: Path):
+    user_file = tmp_path / "mine.yaml"
+    user_file.write_text("depth_node:\n  ros__parameters:\n    device: cuda:1\n")
+    start = launch(
+        "image:=/kitti/camera_color_left/image_raw",
+        "camera_info:=/kitti/camera_color_left/camera_info",
+        "namespace:=car/front",
+        f"params_file:={user_file}",
+        *("device:=cpu", "engine:=torch", "checkpoint:=/models/a b.safetensors"),
+        *("compressed:=true", "use_sim_time:=true", "log_level:=debug"),
+    )
+    assert set(start.ros_arguments("-r")) == {
+        "__node:=depth_node",
+        "__ns:=/car/front",
+        "image:=/kitti/camera_color_left/image_raw",
+        "image/compressed:=/kitti/camera_color_left/image_raw/compressed",
+        "camera_info:=/kitti/camera_color_left/camera_info",
+    }
+    # The node's own logger and no other.
+    assert start.ros_arguments("--log-level") == ["car.front.depth_node:=debug"]
+    paths, texts = zip(*start.parameters, strict=True)
+    assert list(paths[:2]) == [str(DEFAULTS), str(user_file)]
+    # Under the node's full name, since that beats a wildcard in a file, wherever it stands.
+    assert [yaml.safe_load(text) for text in texts[2:]] == [
+        {
+            "/car/front/depth_node": {
+                "ros__parameters": {
+                    "device": "cpu",
+                    "engine": "torch",
+                    "checkpoint": "/models/a b.safetensors",
+                    "image_transport": "compressed",
+                }
+            }
+        },
+        {"/car/front/depth_node": {"ros__parameters": {"use_sim_time": True}}},
+    ]
+
+
+def test_false_is_an_override_too(launch: Callable[..., Start]):
+    start = launch("compressed:=false", "use_sim_time:=false")
+    values: dict[str, Any] = {}
+    for _, text in start.parameters[1:]:
+        values |= yaml.safe_load(text)["/depth_node"]["ros__parameters"]
+    assert values == {"image_transport": "raw", "use_sim_time": False}
+
+
+def test_overrides_are_parameters_of_the_node(launch: Callable[..., Start]):
+    parameters = pytest.importorskip("hma_depth_ros.ros.parameters")
+    start = launch("device:=cpu", "engine:=torch", "checkpoint:=x", "compressed:=true")
+    ((_, text),) = start.parameters[1:]
+    for name in yaml.safe_load(text)["/depth_node"]["ros__parameters"]:
+        assert parameters.is_declared(name), name
+
+
+def test_the_user_s_profile_stays(launch: Callable[..., Start], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv(PROFILE_VARIABLE, "/etc/fastdds.xml")
+    assert launch().profile == "/etc/fastdds.xml"
+
+
+def test_installed_files_refer_to_each_other(launch: Callable[..., Start], tmp_path: Path):
+    share = tmp_path / "prefix" / "share" / "hma_depth_ros"
+    (share / "launch").mkdir(parents=True)
+    shutil.copy(LAUNCH_FILE, share / "launch")
+    shutil.copytree(REPOSITORY / "config", share / "config")
+    shutil.copy(REPOSITORY / "hma_depth_ros" / "assets" / PROFILE, share / "config")
+    start = launch(file=share / "launch" / LAUNCH_FILE.name)
+    assert [path for path, _ in start.parameters] == [str(share / "config" / "depth_node.yaml")]
+    assert start.profile == str(share / "config" / PROFILE)
+
+
+def test_executable_of_the_workspace_goes_before_path(
+    launch: Callable[..., Start], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    prefix = tmp_path / "install" / "hma_depth_ros"
+    write_package(prefix, "hma_depth_ros")
+    monkeypatch.setenv("AMENT_PREFIX_PATH", str(prefix))
+    assert launch().argv[0] == str(tmp_path / "bin" / "depth_node")  # pip: nothing in lib/
+    record = write_recorder(prefix / "lib" / "hma_depth_ros" / "depth_node")
+    assert run_launch().returncode == 0
+    assert read_start(record).argv[0] == str(prefix / "lib" / "hma_depth_ros" / "depth_node")
+
+
+def test_wheels_alone_have_no_ament_prefix_path(
+    launch: Callable[..., Start], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv("AMENT_PREFIX_PATH")
+    assert launch().argv[0] == str(tmp_path / "bin" / "depth_node")
+
+
+def test_rviz_starts_on_request_in_the_same_namespace(
+    launch: Callable[..., Start], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    prefix = tmp_path / "ros"
+    write_package(prefix, "rviz2")
+    record = write_recorder(prefix / "lib" / "rviz2" / "rviz2")
+    monkeypatch.setenv("AMENT_PREFIX_PATH", str(prefix))
+    launch("namespace:=car")
+    assert not record.exists()
+    launch("namespace:=car", "image:=/cam/image", "rviz:=true", "use_sim_time:=true")
+    start = read_start(record)
+    assert start.ros_arguments("-d") == [str(REPOSITORY / "config" / "depth.rviz")]
+    assert set(start.ros_arguments("-r")) == {"__node:=rviz", "__ns:=/car", "image:=/cam/image"}
+    assert [yaml.safe_load(text) for _, text in start.parameters] == [
+        {"/car/rviz": {"ros__parameters": {"use_sim_time": True}}}
+    ]
+    assert start.profile == str(REPOSITORY / "hma_depth_ros" / "assets" / PROFILE)
+
+
+@pytest.mark.parametrize(
+    ("argument", "says"),
+    [
+        ("compressed:=maybe", 'Argument "compressed" provided value "maybe" is not valid'),
+        ("log_level:=loud", 'Argument "log_level" provided value "loud" is not valid'),
+        ("params_file:=/no/such.yaml", "params_file: no file '/no/such.yaml'"),
+    ],
+)
+def test_bad_arguments_are_named(bin_folder: Path, argument: str, says: str):
+    record = write_recorder(bin_folder / "depth_node")
+    done = run_launch(argument)
+    assert done.returncode != 0
+    assert says in done.stdout + done.stderr
+    assert not record.exists()
+
+
+def test_missing_executable_is_explained(bin_folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    done = run_launch()
+    assert done.returncode != 0
+    assert "no executable 'depth_node': source install/setup.bash" in done.stdout + done.stderr
+
+
+def displays(group: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for display in group["Displays"]:
+        yield display
+        if "Displays" in display:
+            yield from displays(display)
+
+
+@pytest.fixture(scope="module")
+def rviz() -> Any:
+    """The `Visualization Manager` of the RViz configuration."""
+    text = (REPOSITORY / "config" / "depth.rviz").read_text()
+    return yaml.safe_load(text)["Visualization Manager"]
+
+
+def test_rviz_shows_every_output(rviz: Any):
+    by_topic = {d["Topic"]["Value"]: d for d in displays(rviz) if "Topic" in d}
+    assert by_topic.keys() == {
+        *("image", "depth/image", "depth/color", "points", "attention/color"),
+        *(f"attention/scale_{scale}" for scale in (8, 4, 2, 1)),
+    }
+    for topic, display in by_topic.items():
+        # Relative, so that namespaces work. The input may come from a best-effort driver.
+        assert not topic.startswith("/")
+        expected = "Best Effort" if topic == "image" else "Reliable"
+        assert display["Topic"]["Reliability Policy"] == expected
+        kind = "PointCloud2" if topic == "points" else "Image"
+        assert display["Class"] == f"rviz_default_plugins/{kind}"
+    # What is shown from the start is subscribed, and so computed by the node.
+    shown = {d["Topic"]["Value"] for d in rviz["Displays"] if d["Enabled"] and "Topic" in d}
+    assert shown == {"image", "depth/color", "attention/color", "points"}
+    assert rviz["Global Options"]["Fixed Frame"] == "camera_color_left"
+
+
+def test_rviz_looks_forward_and_upright_from_behind_the_camera(rviz: Any):
+    """RViz's Orbit: the eye at distance, yaw and pitch around the focal point, its up towards +z.
+
+    In an optical frame (x right, y down, z forward) the picture must still have -y at its top.
+    """
+    view = rviz["Views"]["Current"]
+    assert view["Class"] == "rviz_default_plugins/Orbit"
+    assert view["Target Frame"] == "<Fixed Frame>"
+    assert abs(view["Pitch"]) < np.pi / 2 - 0.001  # RViz clamps there
+    yaw, pitch = view["Yaw"], view["Pitch"]
+    focal = np.array([view["Focal Point"][axis] for axis in "XYZ"], dtype=np.float64)
+    towards_eye = np.array(
+        [np.cos(yaw) * np.cos(pitch), np.sin(yaw) * np.cos(pitch), np.sin(pitch)]
+    )
+    eye, forward = focal + view["Distance"] * towards_eye, -towards_eye
+    right = np.cross(forward, [0.0, 0.0, 1.0])
+    right /= np.linalg.norm(right)
+    up = np.cross(right, forward)
+    assert eye[2] < -5.0  # metres behind the camera
+    assert eye[1] < -3.0  # above it
+    np.testing.assert_allclose(right, [1.0, 0.0, 0.0], atol=1e-3)
+    assert forward[2] > 0.9
+    assert up[1] < -0.9
+
+
+def test_rviz_s_road_lies_under_a_kitti_camera(rviz: Any):
+    (grid,) = (d for d in rviz["Displays"] if d["Class"] == "rviz_default_plugins/Grid")
+    assert grid["Plane"] == "XZ"
+    assert grid["Offset"]["Y"] == 1.65  # Geiger et al. 2013, Fig. 3
+    half = grid["Plane Cell Count"] * grid["Cell Size"] / 2
+    assert (grid["Offset"]["Z"] - half, grid["Offset"]["Z"] + half) == (0, 80)
+
+
+def test_tf_static_override_latches():
+    (profile,) = yaml.safe_load((REPOSITORY / "config" / "tf_static_qos.yaml").read_text()).values()
+    assert profile["durability"] == "transient_local"
+    assert profile["reliability"] == "reliable"

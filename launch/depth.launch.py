@@ -25,7 +25,13 @@ PACKAGE, EXECUTABLE, NODE = "hma_depth_ros", "depth_node", "depth_node"
 SHARE = Path(__file__).resolve().parent.parent  # share/hma_depth_ros, or the source tree
 DEFAULTS = SHARE / "config" / "depth_node.yaml"
 RVIZ_CONFIG = SHARE / "config" / "depth.rviz"
-PROFILE, PROFILE_VARIABLE = "fastdds_large_messages.xml", "FASTRTPS_DEFAULT_PROFILES_FILE"
+PROFILE = "fastdds_large_messages.xml"
+# As in hma_depth_ros.ros.transport, which needs NumPy; `ros2 launch` may run in a bare Python.
+PROFILE_VARIABLE = (
+    "FASTRTPS_DEFAULT_PROFILES_FILE"
+    if os.environ.get("ROS_DISTRO") in {"humble", "iron", "jazzy"}
+    else "FASTDDS_DEFAULT_PROFILES_FILE"
+)
 
 FLAG = ("", "true", "false")
 LEVELS = ("", "debug", "info", "warn", "error", "fatal")
@@ -40,7 +46,7 @@ ARGUMENTS = (
     argument("image", "image", "Image topic; with compressed:=true without its /compressed suffix"),
     argument("camera_info", "camera_info", "CameraInfo topic of that image"),
     argument("namespace", "", "Namespace of the node and of all its relative topics"),
-    argument("params_file", "", "YAML file of parameters that go before config/depth_node.yaml"),
+    argument("params_file", "", "YAML file of parameters that override config/depth_node.yaml"),
     argument("device", "", "Parameter 'device': where to infer, such as auto, cpu, cuda"),
     argument("engine", "", "Parameter 'engine': what runs the network, such as auto, torch"),
     argument("checkpoint", "", "Parameter 'checkpoint': path of a .safetensors file"),
@@ -136,7 +142,7 @@ def start(context: LaunchContext) -> list[Action]:
 def generate_launch_description() -> LaunchDescription:
     """Arguments, environment, nodes."""
     description = LaunchDescription(ARGUMENTS)
-    if PROFILE_VARIABLE not in os.environ:  # the user's own choice stays
+    if not any(name.endswith("_DEFAULT_PROFILES_FILE") for name in os.environ):  # the user's own
         description.add_action(SetEnvironmentVariable(PROFILE_VARIABLE, str(transport_profile())))
     description.add_action(OpaqueFunction(function=start))
     return description

@@ -9,6 +9,9 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
+# Several processes and threads share few cores here: PyTorch's own threads would wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # Before any rclpy import: test traffic stays on this machine and away from other graphs.
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 os.environ.setdefault("ROS_DOMAIN_ID", str(os.getpid() % 100 + 1))

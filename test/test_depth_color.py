@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import cv2
 import numpy as np
 import pytest
@@ -90,7 +92,9 @@ def test_shared_pixels_are_the_weighted_sum_of_colors():
 
 
 def test_pixels_without_masks_are_black():
-    assert not colorize_attention(np.full((3, 2, 5), np.nan, np.float32)).any()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # NumPy's about the cast of NaN to an integer
+        assert not colorize_attention(np.full((3, 2, 5), np.nan, np.float32)).any()
 
 
 def test_scales_are_named_as_in_the_paper():

@@ -32,7 +32,7 @@ def test_depth_png_is_what_kitti_stores(tmp_path: Path):
 
 
 def test_what_depth_png_cannot_hold_is_no_depth(tmp_path: Path):
-    depth = np.array([[np.nan, np.inf, -np.inf, -1.0, 0.0, 255.99, 256.0, 1e30]], np.float32)
+    depth = np.array([[np.nan, np.inf, -np.inf, -1.0, 0.0, 255.99, 256.0, 300.0]], np.float32)
     write_depth_png(tmp_path / "depth.png", depth)
     expected = [[0, 0, 0, 0, 0, 65533 / 256, 0, 0]]
     assert read_depth_png(tmp_path / "depth.png").tolist() == expected

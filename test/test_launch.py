@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -25,7 +26,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 LAUNCH_FILE = REPOSITORY / "launch" / "depth.launch.py"
 DEFAULTS = REPOSITORY / "config" / "depth_node.yaml"
 PROFILE = "fastdds_large_messages.xml"
-PROFILE_VARIABLE = "FASTRTPS_DEFAULT_PROFILES_FILE"
+PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
 
 # `ros2 launch FILE NAME:=VALUE ...`, without ros2cli.
 LAUNCHER = """
@@ -50,7 +51,7 @@ import json, os, sys
 files = [path for flag, path in zip(sys.argv, sys.argv[1:]) if flag == "--params-file"]
 seen = dict(
     argv=sys.argv,
-    profile=os.environ.get("{variable}"),
+    profiles=[os.environ.get(name) for name in {variables}],
     parameters=[(path, open(path).read()) for path in files],
 )
 with open("{record}", "w") as record:
@@ -63,7 +64,7 @@ class Start:
     """How launch started an executable."""
 
     argv: list[str]
-    profile: str | None
+    profiles: list[str | None]  #: values of PROFILE_VARIABLES
     parameters: list[tuple[str, str]]  #: path and text of each parameter file, in order
 
     def ros_arguments(self, flag: str) -> list[str]:
@@ -76,7 +77,7 @@ def write_recorder(executable: Path) -> Path:
     """Create the stand-in; return the file in which it will write."""
     record = executable.with_suffix(".json")
     executable.parent.mkdir(parents=True, exist_ok=True)
-    text = RECORDER.format(python=sys.executable, variable=PROFILE_VARIABLE, record=record)
+    text = RECORDER.format(python=sys.executable, variables=PROFILE_VARIABLES, record=record)
     executable.write_text(text)
     executable.chmod(0o755)
     return record
@@ -100,7 +101,8 @@ def bin_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     monkeypatch.setenv("ROS_LOG_DIR", str(tmp_path / "log"))
     monkeypatch.setenv("AMENT_PREFIX_PATH", str(tmp_path / "none"))
-    monkeypatch.delenv(PROFILE_VARIABLE, raising=False)
+    for name in (*PROFILE_VARIABLES, "ROS_DISTRO"):
+        monkeypatch.delenv(name, raising=False)
     return tmp_path / "bin"
 
 
@@ -145,8 +147,9 @@ def test_without_arguments_all_comes_from_the_shipped_file(launch: Callable[...,
         "image/compressed:=image/compressed",
     }
     assert start.ros_arguments("--log-level") == []
-    assert start.profile == str(REPOSITORY / "hma_depth_ros" / "assets" / PROFILE)
-    assert Path(start.profile).is_file()
+    profile = REPOSITORY / "hma_depth_ros" / "assets" / PROFILE
+    assert profile.is_file()
+    assert start.profiles == [None, str(profile)]
 
 
 def test_arguments_reach_the_node_over_both_files(launch: Callable[..., Start], tmp_path: Path):
@@ -203,9 +206,24 @@ def test_overrides_are_parameters_of_the_node(launch: Callable[..., Start]):
         assert parameters.is_declared(name), name
 
 
-def test_the_user_s_profile_stays(launch: Callable[..., Start], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv(PROFILE_VARIABLE, "/etc/fastdds.xml")
-    assert launch().profile == "/etc/fastdds.xml"
+@pytest.mark.parametrize(("distribution", "known"), [("jazzy", 0), ("kilted", 1), ("lyrical", 1)])
+def test_profile_goes_by_the_name_that_the_distribution_knows(
+    launch: Callable[..., Start], monkeypatch: pytest.MonkeyPatch, distribution: str, known: int
+):
+    """Fast DDS 3 renamed the variable; Kilted still reads the old one but warns of it."""
+    monkeypatch.setenv("ROS_DISTRO", distribution)
+    profiles = launch().profiles
+    assert profiles[known] is not None
+    assert profiles[1 - known] is None
+
+
+@pytest.mark.parametrize("chosen", PROFILE_VARIABLES)
+def test_the_user_s_profile_stays(
+    launch: Callable[..., Start], monkeypatch: pytest.MonkeyPatch, chosen: str
+):
+    monkeypatch.setenv(chosen, "/etc/fastdds.xml")
+    expected = ["/etc/fastdds.xml" if name == chosen else None for name in PROFILE_VARIABLES]
+    assert launch().profiles == expected
 
 
 def test_installed_files_refer_to_each_other(launch: Callable[..., Start], tmp_path: Path):
@@ -216,7 +234,7 @@ def test_installed_files_refer_to_each_other(launch: Callable[..., Start], tmp_p
     shutil.copy(REPOSITORY / "hma_depth_ros" / "assets" / PROFILE, share / "config")
     start = launch(file=share / "launch" / LAUNCH_FILE.name)
     assert [path for path, _ in start.parameters] == [str(share / "config" / "depth_node.yaml")]
-    assert start.profile == str(share / "config" / PROFILE)
+    assert start.profiles[1] == str(share / "config" / PROFILE)
 
 
 def test_executable_of_the_workspace_goes_before_path(
@@ -254,7 +272,7 @@ def test_rviz_starts_on_request_in_the_same_namespace(
     assert [yaml.safe_load(text) for _, text in start.parameters] == [
         {"/car/rviz": {"ros__parameters": {"use_sim_time": True}}}
     ]
-    assert start.profile == str(REPOSITORY / "hma_depth_ros" / "assets" / PROFILE)
+    assert start.profiles[1] == str(REPOSITORY / "hma_depth_ros" / "assets" / PROFILE)
 
 
 @pytest.mark.parametrize(
@@ -278,6 +296,56 @@ def test_missing_executable_is_explained(bin_folder: Path, monkeypatch: pytest.M
     done = run_launch()
     assert done.returncode != 0
     assert "no executable 'depth_node': source install/setup.bash" in done.stdout + done.stderr
+
+
+def test_the_real_node_answers_under_launch(bin_folder: Path):
+    """One image in, one depth image out, through arguments, remapping and the shipped defaults."""
+    import rclpy
+    from rclpy.executors import SingleThreadedExecutor
+    from rclpy.qos import qos_profile_sensor_data
+    from sensor_msgs.msg import CameraInfo, Image
+
+    bin_folder.mkdir()
+    executable = bin_folder / "depth_node"
+    executable.write_text(
+        f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(REPOSITORY)!r})\n"
+        "from hma_depth_ros.cli import main\nsys.exit(main())\n"
+    )
+    executable.chmod(0o755)
+    info = CameraInfo(width=96, height=64, p=[80.0, 0, 48, 0, 0, 80, 32, 0, 0, 0, 1, 0])
+    image = Image(width=96, height=64, encoding="rgb8", step=288)
+    image.data.frombytes(np.random.default_rng(0).bytes(64 * 288))
+    info.header.frame_id = image.header.frame_id = "camera_color_left"
+
+    command = [sys.executable, "-c", LAUNCHER, str(LAUNCH_FILE), "namespace:=car", "device:=cpu"]
+    command += ["image:=/cam/image", "camera_info:=/cam/camera_info"]
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    node = rclpy.create_node("camera", context=context)
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(node)
+    images = node.create_publisher(Image, "/cam/image", 1)
+    infos = node.create_publisher(CameraInfo, "/cam/camera_info", 1)
+    received: list[Image] = []
+    node.create_subscription(Image, "/car/depth/image", received.append, qos_profile_sensor_data)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as launched:
+        try:
+            for _ in range(300):  # at most 60 s, most of it the import of torch
+                infos.publish(info)
+                images.publish(image)
+                executor.spin_once(timeout_sec=0.2)
+                if received or launched.poll() is not None:
+                    break
+        finally:
+            launched.send_signal(signal.SIGINT)  # as Ctrl-C does
+            output = launched.communicate(timeout=20)[0].decode()
+            node.destroy_node()
+            rclpy.shutdown(context=context)
+    assert received, output
+    assert (received[0].width, received[0].height) == (96, 64)
+    assert received[0].header.frame_id == "camera_color_left"
+    assert launched.returncode == 0, output
+    assert "process has died" not in output
 
 
 def displays(group: dict[str, Any]) -> Iterator[dict[str, Any]]:

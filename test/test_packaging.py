@@ -217,7 +217,8 @@ def test_wheel_holds_every_file(wheel: Path):
     share |= {f"share/{NAME}/config/fastdds_large_messages.xml"}
     data = f"{NAME}-{hma_depth_ros.__version__}.data/data"
     expected = package | {f"{NAME}/py.typed"} | {f"{data}/{file}" for file in share}
-    assert {name for name in packed if "__pycache__" not in name} == expected
+    assert expected - packed == set(), "lacking (a folder without __init__.py?)"
+    assert packed - expected == set(), "in the wheel, but from where?"
     for kind in (".safetensors", ".xml", ".jpg"):
         assert any(name.startswith(f"{NAME}/assets/") and name.endswith(kind) for name in packed)
     for name in ("depth.launch.py", "depth.rviz", "depth_node.yaml", "tf_static_qos.yaml"):
@@ -229,14 +230,14 @@ def test_pip_installed_executables_run_from_anywhere(wheel: Path, tmp_path: Path
     subprocess.run([sys.executable, *command, wheel], check=True)
     environment = {**without_ros_overlay(), "PYTHONPATH": str(tmp_path / "site")}
     for how in (
-        [tmp_path / "site" / "bin" / "describe"],
-        [sys.executable, "-m", NAME, "describe"],
+        [tmp_path / "site" / "bin" / "predict"],
+        [sys.executable, "-m", NAME, "predict"],
     ):
         done = subprocess.run(
             [*how, "--help"], cwd="/", env=environment, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
-        assert done.stdout.startswith("usage: ")
+        assert done.stdout.startswith("usage: predict")
     # Assets are found through the import system, not relative to the working directory.
     code = "from hma_depth_ros.ros import transport; print(transport.large_message_profile())"
     found = subprocess.run(
@@ -275,7 +276,7 @@ def test_colcon_installed_executable_runs_its_own_copy_from_anywhere(prefix: Pat
         . {setup}
         python3 -c 'import {NAME}; print({NAME}.__file__)'
         python3 -c 'from ament_index_python import get_package_prefix as p; print(p("{NAME}"))'
-        {prefix}/lib/{NAME}/describe --help
+        {prefix}/lib/{NAME}/predict --help
     """
     done = subprocess.run(
         ["bash", "-ec", script],
@@ -289,4 +290,4 @@ def test_colcon_installed_executable_runs_its_own_copy_from_anywhere(prefix: Pat
     module, found_prefix, usage = done.stdout.split("\n", 2)
     assert Path(module).is_relative_to(prefix / "lib")
     assert found_prefix == str(prefix)
-    assert usage.startswith("usage: ")
+    assert usage.startswith("usage: predict")

@@ -114,6 +114,13 @@ def test_the_contact_sheet_grows_with_the_frames(frame):
         contact_sheet([])
 
 
+def test_the_contact_sheet_keeps_the_order_of_the_frames(frame):
+    dyed = [replace(frame, image=np.full_like(frame.image, grey)) for grey in (50, 90, 130)]
+    sheet = contact_sheet(dyed)
+    rows = [np.nonzero(is_color(sheet, (grey,) * 3).sum(axis=1) > 300)[0] for grey in (50, 90, 130)]
+    assert rows[0].max() < rows[1].min() < rows[1].max() < rows[2].min()
+
+
 def test_any_number_of_scales_and_any_shape_of_image_can_be_drawn(frame):
     tall = FrameView(
         np.zeros((64, 48, 3), np.uint8),

@@ -175,9 +175,8 @@ class BagReader:
         try:
             yield
         except Exception as error:
-            raise HmaDepthError(
-                f"cannot read the bag {self.path}: {error or type(error).__name__}"
-            ) from error
+            reason = " ".join(str(error).split()) or type(error).__name__  # YAML's takes four lines
+            raise HmaDepthError(f"cannot read the bag {self.path}: {reason}") from error
 
 
 def _check_whole(path: Path) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -25,7 +25,7 @@ from hma_depth_ros.bags.message_types import (
 from hma_depth_ros.bags.qos import offered_qos
 from hma_depth_ros.data.image_file import read_rgb
 from hma_depth_ros.data.kitti_calibration import KittiCalibration, rigid_transform
-from hma_depth_ros.data.kitti_drive import KittiDrive, load_velodyne
+from hma_depth_ros.data.kitti_drive import KittiDrive, SensorStream, load_velodyne
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.rotation import quaternion_from_matrix
 
@@ -72,45 +72,63 @@ def write_kitti_bag(
         if camera not in drive.cameras:
             has = ", ".join(map(str, drive.cameras))
             raise HmaDepthError(f"{drive.folder} has no images of camera {camera}, only of {has}")
-    images = [
-        (stream.stamp(frame), camera, frame)
-        for camera in cameras
-        for stream in [drive.images(camera)]
-        for frame in stream.frames
-    ]
-    scans = [(drive.velodyne.stamp(frame), None, frame) for frame in drive.velodyne.frames]
-    moments = sorted([*images, *scans], key=lambda moment: moment[0])
-    infos = {camera: _camera_info(drive.calibration, camera) for camera in cameras}
-
     with BagWriter(out) as bag:
         bag.add_topic(TF_STATIC_TOPIC, TF_MESSAGE, qos=offered_qos(depth=1, transient_local=True))
         for camera in cameras:
             bag.add_topic(dialect.image_topic(camera), IMAGE)
             bag.add_topic(dialect.camera_info_topic(camera), CAMERA_INFO)
-        if scans:
+        if drive.velodyne.files:
             bag.add_topic(dialect.lidar_topic, POINT_CLOUD)
-
-        start = moments[0][0]
-        bag.write(
-            TF_STATIC_TOPIC, start, _static_transforms(drive.calibration, cameras, dialect, start)
-        )
-        for stamp, camera, frame in moments:
-            if camera is None:
-                cloud = _cloud(drive.velodyne.path(frame), dialect, stamp)
-                bag.write(dialect.lidar_topic, stamp, cloud)
-                continue
-            info = infos[camera]
-            info.header = header(stamp, dialect.camera_frames[camera])
-            image = _image(drive.images(camera).path(frame), camera, dialect, stamp)
-            if (image.width, image.height) != (info.width, info.height):
-                raise HmaDepthError(
-                    f"{drive.images(camera).path(frame)} has {image.width}x{image.height} pixels, "
-                    f"but the calibration in {drive.folder.parent} is for {info.width}x"
-                    f"{info.height} (S_rect_{camera:02d})"
-                )
-            bag.write(dialect.image_topic(camera), stamp, image)
-            bag.write(dialect.camera_info_topic(camera), stamp, info)
+        for topic, stamp, content in _messages(drive, cameras, dialect):
+            bag.write(topic, stamp, content)
         return bag.counts
+
+
+def _messages(
+    drive: KittiDrive, cameras: Sequence[int], dialect: KittiDialect
+) -> Iterator[tuple[str, int, Any]]:
+    """Topic, stamp and message of everything, in the order of time."""
+    infos = {camera: _camera_info(drive.calibration, camera) for camera in cameras}
+    moments = _moments(drive, cameras)
+    start = moments[0].stamp
+    yield TF_STATIC_TOPIC, start, _static_transforms(drive.calibration, cameras, dialect, start)
+    for stamp, camera, frame in moments:
+        if camera is None:
+            cloud = _cloud(drive.velodyne.path(frame), dialect, stamp)
+            yield dialect.lidar_topic, stamp, cloud
+            continue
+        path = drive.images(camera).path(frame)
+        image, info = _image(path, camera, dialect, stamp), infos[camera]
+        if (image.width, image.height) != (info.width, info.height):
+            raise HmaDepthError(
+                f"{path} has {image.width}x{image.height} pixels, but the calibration in "
+                f"{drive.folder.parent} is for {info.width}x{info.height} (S_rect_{camera:02d})"
+            )
+        info.header = image.header
+        yield dialect.image_topic(camera), stamp, image
+        yield dialect.camera_info_topic(camera), stamp, info
+
+
+class _Moment(NamedTuple):
+    stamp: int
+    camera: int | None  #: None is the LiDAR
+    frame: int
+
+
+def _moments(drive: KittiDrive, cameras: Sequence[int]) -> list[_Moment]:
+    """Everything that is there to be written, in the order of time."""
+    streams: list[tuple[int | None, SensorStream]] = [
+        (camera, drive.images(camera)) for camera in cameras
+    ]
+    streams.append((None, drive.velodyne))
+    return sorted(
+        (
+            _Moment(stream.stamp(frame), camera, frame)
+            for camera, stream in streams
+            for frame in stream.frames
+        ),
+        key=lambda moment: moment.stamp,
+    )
 
 
 def _image(path: Path, camera: int, dialect: KittiDialect, stamp: int) -> Any:
@@ -168,14 +186,14 @@ def _static_transforms(
     calibration: KittiCalibration, cameras: Sequence[int], dialect: KittiDialect, stamp: int
 ) -> Any:
     """TFMessage of the car: base -> IMU -> LiDAR and each camera's rectified optical frame."""
-    velodyne_to_imu = np.linalg.inv(calibration.imu_to_velodyne)
+    velodyne_to_imu = _inverse(calibration.imu_to_velodyne)
     # A transform's message maps points of the child into the parent.
     edges = [
         (dialect.base_frame, dialect.imu_frame, _BASE_TO_IMU),
         (dialect.imu_frame, dialect.lidar_frame, velodyne_to_imu),
     ]
     for camera in cameras:
-        camera_to_velodyne = np.linalg.inv(calibration.velodyne_to_camera(camera))
+        camera_to_velodyne = _inverse(calibration.velodyne_to_camera(camera))
         edges.append(
             (dialect.imu_frame, dialect.camera_frames[camera], velodyne_to_imu @ camera_to_velodyne)
         )
@@ -183,6 +201,10 @@ def _static_transforms(
         TF_MESSAGE,
         transforms=[_transform(parent, child, matrix, stamp) for parent, child, matrix in edges],
     )
+
+
+def _inverse(transform: Matrix) -> Matrix:
+    return np.asarray(np.linalg.inv(transform), dtype=np.float64)
 
 
 def _transform(parent: str, child: str, matrix: Matrix, stamp: int) -> Any:

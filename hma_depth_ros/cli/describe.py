@@ -1,1 +1,94 @@
 """Print a model's parts and parameter counts, or what a checkpoint file holds."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from hma_depth_ros.network.checkpoint import CheckpointInfo, load_checkpoint
+from hma_depth_ros.network.config import PRESETS, preset
+from hma_depth_ros.network.model import HmaDepth
+from hma_depth_ros.network.published import BTS_PARAMETERS
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="describe", description=__doc__)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--model", metavar="NAME", help=f"one of {', '.join(PRESETS)}")
+    what.add_argument("--checkpoint", type=Path, metavar="FILE", help="a .safetensors checkpoint")
+    parser.add_argument("--scales", type=int, choices=(3, 4, 5), help="with --model (default 4)")
+    parser.add_argument(
+        "--no-attention",
+        action="store_true",
+        help="with --model: fuse the scales by a convolution instead of attention masks",
+    )
+    return parser
+
+
+def parameter_table(model: HmaDepth) -> Table:
+    """Parameters by part, and BTS's total for the same encoder."""
+    config = model.config
+    scales = ", ".join(f"H/{r}" if r > 1 else "H" for r in config.reductions)
+    table = Table(
+        title=f"HMA-Depth, {config.encoder}, scales {scales}, "
+        f"{'attention' if config.attention else 'no attention'}",
+        title_justify="left",
+    )
+    table.add_column("part")
+    table.add_column("parameters", justify="right")
+    decoder = model.decoder
+    parts = {
+        "encoder": model.encoder,
+        "decoder: upsampling with skips": decoder.steps,
+        "decoder: ASPP": decoder.aspp,
+        "decoder: depth modules": decoder.depth_heads,
+        "decoder: attention modules": decoder.attention_heads,
+    }
+    for name, part in parts.items():
+        table.add_row(name, f"{sum(p.numel() for p in part.parameters()):,}")
+    total = sum(p.numel() for p in model.parameters())
+    table.add_section()
+    table.add_row("total", f"{total:,} ({total / 1e6:.1f} M)")
+    bts = BTS_PARAMETERS.get(config.encoder)
+    table.add_row("BTS with this encoder", "not published" if bts is None else f"{bts} M")
+    return table
+
+
+def _print_info(console: Console, info: CheckpointInfo) -> None:
+    for title, content in (
+        ("model", vars(info.model)),
+        ("preprocessing", vars(info.preprocessing)),
+        ("training", info.training),
+        ("evaluation", info.evaluation),
+    ):
+        console.print(f"{title}:")
+        for key, value in content.items():
+            console.print(f"  {key}: {value}", markup=False, highlight=False)
+    console.print(f"description: {info.description}", markup=False, highlight=False)
+    console.print(f"written by version: {info.code_version}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """See the module's docstring."""
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    console = Console(soft_wrap=True)
+    if arguments.checkpoint is not None:
+        if arguments.scales or arguments.no_attention:
+            parser.error("--scales and --no-attention go with --model: a checkpoint has its own")
+        model, info = load_checkpoint(arguments.checkpoint)
+        _print_info(console, info)
+    else:
+        model = HmaDepth(
+            preset(
+                arguments.model,
+                scales=arguments.scales or 4,
+                attention=not arguments.no_attention,
+            )
+        )
+    console.print(parameter_table(model))
+    return 0

@@ -14,7 +14,6 @@ from types import FrameType, TracebackType
 
 from hma_depth_ros.errors import HmaDepthError
 
-_POLL = 0.1  # seconds
 _PATIENCE = 15.0  # seconds between the request to end and the kill
 
 # Looked up here, not between fork and exec, where another thread's locks stay locked for ever.
@@ -63,10 +62,15 @@ class Child:
             return False
         return True
 
-    def last_lines(self, count: int = 8) -> str:
-        """End of the log, indented."""
+    def has_said(self, words: str) -> bool:
+        """Whether the log contains these words."""
+        return words in self.log.read_text(encoding="utf-8", errors="replace")
+
+    def quotation(self, count: int = 8) -> str:
+        """End of the log in words and indented lines."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
-        return "\n".join(f"    {line}" for line in lines[-count:]) or "    (it wrote nothing)"
+        quoted = "\n".join(f"    {line}" for line in lines[-count:]) or "    (nothing)"
+        return f"last lines of {self.log}:\n{quoted}"
 
 
 class Children:
@@ -105,27 +109,8 @@ class Children:
         for child in self._children:
             if child.status:
                 raise HmaDepthError(
-                    f"the {child.name} ended with status {child.status}; last lines of "
-                    f"{child.log}:\n{child.last_lines()}"
+                    f"the {child.name} ended with status {child.status}; {child.quotation()}"
                 )
-
-    def wait_for(self, child: Child, *, timeout: float) -> None:
-        """Wait until `child` has ended with status 0, and no other one has failed meanwhile.
-
-        Raises:
-            HmaDepthError: a process failed, or `child` took longer than `timeout` seconds.
-
-        """
-        deadline = time.monotonic() + timeout
-        while child.status is None:
-            self.check()
-            if time.monotonic() > deadline:
-                raise HmaDepthError(
-                    f"the {child.name} has not ended within {timeout:.0f} s; last lines of "
-                    f"{child.log}:\n{child.last_lines()}"
-                )
-            time.sleep(_POLL)
-        self.check()
 
     def end(self, *children: Child) -> None:
         """Ask processes to end, all at once, and kill those that do not in time.

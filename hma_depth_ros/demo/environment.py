@@ -52,8 +52,9 @@ def isolated_environment(domain: int, ros_logs: Path) -> dict[str, str]:
     """
     package_parent = str(Path(hma_depth_ros.__file__).resolve().parent.parent)
     paths = [package_parent, *filter(None, [os.environ.get("PYTHONPATH")])]
+    kept = {k: v for k, v in os.environ.items() if not k.endswith("_DEFAULT_PROFILES_FILE")}
     return {
-        **os.environ,
+        **kept,
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
         "ROS_DOMAIN_ID": str(domain),
         PROFILE_VARIABLE: str(large_message_profile()),

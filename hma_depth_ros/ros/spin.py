@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import rclpy
+from rclpy.context import Context
 from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 
@@ -10,13 +11,13 @@ from rclpy.node import Node
 TURN_SECONDS = 0.5
 
 
-def make_executor() -> Executor:
+def make_executor(context: Context | None = None) -> Executor:
     """Events executor where rclpy has it (since Kilted), by far the cheaper one; else the usual."""
     try:
         from rclpy.experimental import EventsExecutor
     except ImportError:
-        return SingleThreadedExecutor()
-    return EventsExecutor()
+        return SingleThreadedExecutor(context=context)
+    return EventsExecutor(context=context)
 
 
 def spin(node: Node) -> None:

@@ -5,25 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from hma_depth_ros.data.augmentation import Augmentation, fit_to_width, random_crop
 from hma_depth_ros.data.depth_png import read_depth_png
+from hma_depth_ros.data.image_file import read_rgb
 from hma_depth_ros.data.split import SplitEntry
 from hma_depth_ros.errors import HmaDepthError
-
-
-def read_rgb(entry: SplitEntry) -> npt.NDArray[np.uint8]:
-    """Image (H, W, 3) of an entry, RGB."""
-    bgr = cv2.imread(str(entry.image), cv2.IMREAD_COLOR)
-    if bgr is None:
-        raise HmaDepthError(f"cannot read the image {entry.image}")
-    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 @dataclass(frozen=True)
@@ -55,7 +46,7 @@ class CropDataset(Dataset[tuple[Tensor, Tensor]]):
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         entry = self.entries[index]
         assert entry.depth is not None
-        image, depth = read_rgb(entry), read_depth_png(entry.depth)
+        image, depth = read_rgb(entry.image), read_depth_png(entry.depth)
         if image.shape[:2] != depth.shape:
             raise HmaDepthError(
                 f"{entry.depth} is {depth.shape[1]}x{depth.shape[0]}, "

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
 from hma_depth_ros.network.checkpoint import Preprocessing
@@ -20,7 +21,6 @@ class TrainingSettings:
     """Optimisation, after BTS's recipe."""
 
     epochs: int
-    batch_size: int
     learning_rate: float = 1e-4
     final_learning_rate: float = 1e-5
     polynomial: float = 0.9
@@ -29,8 +29,6 @@ class TrainingSettings:
     gradient_norm: float = 10.0
     minimum_depth: float = 1.0  #: metres; nearer ground truth is not trained on (KITTI: 1 m)
     average_decay: float = 0.998  #: of the moving average of the weights, which is what is kept
-    workers: int = 1
-    seed: int = 0
 
 
 def normalise(image: Tensor, preprocessing: Preprocessing) -> Tensor:
@@ -63,7 +61,7 @@ def train(
         eps=settings.adam_epsilon,
     )
     averaged = AveragedModel(
-        model, multi_avg_fn=get_ema_multi_avg_fn(settings.average_decay), use_buffers=True
+        model, multi_avg_fn=_moving_average(settings.average_decay), use_buffers=True
     )
     rates = _learning_rates(settings, settings.epochs * len(loader))
     for epoch in range(settings.epochs):
@@ -95,3 +93,19 @@ def _learning_rates(settings: TrainingSettings, steps: int) -> Iterator[float]:
     span = settings.learning_rate - settings.final_learning_rate
     for step in range(steps):
         yield settings.final_learning_rate + span * (1 - step / steps) ** settings.polynomial
+
+
+def _moving_average(decay: float) -> Callable[[Any, Any, Any], None]:
+    """Exponential moving average that starts short, or the first random weights would linger."""
+
+    @torch.no_grad()
+    def update(averages: list[Tensor], values: list[Tensor], count: Tensor) -> None:
+        n = int(count)
+        step = 1 - min(decay, (1 + n) / (10 + n))
+        for average, value in zip(averages, values, strict=True):
+            if average.is_floating_point():
+                average.lerp_(value, step)
+            else:
+                average.copy_(value)
+
+    return update

@@ -15,7 +15,9 @@ from hma_depth_ros.data.synthetic.noise import Floats, noise
 PICKET_PITCH = 0.14  #: metres from one picket to the next
 
 
-def is_hole(cutout: Cutout, local: Floats, normal: Floats, dimensions: Floats) -> npt.NDArray[np.bool_]:
+def is_hole(
+    cutout: Cutout, local: Floats, normal: Floats, dimensions: Floats, seed: int
+) -> npt.NDArray[np.bool_]:
     """Whether the places `local` (3, n) with outward `normal` (3, n) are holes.
 
     Both are in the object's frame; `dimensions` (8) are the material's.
@@ -23,19 +25,26 @@ def is_hole(cutout: Cutout, local: Floats, normal: Floats, dimensions: Floats) -
     if cutout == Cutout.PICKETS:
         rails = np.abs(np.abs(local[2] / dimensions[0] - 0.5) - 0.3) < 0.04
         return np.asarray((np.mod(local[0], PICKET_PITCH) > 0.6 * PICKET_PITCH) & ~rails)
-    u, v = flatten(local, normal)
-    leaves = noise(u, v, 0.34) + 0.7 * noise(u + 3.1, v, 0.13)
-    return np.asarray(leaves < -0.4)
+    u, v = flatten(local, normal, seed)
+    leaves = noise(u, v, 0.42) + 0.7 * noise(u + 3.1, v, 0.15) + 0.7 * noise(u + 1.7, v, 0.055)
+    if cutout == Cutout.SPRIGS:
+        from_centre = local - dimensions[:3, None]
+        share = (from_centre * from_centre).sum(axis=0) / (dimensions[3] * dimensions[3])
+        return np.asarray(leaves < 3.4 * share - 1.2)
+    return np.asarray(leaves < -0.55)
 
 
-def flatten(local: Floats, normal: Floats) -> tuple[Floats, Floats]:
+def flatten(
+    local: Floats, normal: Floats, seed: int | npt.NDArray[np.int64]
+) -> tuple[Floats, Floats]:
     """Texture coordinates (n) in metres of places (3, n): seen along the normal's main axis.
 
-    Neighbouring views do not join up, which on leaves, bark and stones nobody sees.
+    Neighbouring views do not join up, which on leaves, bark and stones nobody sees. The six sides
+    of a thing, and things of different seed, look at different parts of a texture.
     """
     main = np.abs(normal).argmax(axis=0)
+    sign = np.take_along_axis(normal, main[None], axis=0)[0] > 0
     u = np.where(main == 0, local[1], local[0])
     v = np.where(main == 2, local[1], local[2])
-    along = np.take_along_axis(local, main[None], axis=0)[0]
-    # Opposite sides, and leaves behind each other, must not look alike.
-    return u + 2.3 * along, v + 7.3 * main.astype(np.float32)
+    shift = np.float32(3.7) * (main * 2 + sign) + np.float32(0.618) * (np.asarray(seed) % 1009)
+    return u + shift.astype(np.float32), v

@@ -40,17 +40,18 @@ class Daylight:
         azimuth = rng.uniform(0, 2 * np.pi)
         sunny = rng.random() < 0.72
         cloudiness = rng.uniform(0, 0.55) if sunny else rng.uniform(0.75, 1.0)
-        strength = rng.uniform(1.5, 2.3) if sunny else rng.uniform(0.0, 0.35)
+        strength = rng.uniform(2.2, 4.0) if sunny else rng.uniform(0.0, 0.35)
         warmth = (1 - elevation) * rng.uniform(0.6, 1.2)
         sun = strength * np.array([1 + 0.10 * warmth, 1.0, 1 - 0.20 * warmth])
-        blue = np.array([0.16, 0.42, 0.85]) * rng.uniform(0.7, 1.3)
-        grey = np.array([0.80, 0.84, 0.90]) * rng.uniform(0.9, 1.3)
+        glare = rng.uniform(0.9, 2.2)  # KITTI's skies are mostly overexposed
+        blue = np.array([0.16, 0.46, 0.85]) * glare
+        grey = np.array([0.80, 0.84, 0.88]) * glare
         overcast = cloudiness**2
         zenith = blue * (1 - overcast) + grey * overcast
-        pale = np.array([0.72, 0.85, 0.98]) * rng.uniform(0.8, 1.4)
+        pale = np.array([0.74, 0.86, 0.96]) * glare
         horizon = pale * (1 - overcast) + grey * 1.1 * overcast
-        ambient = (np.array([0.20, 0.25, 0.33]) if sunny else np.array([0.78, 0.82, 0.88]))
-        ambient = ambient * rng.uniform(0.7, 1.25)
+        ambient = (np.array([0.15, 0.18, 0.225]) if sunny else np.array([0.78, 0.82, 0.88]))
+        ambient = ambient * rng.uniform(0.85, 1.4)
         return cls(
             azimuth=azimuth,
             elevation=float(elevation),
@@ -60,25 +61,28 @@ class Daylight:
             ambient=_rgb(ambient),
             cloudiness=float(cloudiness),
             cloud_offset=rng.uniform(0, 1000),
-            visibility=rng.uniform(250, 900),
+            visibility=rng.uniform(500, 3000),
         )
 
-    def sky(self, direction: Floats, *, clouds: bool = True) -> Floats:
-        """Colour (3, n) of the sky in directions (3, n), unit vectors.
-
-        Directions below the horizon give what mirrors see there: dim ground.
-        """
+    def sky(self, direction: Floats) -> Floats:
+        """Colour (3, n) of the sky in directions (3, n), unit vectors."""
         height = np.clip(direction[2], 0, 1)
+        color = self._clear(direction, height)
+        return self._clouded(color, direction, height) if self.cloudiness > 0.05 else color
+
+    def surroundings(self, direction: Floats) -> Floats:
+        """Colour (3, n) that a mirror sees: sky above houses and trees above the ground."""
+        height = np.clip(direction[2], 0, 1)
+        open_sky = np.clip((direction[2] - 0.22) * 5, 0, 1)
+        things = (_column(self.ambient) + _column(self.sun) * 0.25) * np.float32(0.22)
+        return self._clear(direction, height) * open_sky + things * (1 - open_sky)
+
+    def _clear(self, direction: Floats, height: Floats) -> Floats:
         blend = np.exp(-height * 4.5)
         color = _column(self.zenith) * (1 - blend) + _column(self.horizon) * blend
         cosine = np.clip(self.to_sun.astype(np.float32) @ direction, 0, 1)
         glow = 0.9 * cosine**64 + 0.25 * cosine**8
-        color = color + _column(self.sun) * glow * np.float32(0.5 * (1 - 0.8 * self.cloudiness))
-        if clouds and self.cloudiness > 0.05:
-            color = self._clouded(color, direction, height)
-        below = np.clip(-direction[2] * 8, 0, 1)
-        ground = _column(self.ambient) * np.float32(0.25) + _column(self.sun) * np.float32(0.04)
-        return np.asarray(color * (1 - below) + ground * below, np.float32)
+        return color + _column(self.sun) * glow * np.float32(0.5 * (1 - 0.8 * self.cloudiness))
 
     def _clouded(self, color: Floats, direction: Floats, height: Floats) -> Floats:
         # Clouds on a plane overhead, flattened towards the horizon as real ones look.

@@ -45,8 +45,9 @@ class Cutout(IntEnum):
     """Which parts of a surface are holes; see `cutouts.py`."""
 
     NONE = 0
-    LEAVES = 1
-    PICKETS = 2
+    LEAVES = 1  #: some gaps
+    SPRIGS = 2  #: a spray of leaves, ragged towards its rim; dimensions: centre and radius
+    PICKETS = 3
 
 
 @dataclass(frozen=True)

@@ -40,22 +40,29 @@ def noise(
     The pattern repeats every 64 wavelengths; sums of octaves at odd ratios hide that.
     """
     scale = np.float32(_TEXELS_PER_WAVE / wavelength)
-    count = u.size
-    rows = -(-count // _ROW)
-    maps = np.zeros((2, rows * _ROW), np.float32)
-    np.mod(u * scale, _SIZE, out=maps[0, :count])
-    np.mod(v * scale, _SIZE, out=maps[1, :count])
-    folded = maps.reshape(2, rows, _ROW)
-    values = np.empty((rows, _ROW), np.float32)
-    for top in range(0, rows, 16384):  # remap's limit of 32767 rows
-        part = slice(top, top + 16384)
-        values[part] = cv2.remap(
-            _tile(), folded[0, part], folded[1, part], cv2.INTER_LINEAR, None, cv2.BORDER_WRAP
-        )
-    sampled = values.ravel()[:count]
+    sampled = look_up(_tile(), np.mod(u * scale, _SIZE), np.mod(v * scale, _SIZE))
     if footprint is not None:
         sampled *= np.clip(2 - 4 / np.float32(wavelength) * footprint, 0, 1)
     return sampled
+
+
+def look_up(
+    image: Floats,
+    column: Floats,
+    row: Floats,
+    *,
+    outside: float | None = None,
+    interpolation: int = cv2.INTER_LINEAR,
+) -> Floats:
+    """Values (n) of an image at (column, row); without `outside` the image goes on periodically."""
+    count = column.size
+    rows = max(1, -(-count // _ROW))
+    maps = np.zeros((2, rows * _ROW), np.float32)
+    maps[0, :count], maps[1, :count] = column, row
+    border = cv2.BORDER_WRAP if outside is None else cv2.BORDER_CONSTANT
+    columns_, rows_ = maps.reshape(2, rows, _ROW)
+    values = cv2.remap(image, columns_, rows_, interpolation, None, border, outside or 0.0)
+    return values.ravel()[:count]
 
 
 def cell_hash(*keys: npt.NDArray[np.integer] | int) -> Floats:

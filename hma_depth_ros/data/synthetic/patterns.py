@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hma_depth_ros.data.synthetic.cutouts import flatten
-from hma_depth_ros.data.synthetic.materials import Pattern
+from hma_depth_ros.data.synthetic.materials import Cutout, Pattern
 from hma_depth_ros.data.synthetic.noise import Floats, cell_hash, noise
 from hma_depth_ros.data.synthetic.surface import SolidSurface
 
@@ -27,6 +27,7 @@ class Paint:
     albedo: Floats  #: (3, n) linear
     gloss: Floats  #: (n) share of light mirrored at normal incidence
     leafy: bool = False  #: lets light through
+    normal: Floats | None = None  #: (3, n) to be lit with, where it is not the surface's own
 
 
 def rgb(red: float, green: float, blue: float) -> Floats:
@@ -35,7 +36,7 @@ def rgb(red: float, green: float, blue: float) -> Floats:
 
 
 def _plain(s: SolidSurface) -> Paint:
-    u, v = flatten(s.local, s.local_normal)
+    u, v = flatten(s.local, s.local_normal, s.seed)
     tone = 1 + 0.05 * noise(u, v, 0.4, s.footprint) + 0.04 * noise(u, v, 0.07, s.footprint)
     return Paint(s.color * tone, s.solids.gloss[s.solid])
 
@@ -147,13 +148,21 @@ def _masonry(s: SolidSurface) -> Paint:
 
 
 def _foliage(s: SolidSurface) -> Paint:
-    u, v = flatten(s.local, s.local_normal)
-    clumps = noise(u, v, 1.1) + 0.9 * noise(u + 9, v, 0.34)
+    u, v = flatten(s.local, s.local_normal, s.seed)
+    clumps = noise(u, v, 1.1, s.footprint) + 0.9 * noise(u + 9, v, 0.34, s.footprint)
     leaves = noise(u + 5, v, 0.13, s.footprint) + 0.8 * noise(u + 2, v, 0.055, s.footprint)
     tone = np.clip(1 + 0.20 * clumps + 0.38 * leaves, 0.15, 2.2)
     yellow = np.clip(0.12 * noise(u + 4, v, 2.2) + 0.10 * leaves, -0.3, 0.4)
+    centre = s.solids.dimensions[s.solid, :3].T
+    spray = s.solids.cutout[s.solid] == Cutout.SPRIGS
+    outward = s.to_world(s.local - centre)
+    outward /= np.sqrt((outward * outward).sum(axis=0)) + np.float32(1e-6)
+    # Leaves point anywhere: roughen the round body, as far as the eye can tell.
+    rough = np.stack([clumps, leaves, noise(u + 6, v, 0.34, s.footprint)]) * np.float32(0.45)
+    normal = np.where(spray, outward, s.normal) + rough
+    normal /= np.sqrt((normal * normal).sum(axis=0))
     hue = np.stack([1 + yellow, 1 + 0.35 * yellow, 1 - 0.7 * yellow])
-    return Paint((s.color * tone * hue).astype(np.float32), np.full_like(u, 0.006), leafy=True)
+    return Paint((s.color * tone * hue).astype(np.float32), np.zeros_like(u), leafy=True, normal=normal)
 
 
 def _bark(s: SolidSurface) -> Paint:

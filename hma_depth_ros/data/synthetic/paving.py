@@ -57,12 +57,12 @@ def paint_ground(
 
 def _road(p: Paving, street: Street, x: Floats, lateral: Floats, footprint: Floats) -> Floats:
     grain = noise(x, lateral, 0.035, footprint) + 0.8 * noise(x + 1, lateral, 0.09, footprint)
-    blotches = noise(x * 0.5, lateral, 1.9, footprint) + noise(x * 0.3, lateral, 0.7, footprint)
+    blotches = noise(x * 0.4, lateral, 2.9, footprint) + noise(x * 0.15, lateral, 0.6, footprint)
     lane = street.half_width / p.lanes
     in_lane = np.mod(np.abs(lateral), lane) / lane - 0.5
     tracks = np.exp(-(((np.abs(in_lane) - 0.23) / 0.10) ** 2))
     oil = np.exp(-((in_lane / 0.12) ** 2))
-    tone = 1 + 0.10 * grain + 0.045 * blotches + 0.05 * tracks - 0.07 * oil * p.wear
+    tone = 1 + 0.13 * grain + 0.03 * blotches + 0.05 * tracks - 0.07 * oil * p.wear
     gutter = np.exp(-(street.half_width - np.abs(lateral)) / 0.25)
     tone -= 0.16 * gutter * (1 + 0.5 * noise(x, lateral, 0.9, footprint))
     tone *= _repairs(p, x, lateral, footprint)
@@ -148,9 +148,9 @@ def _pavement(p: Paving, street: Street, x: Floats, lateral: Floats, footprint: 
 def _grass(color: Color, x: Floats, lateral: Floats, footprint: Floats) -> Floats:
     blades = noise(x, lateral, 0.045, footprint) + 0.9 * noise(x + 3, lateral * 0.6, 0.12, footprint)
     patches = noise(x, lateral, 1.1, footprint) + noise(x + 5, lateral, 4.7, footprint)
-    dry = np.clip(0.25 * patches + 0.08 * noise(x, lateral, 0.4, footprint), -0.35, 0.6)
-    tone = np.clip(1 + 0.26 * blades + 0.10 * patches, 0.2, 2)
-    return rgb(*color) * tone * np.stack([1 + 0.9 * dry, 1 + 0.35 * dry, 1 - 0.1 * dry])
+    dry = np.clip(0.10 * patches + 0.05 * noise(x, lateral, 0.4, footprint), -0.2, 0.35)
+    tone = np.clip(1 + 0.26 * blades + 0.08 * patches, 0.2, 2)
+    return rgb(*color) * tone * np.stack([1 + 0.7 * dry, 1 + 0.25 * dry, 1 - 0.1 * dry])
 
 
 def _verge(p: Paving, street: Street, x: Floats, lateral: Floats, footprint: Floats) -> Floats:

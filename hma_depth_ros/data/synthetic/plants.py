@@ -5,10 +5,12 @@ Object frame: origin on the ground, z up; hedges run along x.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from hma_depth_ros.data.synthetic.materials import Color, Cutout, Label, Material, Pattern
-from hma_depth_ros.data.synthetic.solids import Doubles, Solid
+from hma_depth_ros.data.synthetic.solids import Doubles, Solid, Vector, axes_around
 
 _LEAVES: tuple[Color, ...] = (
     (0.26, 0.34, 0.12), (0.22, 0.31, 0.13), (0.31, 0.37, 0.14), (0.18, 0.27, 0.12),
@@ -30,29 +32,68 @@ def _leaves(rng: np.random.Generator, *, needles: bool = False) -> Material:
                     seed=int(rng.integers(1 << 20)))
 
 
+def _another(leaves: Material, rng: np.random.Generator) -> Material:
+    """Leaves of the same plant in another place: other gaps, a slightly other tone."""
+    tone = rng.uniform(0.86, 1.14)
+    r, g, b = leaves.color
+    return replace(leaves, color=(r * tone, g * tone, b * tone), seed=int(rng.integers(1 << 20)))
+
+
+def _puff(
+    leaves: Material, rng: np.random.Generator, centre: Vector, radii: Vector
+) -> list[Solid]:
+    """Return a cluster of leaves: a round body, and a flat spray of leaves through its middle.
+
+    The spray makes the outline ragged. It stands across the x axis, and plants are not turned when
+    they are put along a street, so that a camera on the road sees it from the front.
+    """
+    body = _another(leaves, rng)
+    centre, radii = np.asarray(centre, float), np.asarray(radii, float)
+    reach = float(radii.mean()) * 1.45
+    x, y, z = centre.tolist()
+    sprigs = replace(
+        body, cutout=Cutout.SPRIGS, dimensions=(x, y, z, reach), seed=body.seed + 1
+    )
+    across = np.array([1.0, *rng.normal(0, 0.45, 2)])
+    axes = axes_around(across / np.linalg.norm(across))
+    return [
+        Solid.ellipsoid(body, centre, radii * 0.82),
+        Solid.ellipsoid(sprigs, centre, (reach, reach, 0.03), axes=axes),
+    ]
+
+
+def _shaded(leaves: Material) -> Material:
+    """Return the dark, closed inside of a crown."""
+    r, g, b = leaves.color
+    return replace(leaves, color=(r * 0.6, g * 0.6, b * 0.6), cutout=Cutout.NONE)
+
+
 def _bark(rng: np.random.Generator) -> Material:
     grey = rng.uniform(0.24, 0.38)
     return Material(Label.VEGETATION, (grey, grey * 0.88, grey * 0.74), Pattern.BARK)
 
 
 def broadleaf(rng: np.random.Generator, *, height: float) -> list[Solid]:
-    """Return a tree with a round or tall crown."""
+    """Return a tree with a round, tall or lopsided crown."""
     leaves, bark = _leaves(rng), _bark(rng)
-    radius = height * rng.uniform(0.24, 0.38)
-    clear = min(height * rng.uniform(0.18, 0.32), 3.5)
-    middle = np.array([rng.uniform(-0.4, 0.4), rng.uniform(-0.4, 0.4), (height + clear) / 2])
-    reach = np.array([radius, radius, (height - clear) / 2])
-    girth = 0.10 + 0.016 * height
+    radius = height * rng.uniform(0.22, 0.36)
+    clear = min(height * rng.uniform(0.15, 0.32), 3.2)
+    middle = np.array([*rng.uniform(-0.08, 0.08, 2) * height, (height + clear) / 2])
+    reach = np.array([*radius * rng.uniform(0.85, 1.15, 2), (height - clear) / 2])
+    girth = 0.08 + 0.016 * height
     fork = np.array([middle[0] * 0.5, middle[1] * 0.5, clear * 1.15])
-    solids = [Solid.cylinder(bark, (0, 0, -0.1), fork, girth)]
-    puffs = _puffs(rng, middle, reach, count=int(rng.integers(16, 25)))
+    solids = [
+        Solid.cylinder(bark, (0, 0, -0.1), fork, girth),
+        Solid.cylinder(bark, fork - [0, 0, 0.05], middle, girth * 0.75),
+        Solid.ellipsoid(_shaded(leaves), middle, reach * 0.52),
+    ]
+    puffs = _puffs(rng, middle, reach, count=int(rng.integers(18, 28)))
     for centre in puffs[rng.permutation(len(puffs))[:4]]:
-        solids.append(Solid.cylinder(bark, fork - [0, 0, 0.15], centre, girth * 0.45))
-    solids.append(Solid.cylinder(bark, fork - [0, 0, 0.05], middle, girth * 0.75))
-    size = reach.min() * rng.uniform(0.40, 0.52)
+        solids.append(Solid.cylinder(bark, fork - [0, 0, 0.15], centre, girth * 0.4))
+    size = reach.min() * rng.uniform(0.36, 0.48)
     for centre in puffs:
-        radii = size * rng.uniform(0.75, 1.2) * np.array([1, 1, rng.uniform(0.7, 0.95)])
-        solids.append(Solid.ellipsoid(leaves, centre, radii))
+        radii = size * rng.uniform(0.6, 1.35) * rng.uniform(0.8, 1.15, 3)
+        solids += _puff(leaves, rng, centre, radii)
     return solids
 
 
@@ -68,9 +109,8 @@ def conifer(rng: np.random.Generator, *, height: float) -> list[Solid]:
         z = foot + (height - foot) * share * 0.97
         tilt = rng.uniform(-0.12, 0.12, 2) * width
         thick = (height - foot) / tiers * 0.95
-        solids.append(
-            Solid.ellipsoid(needles, (tilt[0], tilt[1], z + thick * 0.4), (width, width, thick))
-        )
+        centre = (tilt[0], tilt[1], z + thick * 0.4)
+        solids += _puff(needles, rng, centre, (width, width, thick))
     return solids
 
 
@@ -81,24 +121,22 @@ def bush(rng: np.random.Generator, *, size: float) -> list[Solid]:
     for _ in range(int(rng.integers(3, 7))):
         x, y = rng.uniform(-0.4, 0.4, 2) * size
         r = size * rng.uniform(0.22, 0.36)
-        solids.append(Solid.ellipsoid(leaves, (x, y, r * rng.uniform(0.6, 1.4)), (r, r, r * 0.9)))
+        solids += _puff(leaves, rng, (x, y, r * rng.uniform(0.6, 1.4)), (r, r, r * 0.9))
     return solids
 
 
 def hedge(rng: np.random.Generator, *, length: float, height: float) -> list[Solid]:
     """Return a trimmed hedge: a leafy box around a dark one, with some growth out of line."""
     leaves = _leaves(rng)
-    r, g, b = leaves.color
-    inside = Material(Label.VEGETATION, (r * 0.5, g * 0.5, b * 0.5), Pattern.FOLIAGE)
     x, y = length / 2, rng.uniform(0.3, 0.5)
     solids = [
         Solid.box(leaves, (-x, -y, 0), (x, y, height)),
-        Solid.box(inside, (-x + 0.12, -y + 0.12, 0), (x - 0.12, y - 0.12, height - 0.12)),
+        Solid.box(_shaded(leaves), (-x + 0.12, -y + 0.12, 0), (x - 0.12, y - 0.12, height - 0.12)),
     ]
     for along in np.arange(-x + 0.4, x - 0.3, 1.1):
         r = rng.uniform(0.35, 0.6)
         centre = (along + rng.uniform(-0.2, 0.2), rng.uniform(-0.15, 0.15) * y, height - r * 0.6)
-        solids.append(Solid.ellipsoid(leaves, centre, (r * 1.3, y + rng.uniform(-0.05, 0.12), r)))
+        solids += _puff(leaves, rng, centre, (r * 1.3, y + rng.uniform(-0.05, 0.12), r))
     return solids
 
 
@@ -116,6 +154,9 @@ def grove(rng: np.random.Generator, *, length: float, height: float) -> list[Sol
         solids.append(
             Solid.cylinder(bark, (x, y, 0), (x + rng.uniform(-0.5, 0.5), y, top * 0.7), 0.2)
         )
+        solids.append(
+            Solid.ellipsoid(_shaded(leaves), (x, y + 0.5, top * 0.48), (height * 0.13, 0.4, top * 0.46))
+        )
         for share in (0.12, 0.3, 0.5, 0.68, 0.85):
             r = height * rng.uniform(0.13, 0.22)
             centre = (
@@ -123,8 +164,13 @@ def grove(rng: np.random.Generator, *, length: float, height: float) -> list[Sol
                 y - r * 0.3 + rng.uniform(-0.08, 0.08) * height,
                 share * top,
             )
-            solids.append(Solid.ellipsoid(leaves, centre, (r, r, r * rng.uniform(0.8, 1.1))))
+            solids += _puff(leaves, rng, centre, (r, r, r * rng.uniform(0.8, 1.1)))
     return solids
+
+
+def hill(rng: np.random.Generator, *, width: float, height: float) -> list[Solid]:
+    """Return a wooded hill, so far away that single trees do not show."""
+    return [Solid.ellipsoid(_shaded(_leaves(rng)), (0, 0, 0), (width / 2, width / 2, height))]
 
 
 def _puffs(
@@ -136,5 +182,5 @@ def _puffs(
     shell = np.stack(
         [np.sin(polar) * np.cos(turn), np.sin(polar) * np.sin(turn), np.cos(polar)], axis=1
     )
-    depth = rng.uniform(0.45, 0.78, (count, 1))
-    return np.asarray(middle + shell * depth * reach + rng.normal(0, 0.05, (count, 3)) * reach)
+    depth = rng.uniform(0.42, 0.86, (count, 1))
+    return np.asarray(middle + shell * depth * reach + rng.normal(0, 0.09, (count, 3)) * reach)

@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 
 from hma_depth_ros.data.synthetic.casting import Hits, cast
+from hma_depth_ros.data.synthetic.noise import look_up
 from hma_depth_ros.data.synthetic.rays import Doubles, Floats, SunRays
 from hma_depth_ros.data.synthetic.solids import SolidSet
 
 _PITCH = 0.09  #: metres between rays of sunlight
 _BIAS = 0.12  #: metres by which a surface may lie behind what the map has seen
 _TALLEST = 30.0  #: metres
-_ROW = 1024
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,15 +48,12 @@ class ShadowMap:
         lit = np.zeros_like(depth)
         # Four taps half a ray apart soften the edge by about the sun's penumbra.
         for shift_column, shift_row in ((-0.6, -0.2), (0.2, -0.6), (0.6, 0.2), (-0.2, 0.6)):
-            lit += self._nearest(column + shift_column, row + shift_row) > depth
+            seen = look_up(
+                self.hits.t,
+                column + np.float32(shift_column),
+                row + np.float32(shift_row),
+                outside=np.inf,
+                interpolation=cv2.INTER_NEAREST,
+            )
+            lit += seen > depth
         return lit * np.float32(0.25)
-
-    def _nearest(self, column: Floats, row: Floats) -> Floats:
-        count = column.size
-        rows = -(-count // _ROW)
-        maps = np.full((2, rows * _ROW), -1, np.float32)
-        maps[0, :count], maps[1, :count] = column, row
-        folded = maps.reshape(2, rows, _ROW)
-        return cv2.remap(
-            self.hits.t, folded[0], folded[1], cv2.INTER_NEAREST, None, cv2.BORDER_CONSTANT, 1e9
-        ).ravel()[:count]

@@ -6,6 +6,7 @@ placing, culling and shading need no loop over things.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import IntEnum
@@ -89,11 +90,15 @@ class Solid:
         return cls.polyhedron(material, np.concatenate([sides, ends]), bounds[0], bounds[1])
 
     @classmethod
-    def ellipsoid(cls, material: Material, centre: Vector, radii: Vector) -> Solid:
-        """Ellipsoid with half axes along the object's axes."""
+    def ellipsoid(
+        cls, material: Material, centre: Vector, radii: Vector, *, axes: Doubles | None = None
+    ) -> Solid:
+        """Ellipsoid with half axes along the rows of `axes` (3, 3), else along the object's."""
         centre, radii = np.asarray(centre, float), np.asarray(radii, float)
-        unit = np.column_stack([np.diag(1 / radii), -centre / radii])
-        corners = centre + _UNIT_CORNERS * radii
+        axes = np.eye(3) if axes is None else axes
+        rotation = axes / radii[:, None]
+        unit = np.column_stack([rotation, -rotation @ centre])
+        corners = centre + (_UNIT_CORNERS * radii) @ axes
         return cls(Shape.ELLIPSOID, material, _placeholder_plane(), unit, corners)
 
     @classmethod
@@ -103,15 +108,23 @@ class Solid:
         half = (top - base) / 2
         length = float(np.linalg.norm(half))
         along = half / length
-        aside = np.cross(along, [1.0, 0, 0] if abs(along[0]) < 0.7 else [0, 1.0, 0])
-        aside /= np.linalg.norm(aside)
-        axes = np.stack([aside, np.cross(along, aside), along])
+        axes = axes_around(along)
         centre = base + half
         scale = np.array([radius, radius, length])
         rotation = axes / scale[:, None]
         unit = np.column_stack([rotation, -rotation @ centre])
         corners = centre + (_UNIT_CORNERS * scale) @ axes
         return cls(Shape.CYLINDER, material, _placeholder_plane(), unit, corners)
+
+
+def axes_around(along: Doubles) -> Doubles:
+    """Three orthogonal unit vectors (rows), the last of which is the unit vector `along`."""
+    x, y, z = along.tolist()
+    # Across both `along` and the axis that is far from it.
+    aside = (0.0, z, -y) if abs(x) < 0.7 else (-z, 0.0, x)
+    length = math.hypot(*aside)
+    a, b, c = (value / length for value in aside)
+    return np.array([[a, b, c], [y * c - z * b, z * a - x * c, x * b - y * a], [x, y, z]])
 
 
 def _placeholder_plane() -> Doubles:

@@ -24,6 +24,7 @@ class Surface:
     world: Floats  #: (3, n) metres
     view: Floats  #: (3, n) unit vectors towards the place
     normal: Floats  #: (3, n) unit vectors, outward, in the world
+    distance: Floats  #: (n) from the rays' origin, metres
     footprint: Floats  #: (n) extent of a sample on the surface, metres
 
 
@@ -51,29 +52,35 @@ class SolidSurface(Surface):
         """(n) seed of the object's pattern."""
         return self.solids.seed[self.solid]
 
+    def to_world(self, vectors: Floats) -> Floats:
+        """Vectors (3, n) of the objects' frames in the world."""
+        rotation = self.solids.to_object.astype(np.float32)[self.solid, :, :3]
+        return _apply(rotation.transpose(0, 2, 1), vectors)
+
     def dimension(self, index: int) -> Floats:
         """(n) one of the material's dimensions."""
         return self.solids.dimensions[self.solid, index]
 
 
 def place(rays: Rays, hits: Hits, indices: Ints) -> tuple[Floats, Floats, Floats]:
-    """World points (3, n), unit view vectors (3, n) and widths (n) of the rays that hit there."""
+    """World points (3, n), unit view vectors (3, n) and distances (n) of hits of those rays."""
     t = hits.t.ravel()[indices]
     directions = rays.flat_directions(indices)
     world = rays.origin.astype(np.float32)[:, None] + rays.flat_starts(indices) + t * directions
     length = np.sqrt((directions * directions).sum(axis=0))
-    return world, directions / length, t * np.float32(rays.spread)
+    return world, directions / length, t * length
 
 
-def footprint(width: Floats, view: Floats, normal: Floats) -> Floats:
-    """Extent of a ray of `width` on a tilted surface: the mean of along and across."""
+def footprint(rays: Rays, distance: Floats, view: Floats, normal: Floats) -> Floats:
+    """Extent of a ray on a tilted surface: the mean of along and across."""
+    width = distance * np.float32(rays.spread)
     cosine = np.abs((view * normal).sum(axis=0))
     return width / np.sqrt(np.maximum(cosine, _GRAZING))
 
 
 def solid_surface(rays: Rays, hits: Hits, solids: SolidSet, indices: Ints) -> SolidSurface:
     """Surface at the rays (flat indices) that hit solids."""
-    world, view, width = place(rays, hits, indices)
+    world, view, distance = place(rays, hits, indices)
     face = hits.face.ravel()[indices]
     solid = solids.solid_of_face[face]
     normal = _normals(solids, world, face, solid)
@@ -84,7 +91,8 @@ def solid_surface(rays: Rays, hits: Hits, solids: SolidSet, indices: Ints) -> So
         world=world,
         view=view,
         normal=normal,
-        footprint=footprint(width, view, normal),
+        distance=distance,
+        footprint=footprint(rays, distance, view, normal),
         solids=solids,
         solid=solid,
         local=_apply(rotation, world) + offset.T,

@@ -1,0 +1,68 @@
+"""Record topics into a rosbag2 (mcap) that is complete whenever the recording ends."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+_EPILOG = """\
+Prints "recording ..." when every topic has a publisher. SIGINT and SIGTERM end the recording.
+ROS arguments (--ros-args ...) may follow.
+"""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="record_bag", description=__doc__, epilog=_EPILOG)
+    parser.add_argument(
+        "topics",
+        nargs="+",
+        metavar="TOPIC[:TYPE]",
+        help="topic, or topic and type (sensor_msgs/msg/Image); with a type, recording need not "
+        "wait for a publisher to appear",
+    )
+    parser.add_argument("--output", type=Path, required=True, help="folder of the new bag")
+    parser.add_argument(
+        "--duration",
+        type=float,
+        metavar="SECONDS",
+        help="stop that long after every topic has a publisher",
+    )
+    parser.add_argument(
+        "--max-messages",
+        type=int,
+        metavar="N",
+        help="record N messages of each topic at most, and stop when all have them",
+    )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point."""
+    import rclpy
+
+    from hma_depth_ros.bags.bag_writer import BagWriter
+    from hma_depth_ros.ros.recorder import BagRecorder, TopicRequest
+    from hma_depth_ros.ros.session import ros_session, split_ros_args
+
+    own, ros_args = split_ros_args(sys.argv[1:] if argv is None else argv)
+    arguments = _parser().parse_args(own)
+    requests = [TopicRequest.parse(text) for text in arguments.topics]
+
+    def announce() -> None:
+        # Whoever starts the publishers may be waiting for this line.
+        print(f"recording {len(requests)} topics to {arguments.output}", flush=True)
+
+    with ros_session(ros_args) as stop, BagWriter(arguments.output) as bag:
+        node = rclpy.create_node(
+            "bag_recorder", start_parameter_services=False, enable_rosout=False
+        )
+        recorder = BagRecorder(node, bag, requests, max_messages=arguments.max_messages)
+        recorder.run(stop=stop, duration=arguments.duration, on_connected=announce)
+        node.destroy_node()
+
+    for topic, count in bag.counts.items():
+        lost = recorder.lost[topic]
+        print(f"{count:7d}  {topic}" + (f"  ({lost} lost)" if lost else ""))
+    return 0

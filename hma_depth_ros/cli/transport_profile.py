@@ -1,0 +1,15 @@
+"""Print the path of the Fast DDS profile for large messages, for a camera driver's environment."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """See the module's docstring."""
+    argparse.ArgumentParser(prog="transport_profile", description=__doc__).parse_args(argv)
+    from hma_depth_ros.ros.transport import large_message_profile
+
+    print(large_message_profile())
+    return 0

@@ -1,0 +1,55 @@
+"""Which KITTI frame a file belongs to, read off its path."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+_DRIVE = r"(?P<drive>\d{4}_\d\d_\d\d_drive_\d{4}_sync)"
+_FRAME = r"(?P<frame>\d{10})"
+_CAMERA = r"image_0(?P<camera>\d)"
+_KINDS = "(?:image|groundtruth_depth|velodyne_raw)"
+
+#: KITTI's folders (raw and annotated depth), its selection files, and BTS's predictions.
+_LAYOUTS = tuple(
+    re.compile(pattern + "$")
+    for pattern in (
+        rf"{_DRIVE}/(?:.*/)?{_CAMERA}/(?:data/)?{_FRAME}",
+        rf"{_DRIVE}_{_KINDS}_{_FRAME}_{_CAMERA}",
+        rf"{_DRIVE}_{_FRAME}(?:_{_CAMERA})?",
+    )
+)
+
+
+@dataclass(frozen=True, order=True)
+class KittiFrame:
+    """One image of a drive."""
+
+    drive: str  #: such as 2011_09_26_drive_0002_sync
+    frame: str  #: ten digits
+    camera: int  #: N of the folder image_0N: 2 is the left colour camera, 3 the right one
+
+    @property
+    def name(self) -> str:
+        """DRIVE_FRAME as BTS names predictions; cameras other than 2 are told by a suffix."""
+        suffix = "" if self.camera == 2 else f"_image_0{self.camera}"
+        return f"{self.drive}_{self.frame}{suffix}"
+
+
+def kitti_frame(path: Path) -> KittiFrame | None:
+    """Frame of an image, depth image or prediction, None if the path does not tell."""
+    text = path.with_suffix("").as_posix()
+    for layout in _LAYOUTS:
+        if found := layout.search(text):
+            return KittiFrame(found["drive"], found["frame"], int(found["camera"] or 2))
+    return None
+
+
+def frame_name(path: Path) -> str:
+    """Name by which image, ground truth and prediction of a frame find each other.
+
+    KITTI's own where the path tells it, else the file's name without its suffix.
+    """
+    frame = kitti_frame(path)
+    return path.stem if frame is None else frame.name

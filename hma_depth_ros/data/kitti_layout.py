@@ -1,0 +1,33 @@
+"""Where the files of a split lie under the folder that a user unpacked KITTI into."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+#: Under the data folder, in the order tried; "" is the folder itself.
+IMAGE_FOLDERS = ("", "kitti_raw", "raw")
+#: The annotated depth comes in two archives, and Eigen's lists take from both.
+DEPTH_FOLDERS = (
+    "",
+    "data_depth_annotated",
+    "data_depth_annotated/train",
+    "data_depth_annotated/val",
+    "train",
+    "val",
+)
+
+
+def find_image(root: Path, relative: Path) -> Path | None:
+    """The image that a split calls `relative`, under `root`; as JPEG too, as many keep KITTI."""
+    names = (relative, relative.with_suffix(".jpg"))
+    return _first(root / folder / name for name in names for folder in IMAGE_FOLDERS)
+
+
+def find_depth(root: Path, relative: Path) -> Path | None:
+    """The ground truth that a split calls `relative`, under `root`."""
+    return _first(root / folder / relative for folder in DEPTH_FOLDERS)
+
+
+def _first(candidates: Iterable[Path]) -> Path | None:
+    return next((path for path in candidates if path.is_file()), None)

@@ -1,0 +1,97 @@
+"""Where the demonstration's images come from: a bag, a KITTI drive, or a rendered street."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from hma_depth_ros.bags.bag_reader import BagReader
+from hma_depth_ros.bags.kitti_bag import write_kitti_bag
+from hma_depth_ros.bags.message_types import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, IMAGE_TYPES
+from hma_depth_ros.data.kitti_drive import KittiDrive
+from hma_depth_ros.errors import HmaDepthError
+
+
+@dataclass(frozen=True)
+class Source:
+    """A camera in a bag."""
+
+    bag: Path
+    image_topic: str
+    info_topic: str | None  #: None: the bag has no calibration for that camera
+    compressed: bool
+    images: int
+    seconds: float  #: duration of the bag
+
+    @property
+    def topics(self) -> list[str]:
+        """What is replayed of the bag."""
+        return [self.image_topic, *filter(None, [self.info_topic])]
+
+
+def find_source(
+    bag: Path, *, image_topic: str | None = None, info_topic: str | None = None
+) -> Source:
+    """Choose a camera in a bag: by default the first topic with images, raw before compressed.
+
+    Raises:
+        HmaDepthError: the bag cannot be read, has no images, or lacks the topics asked for.
+
+    """
+    with BagReader(bag) as reader:
+        if image_topic is None:
+            candidates = reader.topics_of(COMPRESSED_IMAGE) or reader.topics_of(IMAGE)
+            if not candidates:
+                raise HmaDepthError(f"{bag} has no images; its topics: {', '.join(reader.topics)}")
+            image_topic = candidates[0]
+        image = reader.topic(image_topic, *IMAGE_TYPES)
+        if image.count == 0:
+            raise HmaDepthError(f"{bag} has no message on {image_topic}; choose with --image-topic")
+        if info_topic is None:
+            info_topic = camera_info_beside(image_topic, reader.topics_of(CAMERA_INFO))
+        else:
+            reader.topic(info_topic, CAMERA_INFO)
+        return Source(
+            bag=bag,
+            image_topic=image_topic,
+            info_topic=info_topic,
+            compressed=image.type == COMPRESSED_IMAGE,
+            images=image.count,
+            seconds=(reader.end - reader.start) / 1e9,
+        )
+
+
+def camera_info_beside(image_topic: str, infos: list[str]) -> str | None:
+    """Camera info topic of an image topic: in its namespace or the nearest one around it."""
+    namespace = image_topic
+    while namespace:
+        namespace = namespace.rpartition("/")[0]
+        if f"{namespace}/camera_info" in infos:
+            return f"{namespace}/camera_info"
+    return None
+
+
+def drive_bag(drive: Path, bag: Path) -> None:
+    """Convert a KITTI raw drive to a bag, in place of an earlier one.
+
+    Raises:
+        HmaDepthError: the drive is not one, or the bag cannot be written.
+
+    """
+    opened = KittiDrive.open(drive)
+    remove_bag(bag)
+    write_kitti_bag(opened, bag)
+
+
+def remove_bag(bag: Path) -> None:
+    """Remove a bag of an earlier run, and nothing else.
+
+    Raises:
+        HmaDepthError: there is something of that name that is not a bag.
+
+    """
+    if (bag / "metadata.yaml").is_file():
+        shutil.rmtree(bag)
+    elif bag.exists():
+        raise HmaDepthError(f"{bag} is in the way and not a bag; remove it or choose --output")

@@ -1,0 +1,128 @@
+"""Which frames are to be scored, and which of them cannot be."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from hma_depth_ros.data.frame_name import frame_name
+from hma_depth_ros.data.kitti_layout import find_depth, find_image
+from hma_depth_ros.data.known_splits import SplitIdentity, identify
+from hma_depth_ros.data.split import read_split
+from hma_depth_ros.errors import HmaDepthError
+
+_NAMED_AT_MOST = 5
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame to be scored."""
+
+    name: str  #: of `frame_name`
+    ground_truth: Path
+    image: Path | None = None  #: None: not given, or not there
+    focal_length: float | None = None  #: fx in pixels of the stored image
+
+
+@dataclass(frozen=True)
+class FrameList:
+    """All frames that can be scored, in the list's order, and why others cannot."""
+
+    frames: list[Frame]
+    #: One line for each frame that lacks a file, starting with its name.
+    missing: list[str]
+    #: Of the split; None without one.
+    identity: SplitIdentity | None = None
+
+    def with_predictions(self, names: Collection[str]) -> FrameList:
+        """Move the frames that are not among `names` to the missing ones."""
+        have = [frame for frame in self.frames if frame.name in names]
+        lack = [f"{frame.name}: no prediction" for frame in self.frames if frame.name not in names]
+        return replace(self, frames=have, missing=[*self.missing, *lack])
+
+    def check(self, *, allow_partial: bool) -> None:
+        """Refuse to score less than was asked for, before any work is done.
+
+        Raises:
+            HmaDepthError: there is nothing to score; or, unless `allow_partial`, frames are missing
+                or a known list has lost some of its ground truth.
+
+        """
+        if self.missing and not (allow_partial and self.frames):
+            total = len(self.frames) + len(self.missing)
+            raise HmaDepthError(
+                f"{len(self.missing)} of {total} frames cannot be scored: "
+                f"{shortened(self.missing)}" + ("; --allow-partial scores the rest" * bool(self.frames))
+            )
+        identity = self.identity
+        if identity and identity.known and not identity.verified and not allow_partial:
+            raise HmaDepthError(f"the split is {identity}; --allow-partial scores it as it is")
+        if not self.frames:
+            raise HmaDepthError("the split lists no frame with ground truth")
+
+
+def shortened(items: Collection[str]) -> str:
+    """The first few of many items, and how many more there are."""
+    first = ", ".join(list(items)[:_NAMED_AT_MOST])
+    more = len(items) - _NAMED_AT_MOST
+    return f"{first} and {more} more" if more > 0 else first
+
+
+def frames_of_split(
+    split: Path, *, images: Path | None, ground_truth: Path, image_needed: bool
+) -> FrameList:
+    """Frames of a list in BTS's format, found under the folders of images and ground truth.
+
+    Entries without ground truth (`None`) are counted in the identity and otherwise left out.
+
+    Raises:
+        HmaDepthError: the list cannot be read, or names a frame twice.
+
+    """
+    entries = read_split(split, Path())
+    frames, missing = [], []
+    for entry in entries:
+        if entry.depth is None:
+            continue
+        name = frame_name(entry.image)
+        depth = find_depth(ground_truth, entry.depth)
+        image = None if images is None else find_image(images, entry.image)
+        if depth is None:
+            missing.append(f"{name}: no ground truth {ground_truth / entry.depth}")
+        elif image_needed and image is None:
+            assert images is not None
+            missing.append(f"{name}: no image {images / entry.image}")
+        else:
+            frames.append(Frame(name, depth, image, entry.focal_length))
+    _check_names(frames, split)
+    return FrameList(frames, missing, identify(entries))
+
+
+def frames_of_folder(ground_truth: Path) -> FrameList:
+    """All frames with a ground truth PNG in a folder of KITTI's layout, or lying in it flat.
+
+    Raises:
+        HmaDepthError: there are none, or two of the same name.
+
+    """
+    files = sorted(path for path in ground_truth.rglob("*.png") if _is_ground_truth(path))
+    if not files:
+        raise HmaDepthError(f"no ground truth: {ground_truth} holds no PNG")
+    frames = [Frame(frame_name(path), path) for path in files]
+    _check_names(frames, ground_truth)
+    return FrameList(frames, [])
+
+
+def _is_ground_truth(path: Path) -> bool:
+    """Not one of the sparse scans and images that KITTI's archives hold beside it."""
+    beside = {"velodyne_raw", "image", "intrinsics"} & set(path.parts[:-1])
+    return not beside and not re.search(r"_sync_(velodyne_raw|image)_\d{10}_image_0", path.name)
+
+
+def _check_names(frames: Collection[Frame], where: Path) -> None:
+    name, count = Counter(frame.name for frame in frames).most_common(1)[0] if frames else ("", 0)
+    if count > 1:
+        raise HmaDepthError(f"{where} has {count} frames named {name}; predictions go by name")

@@ -1,0 +1,98 @@
+"""One prediction against its ground truth, under all protocols and caps at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.evaluation.cleanup import MIN_DEPTH, clean, fill_holes
+from hma_depth_ros.evaluation.depth_bins import bin_sums
+from hma_depth_ros.evaluation.protocols import Protocol
+from hma_depth_ros.evaluation.windows import Window, kitti_crop
+
+Depth = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Score:
+    """Figures of one image under one protocol and cap."""
+
+    metrics: dict[str, float]
+    pixels: int  #: that count
+    #: Of those, pixels that a cropped prediction does not reach.
+    outside: int
+    bins: npt.NDArray[np.float64] | None  #: `bin_sums`; None without a cap
+
+
+@dataclass(frozen=True)
+class FrameScores:
+    """Figures of one image by `Protocol.key`."""
+
+    name: str
+    size: tuple[int, int]  #: (H, W) of the ground truth
+    scores: dict[str, Score] = field(default_factory=dict)
+
+
+def placed(prediction: Depth, size: tuple[int, int]) -> tuple[Depth, Window]:
+    """Prediction on a canvas of the ground truth's (H, W), and the part of it that it covers.
+
+    Raises:
+        HmaDepthError: it is neither of that size nor of the 352x1216 crop's.
+
+    """
+    height, width = size
+    if prediction.shape == size:
+        return prediction, Window(0, height, 0, width)
+    crop = kitti_crop(height, width)
+    if prediction.shape != crop.shape:
+        rows, columns = prediction.shape
+        allowed = f"{width}x{height}"
+        if crop.shape != size:
+            allowed += " or, for the crop, 1216x352"
+        raise HmaDepthError(f"the prediction is {columns}x{rows}; its ground truth asks {allowed}")
+    canvas = np.zeros(size, np.float32)
+    crop.of(canvas)[...] = prediction
+    return canvas, crop
+
+
+def score(
+    prediction: Depth, truth: Depth, protocol: Protocol, caps: Sequence[float]
+) -> dict[str, Score]:
+    """Figures by `Protocol.key` of depth in metres; `truth` (H, W) is 0 where it is unknown.
+
+    The prediction is of the whole image or of its 352x1216 crop; outside of the crop it is 0, and
+    counts as 1 mm where a protocol scores there, as in BTS's evaluation script.
+
+    Raises:
+        HmaDepthError: the sizes do not go together, or no pixel would count.
+
+    """
+    canvas, covered = placed(prediction, (truth.shape[0], truth.shape[1]))
+    window = protocol.window(*truth.shape)
+    if protocol.fills_holes:
+        canvas = canvas.copy()
+        covered.of(canvas)[...] = fill_holes(covered.of(canvas))
+    known = np.nonzero(window.of(truth) > MIN_DEPTH)
+    g_all, p_all = window.of(truth)[known], window.of(canvas)[known]
+    rows, columns = known[0] + window.top, known[1] + window.left
+    beyond = (rows < covered.top) | (rows >= covered.bottom)
+    beyond |= (columns < covered.left) | (columns >= covered.right)
+
+    scores = {}
+    for cap in caps if protocol.capped else (None,):
+        limit = np.inf if cap is None else cap
+        counts = g_all < limit
+        g, p = g_all[counts], clean(p_all[counts], limit)
+        if not g.size:
+            raise HmaDepthError(f"no pixel has ground truth for {protocol.key(cap)} ({window})")
+        scores[protocol.key(cap)] = Score(
+            metrics=protocol.metrics(p, g),
+            pixels=int(g.size),
+            outside=int(np.count_nonzero(beyond[counts])),
+            bins=None if cap is None else bin_sums(p, g, cap=cap),
+        )
+    return scores

@@ -1,0 +1,182 @@
+"""A bag's messages published again, byte for byte and at the pace at which they were recorded."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+
+from builtin_interfaces.msg import Time
+from rclpy.duration import Duration
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rosgraph_msgs.msg import Clock
+
+from hma_depth_ros.bags.bag_reader import BagReader
+from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.ros.bag_qos import replay_qos
+from hma_depth_ros.ros.message_class import message_class
+
+#: Seconds behind schedule from which a message counts as late: a fifth of a 10 Hz period.
+LATE = 0.02
+
+#: Messages read while there is time: an image and a cloud of the same moment should leave together,
+#: and a large cloud takes a good part of a period to read.
+_READ_AHEAD = 8
+_READING_TIME = 0.03
+
+#: Seconds to wait at the end until the subscribers have everything.
+_FLUSH_TIMEOUT = 5.0
+
+_BILLION = 1_000_000_000
+
+
+@dataclass
+class ReplayReport:
+    """What was published, and how punctually."""
+
+    sent: dict[str, int] = field(default_factory=dict)  #: messages by topic, as published
+    late: int = 0  #: messages sent more than `LATE` behind schedule
+    worst_delay: float = 0.0  #: seconds
+
+    def count(self, topic: str, delay: float) -> None:
+        """Add one message that left `delay` seconds behind schedule."""
+        self.sent[topic] += 1
+        self.late += delay > LATE
+        self.worst_delay = max(self.worst_delay, delay)
+
+
+class BagReplayer:
+    """Publishes a bag through a node of the caller's. Needs no executor: it only publishes.
+
+    The messages are not decoded: headers keep their stamps, and a 15 MB cloud costs one copy.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        bag: BagReader,
+        *,
+        topics: Collection[str] | None = None,
+        remap: Mapping[str, str] | None = None,
+        clock_rate: float | None = None,
+    ) -> None:
+        """Create the publishers.
+
+        Args:
+            node: owner of the publishers; names resolve in its namespace.
+            bag: an open bag.
+            topics: names in the bag; all by default.
+            remap: new names by names in the bag.
+            clock_rate: Hz of `/clock` between messages; None publishes no clock. Time is that of
+                the bag.
+
+        Raises:
+            HmaDepthError: no such topic in the bag, or none that can be published.
+
+        """
+        self._bag = bag
+        self._publishers: dict[str, Publisher] = {}  # by name in the bag
+        self.report = ReplayReport()
+        remap = remap or {}
+        for name in {*(topics or ()), *remap}:
+            bag.topic(name)
+        not_installed = []
+        for name in bag.topics if topics is None else topics:
+            topic = bag.topic(name)
+            kind = message_class(topic.type)
+            if kind is None:
+                not_installed.append(f"{name} ({topic.type})")
+                continue
+            self._publishers[name] = node.create_publisher(
+                kind, remap.get(name, name), replay_qos(name, topic.qos)
+            )
+        if not_installed:
+            node.get_logger().warning(
+                "not replayed, because their message packages are not installed: "
+                + ", ".join(not_installed)
+            )
+        if not self._publishers:
+            raise HmaDepthError(f"{bag.path} has no topic that can be replayed")
+        self.report.sent = {publisher.topic_name: 0 for publisher in self._publishers.values()}
+        self._clock_period = None if clock_rate is None else 1.0 / clock_rate
+        self._clock = None if clock_rate is None else node.create_publisher(Clock, "/clock", 10)
+
+    def wait_for_subscribers(
+        self, wanted: Mapping[str, int], *, timeout: float, stop: threading.Event
+    ) -> None:
+        """Wait until each topic (as published) has that many subscribers; until `stop` at most.
+
+        With nothing in `wanted`, wait until any topic has a subscriber.
+
+        Raises:
+            HmaDepthError: not published here, or not enough subscribers after `timeout` seconds.
+
+        """
+        by_name = {publisher.topic_name: publisher for publisher in self._publishers.values()}
+        if unknown := sorted(set(wanted) - set(by_name)):
+            raise HmaDepthError(
+                f"cannot wait for subscribers of {', '.join(unknown)}: "
+                f"what is published is {', '.join(by_name)}"
+            )
+        deadline = time.monotonic() + timeout
+        while True:
+            counts = {name: p.get_subscription_count() for name, p in by_name.items()}
+            lacking = [name for name, number in wanted.items() if counts[name] < number]
+            if not lacking and (wanted or any(counts.values())):
+                return
+            if stop.wait(0.05):
+                return
+            if time.monotonic() > deadline:
+                raise HmaDepthError(
+                    f"no subscriber after {timeout:g} s on {', '.join(lacking or by_name)}; is it "
+                    "running, with the same ROS_DOMAIN_ID and topic names?"
+                )
+
+    def play(self, *, rate: float, stop: threading.Event) -> bool:
+        """Publish the bag once, `rate` times as fast as recorded. False if `stop` ended it early.
+
+        Counts are added to `report`.
+        """
+        begin = time.monotonic()
+        messages = self._bag.messages(self._publishers)
+        ahead = deque(islice(messages, 1))
+        while ahead:
+            due = begin + (ahead[0].stamp - self._bag.start) / _BILLION / rate
+            while len(ahead) < _READ_AHEAD and due - time.monotonic() > _READING_TIME:
+                if (further := next(messages, None)) is None:
+                    break
+                ahead.append(further)
+            if not self._wait_until(due, begin=begin, rate=rate, stop=stop):
+                return False
+            message = ahead.popleft()
+            self._publish_clock(message.stamp)
+            publisher = self._publishers[message.topic]
+            self.report.count(publisher.topic_name, time.monotonic() - due)
+            publisher.publish(bytes(message.data))
+            if not ahead:
+                ahead.extend(islice(messages, 1))
+        return True
+
+    def flush(self) -> bool:
+        """Wait until every reliable subscriber has acknowledged; False if one does not in time."""
+        timeout = Duration(seconds=_FLUSH_TIMEOUT)
+        return all(p.wait_for_all_acked(timeout) for p in self._publishers.values())
+
+    def _wait_until(self, due: float, *, begin: float, rate: float, stop: threading.Event) -> bool:
+        while (remaining := due - time.monotonic()) > 0:
+            step = remaining if self._clock_period is None else min(remaining, self._clock_period)
+            if stop.wait(step):
+                return False
+            if step < remaining:
+                elapsed = (time.monotonic() - begin) * rate
+                self._publish_clock(self._bag.start + int(elapsed * _BILLION))
+        return not stop.is_set()
+
+    def _publish_clock(self, stamp: int) -> None:
+        if self._clock is not None:
+            seconds, nanoseconds = divmod(stamp, _BILLION)
+            self._clock.publish(Clock(clock=Time(sec=seconds, nanosec=nanoseconds)))

@@ -1,0 +1,1 @@
+"""Tests of the depth node over real DDS."""

@@ -1,0 +1,132 @@
+"""Fixtures of the node's tests: a tiny model and nodes that run it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+import rclpy
+import torch
+from rclpy.context import Context
+from rclpy.node import Node
+
+from hma_depth_ros.inference.predictor import DepthPredictor, Prediction
+from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
+from hma_depth_ros.network.config import ModelConfig
+from hma_depth_ros.network.model import HmaDepth
+from hma_depth_ros.ros.transport import use_large_message_profile
+
+from .graph import DEADLINE, Bench
+
+#: Far below the sizes of the images, so that a forward pass takes 10 ms.
+NETWORK_WIDTH, FOCAL_LENGTH = 48, 40.0
+
+StartBench = Callable[..., Bench]
+
+
+@pytest.fixture(scope="session")
+def context() -> Iterator[Context]:
+    """rclpy, apart from the default context that other tests may start and shut down."""
+    context = Context()
+    with mock.patch.dict(os.environ):
+        use_large_message_profile()
+        rclpy.init(context=context)
+        # Fast DDS reads its profile when the process makes its first participant.
+        Node("first", context=context).destroy_node()
+    yield context
+    rclpy.shutdown(context=context)
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model with random weights: depth and masks vary from pixel to pixel, and it is fast."""
+    config = ModelConfig("mobilenetv3_small_050", (16, 16, 8, 8, 8), aspp_channels=8)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = HmaDepth(config)
+    path = tmp_path_factory.mktemp("checkpoint") / "tiny.safetensors"
+    preprocessing = Preprocessing(input_width=NETWORK_WIDTH, focal_length=FOCAL_LENGTH)
+    save_checkpoint(path, model, CheckpointInfo(config, preprocessing))
+    return path
+
+
+@pytest.fixture(scope="session")
+def predictor(checkpoint: Path) -> DepthPredictor:
+    """What the node should agree with."""
+    return DepthPredictor.from_checkpoint(checkpoint, device="cpu")
+
+
+def _bench_factory(stack: ExitStack, context: Context, checkpoint: Path) -> StartBench:
+    def start(
+        *, arguments: tuple[str, ...] = (), inputs: dict[str, bool] | None = None, **values: Any
+    ) -> Bench:
+        parameters = {
+            "checkpoint": str(checkpoint),
+            "device": "cpu",
+            "diagnostics_period": 0.05,
+            **values,
+        }
+        bench = Bench(context, parameters, arguments=arguments, **(inputs or {}))
+        stack.callback(bench.close)
+        return bench
+
+    return start
+
+
+@pytest.fixture
+def start(context: Context, checkpoint: Path) -> Iterator[StartBench]:
+    """Start a node with these parameters, for one test."""
+    with ExitStack() as stack:
+        yield _bench_factory(stack, context, checkpoint)
+
+
+@pytest.fixture(scope="module")
+def start_shared(context: Context, checkpoint: Path) -> Iterator[StartBench]:
+    """Start a node that all tests of a file share."""
+    with ExitStack() as stack:
+        yield _bench_factory(stack, context, checkpoint)
+
+
+class Predictions:
+    """What the nodes ask their predictors for; can hold them back."""
+
+    def __init__(self) -> None:
+        self.outputs: list[frozenset[str]] = []  #: of each call
+        self.threads: list[int] = []  #: of PyTorch, in each call
+        self._gate = threading.Event()
+        self._gate.set()
+
+    def hold(self) -> None:
+        """Let every call wait at its beginning."""
+        self._gate.clear()
+
+    def release(self) -> None:
+        """Let them go on."""
+        self._gate.set()
+
+    def record(self, outputs: Collection[str]) -> None:
+        """Note a call, and wait if told to."""
+        self.outputs.append(frozenset(outputs))
+        self.threads.append(torch.get_num_threads())
+        assert self._gate.wait(DEADLINE)
+
+
+@pytest.fixture
+def predictions(monkeypatch: pytest.MonkeyPatch) -> Iterator[Predictions]:
+    """Watch `DepthPredictor.predict`."""
+    watched = Predictions()
+    predict = DepthPredictor.predict
+
+    def recording(self: DepthPredictor, *args: Any, **kwargs: Any) -> Prediction:
+        watched.record(kwargs["outputs"])
+        return predict(self, *args, **kwargs)
+
+    monkeypatch.setattr(DepthPredictor, "predict", recording)
+    yield watched
+    watched.release()

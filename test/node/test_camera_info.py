@@ -1,0 +1,133 @@
+"""depth/camera_info describes depth/image: stamp, frame, size, and every crop and resize."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sensor_msgs.msg import CameraInfo, Image, RegionOfInterest
+
+from hma_depth_ros.geometry.camera import PinholeCamera
+from hma_depth_ros.inference.predictor import DepthPredictor
+
+from .conftest import NETWORK_WIDTH, StartBench
+from .graph import (
+    CAMERA,
+    HEIGHT,
+    WIDTH,
+    info_message,
+    noise,
+    pixels_of,
+    rgb_message,
+)
+
+REGION = [7, 5, 50, 30]  # left, top, width, height
+
+
+def changed(values: list[float], columns: int, *, left: int, top: int, scale: tuple[float, float]):
+    """K (3 columns) or P (4) after cropping at (left, top) and resizing by `scale`, by hand."""
+    m = np.array(values).reshape(3, columns).copy()
+    m[0, 2] -= left
+    m[1, 2] -= top
+    # Resizing maps borders onto borders; pixel centres are at integers: u' = (u + 0.5) s - 0.5.
+    m[0, 2] = (m[0, 2] + 0.5) * scale[0] - 0.5
+    m[1, 2] = (m[1, 2] + 0.5) * scale[1] - 0.5
+    for row in range(2):
+        m[row, row] *= scale[row]
+        if columns == 4:
+            m[row, 3] *= scale[row]
+    return m
+
+
+def outputs(start: StartBench, image: Image, info: CameraInfo, **parameters):
+    bench = start(**parameters)
+    bench.listen("depth/image", "depth/camera_info")
+    result = bench.infer(image, info)
+    depth, info = result["depth/image"], result["depth/camera_info"]
+    assert info.header == depth.header == image.header
+    assert (info.width, info.height) == (depth.width, depth.height)
+    assert (info.binning_x, info.binning_y, info.roi) == (0, 0, RegionOfInterest())
+    return depth, info
+
+
+@pytest.mark.parametrize("region", [[0, 0, 0, 0], REGION])
+def test_at_the_images_size_nothing_changes(start: StartBench, region: list[int]):
+    """Not to the last bit, even where the network sees a part of the image only."""
+    info = info_message(number=1)
+    depth, found = outputs(start, rgb_message(1), info, region=region)
+    assert (depth.width, depth.height) == (WIDTH, HEIGHT)
+    assert found == info
+
+
+@pytest.mark.parametrize("region", [[0, 0, 0, 0], REGION])
+def test_k_and_p_follow_crop_and_resize(start: StartBench, region: list[int]):
+    info = info_message(number=0.5)
+    depth, found = outputs(start, rgb_message(1), info, region=region, resolution="network")
+    left, top, width, height = region if region[2] else (0, 0, WIDTH, HEIGHT)
+    assert depth.width == NETWORK_WIDTH
+    assert depth.height == round(height * NETWORK_WIDTH / width)
+    scale = (depth.width / width, depth.height / height)
+    step = {"left": left, "top": top, "scale": scale}
+    np.testing.assert_allclose(found.k.reshape(3, 3), changed(info.k, 3, **step), rtol=1e-12)
+    # P's last row, (0, 0, 1, 0.002), adds 0.002 times the shift of the principal point.
+    np.testing.assert_allclose(found.p.reshape(3, 4), changed(info.p, 4, **step), atol=0.02)
+    np.testing.assert_allclose(
+        found.p.reshape(3, 4)[:, :3], changed(info.p, 4, **step)[:, :3], rtol=1e-12
+    )
+    np.testing.assert_array_equal(found.r, info.r)
+    assert (found.d, found.distortion_model) == (info.d, info.distortion_model)
+
+
+def test_the_same_calibration_serves_every_frame(start: StartBench):
+    bench = start(resolution="network")
+    bench.listen("depth/camera_info")
+    first = bench.infer(rgb_message(1), info_message())["depth/camera_info"]
+    second = bench.infer(rgb_message(2))["depth/camera_info"]
+    np.testing.assert_array_equal(first.p, second.p)
+    assert (first.width, first.height) == (second.width, second.height)
+
+
+def test_an_empty_k_stays_empty(start: StartBench):
+    """KITTI odometry bags carry a good P only."""
+    info = info_message()
+    info.k, info.d = np.zeros(9), []
+    _, found = outputs(start, rgb_message(1), info, resolution="network")
+    assert not np.any(found.k)
+    assert found.p[0] == pytest.approx(info.p[0] * NETWORK_WIDTH / WIDTH)
+
+
+@pytest.mark.parametrize("resolution", ["image", "network"])
+def test_binning_and_region_of_interest_are_folded_in(
+    start: StartBench, predictor: DepthPredictor, resolution: str
+):
+    """As in image_geometry: the window is cut out of the full image, then binned."""
+    full = PinholeCamera(fx=120.0, fy=90.0, cx=80.0, cy=60.0, width=200, height=150)
+    info = info_message(full)
+    info.binning_x, info.binning_y = 2, 3
+    info.roi = RegionOfInterest(x_offset=20, y_offset=10, width=2 * WIDTH, height=3 * HEIGHT)
+    depth, found = outputs(start, rgb_message(1), info, resolution=resolution)
+
+    folded = PinholeCamera(60.0, 30.0, (80 - 20) / 2, (60 - 10) / 3, WIDTH, HEIGHT)
+    predictor_resolution = "network" if resolution == "network" else "image"
+    expected = DepthPredictor(predictor.engine, predictor.info, resolution=predictor_resolution)
+    prediction = expected.predict(noise(), folded)
+    np.testing.assert_array_equal(pixels_of(depth), prediction.depth)
+
+    camera = prediction.camera
+    assert camera is not None
+    p = found.p.reshape(3, 4)
+    np.testing.assert_allclose(p[:, :3], camera.matrix, rtol=1e-12)
+    # The baseline's column, -31.5 = -fx * baseline, shrinks with fx; see above for the 0.002.
+    assert p[0, 3] == pytest.approx(-31.5 * camera.fx / full.fx, abs=0.2)
+    k = found.k.reshape(3, 3)
+    assert k[0, 0] == pytest.approx(info.k[0] * camera.fx / full.fx)
+    assert k[1, 2] - camera.cy == pytest.approx(-2 * camera.fy / full.fy)
+
+
+def test_p_counts_and_not_k(start: StartBench, predictor: DepthPredictor):
+    """K of the usual message has one and a half times P's focal length."""
+    depth, _ = outputs(start, rgb_message(1), info_message())
+    np.testing.assert_array_equal(pixels_of(depth), predictor.predict(noise(), CAMERA).depth)
+    unscaled = predictor.predict(noise()).depth
+    assert unscaled is not None
+    ratio = CAMERA.fx * NETWORK_WIDTH / WIDTH / 40.0
+    np.testing.assert_allclose(pixels_of(depth), unscaled * ratio, rtol=1e-6)

@@ -1,0 +1,147 @@
+"""Which frames are processed, in which order, and where the others are counted."""
+
+from __future__ import annotations
+
+import pytest
+
+from .conftest import Predictions, StartBench
+from .graph import Bench, info_message, rgb_message, stamp, until
+
+FLOOD = 40
+
+
+def stamps(bench: Bench, topic: str = "depth/image") -> list[int]:
+    return [message.header.stamp.sec for message in bench.received[topic]]
+
+
+def all_accounted_for(bench: Bench) -> bool:
+    """Whether every frame received is either processed or dropped for a cause."""
+    s = bench.node._statistics
+    return s.received == s.processed + sum(s.dropped.values())
+
+
+def test_lockstep_is_one_in_one_out(start: StartBench):
+    bench = start(lockstep=True)
+    bench.listen("depth/image", "points")
+    bench.publish(info_message())
+    bench.publish(*(rgb_message(number) for number in range(1, FLOOD + 1)))
+    for topic in ("depth/image", "points"):
+        until(lambda t=topic: bench.count(t) >= FLOOD, f"{FLOOD} messages on {topic}")  # type: ignore[misc]
+        assert stamps(bench, topic) == list(range(1, FLOOD + 1))
+    statistics = bench.node._statistics
+    until(lambda: statistics.processed == FLOOD, "the last frame's figures")
+    assert statistics.received == FLOOD
+    assert not statistics.dropped
+
+
+def test_lockstep_answers_while_frames_wait(start: StartBench, predictions: Predictions):
+    """A replay that is ahead of the network must not deafen the node."""
+    bench = start(lockstep=True)
+    bench.listen("depth/image")
+    bench.publish(info_message())
+    predictions.hold()
+    bench.publish(*(rgb_message(number) for number in range(1, FLOOD + 1)))
+    until(lambda: predictions.outputs, "the first frame at the network")
+    assert bench.set(color_range=50.0).successful
+    assert bench.figures()["frames processed"] == "0"
+    predictions.release()
+    until(lambda: bench.count("depth/image") >= FLOOD, "all frames")
+    assert stamps(bench) == list(range(1, FLOOD + 1))
+
+
+def test_the_latest_frame_wins(start: StartBench, predictions: Predictions):
+    bench = start()
+    bench.listen("depth/image")
+    bench.publish(info_message())
+    predictions.hold()
+    bench.publish(rgb_message(1))
+    until(lambda: predictions.outputs, "the first frame at the network")
+    statistics = bench.node._statistics
+    for number in range(2, FLOOD + 1):  # one by one: best effort may lose what comes too fast
+        bench.publish(rgb_message(number))
+        until(lambda n=number: statistics.received == n, f"frame {number} at the node")  # type: ignore[misc]
+    predictions.release()
+    until(lambda: statistics.processed == 2, "the first and the last frame")
+    assert stamps(bench) == [1, FLOOD]
+    assert statistics.dropped == {"replaced by a newer frame": FLOOD - 2}
+    assert all_accounted_for(bench)
+
+
+def test_a_flood_ends_with_its_last_frame(start: StartBench):
+    """At full speed, with whatever the best-effort subscription catches."""
+    bench = start()
+    bench.listen("depth/image")
+    bench.publish(info_message())
+    bench.publish(*(rgb_message(number) for number in range(1, 201)))
+    bench.last("depth/image", 200)
+    until(lambda: all_accounted_for(bench), "the figures")
+    assert stamps(bench) == sorted(stamps(bench))
+    figures = bench.figures()
+    received, processed = int(figures["frames received"]), int(figures["frames processed"])
+    assert processed == bench.count("depth/image") < received
+    assert int(figures["frames dropped"]) == received - processed
+    assert int(figures["dropped: replaced by a newer frame"]) == received - processed
+
+
+@pytest.mark.parametrize("lockstep", [False, True])
+def test_frames_that_wait_when_the_node_stops_are_counted(
+    start: StartBench, predictions: Predictions, lockstep: bool
+):
+    bench = start(lockstep=lockstep)
+    bench.listen("depth/image")
+    bench.publish(info_message())
+    predictions.hold()
+    bench.publish(rgb_message(1))
+    until(lambda: predictions.outputs, "the first frame at the network")
+    bench.publish(rgb_message(2))
+    until(lambda: bench.node._statistics.received == 2, "the second frame at the node")
+    release_soon(bench, predictions)
+    assert bench.change("deactivate")
+    assert bench.node._statistics.processed == 1, "the frame under way is finished"
+    assert bench.node._statistics.dropped == {"the node was stopped": 1}
+    assert stamps(bench) == [1]
+
+
+def release_soon(bench: Bench, predictions: Predictions) -> None:
+    """Release the network as soon as the node waits for its worker."""
+    bench.tester.create_timer(
+        0.02, lambda: bench.node._inputs or predictions.release()
+    )  # on_deactivate unsubscribes first
+
+
+def test_stamps_may_go_back(start: StartBench):
+    """A bag in a loop begins again."""
+    bench = start()
+    bench.listen("depth/image", "points")
+    bench.publish(info_message(number=100))
+    for number in (100, 101, 102):
+        bench.infer(rgb_message(number))
+    again = [100.5, 101.5]
+    for number in again:
+        bench.infer(rgb_message(number))
+    assert [m.header.stamp for m in bench.received["points"]][-2:] == [stamp(n) for n in again]
+    bench.hears("stamps went back by 1.500 s", level=20)
+    assert bench.said() == []
+
+
+@pytest.mark.parametrize("pairing", ["cached", "exact"])
+def test_impossible_stamps_do_no_harm(start: StartBench, pairing: str):
+    """Negative seconds: rclpy.time.Time refuses them."""
+    bench = start(pairing=pairing)
+    bench.listen("depth/image")
+    early = rgb_message(1)
+    early.header.stamp.sec = -5
+    info = info_message()
+    info.header.stamp.sec = -5
+    bench.publish(info, early)
+    bench.hears("negative")
+    bench.infer(rgb_message(2), info_message(number=2))
+    assert bench.node._statistics.dropped == {"bad image": 1}
+
+
+def test_no_stamp_at_all_is_a_stamp(start: StartBench):
+    """Some drivers leave it zero."""
+    bench = start()
+    bench.listen("depth/image", "depth/camera_info")
+    outputs = bench.infer(rgb_message(0), info_message(number=0))
+    assert outputs["depth/camera_info"].header.stamp == stamp(0)

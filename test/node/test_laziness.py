@@ -1,0 +1,88 @@
+"""Nothing is computed that nobody listens to."""
+
+from __future__ import annotations
+
+import pytest
+
+from .conftest import Predictions, StartBench
+from .graph import MASKS, TYPES, Bench, info_message, rgb_message, until
+
+NEEDS = {
+    "depth/image": {"depth"},
+    "depth/color": {"depth"},
+    "points": {"points"},
+    **dict.fromkeys((*MASKS, "attention/color"), {"attention"}),
+}
+
+
+def dropped(bench: Bench, cause: str) -> int:
+    return bench.node._statistics.dropped[cause]
+
+
+def test_without_listeners_nothing_runs(start: StartBench, predictions: Predictions):
+    bench = start()
+    bench.publish(info_message())
+    for number in range(1, 6):
+        bench.publish(rgb_message(number))
+        until(lambda n=number: dropped(bench, "nobody listens") == n, "the frame's drop")  # type: ignore[misc]
+    assert predictions.outputs == []
+    figures = bench.figures()
+    assert figures["frames received"] == "5"
+    assert figures["frames processed"] == "0"
+    assert figures["dropped: nobody listens"] == "5"
+
+
+@pytest.mark.parametrize("topic", NEEDS)
+def test_one_listener_gets_its_own_output_only(
+    start: StartBench, predictions: Predictions, topic: str
+):
+    bench = start()
+    published = {name: count_published(bench, name) for name in TYPES}
+    bench.listen(topic)
+    bench.infer(rgb_message(1), info_message())
+    assert predictions.outputs == [frozenset(NEEDS[topic])]
+    assert {name for name, calls in published.items() if calls} == {topic}
+
+
+def count_published(bench: Bench, topic: str) -> list[object]:
+    """Messages handed to the node's publisher of a topic, from now on."""
+    outputs = bench.node._outputs
+    assert outputs is not None
+    calls: list[object] = []
+    publisher = outputs.publishers[topic]
+    publish = publisher.publish
+    publisher.publish = lambda message: (calls.append(message), publish(message))
+    return calls
+
+
+def test_a_camera_info_costs_no_inference(start: StartBench, predictions: Predictions):
+    bench = start()
+    bench.listen("depth/camera_info")
+    bench.infer(rgb_message(1), info_message())
+    assert predictions.outputs == []
+
+
+def test_points_that_cannot_be_made_cost_no_inference(start: StartBench, predictions: Predictions):
+    bench = start(inputs={"publish_info": False})
+    bench.listen("points")
+    bench.publish(rgb_message(1))
+    until(lambda: bench.node._statistics.processed, "the frame")
+    assert predictions.outputs == []
+
+
+def test_listeners_come_and_go(start: StartBench, predictions: Predictions):
+    bench = start()
+    bench.publish(info_message())
+    bench.listen("depth/image")
+    bench.infer(rgb_message(1))
+    publishers = bench.node._outputs.publishers
+    for subscription in list(bench.tester.subscriptions):
+        if subscription.topic_name.endswith("depth/image"):
+            bench.tester.destroy_subscription(subscription)
+    until(lambda: publishers["depth/image"].get_subscription_count() == 0, "nobody listening")
+    bench.publish(rgb_message(2))
+    until(lambda: dropped(bench, "nobody listens") == 1, "the frame's drop")
+    bench.received.clear()
+    bench.listen("points")
+    bench.infer(rgb_message(3))
+    assert predictions.outputs == [{"depth"}, {"points"}]

@@ -1,0 +1,405 @@
+"""KITTI calibration, raw drives and the bags made of them, on a small drive and on a real one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from rosbags.interfaces import QosDurability
+
+from hma_depth_ros.bags.bag_reader import BagReader
+from hma_depth_ros.bags.cloud_messages import cloud_array
+from hma_depth_ros.bags.image_messages import image_array, rgb_image
+from hma_depth_ros.bags.kitti_bag import TF_STATIC_TOPIC, write_kitti_bag
+from hma_depth_ros.bags.kitti_dialect import KITTI2BAG
+from hma_depth_ros.bags.message_types import header_stamp
+from hma_depth_ros.cli import run_command
+from hma_depth_ros.data.kitti_calibration import CAMERAS_FILE, KittiCalibration, read_cameras
+from hma_depth_ros.data.kitti_drive import (
+    KittiDrive,
+    format_timestamp,
+    load_velodyne,
+    parse_timestamp,
+)
+from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.geometry.rotation import quaternion_from_matrix
+
+WIDTH, HEIGHT = 64, 24
+#: 2011-09-26 00:00:00 UTC, and the frames' times after it: nothing a float would keep.
+DAY = 1_316_995_200_000_000_000
+IMAGE_STAMPS = [DAY + frame * 103_123_457 + 961_661_696 for frame in range(6)]
+SCAN_STAMPS = [stamp - 10_000_001 for stamp in IMAGE_STAMPS]
+IMAGE_FRAMES, SCAN_FRAMES = (0, 1, 3), (0, 3)
+
+
+def _write_stamps(folder: Path, stamps: list[int]) -> None:
+    lines = [format_timestamp(stamp) for stamp in stamps]
+    (folder / "timestamps.txt").write_text("\n".join(lines) + "\n")
+
+
+def _scan(frame: int) -> np.ndarray:
+    return np.random.default_rng(frame).normal(size=(5 + frame, 4)).astype(np.float32)
+
+
+def _picture(frame: int, camera: int) -> np.ndarray:
+    values = np.random.default_rng(10 * frame + camera).integers(0, 256, (HEIGHT, WIDTH, 3))
+    return values.astype(np.uint8)
+
+
+@pytest.fixture
+def drive(tmp_path: Path) -> KittiDrive:
+    """Partial drive: image 2 and scan 1 are missing, timestamps go on after the last frame."""
+    folder = tmp_path / "kitti" / "2011_09_26" / "2011_09_26_drive_0009_sync"
+    calibration = KittiCalibration.standard()
+    small = {
+        index: replace(camera, S_rect=(WIDTH, HEIGHT))
+        for index, camera in calibration.cameras.items()
+    }
+    replace(calibration, cameras=small).write(folder.parent)
+    for camera in (0, 2, 3):
+        images = folder / f"image_{camera:02d}"
+        (images / "data").mkdir(parents=True)
+        _write_stamps(images, IMAGE_STAMPS)
+        for frame in IMAGE_FRAMES:
+            # As KITTI's: grey cameras have files of one channel.
+            bgr = cv2.cvtColor(_picture(frame, camera), cv2.COLOR_RGB2BGR)
+            cv2.imwrite(str(images / "data" / f"{frame:010d}.png"), bgr if camera else bgr[..., 1])
+    scans = folder / "velodyne_points"
+    (scans / "data").mkdir(parents=True)
+    _write_stamps(scans, SCAN_STAMPS)
+    for frame in SCAN_FRAMES:
+        _scan(frame).tofile(scans / "data" / f"{frame:010d}.bin")
+    return KittiDrive.open(folder)
+
+
+# --- calibration --------------------------------------------------------------------------------
+
+
+def test_standard_calibration_has_the_published_numbers() -> None:
+    calibration = KittiCalibration.standard()
+    camera = calibration.camera(2)
+    assert (camera.fx, camera.fy, camera.cx, camera.cy) == (721.5377, 721.5377, 609.5593, 172.854)
+    assert (camera.width, camera.height) == (1242, 375)
+    assert sorted(calibration.cameras) == [0, 1, 2, 3]
+    assert calibration.calibration(3).S == (1392, 512)
+    assert calibration.calibration(1).T[0] == -0.537
+    np.testing.assert_allclose(
+        calibration.imu_to_velodyne[:3, 3], [-0.8086759, 0.3195559, -0.7997231]
+    )
+    # Colour stereo pair: 53.3 cm; a point is further left in the right camera.
+    shift = calibration.velodyne_to_camera(3) - calibration.velodyne_to_camera(2)
+    assert shift[0, 3] == pytest.approx(-0.5327, abs=2e-4)
+
+
+def test_velodyne_to_camera_projects_as_the_development_kit() -> None:
+    calibration = KittiCalibration.standard()
+    points = np.random.default_rng(0).uniform([5, -10, -2, 1], [60, 10, 1, 1], (50, 4))
+    points[:, 3] = 1
+    for index in range(4):
+        camera = calibration.calibration(index)
+        rectify = np.eye(4)
+        rectify[:3, :3] = calibration.calibration(0).R_rect
+        expected = points @ (camera.P_rect @ rectify @ calibration.velodyne_to_unrectified).T
+        mapped = points @ calibration.velodyne_to_camera(index).T
+        pinhole = calibration.camera(index)
+        u = pinhole.fx * mapped[:, 0] / mapped[:, 2] + pinhole.cx
+        v = pinhole.fy * mapped[:, 1] / mapped[:, 2] + pinhole.cy
+        np.testing.assert_allclose(u, expected[:, 0] / expected[:, 2], rtol=1e-12)
+        np.testing.assert_allclose(v, expected[:, 1] / expected[:, 2], rtol=1e-12)
+
+
+def test_calibration_is_written_and_read_without_loss(tmp_path: Path) -> None:
+    standard = KittiCalibration.standard()
+    # A third has no short decimal form: seven digits would not do.
+    odd = replace(standard.calibration(2), T=np.array([1 / 3, -2e-17, 1e9]))
+    written = replace(standard, cameras={**standard.cameras, 2: odd})
+    written.write(tmp_path)
+    back = KittiCalibration.read(tmp_path)
+    for index in range(4):
+        for key in ("S", "K", "D", "R", "T", "S_rect", "R_rect", "P_rect"):
+            expected = getattr(written.calibration(index), key)
+            np.testing.assert_array_equal(getattr(back.calibration(index), key), expected)
+    np.testing.assert_array_equal(back.velodyne_to_unrectified, written.velodyne_to_unrectified)
+    np.testing.assert_array_equal(back.imu_to_velodyne, written.imu_to_velodyne)
+    assert (
+        "P_rect_02: 7.215377e+02 0.000000e+00 6.095593e+02 4.485728e+01"
+        in (tmp_path / CAMERAS_FILE).read_text()
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("R_rect_02:", "R_rect_0x:", "has no key R_rect_02"),
+        ("K_03: 9.037596e+02", "K_03: 9.03x", "K_03: could not convert"),
+        ("D_01: -3.644661e-01", "D_01:", "D_01: 4 numbers, expected 5"),
+        ("P_rect_00: 7.215377e+02", "P_rect_00: nan", "P_rect_00: not every number is finite"),
+        ("P_rect_00: 7.215377e+02", "P_rect_00: 0", "P_rect_00 and S_rect_00: not a pinhole"),
+        ("corner_dist: ", "corner_dist", "line 2: not a KITTI calibration"),
+    ],
+)
+def test_a_malformed_calibration_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:
+    KittiCalibration.standard().write(tmp_path)
+    path = tmp_path / CAMERAS_FILE
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(HmaDepthError, match=message) as error:
+        read_cameras(path)
+    assert str(path) in str(error.value)
+
+
+def test_a_missing_calibration_file_is_named(tmp_path: Path) -> None:
+    KittiCalibration.standard().write(tmp_path)
+    (tmp_path / "calib_imu_to_velo.txt").unlink()
+    with pytest.raises(HmaDepthError, match=r"calib_imu_to_velo.txt: No such file"):
+        KittiCalibration.read(tmp_path)
+    with pytest.raises(HmaDepthError, match="no camera 5, only 0, 1, 2, 3"):
+        KittiCalibration.standard().camera(5)
+
+
+@pytest.mark.parametrize("angle", [0.0, 1e-9, 0.3, np.pi / 2, np.pi])
+@pytest.mark.parametrize("axis", [(1, 0, 0), (0, 0, 1), (0.6, 0, -0.8)])
+def test_quaternion_of_a_rotation(angle: float, axis: tuple[float, float, float]) -> None:
+    rotation, _ = cv2.Rodrigues(np.array(axis) * angle)
+    quaternion = np.array(quaternion_from_matrix(rotation.astype(np.float64)))
+    expected = np.array([*(np.sin(angle / 2) * np.array(axis)), np.cos(angle / 2)])
+    # At half a turn both signs are the same rotation and w is 0 but for rounding.
+    assert abs(quaternion @ expected) == pytest.approx(1, abs=1e-12)
+    assert quaternion[3] >= -1e-12
+
+
+# --- drive --------------------------------------------------------------------------------------
+
+
+def test_timestamps_keep_every_nanosecond() -> None:
+    stamp = 1_317_042_145_961_661_696
+    assert parse_timestamp("2011-09-26 13:02:25.961661696") == stamp
+    assert format_timestamp(stamp) == "2011-09-26 13:02:25.961661696"
+    assert parse_timestamp("2011-09-26 13:02:25.5") == 1_317_042_145_500_000_000
+    assert parse_timestamp("2011-09-26 13:02:25") == 1_317_042_145_000_000_000
+    for bad in ("2011-09-26 13:02:25.9616616961", "2011-09-26T13:02", "2011-09-26 13:02:25.-1"):
+        with pytest.raises(ValueError, match=r"time"):
+            parse_timestamp(bad)
+
+
+def test_frames_and_stamps_of_a_partial_drive(drive: KittiDrive) -> None:
+    assert drive.name == "2011_09_26_drive_0009_sync"
+    assert drive.cameras == (0, 2, 3)
+    assert drive.images(2).frames == IMAGE_FRAMES
+    assert drive.images(1).frames == ()
+    assert drive.velodyne.frames == SCAN_FRAMES
+    # By frame number, not by position among the files.
+    assert drive.images(2).stamp(3) == IMAGE_STAMPS[3]
+    assert drive.velodyne.stamp(3) == SCAN_STAMPS[3]
+    np.testing.assert_array_equal(load_velodyne(drive.velodyne.path(3)), _scan(3))
+    with pytest.raises(HmaDepthError, match=r"image_02 has no frame 2 \(3 present\)"):
+        drive.images(2).path(2)
+    with pytest.raises(HmaDepthError, match=r"timestamps.txt has no time for frame 6"):
+        drive.images(2).stamp(6)
+
+
+def test_png_is_preferred_to_jpeg_and_strange_files_are_ignored(drive: KittiDrive) -> None:
+    data = drive.folder / "image_02" / "data"
+    for name in ("0000000001.jpg", "0000000002.jpg", "thumbnail.png", "0000000005.txt"):
+        (data / name).touch()
+    stream = KittiDrive.open(drive.folder).images(2)
+    assert stream.frames == (0, 1, 2, 3)
+    assert stream.path(1).suffix == ".png"
+    assert stream.path(2).suffix == ".jpg"
+
+
+def test_ground_truth_is_found_in_either_part(drive: KittiDrive, tmp_path: Path) -> None:
+    tail = Path(drive.name, "proj_depth", "groundtruth", "image_02", "0000000003.png")
+    (tmp_path / "annotated" / "val" / tail).parent.mkdir(parents=True)
+    (tmp_path / "annotated" / "val" / tail).touch()
+    assert drive.ground_truth(2, 3) is None
+    annotated = KittiDrive.open(drive.folder, annotated_root=tmp_path / "annotated")
+    assert annotated.ground_truth(2, 3) == tmp_path / "annotated" / "val" / tail
+    assert annotated.ground_truth(2, 1) is None
+    assert annotated.ground_truth(3, 3) is None
+
+
+def test_bad_drives_are_named(drive: KittiDrive, tmp_path: Path) -> None:
+    with pytest.raises(HmaDepthError, match="did you mean one of 2011_09_26_drive_0009_sync"):
+        KittiDrive.open(drive.folder.parent.parent)
+    with pytest.raises(HmaDepthError, match="is not a folder"):
+        KittiDrive.open(tmp_path / "nowhere")
+    with pytest.raises(HmaDepthError, match="no such folder of annotated depth"):
+        KittiDrive.open(drive.folder, annotated_root=tmp_path / "nowhere")
+    cut = tmp_path / "cut.bin"
+    cut.write_bytes(bytes(33))
+    with pytest.raises(HmaDepthError, match=r"cut.bin is not a velodyne scan.* 33 bytes"):
+        load_velodyne(cut)
+    stamps = drive.folder / "image_02" / "timestamps.txt"
+    stamps.write_text("yesterday\n")
+    with pytest.raises(HmaDepthError, match=r"image_02/timestamps.txt, line 1: .*yesterday"):
+        KittiDrive.open(drive.folder).images(2).stamp(0)
+
+
+# --- bag ----------------------------------------------------------------------------------------
+
+
+def test_bag_of_a_drive_has_its_pixels_points_and_stamps(drive: KittiDrive, tmp_path: Path) -> None:
+    counts = write_kitti_bag(drive, tmp_path / "bag")
+    assert counts == {
+        "/tf_static": 1,
+        "/kitti/camera_gray_left/image_raw": 3,
+        "/kitti/camera_gray_left/camera_info": 3,
+        "/kitti/camera_color_left/image_raw": 3,
+        "/kitti/camera_color_left/camera_info": 3,
+        "/kitti/camera_color_right/image_raw": 3,
+        "/kitti/camera_color_right/camera_info": 3,
+        "/kitti/velo/pointcloud": 2,
+    }
+    with BagReader(tmp_path / "bag") as bag:
+        assert {topic.name: topic.count for topic in bag.topics.values()} == counts
+        read = [(message, bag.decode(message)) for message in bag.messages()]
+    assert all(header_stamp(m) == raw.stamp for raw, m in read if raw.topic != TF_STATIC_TOPIC)
+    assert [raw.stamp for raw, _ in read] == sorted(raw.stamp for raw, _ in read)
+
+    by_topic = {t: [(r.stamp, m) for r, m in read if r.topic == t] for t in counts}
+    for camera in (2, 3):
+        messages = by_topic[KITTI2BAG.image_topic(camera)]
+        assert [stamp for stamp, _ in messages] == [IMAGE_STAMPS[f] for f in IMAGE_FRAMES]
+        for frame, (_, image) in zip(IMAGE_FRAMES, messages, strict=True):
+            assert image.encoding == "bgr8"
+            assert image.header.frame_id == KITTI2BAG.camera_frames[camera]
+            np.testing.assert_array_equal(rgb_image(image), _picture(frame, camera))
+    grey = by_topic["/kitti/camera_gray_left/image_raw"][1][1]
+    assert grey.encoding == "mono8"
+    np.testing.assert_array_equal(image_array(grey), _picture(1, 0)[..., 1])
+
+    clouds = by_topic["/kitti/velo/pointcloud"]
+    assert [stamp for stamp, _ in clouds] == [SCAN_STAMPS[0], SCAN_STAMPS[3]]
+    points = cloud_array(clouds[1][1])
+    assert points.dtype.names == ("x", "y", "z", "i")
+    assert clouds[1][1].header.frame_id == "velo_link"
+    np.testing.assert_array_equal(np.stack([points[0][name] for name in "xyzi"], axis=-1), _scan(3))
+
+
+def test_camera_info_is_that_of_rectified_images(drive: KittiDrive, tmp_path: Path) -> None:
+    write_kitti_bag(drive, tmp_path / "bag")
+    with BagReader(tmp_path / "bag") as bag:
+        infos = {
+            camera: bag.decode(next(bag.messages([KITTI2BAG.camera_info_topic(camera)])))
+            for camera in (2, 3)
+        }
+    for camera, info in infos.items():
+        assert (info.width, info.height) == (WIDTH, HEIGHT)
+        assert info.header.frame_id == KITTI2BAG.camera_frames[camera]
+        assert not info.d.any()
+        np.testing.assert_array_equal(info.k.reshape(3, 3), info.p.reshape(3, 4)[:, :3])
+        np.testing.assert_array_equal(info.k[[0, 2, 4, 5]], [721.5377, 609.5593, 721.5377, 172.854])
+    assert infos[2].p[3] == 0
+    assert infos[3].p[3] / infos[3].p[0] == pytest.approx(-0.5327, abs=2e-4)
+
+
+def test_static_transforms_place_the_lidar_in_the_camera(drive: KittiDrive, tmp_path: Path) -> None:
+    write_kitti_bag(drive, tmp_path / "bag", cameras=[2])
+    with BagReader(tmp_path / "bag") as bag:
+        (qos,) = bag.topics[TF_STATIC_TOPIC].qos
+        assert qos.durability is QosDurability.TRANSIENT_LOCAL
+        assert bag.topics_of("sensor_msgs/msg/Image") == [KITTI2BAG.image_topic(2)]
+        tf = bag.decode(next(bag.messages([TF_STATIC_TOPIC])))
+    to_parent = {}
+    for edge in tf.transforms:
+        t, q = edge.transform.translation, edge.transform.rotation
+        vector = np.array([q.x, q.y, q.z])
+        matrix = np.eye(4)
+        matrix[:3, :3] = cv2.Rodrigues(
+            vector / np.linalg.norm(vector) * 2 * np.arctan2(np.linalg.norm(vector), q.w)
+            if vector.any()
+            else vector
+        )[0]
+        matrix[:3, 3] = t.x, t.y, t.z
+        to_parent[edge.child_frame_id] = edge.header.frame_id, matrix
+    assert {child: parent for child, (parent, _) in to_parent.items()} == {
+        "imu_link": "base_link",
+        "velo_link": "imu_link",
+        "camera_color_left": "imu_link",
+    }
+    lidar_to_camera = np.linalg.inv(to_parent["camera_color_left"][1]) @ to_parent["velo_link"][1]
+    np.testing.assert_allclose(lidar_to_camera, drive.calibration.velodyne_to_camera(2), atol=3e-6)
+    # The LiDAR sits 1.73 m above the ground, on which base_link lies.
+    base_to_lidar = to_parent["imu_link"][1] @ to_parent["velo_link"][1]
+    assert base_to_lidar[2, 3] == pytest.approx(1.73, abs=0.01)
+
+
+def test_kitti_to_bag_command(
+    drive: KittiDrive, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [str(drive.folder), "--output", str(tmp_path / "bag"), "--cameras", "2"]
+    assert run_command("kitti_to_bag", arguments) == 0
+    output = capsys.readouterr().out
+    assert "      3  /kitti/camera_color_left/image_raw" in output
+    assert "frames 0 to 3, 1 of 3 without a LiDAR scan" in output
+    assert run_command("kitti_to_bag", arguments) == 2
+    assert "exists already" in capsys.readouterr().err
+
+
+def test_a_failed_conversion_leaves_nothing(drive: KittiDrive, tmp_path: Path) -> None:
+    wrong = drive.folder / "image_02" / "data" / f"{3:010d}.png"
+    cv2.imwrite(str(wrong), np.zeros((HEIGHT, WIDTH + 1, 3), np.uint8))
+    out = tmp_path / "bags" / "bag"
+    with pytest.raises(HmaDepthError, match=r"0000000003.png has 65x24 .* for 64x24"):
+        write_kitti_bag(drive, out)
+    assert list(out.parent.iterdir()) == []
+    with pytest.raises(HmaDepthError, match="no images of camera 1, only of 0, 2, 3"):
+        write_kitti_bag(drive, out, cameras=[1])
+
+
+# --- real recordings ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def real_drive(real_data: Path) -> KittiDrive:
+    folder = real_data / "kitti_raw" / "2011_09_26" / "2011_09_26_drive_0001_sync"
+    if not folder.is_dir():
+        pytest.skip(f"no real drive at {folder}")
+    return KittiDrive.open(folder, annotated_root=real_data / "data_depth_annotated")
+
+
+def test_real_drive_is_read(real_drive: KittiDrive) -> None:
+    assert real_drive.cameras == (2,)
+    assert real_drive.images(2).frames == tuple(range(17))
+    assert {real_drive.images(2).path(f).suffix for f in (0, 8)} == {".png", ".jpg"}
+    assert real_drive.images(2).stamp(0) == 1_317_042_145_961_661_696
+    assert real_drive.images(2).stamp(107) > real_drive.images(2).stamp(16)
+    standard = KittiCalibration.standard()
+    np.testing.assert_array_equal(
+        real_drive.calibration.velodyne_to_camera(2), standard.velodyne_to_camera(2)
+    )
+
+
+def test_real_lidar_falls_on_kittis_own_projection(real_drive: KittiDrive) -> None:
+    annotated = real_drive.ground_truth(2, 5)
+    assert annotated is not None
+    path = str(annotated).replace("groundtruth", "velodyne_raw")
+    projected = np.asarray(cv2.imread(path, cv2.IMREAD_UNCHANGED)) / 256
+    scan = load_velodyne(real_drive.velodyne.path(5))
+    points = np.column_stack([scan[:, :3], np.ones(len(scan))])
+    x, y, z, _ = real_drive.calibration.velodyne_to_camera(2) @ points[points[:, 0] > 1].T
+    camera = real_drive.calibration.camera(2)
+    u = np.rint(camera.fx * x / z + camera.cx).astype(int)
+    v = np.rint(camera.fy * y / z + camera.cy).astype(int)
+    inside = (u >= 0) & (u < camera.width) & (v >= 0) & (v < camera.height)
+    known = projected[v[inside], u[inside]]
+    error = np.abs(known - z[inside])[known > 0]
+    # Without R_rect it is 32 cm, without P_rect's fourth column 8 cm; 3 cm are the car's motion.
+    assert len(error) > 4000
+    assert np.median(error) < 0.05
+
+
+def test_bag_of_the_real_drive(real_drive: KittiDrive, tmp_path: Path) -> None:
+    counts = write_kitti_bag(real_drive, tmp_path / "bag")
+    assert counts["/kitti/camera_color_left/image_raw"] == 17
+    assert counts["/kitti/velo/pointcloud"] == 17
+    with BagReader(tmp_path / "bag") as bag:
+        assert bag.start == real_drive.velodyne.stamp(0)
+        image = bag.decode(next(bag.messages([KITTI2BAG.image_topic(2)])))
+        expected = cv2.imread(str(real_drive.images(2).path(0)), cv2.IMREAD_COLOR)
+        np.testing.assert_array_equal(image_array(image), expected)

@@ -1,0 +1,68 @@
+"""Imports point downwards only: docs/architecture.md's table, checked."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+PACKAGE = REPOSITORY / "hma_depth_ros"
+
+#: What each folder may import of the package, beside itself, `errors` and `files`.
+ALLOWED = {
+    "geometry": set(),
+    "network": set(),
+    "data": {"geometry"},
+    "inference": {"geometry", "network"},
+    "visualization": {"geometry", "data"},
+    "evaluation": {"geometry", "data", "inference", "network", "visualization"},
+    "training": {"geometry", "data", "inference", "network", "evaluation"},
+    "bags": {"geometry", "data"},
+    "ros": {"geometry", "network", "inference", "visualization", "bags", "data"},
+}
+COMMON = {"errors", "files"}
+ROS_PACKAGES = {"rclpy", "sensor_msgs", "std_msgs", "diagnostic_msgs", "cv_bridge"}
+
+
+def imports(folder: str) -> set[tuple[str, str]]:
+    found = set()
+    for path in (PACKAGE / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{path}: relative import"
+                names = [node.module or ""]
+                if node.module == "hma_depth_ros":
+                    names = [f"hma_depth_ros.{alias.name}" for alias in node.names]
+            elif isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            else:
+                continue
+            found |= {(str(path.relative_to(PACKAGE)), name) for name in names}
+    return found
+
+
+@pytest.mark.parametrize("folder", ALLOWED)
+def test_a_layer_imports_only_what_lies_below(folder: str):
+    own = [(path, name) for path, name in imports(folder) if name.startswith("hma_depth_ros.")]
+    assert folder == "geometry" or own
+    wrong = [
+        f"{path} imports {name}"
+        for path, name in own
+        if name.split(".")[1] not in {folder, *ALLOWED[folder], *COMMON}
+        and name != "hma_depth_ros.__version__"
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("folder", sorted(set(ALLOWED) - {"ros"}))
+def test_only_the_ros_layer_knows_ros(folder: str):
+    wrong = [f"{p} imports {n}" for p, n in imports(folder) if n.split(".")[0] in ROS_PACKAGES]
+    assert wrong == []
+
+
+def test_every_folder_has_its_place():
+    folders = {p.parent.name for p in PACKAGE.glob("*/__init__.py")} - {"assets", "cli", "demo"}
+    assert folders == set(ALLOWED)

@@ -1,0 +1,288 @@
+"""The network: equations 1 to 5, every encoder, any size, checkpoints."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.network.attention import blend, hierarchical_masks, upsample
+from hma_depth_ros.network.checkpoint import (
+    METADATA_KEY,
+    CheckpointInfo,
+    Preprocessing,
+    load_checkpoint,
+    read_info,
+    save_checkpoint,
+)
+from hma_depth_ros.network.config import ASPP_DILATIONS, PRESETS, ModelConfig, preset
+from hma_depth_ros.network.model import HmaDepth
+from hma_depth_ros.network.published import BTS_PARAMETERS
+
+TINY = ModelConfig(
+    encoder="mobilenetv3_small_050", decoder_channels=(16, 16, 8, 8, 8), aspp_channels=8
+)
+
+
+def tiny_model(**changes: object) -> HmaDepth:
+    torch.manual_seed(0)
+    return HmaDepth(replace(TINY, **changes)).eval()  # type: ignore[arg-type]
+
+
+# --- equations 1 to 5 -------------------------------------------------------------------------
+
+
+def test_masks_are_the_papers_equations_for_four_scales():
+    torch.manual_seed(0)
+    a8, a4, a2 = (torch.rand(2, 1, 3, 5) for _ in range(3))
+    masks = hierarchical_masks([a8, a4, a2])
+    expected = [  # equations 1 to 4 as printed
+        a8,
+        a4 * (1 - a8),
+        a2 * (1 - a8) * (1 - a4),
+        (1 - a8) * (1 - a4) * (1 - a2),
+    ]
+    torch.testing.assert_close(masks, torch.cat(expected, dim=1), rtol=0, atol=1e-7)
+
+
+def test_blend_is_equation_5():
+    torch.manual_seed(0)
+    attentions = [torch.rand(2, 1, 4, 6) for _ in range(3)]
+    depths = [torch.rand(2, 1, 4, 6) * 80 for _ in range(4)]
+    expected = (hierarchical_masks(attentions) * torch.cat(depths, dim=1)).sum(1, keepdim=True)
+    torch.testing.assert_close(blend(depths, attentions), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("scales", [3, 4, 5])
+@pytest.mark.parametrize("size", [(64, 96), (75, 122), (33, 31)])
+def test_masks_sum_to_one_in_every_pixel(scales: int, size: tuple[int, int]):
+    model = tiny_model(scales=scales)
+    # Strong, noisy attention: the sum must not depend on where the sigmoids are.
+    for head in model.decoder.attention_heads.values():
+        torch.nn.init.normal_(head.get_parameter("logit.weight"), std=3.0)
+    with torch.inference_mode():
+        masks = model(torch.randn(1, 3, *size)).masks()
+    assert masks.shape == (1, scales, *size)
+    assert masks.dtype == torch.float32
+    assert masks.min() >= 0
+    assert masks.std() > 0.01
+    assert (masks.sum(1) - 1).abs().max() < 1e-6
+
+
+def test_depth_is_the_blend_of_the_scales_depths():
+    model = tiny_model()
+    with torch.inference_mode():
+        maps = model(torch.randn(2, 3, 75, 122))
+    expected = (maps.masks() * maps.scale_depths()).sum(1, keepdim=True)
+    torch.testing.assert_close(maps.depth(), expected, rtol=1e-5, atol=1e-4)
+
+
+def test_each_scale_has_its_own_resolution_and_untrained_masks_are_equal():
+    maps = tiny_model()(torch.zeros(1, 3, 64, 96))
+    assert [tuple(d.shape[-2:]) for d in maps.depths] == [(8, 12), (16, 24), (32, 48), (64, 96)]
+    assert [tuple(a.shape[-2:]) for a in maps.attentions] == [(8, 12), (16, 24), (32, 48)]
+    # Biases alone, features of a zero image being small: about a quarter each.
+    torch.testing.assert_close(
+        maps.masks().mean((0, 2, 3)), torch.full((4,), 0.25), rtol=0, atol=0.1
+    )
+
+
+def test_upsampling_is_bilinear_between_pixel_centres():
+    ramp = torch.arange(4.0).view(1, 1, 1, 4)
+    doubled = upsample(ramp, (1, 8))[0, 0, 0]
+    assert doubled.tolist() == [0, 0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3]
+
+
+# --- architecture -----------------------------------------------------------------------------
+
+
+def test_pyramid_has_the_papers_dilations():
+    dilations = [
+        m.dilation[0]
+        for m in tiny_model().decoder.aspp.modules()
+        if isinstance(m, torch.nn.Conv2d) and m.kernel_size == (3, 3)
+    ]
+    assert tuple(dilations) == ASPP_DILATIONS == (3, 6, 12, 18, 24)
+
+
+@pytest.mark.parametrize("name", list(PRESETS))
+def test_every_preset_runs_forward_and_backward(name: str):
+    torch.manual_seed(0)
+    model = HmaDepth(preset(name)).train()
+    maps = model(torch.randn(2, 3, 64, 64))
+    depth = maps.depth()
+    assert depth.shape == (2, 1, 64, 64)
+    assert 0 < depth.min() < depth.max() < PRESETS[name].max_depth
+    depth.log().mean().backward()
+    missing = [
+        n
+        for n, p in model.named_parameters()
+        # timm keeps an unused last stage of some encoders.
+        if p.grad is None and n.startswith("decoder")
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("name", ["resnet50", "resnext50", "densenet121", "densenet161"])
+def test_parameter_counts_are_near_those_of_bts(name: str):
+    with torch.device("meta"):
+        model = HmaDepth(preset(name))
+    millions = sum(p.numel() for p in model.parameters()) / 1e6
+    assert millions == pytest.approx(BTS_PARAMETERS[PRESETS[name].encoder], rel=0.1)
+
+
+def test_max_depth_scales_the_depth():
+    near, far = tiny_model(max_depth=10.0), tiny_model(max_depth=80.0)
+    image = torch.randn(1, 3, 64, 64)
+    with torch.inference_mode():
+        torch.testing.assert_close(far(image).depth(), 8 * near(image).depth())
+
+
+def test_padding_does_not_reach_a_size_that_needs_none():
+    """An odd image is the even one cut off, as long as the cut is replicated border."""
+    model = tiny_model()
+    image = torch.randn(1, 3, 60, 90)
+    padded = torch.nn.functional.pad(image, (0, 6, 0, 4), mode="replicate")
+    with torch.inference_mode():
+        small, large = model(image).depth(), model(padded).depth()
+    assert small.shape[-2:] == (60, 90)
+    torch.testing.assert_close(small, large[..., :60, :90])
+
+
+def test_without_attention_the_coarser_depths_are_fused_into_the_finest():
+    model = tiny_model(attention=False)
+    image = torch.randn(1, 3, 64, 64)
+    with torch.inference_mode():
+        maps = model(image)
+        before = maps.depth().clone()
+        with pytest.raises(ValueError, match="no masks"):
+            maps.masks()
+        model.decoder.get_parameter("depth_heads.8.logit.bias").add_(3.0)
+        after = model(image).depth()
+    assert not torch.allclose(before, after)
+
+
+def test_wrong_configurations_are_refused():
+    with pytest.raises(ValueError, match="3, 4 or 5"):
+        ModelConfig(encoder="resnet50", scales=2)
+    with pytest.raises(HmaDepthError, match="did you mean 'resnet50'"):
+        preset("resnet5")
+    with pytest.raises(HmaDepthError, match="timm cannot build"):
+        HmaDepth(replace(TINY, encoder="no_such_net"))
+    with pytest.raises(HmaDepthError, match="no features at reduction"):
+        HmaDepth(replace(TINY, encoder="vit_tiny_patch16_224"))
+
+
+# --- checkpoints ------------------------------------------------------------------------------
+
+
+def info_of(model: HmaDepth) -> CheckpointInfo:
+    return CheckpointInfo(
+        model.config,
+        Preprocessing(input_width=640, focal_length=371.8),
+        description="a test",
+        training={"dataset": "noise"},
+        evaluation={"abs_rel": 0.5},
+    )
+
+
+@pytest.mark.parametrize("changes", [{}, {"scales": 5}, {"scales": 3, "attention": False}])
+def test_a_checkpoint_rebuilds_the_model_alone(tmp_path: Path, changes: dict[str, object]):
+    model = tiny_model(**changes)
+    path = tmp_path / "model.safetensors"
+    save_checkpoint(path, model, info_of(model))
+    rebuilt, info = load_checkpoint(path)
+    assert info == info_of(model)
+    image = torch.randn(1, 3, 50, 70)
+    with torch.inference_mode():
+        assert torch.equal(rebuilt(image).depth(), model(image).depth())
+
+
+def test_half_precision_weights_are_widened(tmp_path: Path):
+    model = tiny_model()
+    path, half = tmp_path / "model.safetensors", tmp_path / "half.safetensors"
+    save_checkpoint(path, model, info_of(model))
+    tensors = {k: v.half() if v.is_floating_point() else v for k, v in load_file(path).items()}
+    save_file(tensors, half, metadata=_metadata(path))
+    rebuilt, _ = load_checkpoint(half)
+    weight = rebuilt.get_parameter("decoder.aspp.merge.0.weight")
+    assert weight.dtype == torch.float32
+    assert torch.equal(weight, model.get_parameter("decoder.aspp.merge.0.weight").half().float())
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    with path.open("rb") as file:
+        (size,) = struct.unpack("<Q", file.read(8))
+        metadata: dict[str, str] = json.loads(file.read(size))["__metadata__"]
+    return metadata
+
+
+def test_bad_checkpoints_are_one_clear_error(tmp_path: Path):
+    model = tiny_model()
+    good = tmp_path / "good.safetensors"
+    save_checkpoint(good, model, info_of(model))
+    tensors, metadata = load_file(good), _metadata(good)
+
+    with pytest.raises(HmaDepthError, match=r"no checkpoint .*missing"):
+        load_checkpoint(tmp_path / "missing.safetensors")
+
+    garbage = tmp_path / "garbage.safetensors"
+    garbage.write_bytes(os.urandom(1000))
+    with pytest.raises(HmaDepthError, match=r"garbage.safetensors is not a readable"):
+        load_checkpoint(garbage)
+
+    truncated = tmp_path / "truncated.safetensors"
+    truncated.write_bytes(good.read_bytes()[:-100])
+    with pytest.raises(HmaDepthError, match=r"truncated.safetensors is not a readable"):
+        load_checkpoint(truncated)
+
+    foreign = tmp_path / "foreign.safetensors"
+    save_file(tensors, foreign)
+    with pytest.raises(HmaDepthError, match=r"foreign.safetensors .*not a checkpoint of this"):
+        load_checkpoint(foreign)
+
+    incomplete = tmp_path / "incomplete.safetensors"
+    save_file(dict(list(tensors.items())[1:]), incomplete, metadata=metadata)
+    with pytest.raises(HmaDepthError, match=r"incomplete.safetensors: .*1 missing or unknown"):
+        load_checkpoint(incomplete)
+
+    name = next(n for n, tensor in tensors.items() if tensor.is_floating_point())
+    reshaped = tmp_path / "reshaped.safetensors"
+    save_file({**tensors, name: torch.zeros(3)}, reshaped, metadata=metadata)
+    with pytest.raises(HmaDepthError, match=r"reshaped.safetensors: weights do not fit"):
+        load_checkpoint(reshaped)
+
+    nan = tmp_path / "nan.safetensors"
+    save_file({**tensors, name: tensors[name] * np.nan}, nan, metadata=metadata)
+    with pytest.raises(HmaDepthError, match=r"nan.safetensors: weights are not finite"):
+        load_checkpoint(nan)
+
+    newer = tmp_path / "newer.safetensors"
+    content = json.loads(metadata[METADATA_KEY]) | {"format": 99}
+    save_file(tensors, newer, metadata={METADATA_KEY: json.dumps(content)})
+    with pytest.raises(HmaDepthError, match=r"newer.safetensors: .*update the package"):
+        read_info(newer)
+
+
+def test_a_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    model = tiny_model()
+    path = tmp_path / "model.safetensors"
+    save_checkpoint(path, model, info_of(model))
+    before = path.read_bytes()
+
+    def disk_full(*args: object, **kwargs: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("hma_depth_ros.network.checkpoint.save_file", disk_full)
+    with pytest.raises(HmaDepthError, match=r"cannot write .*model.safetensors: No space left"):
+        save_checkpoint(path, model, info_of(model))
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]

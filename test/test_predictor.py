@@ -1,0 +1,304 @@
+"""`DepthPredictor`: crop, resize and padding undone, focal scaling, points, formats."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.geometry.backprojection import back_project
+from hma_depth_ros.geometry.camera import PinholeCamera
+from hma_depth_ros.inference.engine import choose_device
+from hma_depth_ros.inference.pixels import PixelFormat
+from hma_depth_ros.inference.plan import Region, kitti_benchmark_crop
+from hma_depth_ros.inference.points import CloudLayout
+from hma_depth_ros.inference.predictor import DepthPredictor, Output
+from hma_depth_ros.inference.torch_engine import TorchEngine
+from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing
+from hma_depth_ros.network.config import ModelConfig
+from hma_depth_ros.network.model import SIZE_MULTIPLE, HmaDepth, ScaleMaps
+
+CONFIG = ModelConfig(
+    encoder="mobilenetv3_small_050", decoder_channels=(16, 16, 8, 8, 8), aspp_channels=8
+)
+CAMERA = PinholeCamera(180.0, 180.0, 152.3, 43.2, 310, 94)
+
+
+def info(focal_length: float | None = 180.0, input_width: int | None = None) -> CheckpointInfo:
+    return CheckpointInfo(CONFIG, Preprocessing(focal_length=focal_length, input_width=input_width))
+
+
+def real_engine() -> TorchEngine:
+    torch.manual_seed(0)
+    model = HmaDepth(CONFIG)
+    return TorchEngine(model, Preprocessing(), device=torch.device("cpu"))
+
+
+def street(shape: tuple[int, ...] = (94, 310, 3)) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+
+class PlaneEngine:
+    """Answers with the exact depth of a plane, seen by the camera of the network's input.
+
+    What the network would say for its training focal length: the true depth times
+    focal_length / fx. Padded like the network pads.
+    """
+
+    name, precision, device = "plane", "fp32", torch.device("cpu")
+
+    def __init__(
+        self, camera: PinholeCamera, plane: tuple[float, float, float], focal_length: float
+    ) -> None:
+        self.camera = camera
+        self.inverse = plane  # 1/Z = a X/Z + b Y/Z + c
+        self.focal_length = focal_length
+
+    def __call__(self, image: Tensor) -> ScaleMaps:
+        height, width = int(image.shape[-2]), int(image.shape[-1])
+        assert (height, width) == (self.camera.height, self.camera.width)
+        padded = (height + -height % SIZE_MULTIPLE, width + -width % SIZE_MULTIPLE)
+        u = torch.arange(padded[1], dtype=torch.float64)
+        v = torch.arange(padded[0], dtype=torch.float64)[:, None]
+        a, b, c = self.inverse
+        camera = self.camera
+        inverse_depth = a * (u - camera.cx) / camera.fx + b * (v - camera.cy) / camera.fy + c
+        depth = self.focal_length / camera.fx / inverse_depth
+        # Padding is garbage, and must not be seen.
+        depth[height:], depth[:, width:] = 1e6, 1e6
+        full = depth.float()[None, None]
+        half = torch.full((1, 1, padded[0] // 2, padded[1] // 2), 0.5)
+        return ScaleMaps([full, full], [half], padded_size=padded, size=(height, width))
+
+
+REGIONS = [None, Region(21, 13, 250, 77), kitti_benchmark_crop(width=310, height=94)]
+
+
+@pytest.mark.parametrize("resolution", ["image", "network"])
+@pytest.mark.parametrize("input_width", [None, 155, 128, 400])
+@pytest.mark.parametrize("region", REGIONS)
+@pytest.mark.parametrize("focal_length", [180.0, 90.5, None])
+def test_a_plane_comes_back_as_that_plane(region, input_width, resolution, focal_length):
+    """Crop, resize, padding and focal scaling: the points still lie on the wall they came from.
+
+    A wall at an angle: 1/Z is linear in the pixel, so that an offset of half a pixel, or a focal
+    length that did not follow a resize, moves every point off the plane.
+    """
+    plane = (0.05, 0.02, 0.1)  # of normal (0.05, 0.02, -0.1...): aX + bY + cZ = 1
+    predictor = DepthPredictor(
+        real_engine(),
+        info(focal_length),
+        region=region,
+        input_width=input_width,
+        resolution=resolution,
+    )
+    network_camera = predictor.plan((94, 310)).network_camera(CAMERA)
+    predictor.engine = PlaneEngine(network_camera, plane, focal_length or network_camera.fx)
+    prediction = predictor.predict(street(), CAMERA)
+    depth, points = prediction.depth, prediction.points
+    assert depth is not None
+    assert points is not None
+    assert prediction.camera == (CAMERA if resolution == "image" else network_camera)
+
+    seen = np.isfinite(depth)
+    window = region or Region(0, 0, 310, 94)
+    if resolution == "image":
+        expected = np.zeros((94, 310), bool)
+        expected[
+            window.top : window.top + window.height, window.left : window.left + window.width
+        ] = True
+        assert np.array_equal(seen, expected)
+    else:
+        assert seen.all()
+    # Bilinear resampling repeats the outermost half pixel instead of going on along the plane.
+    inner = seen.copy()
+    border = 0 if depth.shape == (network_camera.height, network_camera.width) else 3
+    if border:
+        rows, columns = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
+        inner[:] = False
+        inner[rows[border] : rows[-border], columns[border] : columns[-border]] = True
+    on_plane = points[inner].astype(np.float64) @ np.array(plane)
+    assert np.abs(on_plane - 1).max() < (1e-3 if border else 1e-5)
+    assert np.isnan(points[~seen]).all()
+
+
+def test_depth_scales_with_the_focal_length_at_the_networks_input():
+    predictor = DepthPredictor(real_engine(), info(focal_length=90.0))
+    image = street()
+    twice = PinholeCamera(180.0, 180.0, 152.3, 43.2, 310, 94)
+    unscaled = predictor.predict(image).depth
+    scaled = predictor.predict(image, twice).depth
+    assert unscaled is not None
+    assert scaled is not None
+    np.testing.assert_allclose(scaled, 2 * unscaled, rtol=1e-6)
+    # Resized to half, fx is 90: the factor is 1.
+    predictor.input_width = 155
+    unscaled, scaled = predictor.predict(image).depth, predictor.predict(image, twice).depth
+    assert unscaled is not None
+    assert scaled is not None
+    np.testing.assert_allclose(scaled, unscaled, rtol=1e-6)
+
+
+def test_points_are_the_back_projection_of_the_depth():
+    prediction = DepthPredictor(real_engine(), info()).predict(street(), CAMERA)
+    assert prediction.depth is not None
+    assert prediction.points is not None
+    np.testing.assert_array_equal(prediction.points, back_project(prediction.depth, CAMERA))
+
+
+def test_masks_sum_to_one_after_resizing():
+    predictor = DepthPredictor(real_engine(), info(input_width=128))
+    attention = predictor.predict(street(), CAMERA).attention
+    assert attention is not None
+    assert attention.shape == (4, 94, 310)
+    assert np.abs(attention.sum(0) - 1).max() < 1e-6
+
+
+def test_beyond_the_range_is_infinite_and_no_point():
+    predictor = DepthPredictor(real_engine(), info())
+    image = street()
+    before = predictor.predict(image, CAMERA).depth
+    assert before is not None
+    limit = float(np.median(before))
+    predictor.max_range = limit
+    prediction = predictor.predict(image, CAMERA)
+    assert prediction.depth is not None
+    assert prediction.points is not None
+    beyond = before > limit
+    assert 0.3 < beyond.mean() < 0.7
+    assert np.isposinf(prediction.depth[beyond]).all()
+    np.testing.assert_array_equal(prediction.depth[~beyond], before[~beyond])
+    assert np.isnan(prediction.points[beyond]).all()
+
+
+def channel_views(rgb: np.ndarray) -> dict[PixelFormat, np.ndarray]:
+    alpha = np.full((*rgb.shape[:2], 1), 7, np.uint8)
+    return {
+        PixelFormat.RGB: rgb,
+        PixelFormat.BGR: rgb[..., ::-1],
+        PixelFormat.RGBA: np.concatenate([rgb, alpha], -1),
+        PixelFormat.BGRA: np.concatenate([rgb[..., ::-1], alpha], -1),
+    }
+
+
+@pytest.mark.parametrize("input_width", [None, 160])
+@pytest.mark.parametrize("layout", list(CloudLayout))
+def test_every_pixel_format_gives_the_same_answer(input_width, layout):
+    predictor = DepthPredictor(real_engine(), info(input_width=input_width), cloud_layout=layout)
+    rgb = street()
+    expected = predictor.predict(rgb, CAMERA)
+    for pixel_format, image in channel_views(rgb).items():
+        found = predictor.predict(image, CAMERA, pixel_format=pixel_format)
+        np.testing.assert_array_equal(found.depth, expected.depth)
+        assert found.cloud is not None
+        colors = found.cloud[..., layout.color_column].copy().view(np.uint32)
+        red, green, blue = (rgb[..., i].astype(np.uint32) for i in range(3))
+        np.testing.assert_array_equal(colors, red << 16 | green << 8 | blue)
+    grey = rgb[..., 0]
+    mono = predictor.predict(grey, CAMERA, pixel_format=PixelFormat.MONO)
+    as_rgb = predictor.predict(np.repeat(grey[..., None], 3, -1), CAMERA)
+    np.testing.assert_array_equal(mono.depth, as_rgb.depth)
+
+
+def test_row_stride_and_read_only_images_are_taken_as_they_are():
+    predictor = DepthPredictor(real_engine(), info())
+    wide = street((94, 330, 3))
+    window = wide[:, :310]
+    expected = predictor.predict(np.ascontiguousarray(window), CAMERA).depth
+    np.testing.assert_array_equal(predictor.predict(window, CAMERA).depth, expected)
+    frozen = np.ascontiguousarray(window)
+    frozen.flags.writeable = False
+    np.testing.assert_array_equal(predictor.predict(frozen, CAMERA).depth, expected)
+
+
+def test_only_what_is_asked_for_is_there():
+    predictor = DepthPredictor(real_engine(), info())
+    wishes: list[set[Output]] = [set(), {"depth"}, {"points"}, {"attention", "depth"}]
+    for outputs in wishes:
+        found = predictor.predict(street(), CAMERA, outputs=outputs)
+        assert (found.depth is not None) == ("depth" in outputs)
+        assert (found.points is not None) == ("points" in outputs)
+        assert (found.attention is not None) == ("attention" in outputs)
+    assert predictor.predict(street()).points is None  # no camera, no points
+
+
+def test_the_cloud_can_be_written_into_a_given_array():
+    predictor = DepthPredictor(real_engine(), info())
+    given = np.zeros((94, 310, 8), np.float32)
+    prediction = predictor.predict(street(), CAMERA, cloud_out=given)
+    assert prediction.cloud is given
+    fresh = predictor.predict(street(), CAMERA).cloud
+    np.testing.assert_array_equal(given.view(np.uint32), np.asarray(fresh).view(np.uint32))
+
+
+def test_wrong_input_is_refused():
+    predictor = DepthPredictor(real_engine(), info())
+    with pytest.raises(ValueError, match="not a uint8 RGB image"):
+        predictor.predict(street().astype(np.float32), CAMERA)
+    with pytest.raises(ValueError, match="not a uint8 RGB image"):
+        predictor.predict(street((94, 310)), CAMERA)
+    with pytest.raises(ValueError, match="empty"):
+        predictor.predict(street((0, 310, 3)))
+    with pytest.raises(HmaDepthError, match="image is 300x94, its calibration 310x94"):
+        predictor.predict(street((94, 300, 3)), CAMERA)
+    predictor.region = Region(0, 0, 320, 90)
+    with pytest.raises(HmaDepthError, match=r"320x90 at .* not inside the 310x94"):
+        predictor.predict(street(), CAMERA)
+
+
+def test_devices_and_precisions_are_checked():
+    assert choose_device("cpu").type == "cpu"
+    assert choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+    with pytest.raises(HmaDepthError, match="no device 'tpu9'"):
+        choose_device("tpu9")
+    with pytest.raises(HmaDepthError, match="use device:=auto"):
+        choose_device("cuda:99")
+    for precision, message in (("fp16", "needs a CUDA device"), ("fp8", "no precision 'fp8'")):
+        with pytest.raises(HmaDepthError, match=message):
+            TorchEngine(
+                HmaDepth(CONFIG), Preprocessing(), device=torch.device("cpu"), precision=precision
+            )
+
+
+def test_bf16_differs_a_little_from_fp32():
+    torch.manual_seed(0)
+    model = HmaDepth(CONFIG)
+    cpu = torch.device("cpu")
+    engines = [
+        TorchEngine(model, Preprocessing(), device=cpu, precision=p) for p in ("fp32", "bf16")
+    ]
+    full, half = (DepthPredictor(e, info()).predict(street()).depth for e in engines)
+    assert full is not None
+    assert half is not None
+    assert half.dtype == np.float32
+    deviation = np.median(np.abs(half - full) / full)
+    assert 0 < deviation < 0.02
+
+
+def test_the_kitti_crop_is_that_of_the_benchmark():
+    assert kitti_benchmark_crop(width=1242, height=375) == Region(13, 23, 1216, 352)
+    assert kitti_benchmark_crop(width=1241, height=376) == Region(12, 24, 1216, 352)
+    assert kitti_benchmark_crop(width=621, height=187) == Region(0, 0, 621, 187)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_cuda_says_what_the_cpu_says():
+    torch.manual_seed(0)
+    model = HmaDepth(CONFIG)
+    reference = DepthPredictor(
+        TorchEngine(model, Preprocessing(), device=torch.device("cpu")), info(input_width=160)
+    ).predict(street(), CAMERA)
+    torch.manual_seed(0)
+    predictor = DepthPredictor(
+        TorchEngine(HmaDepth(CONFIG), Preprocessing(), device=torch.device("cuda")),
+        info(input_width=160),
+    )
+    given = np.zeros((94, 310, 8), np.float32)
+    found = predictor.predict(street(), CAMERA, cloud_out=given)
+    assert found.cloud is given
+    for name in ("depth", "attention", "points"):
+        np.testing.assert_allclose(
+            getattr(found, name), getattr(reference, name), rtol=2e-2, atol=2e-2
+        )

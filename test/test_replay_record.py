@@ -1,0 +1,303 @@
+"""Replayer and recorder over real DDS, as processes of their own and inside this one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from importlib.util import find_spec
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hma_depth_ros.bags.bag_reader import BagReader
+from hma_depth_ros.bags.bag_writer import BagWriter
+from hma_depth_ros.bags.cloud_messages import cloud_message
+from hma_depth_ros.bags.image_messages import image_message
+from hma_depth_ros.bags.message_types import IMAGE, POINT_CLOUD, TF_MESSAGE, TYPESTORE, message
+from hma_depth_ros.bags.qos import offered_qos
+from hma_depth_ros.errors import HmaDepthError
+
+rclpy = pytest.importorskip("rclpy")
+
+START = 1_317_042_145_961_661_696
+MILLISECOND = 1_000_000
+STRING = "std_msgs/msg/String"
+TIMEOUT = 60.0
+
+
+def _command(*arguments: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "hma_depth_ros", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        cwd=Path(__file__).resolve().parent.parent,
+    )
+
+
+@pytest.fixture
+def processes() -> Iterator[list[subprocess.Popen[str]]]:
+    """Whatever a test starts is gone at its end, even if the test fails."""
+    started: list[subprocess.Popen[str]] = []
+    yield started
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def _decoded(path: Path, topics: list[str]) -> list[tuple[str, bytes]]:
+    """Topics and contents in order; serialised anew, because padding bytes differ."""
+    with BagReader(path) as bag:
+        return [
+            (raw.topic, bytes(TYPESTORE.serialize_cdr(bag.decode(raw), raw.type)))
+            for raw in bag.messages(topics)
+        ]
+
+
+@pytest.fixture
+def big_bag(tmp_path: Path) -> Path:
+    """Camera images of 1.4 MB and organised clouds of 15 MB at 10 Hz."""
+    rng = np.random.default_rng(0)
+    with BagWriter(tmp_path / "big") as bag:
+        bag.add_topic("/tf_static", TF_MESSAGE, qos=offered_qos(transient_local=True))
+        bag.write("/tf_static", START, message(TF_MESSAGE, transforms=[]))
+        bag.add_topic("/eye/image", IMAGE)
+        bag.add_topic("/points", POINT_CLOUD)
+        for index in range(8):
+            stamp = START + index * 100 * MILLISECOND
+            pixels = rng.integers(0, 256, (375, 1242, 3)).astype(np.uint8)
+            bag.write("/eye/image", stamp, image_message(pixels, "rgb8", stamp=stamp, frame="a"))
+            points = rng.random((375 * 1242, 8), dtype=np.float32)
+            cloud = cloud_message(points, tuple("xyzabcde"), stamp=stamp + 1, frame="b")
+            bag.write("/points", stamp + 50 * MILLISECOND, cloud)
+    return tmp_path / "big"
+
+
+@pytest.fixture
+def small_bag(tmp_path: Path) -> Path:
+    """Five strings 20 ms apart, and one that is latched."""
+    with BagWriter(tmp_path / "small") as bag:
+        bag.add_topic("/words", STRING)
+        bag.add_topic("/latched", STRING, qos=offered_qos(depth=1, transient_local=True))
+        bag.write("/latched", START, message(STRING, data="always"))
+        for index in range(5):
+            text = message(STRING, data=f"word {index}")
+            bag.write("/words", START + index * 20 * MILLISECOND, text)
+    return tmp_path / "small"
+
+
+# --- processes ----------------------------------------------------------------------------------
+
+
+def test_a_replayed_and_recorded_bag_is_the_same(
+    big_bag: Path, tmp_path: Path, processes: list[subprocess.Popen[str]]
+) -> None:
+    out = tmp_path / "recorded"
+    topics = ["/eye/image", "/points"]
+    recorder = _command("record_bag", "--output", out, "/eye/image", f"/points:{POINT_CLOUD}")
+    replayer = _command("replay_bag", big_bag, "--wait-for-subscribers", *topics)
+    processes += [recorder, replayer]
+    output, errors = replayer.communicate(timeout=TIMEOUT)
+    assert replayer.returncode == 0, errors
+    assert "      8  /eye/image\n      8  /points\n" in output
+    assert output.splitlines()[-1].startswith(("16 messages", "17 messages"))  # with tf2_msgs
+    recorder.send_signal(signal.SIGTERM)
+    output, errors = recorder.communicate(timeout=TIMEOUT)
+    assert recorder.returncode == 0, errors
+    assert output.startswith(f"recording 2 topics to {out}\n")
+    assert _decoded(out, topics) == _decoded(big_bag, topics)
+    with BagReader(out) as bag:  # when sent, not when first recorded
+        assert abs(bag.end - time.time_ns()) < TIMEOUT * 1e9
+
+
+def test_a_loop_ends_on_a_signal(
+    small_bag: Path, tmp_path: Path, processes: list[subprocess.Popen[str]]
+) -> None:
+    out = tmp_path / "recorded"
+    replayer = _command("replay_bag", small_bag, "--loop", "--rate", "4", "--remap", "/words:=/w")
+    recorder = _command("record_bag", "--output", out, "/w", "--max-messages", "12")
+    processes += [replayer, recorder]
+    output, errors = recorder.communicate(timeout=TIMEOUT)
+    assert recorder.returncode == 0, errors
+    replayer.send_signal(signal.SIGINT)
+    output, errors = replayer.communicate(timeout=TIMEOUT)
+    assert replayer.returncode == 0, errors
+    assert "  /w\n" in output
+    with BagReader(out) as bag:
+        words = [int(bag.decode(m).data[-1]) for m in bag.messages(["/w"])]
+    assert len(words) == 12
+    assert all(after == (before + 1) % 5 for before, after in pairwise(words))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--topics", "/picture"], "has no topic /picture; topics with"),
+        (["--topics", "/tf_static"], "has no topic that can be replayed"),
+        (["--wait-for-subscribers", "/elsewhere"], "what is published is /eye/image"),
+        (
+            ["--wait-for-subscribers", "/points:2", "--wait-timeout", "0.2"],
+            "no subscriber after 0.2 s on /points",
+        ),
+    ],
+)
+def test_the_replayer_explains_itself(
+    big_bag: Path, arguments: list[str], complaint: str, processes: list[subprocess.Popen[str]]
+) -> None:
+    if "/tf_static" in arguments and find_spec("tf2_msgs"):
+        pytest.skip("tf2_msgs is installed, so /tf_static can be replayed")
+    replayer = _command("replay_bag", big_bag, *arguments)
+    processes.append(replayer)
+    _, errors = replayer.communicate(timeout=TIMEOUT)
+    assert replayer.returncode == 2
+    assert complaint in errors.splitlines()[-1]
+    assert "Traceback" not in errors
+
+
+def test_a_recording_that_cannot_begin_leaves_nothing(
+    tmp_path: Path, processes: list[subprocess.Popen[str]]
+) -> None:
+    out = tmp_path / "bags" / "out"
+    recorder = _command("record_bag", "--output", out, "/odd:odd_msgs/msg/Odd")
+    processes.append(recorder)
+    _, errors = recorder.communicate(timeout=TIMEOUT)
+    assert recorder.returncode == 2
+    assert "cannot record /odd: the message package of odd_msgs/msg/Odd is not installed" in errors
+    assert list(out.parent.iterdir()) == []
+
+
+# --- inside this process ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def node() -> Iterator[Any]:
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    made = rclpy.create_node("test_replay_record", context=context)
+    yield made
+    made.destroy_node()
+    context.try_shutdown()
+
+
+def _record(node: Any, path: Path, *topics: str, duration: float = 1.0) -> list[tuple[str, Any]]:
+    """Record for some time and return topics and contents."""
+    from hma_depth_ros.ros.recorder import BagRecorder, TopicRequest
+
+    with BagWriter(path) as bag:
+        recorder = BagRecorder(node, bag, [TopicRequest.parse(topic) for topic in topics])
+        recorder.run(stop=threading.Event(), duration=duration, on_connected=lambda: None)
+    with BagReader(path) as reader:
+        return [(raw.topic, reader.decode(raw)) for raw in reader.messages()]
+
+
+def test_latched_messages_reach_those_who_come_late(
+    small_bag: Path, tmp_path: Path, node: Any
+) -> None:
+    from hma_depth_ros.ros.replayer import BagReplayer
+
+    with BagReader(small_bag) as bag:
+        replayer = BagReplayer(node, bag)
+        begin = time.monotonic()
+        assert replayer.play(rate=2.0, stop=threading.Event())
+        assert time.monotonic() - begin >= 0.04  # 80 ms at double speed
+        assert replayer.report.sent == {"/latched": 1, "/words": 5}
+        recorded = _record(node, tmp_path / "late", "/latched", "/words", duration=0.5)
+    assert [(topic, text.data) for topic, text in recorded] == [("/latched", "always")]
+    with BagReader(tmp_path / "late") as late:
+        durability = {name: topic.qos[0].durability.name for name, topic in late.topics.items()}
+    assert durability == {"/latched": "TRANSIENT_LOCAL", "/words": "VOLATILE"}
+
+
+def test_clock_runs_with_the_bag(small_bag: Path, tmp_path: Path, node: Any) -> None:
+    from rosgraph_msgs.msg import Clock
+
+    from hma_depth_ros.ros.replayer import BagReplayer
+
+    times: list[int] = []
+    node.create_subscription(
+        Clock, "/clock", lambda m: times.append(m.clock.sec * 10**9 + m.clock.nanosec), 1000
+    )
+    executor = rclpy.executors.SingleThreadedExecutor(context=node.context)
+    executor.add_node(node)
+    with BagReader(small_bag) as bag:
+        replayer = BagReplayer(node, bag, topics=["/words"], clock_rate=500.0)
+        assert replayer.play(rate=0.5, stop=threading.Event())
+    deadline = time.monotonic() + 5
+    while START + 80 * MILLISECOND not in times and time.monotonic() < deadline:
+        executor.spin_once(timeout_sec=0.1)
+    executor.shutdown()
+    assert times == sorted(times)
+    # With every message, and between them: 160 ms at 500 Hz.
+    assert {START + i * 20 * MILLISECOND for i in range(5)} <= set(times)
+    assert len(times) > 25
+
+
+def test_the_recorder_takes_what_a_publisher_offers(tmp_path: Path, node: Any) -> None:
+    from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+    from std_msgs.msg import String
+
+    publisher = node.create_publisher(
+        String, "/loose", QoSProfile(depth=10, reliability=QoSReliabilityPolicy.BEST_EFFORT)
+    )
+    node.create_timer(0.05, lambda: publisher.publish(String(data="x")))
+    recorded = _record(node, tmp_path / "loose", "/loose", duration=0.5)
+    assert len(recorded) >= 3
+    with BagReader(tmp_path / "loose") as bag:
+        assert bag.topics["/loose"].qos[0].reliability.name == "BEST_EFFORT"
+
+
+def test_what_has_arrived_is_written_when_the_recording_is_stopped(
+    tmp_path: Path, node: Any
+) -> None:
+    from rclpy.duration import Duration
+    from std_msgs.msg import String
+
+    from hma_depth_ros.ros.recorder import BagRecorder, TopicRequest
+
+    publisher = node.create_publisher(String, "/queued", 100)
+    stop = threading.Event()
+    stop.set()
+    with BagWriter(tmp_path / "queued") as bag:
+        recorder = BagRecorder(node, bag, [TopicRequest("/queued")])
+        deadline = time.monotonic() + 10
+        while not (recorder.connected and publisher.get_subscription_count()):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        for index in range(30):
+            publisher.publish(String(data=str(index)))
+        assert publisher.wait_for_all_acked(Duration(seconds=10))
+        recorder.run(stop=stop, on_connected=lambda: None)
+        assert bag.counts == {"/queued": 30}
+    with BagReader(tmp_path / "queued") as reader:
+        assert [reader.decode(m).data for m in reader.messages()] == [str(i) for i in range(30)]
+
+
+def test_ros_arguments_are_told_from_a_commands_own() -> None:
+    from hma_depth_ros.ros.session import split_ros_args
+
+    own, ros = split_ros_args(["bag", "--remap", "/a:=/b"])
+    assert (own, ros) == (["bag", "--remap", "/a:=/b"], [])
+    own, ros = split_ros_args(["bag", "--ros-args", "-r", "a:=b", "--", "--loop"])
+    assert (own, ros) == (["bag", "--loop"], ["--ros-args", "-r", "a:=b"])
+
+
+def test_message_types_must_be_written_out() -> None:
+    from std_msgs.msg import String
+
+    from hma_depth_ros.ros.message_class import message_class
+
+    assert message_class(STRING) is String
+    assert message_class("std_msgs/msg/Nothing") is None
+    assert message_class("no_such_package/msg/String") is None
+    with pytest.raises(HmaDepthError, match="'std_msgs/String'; write it as PACKAGE/msg/NAME"):
+        message_class("std_msgs/String")

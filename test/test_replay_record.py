@@ -143,11 +143,13 @@ def test_a_loop_ends_on_a_signal(
     ("arguments", "complaint"),
     [
         (["--topics", "/picture"], "has no topic /picture; topics with"),
-        (["--topics", "/tf_static"], "has no topic that can be replayed"),
+        (["--topics", "/tf_static"], "has no message that can be replayed"),
+        (["--remap", "/points:=my points"], "'my points' cannot be the name of a topic: Invalid"),
+        (["--ros-args", "--bogus"], "ROS does not start: UnknownROSArgsError: ['--bogus']"),
         (["--wait-for-subscribers", "/elsewhere"], "what is published is /eye/image"),
         (
             ["--wait-for-subscribers", "/points:2", "--wait-timeout", "0.2"],
-            "no subscriber after 0.2 s on /points",
+            "not enough subscribers after 0.2 s on /points",
         ),
     ],
 )
@@ -193,9 +195,13 @@ def _record(node: Any, path: Path, *topics: str, duration: float = 1.0) -> list[
     """Record for some time and return topics and contents."""
     from hma_depth_ros.ros.recorder import BagRecorder, TopicRequest
 
+    stop = threading.Event()
+    give_up = threading.Timer(20.0, stop.set)
+    give_up.start()
     with BagWriter(path) as bag:
         recorder = BagRecorder(node, bag, [TopicRequest.parse(topic) for topic in topics])
-        recorder.run(stop=threading.Event(), duration=duration, on_connected=lambda: None)
+        recorder.run(stop=stop, duration=duration, on_connected=lambda: None)
+    give_up.cancel()
     with BagReader(path) as reader:
         return [(raw.topic, reader.decode(raw)) for raw in reader.messages()]
 

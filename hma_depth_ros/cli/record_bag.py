@@ -47,7 +47,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     from hma_depth_ros.ros.session import ros_session, split_ros_args
 
     own, ros_args = split_ros_args(sys.argv[1:] if argv is None else argv)
-    arguments = _parser().parse_args(own)
+    parser = _parser()
+    arguments = parser.parse_args(own)
+    for option in ("duration", "max_messages"):
+        value = getattr(arguments, option)
+        if value is not None and not value > 0:
+            parser.error(f"--{option.replace('_', '-')} must be positive, not {value}")
     requests = [TopicRequest.parse(text) for text in arguments.topics]
 
     def announce() -> None:
@@ -65,4 +70,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     for topic, count in bag.counts.items():
         lost = recorder.lost[topic]
         print(f"{count:7d}  {topic}" + (f"  ({lost} lost)" if lost else ""))
+    for topic in recorder.missing:
+        print(f"{0:7d}  {topic}  (no publisher appeared)")
     return 0

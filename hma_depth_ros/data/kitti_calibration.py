@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from hma_depth_ros.data import kitti_standard_calibration as standard
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import atomic_path
 from hma_depth_ros.geometry.camera import PinholeCamera
@@ -98,8 +99,6 @@ class KittiCalibration:
     @classmethod
     def standard(cls) -> KittiCalibration:
         """Calibration of 2011_09_26, the day of most KITTI drives, as published."""
-        from hma_depth_ros.data import kitti_standard_calibration as standard
-
         return cls(
             cameras=_parse_cameras(_parse(standard.CAMERAS, CAMERAS_FILE), CAMERAS_FILE),
             velodyne_to_unrectified=_parse_transform(

@@ -119,7 +119,9 @@ class KittiDrive:
             raise HmaDepthError(f"no such KITTI drive: {folder} is not a folder")
         drive = cls(folder, annotated_root)
         if not drive.cameras:
-            inside = sorted(path.name for path in folder.glob("**/*_drive_*_sync"))
+            inside = sorted(
+                path.name for depth in ("", "*/") for path in folder.glob(f"{depth}*_drive_*_sync")
+            )
             hint = f"; did you mean one of {', '.join(inside[:5])} inside it?" if inside else ""
             raise HmaDepthError(
                 f"{folder} is not a KITTI raw drive: no images in image_00 to image_03/data{hint}"
@@ -145,7 +147,12 @@ class KittiDrive:
 
     def images(self, camera: int) -> SensorStream:
         """Rectified images of a camera: 0, 1 grey; 2, 3 colour; left, right."""
-        return self._stream(f"image_{camera:02d}", IMAGE_SUFFIXES)
+        return self._images[camera]
+
+    @cached_property
+    def _images(self) -> dict[int, SensorStream]:
+        # Kept, since each of them lists its folder once.
+        return {camera: self._stream(f"image_{camera:02d}", IMAGE_SUFFIXES) for camera in CAMERAS}
 
     @cached_property
     def velodyne(self) -> SensorStream:

@@ -26,8 +26,9 @@ from hma_depth_ros.errors import HmaDepthError
 _START = 120.0
 #: Seconds that the node may take for its last frame, and replaying longer than planned.
 _SPARE = 60.0
-#: Seconds between two announcements of a DDS participant (Fast DDS's default), and a bit.
-_DISCOVERY_PERIOD = 3.2
+#: Seconds between two announcements of a DDS participant, and between two heartbeats of a reliable
+#: writer, by which lost packets are noticed (Fast DDS's default for both), and a bit.
+_DDS_PERIOD = 3.2
 _DIAGNOSTICS_PERIOD = 0.5
 _TURN = 0.1
 #: Messages of each output that the node keeps for a recorder that falls behind.
@@ -132,13 +133,14 @@ def run(plan: Plan, *, report: Callable[[str], None]) -> None:
         with DiagnosticsObserver(domain) as observer:
             watch = _Watch(children, node, observer, report)
             watch.until(lambda: observer.count > 0 and recorder.has_said("recording"), _START)
-            # Now the recorder knows the node, but not necessarily the other way round: a lost
-            # packet is made up for by DDS's next announcement.
-            watch.pause(_DISCOVERY_PERIOD)
+            # Now the recorder knows the node, but not necessarily the other way round.
+            watch.pause(_DDS_PERIOD)
             observer.listen(plan.source.image_topic, plan.image_type)
             watch.until(lambda: replayer.status == 0, plan.source.seconds / plan.rate + _SPARE)
             last = observer.count
-            watch.until(lambda: observer.at_rest and observer.count >= last + 2, _SPARE)
+            watch.until(lambda: observer.at_rest and observer.count > last, _SPARE)
+            # What the recorder lacks of the last frames is sent again after the next heartbeat.
+            watch.pause(_DDS_PERIOD)
         # The recorder before the node: what the node has published is still to be taken.
         for child in (recorder, node):
             children.end(child)

@@ -41,7 +41,7 @@ def find_source(
     """
     with BagReader(bag) as reader:
         if image_topic is None:
-            candidates = reader.topics_of(COMPRESSED_IMAGE) or reader.topics_of(IMAGE)
+            candidates = reader.topics_of(IMAGE) or reader.topics_of(COMPRESSED_IMAGE)
             if not candidates:
                 raise HmaDepthError(f"{bag} has no images; its topics: {', '.join(reader.topics)}")
             image_topic = candidates[0]

@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Lock
 
 import numpy as np
+import numpy.typing as npt
 
 from hma_depth_ros.data.image_file import read_rgb
 from hma_depth_ros.evaluation.frames import Frame
@@ -16,12 +17,11 @@ from hma_depth_ros.evaluation.sources import Depth
 from hma_depth_ros.evaluation.windows import kitti_crop
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.inference.bundled import default_checkpoint
-from hma_depth_ros.inference.plan import kitti_benchmark_crop
 from hma_depth_ros.inference.predictor import DepthPredictor
 
 
 class CheckpointPredictions:
-    """A network, shown the 352x1216 crop or the whole image; depth is scaled by the focal length."""
+    """A network that is shown the 352x1216 crop or the whole image."""
 
     def __init__(
         self, checkpoint: Path | None = None, *, device: str = "auto", flip: bool = False
@@ -45,34 +45,27 @@ class CheckpointPredictions:
         """See `PredictionSource`: of the view's own size."""
         assert frame.image is not None
         image = read_rgb(frame.image)
-        return {view: self._depth(image, frame.focal_length, view) for view in views}
+        crop = kitti_crop(*image.shape[:2]).of(image)
+        return {
+            view: self._depth(crop if view == "crop" else image, frame.focal_length)
+            for view in views
+        }
 
-    def _depth(self, image: np.ndarray, focal_length: float | None, view: View) -> Depth:
+    def _depth(self, image: npt.NDArray[np.uint8], focal_length: float | None) -> Depth:
         height, width = image.shape[:2]
-        camera = (
-            None
-            if focal_length is None
-            else PinholeCamera.from_focal_length(focal_length, width=width, height=height)
-        )
-        window = kitti_crop(height, width)
-
-        def predicted(pixels: np.ndarray) -> Depth:
-            crop = kitti_benchmark_crop(width=width, height=height) if view == "crop" else None
-            with self._lock:
-                self._predictor.region = crop
-                depth = self._predictor.predict(pixels, camera, outputs={"depth"}).depth
-            assert depth is not None
-            return depth if crop is None else window.of(depth)
-
-        if view == "crop":
-            # The mirror image of the crop, whose margins may differ by a pixel, not its own crop.
-            image = window.of(image)
-            if camera is not None:
-                camera = camera.crop(
-                    left=window.left, top=window.top, width=image.shape[1], height=image.shape[0]
-                )
-        depth = predicted(image)
+        camera = None
+        if focal_length is not None:  # which is all of the camera that depth depends on
+            camera = PinholeCamera.from_focal_length(focal_length, width=width, height=height)
+        depth = self._predicted(image, camera)
         if not self._flip:
             return depth
-        mirrored = predicted(np.ascontiguousarray(image[:, ::-1]))[:, ::-1]
-        return (depth + mirrored) / 2
+        mirrored = self._predicted(image[:, ::-1], camera)[:, ::-1]
+        return (depth + mirrored) * np.float32(0.5)
+
+    def _predicted(self, image: npt.NDArray[np.uint8], camera: PinholeCamera | None) -> Depth:
+        with self._lock:
+            found = self._predictor.predict(
+                np.ascontiguousarray(image), camera, outputs={"depth"}
+            ).depth
+        assert found is not None
+        return found

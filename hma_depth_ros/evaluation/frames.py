@@ -14,7 +14,7 @@ from hma_depth_ros.data.known_splits import SplitIdentity, identify
 from hma_depth_ros.data.split import read_split
 from hma_depth_ros.errors import HmaDepthError
 
-_NAMED_AT_MOST = 5
+_NAMED_AT_MOST = 3
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,8 @@ class FrameList:
             total = len(self.frames) + len(self.missing)
             raise HmaDepthError(
                 f"{len(self.missing)} of {total} frames cannot be scored: "
-                f"{shortened(self.missing)}" + ("; --allow-partial scores the rest" * bool(self.frames))
+                f"{shortened(self.missing)}"
+                + ("; --allow-partial scores the rest" if self.frames else "")
             )
         identity = self.identity
         if identity and identity.known and not identity.verified and not allow_partial:

@@ -48,7 +48,7 @@ _ALL = (
     ),
     Protocol(
         "kb_garg",
-        "Garg's fractions of the crop: AdaBins, NeWCRFs, ZoeDepth, iDisc",
+        "ground truth cropped first, Garg's window of the crop: AdaBins, NeWCRFs, ZoeDepth, iDisc",
         windows.garg_window_of_crop,
     ),
     Protocol(
@@ -64,7 +64,7 @@ _ALL = (
     ),
     Protocol(
         "benchmark",
-        "the crop without a window, KITTI's depth prediction server",
+        "all of the crop, at any depth: KITTI's depth prediction server",
         windows.kitti_crop,
         metrics=benchmark_metrics,
         capped=False,

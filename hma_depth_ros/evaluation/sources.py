@@ -35,14 +35,14 @@ class StoredPredictions:
     """Predictions in a folder, as 16-bit PNG or npy, found by the frame's name."""
 
     def __init__(self, folder: Path) -> None:
-        """List the folder and those in it.
+        """List the folder itself, not those in it.
 
         Raises:
             HmaDepthError: there is no prediction, or there are two for one frame.
 
         """
         self._files: dict[str, Path] = {}
-        for path in sorted(folder.rglob("*")):
+        for path in sorted(folder.iterdir()):
             if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
                 continue
             name = frame_name(path)
@@ -50,7 +50,7 @@ class StoredPredictions:
                 raise HmaDepthError(f"two predictions of {name}: {self._files[name]} and {path}")
             self._files[name] = path
         if not self._files:
-            raise HmaDepthError(f"no predictions: {folder} holds neither PNG nor npy")
+            raise HmaDepthError(f"{folder} holds no predictions, neither PNG nor npy")
 
     @property
     def names(self) -> Collection[str]:

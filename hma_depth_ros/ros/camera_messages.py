@@ -51,25 +51,23 @@ def camera_from_info(info: CameraInfo, *, width: int, height: int) -> PinholeCam
         raise BadCalibrationError(f"camera_info's projection matrix P is {error}") from error
 
 
-def info_for_camera(
-    info: CameraInfo, header: Header, source: PinholeCamera, target: PinholeCamera
-) -> CameraInfo:
-    """CameraInfo of an image that was cropped and resized from `source` to `target`.
+def info_for_camera(info: CameraInfo, header: Header, camera: PinholeCamera) -> CameraInfo:
+    """CameraInfo of an image of `camera`, made by cropping and resizing what `info` describes.
 
     K and P follow alike; P's fourth column (the baseline times fx) scales with fx and fy. Binning
-    and region of interest, which `source` has folded in, are reset.
+    and region of interest, which `camera` has folded in, are reset.
     """
     result = copy(info)
     result.header = header
-    result.width, result.height = target.width, target.height
+    result.width, result.height = camera.width, camera.height
     result.binning_x = result.binning_y = 0
     result.roi = RegionOfInterest()
     p = np.asarray(info.p, dtype=np.float64).reshape(3, 4)
-    # Pixels of the original sensor -> pixels of the target, axis by axis: u' = scale u + shift.
-    scale_x, scale_y = target.fx / p[0, 0], target.fy / p[1, 1]
-    shift_x, shift_y = target.cx - scale_x * p[0, 2], target.cy - scale_y * p[1, 2]
+    # Pixels of the original sensor -> pixels of the result, axis by axis: u' = scale u + shift.
+    scale_x, scale_y = camera.fx / p[0, 0], camera.fy / p[1, 1]
+    shift_x, shift_y = camera.cx - scale_x * p[0, 2], camera.cy - scale_y * p[1, 2]
     change = np.array([[scale_x, 0, shift_x], [0, scale_y, shift_y], [0, 0, 1]])
-    if target == source and not (info.binning_x > 1 or info.binning_y > 1 or info.roi.width):
+    if np.array_equal(change, np.eye(3)):
         return result  # K and P untouched, to the last bit
     k = np.asarray(info.k, dtype=np.float64).reshape(3, 3)
     if np.any(k):

@@ -20,7 +20,6 @@ from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rclpy.qos import QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
@@ -74,11 +73,15 @@ def _logged(transition: Transition) -> Transition:
 
     def wrapper(self: DepthNode, state: LifecycleState) -> TransitionCallbackReturn:
         try:
-            return transition(self, state)
+            result = transition(self, state)
+            self._failure = ""
+            return result
         except HmaDepthError as error:
-            self.get_logger().error(str(error))
+            self._failure = str(error)
+            self.get_logger().error(self._failure)
             return TransitionCallbackReturn.FAILURE
-        except Exception:
+        except Exception as error:
+            self._failure = repr(error)
             self.get_logger().error(traceback.format_exc())
             return TransitionCallbackReturn.ERROR
 
@@ -90,7 +93,6 @@ class DepthNode(LifecycleNode):
 
     def __init__(self, node_name: str = "depth_node", **kwargs: Any) -> None:
         super().__init__(node_name, **kwargs)
-        node_parameters.declare(self)
         self._values = DepthNodeParameters()
         self._model: LoadedModel | None = None
         self._predictor: DepthPredictor | None = None
@@ -104,7 +106,10 @@ class DepthNode(LifecycleNode):
         self._latest_stamp = 0
         self._active_since = 0.0
         self._info_awaited = False
+        self._silent = False
+        self._failure = ""  # why the last transition did not succeed
 
+        node_parameters.declare(self)
         self.add_on_set_parameters_callback(self._validate)
         self.add_post_set_parameters_callback(self._apply)
         startup = self._startup_values()
@@ -163,7 +168,7 @@ class DepthNode(LifecycleNode):
         model = LoadedModel(values, warn=self.get_logger().warning)
         self._values, self._model = values, model
         self._predictor = model.predictor(values)
-        self._outputs = Outputs(self._create_output, output_qos(), self._predictor.scales)
+        self._outputs = Outputs(self._create_output, self._predictor.scales)
         self.get_logger().info(", ".join(f"{k}: {v}" for k, v in model.setup().items()))
         return super().on_configure(state)
 
@@ -173,25 +178,22 @@ class DepthNode(LifecycleNode):
         result = super().on_activate(state)
         values = self._values
         self._buffer = FrameQueue() if values.lockstep else LatestFrame()
-        kind = ExactPairing if values.pairing == "exact" else CachedPairing
-        self._pairing = kind(self._store)
+        self._pairing = (
+            ExactPairing(self._store, lost=self._count_unpaired)
+            if values.pairing == "exact"
+            else CachedPairing(self._store)
+        )
         self._active_since = time.monotonic()
-        self._info_awaited = False
+        self._info_awaited = self._silent = False
         self._latest_stamp = 0
         self._worker = threading.Thread(
             target=self._work, args=(self._buffer,), name="depth_worker", daemon=True
         )
         self._worker.start()
-        qos = input_qos(lockstep=values.lockstep)
-        compressed = values.image_transport == "compressed"
+        kind = CompressedImage if values.image_transport == "compressed" else Image
         self._inputs = [
-            self._create_input(CameraInfo, "camera_info", self._pairing.add_info, qos),
-            self._create_input(
-                CompressedImage if compressed else Image,
-                self.image_topic(),
-                self._on_image,
-                qos,
-            ),
+            self._create_input(CameraInfo, "camera_info", self._pairing.add_info),
+            self._create_input(kind, self.image_topic(), self._on_image),
         ]
         return result
 
@@ -214,10 +216,12 @@ class DepthNode(LifecycleNode):
         self._release()
         return TransitionCallbackReturn.SUCCESS
 
-    @_logged
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Back to unconfigured, from where the node can be configured again."""
-        return self.on_shutdown(state)
+        failure = self._failure
+        result = self.on_shutdown(state)
+        self._failure = failure  # what led here is still what is wrong
+        return result
 
     def destroy_node(self) -> None:
         """Stop the worker before the publishers go."""
@@ -228,11 +232,13 @@ class DepthNode(LifecycleNode):
         for subscription in self._inputs:
             self.destroy_subscription(subscription)
         self._inputs = []
-        if self._buffer is not None:
-            self._buffer.close()
+        if self._buffer is not None and self._pairing is not None:
+            if left := self._buffer.close() + self._pairing.waiting:
+                self._statistics.count_dropped("the node was stopped", left)
         if self._worker is not None:
             self._worker.join()
         self._buffer = self._worker = self._pairing = None
+        self._reporter.clear()
 
     def _release(self) -> None:
         if self._outputs is not None:
@@ -243,22 +249,20 @@ class DepthNode(LifecycleNode):
         if on_cuda:
             torch.cuda.empty_cache()
 
-    def _create_output(self, kind: Any, topic: str, qos: QoSProfile) -> Any:
+    def _create_output(self, kind: Any, topic: str) -> Any:
         return self.create_lifecycle_publisher(
             kind,
             topic,
-            qos,
+            output_qos(),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
 
-    def _create_input(
-        self, kind: Any, topic: str, callback: Callable[[Any], None], qos: QoSProfile
-    ) -> Any:
+    def _create_input(self, kind: Any, topic: str, callback: Callable[[Any], None]) -> Any:
         return self.create_subscription(
             kind,
             topic,
             callback,
-            qos,
+            input_qos(lockstep=self._values.lockstep),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
 
@@ -274,7 +278,13 @@ class DepthNode(LifecycleNode):
 
     def _on_image(self, image: Any) -> None:
         self._statistics.count_received()
-        self._reporter.solved(self.image_topic())
+        if self._silent:
+            self._silent = False
+            self._reporter.solved(self.image_topic())
+        if image.header.stamp.sec < 0:
+            self._statistics.count_dropped("bad image")
+            self._reporter.problem(self.image_topic(), "an image's stamp is negative")
+            return
         stamp = Time.from_msg(image.header.stamp).nanoseconds
         if stamp < self._latest_stamp:
             self.get_logger().info(
@@ -290,6 +300,14 @@ class DepthNode(LifecycleNode):
         buffer = self._buffer
         if buffer is not None and not buffer.put(Frame(image, info, time.perf_counter())):
             self._statistics.count_dropped("replaced by a newer frame")
+
+    def _count_unpaired(self) -> None:
+        self._statistics.count_dropped("no camera_info of its stamp")
+        self._reporter.problem(
+            self.resolve_topic_name("camera_info"),
+            f"none has the stamp of an image on {self.image_topic()}, which is dropped: publish "
+            "both with the same stamp, or set pairing:=cached",
+        )
 
     def _work(self, buffer: FrameBuffer[Frame]) -> None:
         while (frame := buffer.take()) is not None:
@@ -322,7 +340,9 @@ class DepthNode(LifecycleNode):
         output_camera = None if camera is None else predictor.output_camera(camera, size)
         needed = outputs.needs(topics)
         cloud_out = None
-        if "points" in needed and output_camera is not None:
+        if output_camera is None:
+            needed.discard("points")
+        elif "points" in needed:
             cloud = outputs.cloud(predictor.cloud_layout, output_camera.height, output_camera.width)
             cloud_out = cloud.points
         prediction = Prediction(camera=output_camera)
@@ -331,11 +351,12 @@ class DepthNode(LifecycleNode):
                 image, camera, pixel_format=pixel_format, outputs=needed, cloud_out=cloud_out
             )
         predicted = time.perf_counter()
+        self._reporter.solved(self.image_topic())
 
         header = frame.image.header
         output_info = None
-        if INFO in topics and info is not None and camera is not None and output_camera is not None:
-            output_info = info_for_camera(info, header, camera, output_camera)
+        if INFO in topics and info is not None and output_camera is not None:
+            output_info = info_for_camera(info, header, output_camera)
         outputs.publish(
             topics,
             header,
@@ -365,15 +386,11 @@ class DepthNode(LifecycleNode):
         topic = self.resolve_topic_name("camera_info")
         info = frame.info
         pairing = self._pairing
-        if (
-            info is None
-            and not self._info_awaited
-            and isinstance(pairing, CachedPairing)
-            and self.count_publishers(topic)
-        ):
+        if info is None and isinstance(pairing, CachedPairing):
             # Both topics have just begun: an unscaled first depth image would be a wrong one.
-            info = pairing.wait_for_info(FIRST_INFO_SECONDS)
-            self._info_awaited = True
+            wait = not self._info_awaited and self.count_publishers(topic) > 0
+            info = pairing.wait_for_info(FIRST_INFO_SECONDS if wait else 0)
+            self._info_awaited |= wait
         consequence = "depth is not scaled to this camera, and no cloud is published"
         if info is None:
             self._reporter.problem(topic, f"no camera_info has arrived: {consequence}")
@@ -407,6 +424,7 @@ class DepthNode(LifecycleNode):
                 stamp=self.get_clock().now().to_msg(),
                 name=self.get_name(),
                 state=state,
+                failure=self._failure,
                 problems=self._reporter.problems(),
                 snapshot=snapshot,
                 setup=self._model.setup() if self._model is not None else {},
@@ -418,6 +436,7 @@ class DepthNode(LifecycleNode):
         silence = active if snapshot.idle is None else min(snapshot.idle, active)
         if silence < SILENCE_SECONDS:
             return
+        self._silent = True
         topic = self.image_topic()
         if not self.count_publishers(topic):
             self._reporter.problem(topic, "nobody publishes it; remap image:=/your/topic")

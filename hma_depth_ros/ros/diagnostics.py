@@ -15,25 +15,28 @@ def diagnostic_array(
     stamp: Time,
     name: str,
     state: str,
+    failure: str,
     problems: list[str],
     snapshot: Snapshot,
     setup: Mapping[str, str],
 ) -> DiagnosticArray:
-    """One status: OK, or WARN with the problems as its message; all figures as key and value.
+    """One status: OK, WARN with the problems or ERROR with the failure; figures as key and value.
 
     Args:
         stamp: of the node's clock.
         name: of the node.
         state: of its life cycle.
+        failure: why the last transition did not succeed; empty if it did.
         problems: sentences; empty if all is well.
         snapshot: of the frame statistics.
         setup: engine, device, checkpoint and so on.
 
     """
+    level = DiagnosticStatus.WARN if problems else DiagnosticStatus.OK
     status = DiagnosticStatus(
-        level=DiagnosticStatus.WARN if problems else DiagnosticStatus.OK,
+        level=DiagnosticStatus.ERROR if failure else level,
         name=f"{name}: depth",
-        message="; ".join(problems) or state,
+        message="; ".join([failure, *problems] if failure else problems) or state,
         hardware_id=setup.get("device", ""),
         values=[KeyValue(key=key, value=value) for key, value in _figures(snapshot, state).items()]
         + [KeyValue(key=key, value=value) for key, value in setup.items()],

@@ -20,8 +20,8 @@ class FrameBuffer(Protocol[T]):
         """Wait for a frame; None after `close`."""
         ...
 
-    def close(self) -> None:
-        """Wake every waiting thread and refuse further frames."""
+    def close(self) -> int:
+        """Wake the taker for the last time; return how many stored frames it will not get."""
         ...
 
 
@@ -45,37 +45,37 @@ class LatestFrame(Generic[T]):
         """Wait for a frame; None after `close`."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._frame is not None)
+            if self._closed:
+                return None
             frame, self._frame = self._frame, None
-        return None if self._closed else frame
+        return frame
 
-    def close(self) -> None:
-        """Wake the taker."""
+    def close(self) -> int:
+        """Wake the taker; return 1 if a frame was left."""
         with self._changed:
             self._closed = True
-            self._changed.notify_all()
+            self._changed.notify()
+            return int(self._frame is not None)
 
 
 class FrameQueue(Generic[T]):
-    """Room for a few frames in order; `put` waits for room, so that none is lost.
+    """Room for all frames, in order.
 
-    The waiting subscription leaves further frames with the middleware, which holds a reliable
-    publisher back in turn.
+    A `put` that waited for room would stop the executor, and with it the calibration that the
+    first frame may be waiting for. Nor would it hold a publisher back: a reliable DDS reader goes
+    on acknowledging what its node does not take.
     """
 
-    def __init__(self, capacity: int = 2) -> None:
+    def __init__(self) -> None:
         self._changed = threading.Condition()
         self._frames: deque[T] = deque()
-        self._capacity = capacity
         self._closed = False
 
     def put(self, frame: T) -> bool:
-        """Store a frame once there is room; False only after `close`."""
+        """Store a frame; none is ever lost for it."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or len(self._frames) < self._capacity)
-            if self._closed:
-                return False
             self._frames.append(frame)
-            self._changed.notify_all()
+            self._changed.notify()
         return True
 
     def take(self) -> T | None:
@@ -84,12 +84,11 @@ class FrameQueue(Generic[T]):
             self._changed.wait_for(lambda: self._closed or bool(self._frames))
             if self._closed:
                 return None
-            frame = self._frames.popleft()
-            self._changed.notify_all()
-        return frame
+            return self._frames.popleft()
 
-    def close(self) -> None:
-        """Wake both sides."""
+    def close(self) -> int:
+        """Wake the taker; return how many frames were left."""
         with self._changed:
             self._closed = True
-            self._changed.notify_all()
+            self._changed.notify()
+            return len(self._frames)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Set
 from typing import Any
 
-from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
 
@@ -19,8 +18,8 @@ from hma_depth_ros.visualization.depth_color import colorize_depth
 DEPTH, INFO, POINTS = "depth/image", "depth/camera_info", "points"
 DEPTH_COLOR, ATTENTION_COLOR = "depth/color", "attention/color"
 
-#: create_publisher(type, topic, qos) of the node.
-CreatePublisher = Callable[[Any, str, QoSProfile], Any]
+#: Creates a publisher of (type, topic).
+CreatePublisher = Callable[[Any, str], Any]
 
 
 def attention_topic(reduction: int) -> str:
@@ -31,7 +30,7 @@ def attention_topic(reduction: int) -> str:
 class Outputs:
     """All publishers of the node."""
 
-    def __init__(self, create: CreatePublisher, qos: QoSProfile, scales: tuple[int, ...]) -> None:
+    def __init__(self, create: CreatePublisher, scales: tuple[int, ...]) -> None:
         """Create the publishers; `scales` are the reductions of the model's masks, if any."""
         self._masks = [attention_topic(reduction) for reduction in scales]
         types = {
@@ -42,7 +41,7 @@ class Outputs:
             **dict.fromkeys(self._masks, Image),
             **({ATTENTION_COLOR: Image} if scales else {}),
         }
-        self.publishers = {topic: create(kind, topic, qos) for topic, kind in types.items()}
+        self.publishers = {topic: create(kind, topic) for topic, kind in types.items()}
         self._cloud: CloudMessage | None = None
 
     def wanted(self) -> Set[str]:

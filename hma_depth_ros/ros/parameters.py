@@ -7,6 +7,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 
 from hma_depth_ros.errors import HmaDepthError
@@ -87,9 +88,9 @@ class DepthNodeParameters:
     )
     lockstep: bool = _parameter(
         False,
-        "Process every frame in order and hold the publisher back, instead of the latest frame "
-        "only: for replay and offline use.",
-        live=False,
+        "Process every frame in order, instead of the latest one only: for replay and offline use. "
+        "Frames that come faster than they are processed wait in memory.",
+        read_only=True,  # as are the QoS override parameters, declared with its default profile
     )
     region: tuple[int, ...] = _parameter(
         (0, 0, 0, 0),
@@ -159,11 +160,19 @@ def descriptor(name: str) -> ParameterDescriptor:
 
 
 def declare(node: Node) -> None:
-    """Declare every parameter on `node`."""
+    """Declare every parameter on `node`.
+
+    Raises:
+        ParameterError: the value given at start has the wrong type or is out of range.
+
+    """
     for f in fields(DepthNodeParameters):
         assert f.default is not MISSING
         default = list(f.default) if isinstance(f.default, tuple) else f.default
-        node.declare_parameter(f.name, default, descriptor(f.name))
+        try:
+            node.declare_parameter(f.name, default, descriptor(f.name))
+        except ParameterException as error:
+            raise ParameterError(f"parameter {f.name}: {error}") from error
 
 
 def read(node: Node) -> DepthNodeParameters:

@@ -1,6 +1,11 @@
-"""Quality of service of the node's topics; every policy can be overridden by parameters."""
+"""Quality of service of the node's topics; every policy can be overridden by parameters.
+
+Each call gives a profile of its own: rclpy writes the overrides of one topic into it.
+"""
 
 from __future__ import annotations
+
+from copy import copy
 
 from rclpy.qos import (
     DurabilityPolicy,
@@ -14,7 +19,7 @@ from rclpy.qos import (
 def input_qos(*, lockstep: bool) -> QoSProfile:
     """Sensor data (best effort) takes what any camera offers; lockstep may lose nothing."""
     if not lockstep:
-        return qos_profile_sensor_data
+        return copy(qos_profile_sensor_data)
     return QoSProfile(
         history=HistoryPolicy.KEEP_ALL,
         reliability=ReliabilityPolicy.RELIABLE,

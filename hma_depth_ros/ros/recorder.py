@@ -17,6 +17,7 @@ from hma_depth_ros.bags.bag_writer import BagWriter
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.ros.bag_qos import bag_qos, record_qos
 from hma_depth_ros.ros.message_class import message_class
+from hma_depth_ros.ros.topic_name import checked_topic_name
 
 #: Seconds between two looks at the graph and at the reasons to stop.
 _POLL = 0.1
@@ -61,7 +62,7 @@ class BagRecorder:
             max_messages: of each topic; further ones are not recorded.
 
         Raises:
-            HmaDepthError: a type is unknown or not installed.
+            HmaDepthError: not a topic's name, or a type that is unknown or not installed.
 
         """
         self._node = node
@@ -71,13 +72,21 @@ class BagRecorder:
         self._end: int | None = None  # nanoseconds; what arrives later is not recorded
         #: Messages that the middleware reports as lost, by topic.
         self.lost: dict[str, int] = {}
-        self._pending = {node.resolve_topic_name(r.name): r.type for r in requests}
+        self._pending = {
+            node.resolve_topic_name(checked_topic_name(request.name)): request.type
+            for request in requests
+        }
         self._subscribe_to_known()
 
     @property
     def connected(self) -> bool:
         """Whether every topic has a publisher connected to it."""
         return not self._pending and all(s.get_publisher_count() for s in self._subscriptions)
+
+    @property
+    def missing(self) -> list[str]:
+        """Topics of unknown type, of which no publisher has appeared."""
+        return list(self._pending)
 
     @property
     def complete(self) -> bool:

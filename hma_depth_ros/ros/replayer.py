@@ -19,6 +19,7 @@ from hma_depth_ros.bags.bag_reader import BagReader
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.ros.bag_qos import replay_qos
 from hma_depth_ros.ros.message_class import message_class
+from hma_depth_ros.ros.topic_name import checked_topic_name
 
 #: Seconds behind schedule from which a message counts as late: a fifth of a 10 Hz period.
 LATE = 0.02
@@ -92,15 +93,15 @@ class BagReplayer:
                 not_installed.append(f"{name} ({topic.type})")
                 continue
             self._publishers[name] = node.create_publisher(
-                kind, remap.get(name, name), replay_qos(name, topic.qos)
+                kind, checked_topic_name(remap.get(name, name)), replay_qos(name, topic.qos)
             )
         if not_installed:
             node.get_logger().warning(
                 "not replayed, because their message packages are not installed: "
                 + ", ".join(not_installed)
             )
-        if not self._publishers:
-            raise HmaDepthError(f"{bag.path} has no topic that can be replayed")
+        if not any(bag.topics[name].count for name in self._publishers):
+            raise HmaDepthError(f"{bag.path} has no message that can be replayed")
         self.report.sent = {publisher.topic_name: 0 for publisher in self._publishers.values()}
         self._clock_period = None if clock_rate is None else 1.0 / clock_rate
         self._clock = None if clock_rate is None else node.create_publisher(Clock, "/clock", 10)
@@ -131,9 +132,10 @@ class BagReplayer:
             if stop.wait(0.05):
                 return
             if time.monotonic() > deadline:
+                names = ", ".join(lacking or by_name)
                 raise HmaDepthError(
-                    f"no subscriber after {timeout:g} s on {', '.join(lacking or by_name)}; is it "
-                    "running, with the same ROS_DOMAIN_ID and topic names?"
+                    f"not enough subscribers after {timeout:g} s on {names}; are they running, "
+                    "with the same ROS_DOMAIN_ID and topic names?"
                 )
 
     def play(self, *, rate: float, stop: threading.Event) -> bool:
@@ -150,7 +152,7 @@ class BagReplayer:
                 if (further := next(messages, None)) is None:
                     break
                 ahead.append(further)
-            if not self._wait_until(due, begin=begin, rate=rate, stop=stop):
+            if not self._wait_until(due, ahead[0].stamp, rate=rate, stop=stop):
                 return False
             message = ahead.popleft()
             self._publish_clock(message.stamp)
@@ -166,14 +168,15 @@ class BagReplayer:
         timeout = Duration(seconds=_FLUSH_TIMEOUT)
         return all(p.wait_for_all_acked(timeout) for p in self._publishers.values())
 
-    def _wait_until(self, due: float, *, begin: float, rate: float, stop: threading.Event) -> bool:
+    def _wait_until(self, due: float, stamp: int, *, rate: float, stop: threading.Event) -> bool:
+        """Sleep until `due`, when the bag's time is `stamp`; publish the clock meanwhile."""
         while (remaining := due - time.monotonic()) > 0:
             step = remaining if self._clock_period is None else min(remaining, self._clock_period)
             if stop.wait(step):
                 return False
-            if step < remaining:
-                elapsed = (time.monotonic() - begin) * rate
-                self._publish_clock(self._bag.start + int(elapsed * _BILLION))
+            # One may oversleep, but the clock must not run back for the message that is due.
+            left = max(due - time.monotonic(), 0.0)
+            self._publish_clock(stamp - int(left * rate * _BILLION))
         return not stop.is_set()
 
     def _publish_clock(self, stamp: int) -> None:

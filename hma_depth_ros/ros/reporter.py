@@ -1,9 +1,18 @@
-"""Log a condition when it begins, changes or ends, not at every frame."""
+"""Log a condition when it begins or changes, not at every frame."""
 
 from __future__ import annotations
 
+import re
 import threading
+import time
 from collections.abc import Callable
+
+#: Seconds for which a problem must have stayed away to be logged again: a stream with some bad
+#: frames among the good ones is one condition.
+QUIET_SECONDS = 10.0
+
+#: Figures in a message change from frame to frame, such as the bytes of a broken JPEG.
+_FIGURES = re.compile(r"\d+")
 
 
 class Reporter:
@@ -13,19 +22,28 @@ class Reporter:
         self._log = log
         self._lock = threading.Lock()
         self._current: dict[str, str] = {}
+        self._last_seen: dict[tuple[str, str], float] = {}
 
     def problem(self, subject: str, message: str) -> None:
-        """Log `message` unless it is the subject's current problem already."""
+        """Set the subject's current problem, and log it unless it has just been logged."""
+        kind = (subject, _FIGURES.sub("#", message))
+        now = time.monotonic()
         with self._lock:
-            known = self._current.get(subject) == message
+            new = now - self._last_seen.get(kind, -QUIET_SECONDS) >= QUIET_SECONDS
+            self._last_seen[kind] = now
             self._current[subject] = message
-        if not known:
+        if new:
             self._log(f"{subject}: {message}")
 
     def solved(self, subject: str) -> None:
-        """Forget the subject's problem: the next one is logged again."""
+        """Forget the subject's problem."""
         with self._lock:
             self._current.pop(subject, None)
+
+    def clear(self) -> None:
+        """Forget every problem."""
+        with self._lock:
+            self._current.clear()
 
     def problems(self) -> list[str]:
         """Every current problem in one sentence."""

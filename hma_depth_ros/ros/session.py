@@ -11,6 +11,7 @@ from types import FrameType
 import rclpy
 from rclpy.signals import SignalHandlerOptions
 
+from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.ros.transport import tune_malloc, use_large_message_profile
 
 
@@ -34,10 +35,17 @@ def ros_session(ros_args: Sequence[str]) -> Iterator[threading.Event]:
     SIGINT and SIGTERM set the event and leave ROS running, where rclpy's own handlers would shut
     it down at once: a recorder still has messages to take, a player acknowledgements to wait for.
     The second signal acts as if this were not here. To be entered in the main thread.
+
+    Raises:
+        HmaDepthError: rclpy does not take the arguments, or cannot start.
+
     """
     use_large_message_profile()
     tune_malloc()
-    rclpy.init(args=list(ros_args), signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        rclpy.init(args=list(ros_args), signal_handler_options=SignalHandlerOptions.NO)
+    except RuntimeError as error:  # base of rclpy's own, such as UnknownROSArgsError
+        raise HmaDepthError(f"ROS does not start: {type(error).__name__}: {error}") from error
     stop = threading.Event()
     previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 

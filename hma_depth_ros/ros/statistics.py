@@ -50,10 +50,10 @@ class FrameStatistics:
             self.received += 1
             self._last_arrival = time.monotonic()
 
-    def count_dropped(self, cause: str) -> None:
-        """One frame will not be processed."""
+    def count_dropped(self, cause: str, frames: int = 1) -> None:
+        """So many frames will not be processed."""
         with self._lock:
-            self.dropped[cause] += 1
+            self.dropped[cause] += frames
 
     def count_processed(self, *, latency: float, age: float, stages: Mapping[str, float]) -> None:
         """One frame's outputs are published; seconds."""

@@ -209,7 +209,7 @@ class Bench:
 
         Args:
             context: of rclpy.
-            parameters: of the node.
+            parameters: of the node; `{ns}` in a name is the bench's namespace.
             arguments: what follows `--ros-args` on the command line.
             publish: whether there are publishers of `image` and `camera_info`.
             publish_info: whether there is one of `camera_info`.
@@ -232,7 +232,10 @@ class Bench:
             namespace=self.namespace,
             use_global_arguments=False,
             cli_args=["--ros-args", *arguments] if arguments else None,
-            parameter_overrides=[Parameter(name, value=v) for name, v in parameters.items()],
+            parameter_overrides=[
+                Parameter(name.replace("{ns}", self.namespace), value=value)
+                for name, value in parameters.items()
+            ],
         )
         self._spinners.append(Spinner(self.node))
         compressed = parameters.get("image_transport") == "compressed"

@@ -125,6 +125,6 @@ def test_the_message_is_made_anew_when_the_size_changes(start: StartBench):
 def test_sensor_msgs_py_reads_it(start: StartBench):
     point_cloud2 = pytest.importorskip("sensor_msgs_py.point_cloud2")
     outputs = listening(start).infer(rgb_message(1), info_message())
-    cloud = point_cloud2.read_points(outputs["points"], reshape_organized_cloud=True)
+    cloud = point_cloud2.read_points(outputs["points"]).reshape(HEIGHT, WIDTH)
     points = np.stack([cloud[axis] for axis in "xyz"], axis=-1)
     np.testing.assert_array_equal(points, points_of(outputs["points"]))

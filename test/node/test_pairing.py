@@ -126,7 +126,7 @@ class Exact:
 
     def _pair(self, image: Any, info: Any) -> None:
         assert image.header.stamp == info.header.stamp
-        self.pairs.append(image.header.stamp.sec)
+        self.pairs.append(image.header.stamp.sec + image.header.stamp.nanosec / 1e9)
 
     def _lose(self) -> None:
         self.lost += 1
@@ -140,25 +140,37 @@ class Exact:
 
 def test_images_without_their_calibration_are_counted(filters: ModuleType):
     exact = Exact()
-    for number in range(1, EXACT_QUEUE_SIZE + 1):
+    tenths = [number / 10 for number in range(10, 10 + EXACT_QUEUE_SIZE)]
+    for number in tenths:
         exact.image(number)
     assert exact.lost == 0, "the calibration may still come"
-    exact.image(100)
-    exact.image(101)
+    exact.image(2.0)
+    exact.image(2.1)
     assert exact.lost == 2
-    exact.info(1)
-    exact.info(2)
+    exact.info(tenths[0])
+    exact.info(tenths[1])
     assert exact.pairs == []
-    exact.info(3)
-    exact.info(101)
-    assert exact.pairs == [3, 101]
+    exact.info(tenths[2])
+    exact.info(2.1)
+    assert exact.pairs == [tenths[2], 2.1]
     assert exact.lost == 2
-    exact.image(102)
-    exact.image(102)
-    exact.info(102)
+    exact.image(2.2)
+    exact.image(2.2)
+    exact.info(2.2)
     assert exact.lost == 3, "two images of one stamp, and one calibration"
-    # Still waiting: 4 to 10 and 100.
+    # Still waiting: all tenths but three, and 2.0.
     assert exact.pairing.waiting == EXACT_QUEUE_SIZE - 2
+
+    # The calibration of the newest is there before it, and the queue full: the oldest has to go.
+    for number in (2.3, 2.4):
+        exact.image(number)
+    exact.info(2.5)
+    exact.image(2.5)
+    assert exact.pairs[-1] == 2.5
+    assert exact.lost == 4
+    exact.info(tenths[3])
+    assert exact.pairs[-1] == 2.5
+    assert exact.pairing.waiting == EXACT_QUEUE_SIZE - 1
 
 
 @pytest.mark.parametrize("info_first", [True, False])
@@ -207,9 +219,10 @@ def test_exact_takes_the_one_of_the_same_stamp(
 ):
     bench = start(pairing="exact", lockstep=True)
     bench.listen("depth/image", "depth/camera_info", "points")
-    cameras = {1: CAMERA, 2: WIDER, 3: CAMERA, 4: WIDER}
+    cameras = {1.0: CAMERA, 1.25: WIDER, 1.5: CAMERA, 1.75: WIDER}
     bench.publish(*(rgb_message(number) for number in cameras))
-    bench.publish(*(info_message(cameras[number], number=number) for number in (4, 2, 3, 1)))
+    order = (1.75, 1.25, 1.5, 1.0)
+    bench.publish(*(info_message(cameras[number], number=number) for number in order))
     for number, camera in cameras.items():
         depth = pixels_of(bench.last("depth/image", number))
         np.testing.assert_array_equal(depth, depth_with(predictor, camera))
@@ -242,14 +255,15 @@ def test_exact_says_when_stamps_never_match(start: StartBench, filters: ModuleTy
 def test_exact_goes_on_when_a_bag_begins_again(start: StartBench, filters: ModuleType):
     bench = start(pairing="exact", lockstep=True)
     bench.listen("depth/image")
-    for _ in range(2):
-        numbers = range(100, 120)
-        bench.publish(*(rgb_message(number) for number in numbers))
-        bench.publish(*(info_message(number=number) for number in numbers if number < 110))
-        until(lambda: bench.count("depth/image") >= 10, "the paired frames")
-        found = [message.header.stamp.sec for message in bench.received["depth/image"]]
-        assert found == list(range(100, 110))
+    statistics = bench.node._statistics
+    for loop in (1, 2):
+        for number in range(100, 110):
+            bench.infer(rgb_message(number), info_message(number=number))
+        # Stamps that would never make room for earlier ones.
+        bench.publish(*(rgb_message(number) for number in range(110, 130)))
+        until(lambda n=30 * loop: statistics.received == n, "the images at the node")  # type: ignore[misc]
         bench.received["depth/image"].clear()
+    assert statistics.processed == 20
 
 
 @pytest.mark.parametrize("lockstep", [False, True])

@@ -1,7 +1,9 @@
 """The ray caster: which solid each ray of a grid meets first, and where.
 
-Each solid is intersected with the rays of its window only, nearest solids first, so the cost
-follows the number of covered rays and not rays times solids.
+Each solid is intersected with the rays of its window only, so the cost follows the number of
+covered rays and not rays times solids. Solids with large windows are taken one by one, the nearest
+first. The thousands with small ones (leaves, distant posts) are taken together, as one long list of
+pairs of solid and ray: the work for each is less than that of calling NumPy for it.
 """
 
 from __future__ import annotations
@@ -11,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hma_depth_ros.data.synthetic.cutouts import is_hole
+from hma_depth_ros.data.synthetic.cutouts import holes
 from hma_depth_ros.data.synthetic.materials import Cutout
-from hma_depth_ros.data.synthetic.rays import Rays
+from hma_depth_ros.data.synthetic.rays import Rays, Windows
 from hma_depth_ros.data.synthetic.solids import Shape, SolidSet
 
 Floats = npt.NDArray[np.float32]
@@ -24,6 +26,11 @@ Ints = npt.NDArray[np.int64]
 NOTHING, GROUND, KERB = -1, -2, -3
 
 _BAND = 60_000  #: rays intersected at a time: their working arrays stay in the cache
+_SMALL = 3_000  #: rays in a window that counts as small
+# Members of an IntEnum are slow to look up in inner loops.
+_POLYHEDRON, _ELLIPSOID, _CYLINDER, _DISC = map(int, Shape)
+_HOLED = tuple((int(kind), kind) for kind in Cutout if kind != Cutout.NONE)
+_MISS = np.float32(np.inf)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,29 +50,16 @@ def cast(rays: Rays, solids: SolidSet, hits: Hits) -> None:
     """Enter into `hits` all solids that are nearer than what is there."""
     windows = rays.windows(solids.corners)
     bodies = _Bodies.relative_to(rays.origin, solids)
+    order = windows.order
+    small = (windows.area[order] < _SMALL) & (solids.shape[order] != _POLYHEDRON)
     with np.errstate(divide="ignore", invalid="ignore"):  # rays parallel to planes, misses
-        for index in windows.order.tolist():
-            top, bottom, left, right = windows.bounds[index].tolist()
-            rows = max(1, _BAND // (right - left))
-            for row in range(top, bottom, rows):
-                window = (slice(row, min(row + rows, bottom)), slice(left, right))
-                known = hits.t[window]
-                if known.max() <= windows.nearest[index]:
-                    continue  # hidden behind what is there
-                t, face, places = bodies.meet(
-                    index, _part(rays.starts, window), _part(rays.directions, window), known.ravel()
-                )
-                y, x = np.divmod(places, right - left)
-                known[y, x] = t
-                hits.face[window][y, x] = face
-
-
-def _part(values: Floats, window: tuple[slice, slice]) -> Floats:
-    """Vectors (3, n) of a window, or (3, 1) where all rays share one."""
-    rows, columns = window
-    if values.shape[1:] == (1, 1):
-        return values.reshape(3, 1)
-    return values[:, rows, columns].reshape(3, -1)
+        for index in order[~small].tolist():
+            _cast_one(rays, bodies, windows, hits, index)
+        for shape in (_ELLIPSOID, _CYLINDER, _DISC):
+            alike = order[small & (solids.shape[order] == shape)]
+            ends = np.cumsum(windows.area[alike])
+            for part in np.split(alike, np.searchsorted(ends, range(_BAND, int(ends[-1:].sum()), _BAND))):
+                _cast_together(rays, bodies, windows, hits, part)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,44 +86,33 @@ class _Bodies:
             to_object=_shifted(solids.to_object, origin),
         )
 
-    def meet(
-        self, index: int, starts: Floats, directions: Floats, known: Floats
-    ) -> tuple[Floats, Ints, Ints]:
-        """Parameters and faces of hits of one solid before `known` (n), and the rays' places."""
-        shape = self.solids.shape[index]
-        first = int(self.first_face[index])
-        faces = slice(first, first + int(self.solids.face_count[index]))
-        planes = self.normals[faces], self.distances[faces]
-        if shape == Shape.POLYHEDRON:
-            t = _cross_polyhedron(*planes, starts, directions)
-        else:
-            t = _cross_quadric(shape, self.unit[index], starts, directions)
-        places = np.flatnonzero((t > 0) & (t < known))
-        if not places.size:
-            return t[places], places, places
-        starts, directions, t = _at(starts, places), _at(directions, places), t[places]
-        face = np.full(t.size, first)
-        if shape == Shape.POLYHEDRON:
-            face += _entered_face(*planes, starts, directions)
-        if self.solids.cutout[index] != Cutout.NONE:
-            kept = ~self._holes(index, starts + t * directions, face)
-            places, t, face = places[kept], t[kept], face[kept]
-        return t, face, places
+    def closed(self, solid: Ints, points: Floats, face: Ints) -> npt.NDArray[np.bool_]:
+        """Which points (3, n) on faces (n) are not holes; of solids (n), or (1) for one alone."""
+        closed = np.ones(points.shape[1], bool)
+        cutouts = self.solids.cutout[solid]
+        for value, cutout in _HOLED:
+            if not (cutouts == value).any():
+                continue
+            alone = solid.size == 1
+            here = slice(None) if alone else np.flatnonzero(cutouts == value)
+            which = solid if alone else solid[here]
+            frame = np.take(self.to_object, which, axis=0).transpose(1, 2, 0)
+            place = points[:, here]
+            closed[here] = ~holes(
+                cutout,
+                _moved(frame, place),
+                _turned(frame, self._outward(which, place, face[here])),
+                np.take(self.solids.dimensions, which, axis=0).T,
+                self.solids.seed[which],
+            )
+        return closed
 
-    def _holes(self, index: int, points: Floats, face: Ints) -> npt.NDArray[np.bool_]:
-        """Which points (3, n) on faces (n) of one solid are holes."""
-        unit, frame = self.unit[index], self.to_object[index]
-        if self.solids.shape[index] == Shape.POLYHEDRON:
-            outward = self.normals[face].T
-        else:
-            outward = unit[:, :3].T @ (unit[:, :3] @ points + unit[:, 3:])
-        return is_hole(
-            Cutout(self.solids.cutout[index]),
-            frame[:, :3] @ points + frame[:, 3:],
-            frame[:, :3] @ outward,
-            self.solids.dimensions[index],
-            int(self.solids.seed[index]),
-        )
+    def _outward(self, solid: Ints, points: Floats, face: Ints) -> Floats:
+        """Normals (3, n) of any length; all solids have one shape."""
+        if self.solids.shape[solid[0]] in (_POLYHEDRON, _DISC):
+            return np.take(self.normals, face, axis=0).T
+        unit = np.take(self.unit, solid, axis=0).transpose(1, 2, 0)
+        return _turned(unit[:, :3].transpose(1, 0, 2), _moved(unit, points))
 
 
 def _shifted(maps: Doubles, origin: Doubles) -> Floats:
@@ -138,11 +121,94 @@ def _shifted(maps: Doubles, origin: Doubles) -> Floats:
     return np.concatenate([maps[..., :3], offset[..., None]], axis=2).astype(np.float32)
 
 
+def _turned(maps: Floats, vectors: Floats) -> Floats:
+    """Vectors (3, n) after the linear parts of affine maps (3, 4, n), or of one (3, 4, 1)."""
+    if maps.shape[2] == 1:
+        return maps[:, :3, 0] @ vectors
+    x, y, z = vectors
+    return np.stack([row[0] * x + row[1] * y + row[2] * z for row in maps])
+
+
+def _moved(maps: Floats, points: Floats) -> Floats:
+    """Points (3, n) after affine maps (3, 4, n), or after one (3, 4, 1)."""
+    return _turned(maps, points) + maps[:, 3]
+
+
+def _cast_one(rays: Rays, bodies: _Bodies, windows: Windows, hits: Hits, index: int) -> None:
+    """Enter one solid, band by band of its window."""
+    top, bottom, left, right = windows.bounds[index].tolist()
+    first, count = int(bodies.first_face[index]), int(bodies.solids.face_count[index])
+    planes = bodies.normals[first : first + count], bodies.distances[first : first + count]
+    shape = int(bodies.solids.shape[index])
+    rows = max(1, _BAND // (right - left))
+    for row in range(top, bottom, rows):
+        window = (slice(row, min(row + rows, bottom)), slice(left, right))
+        known = hits.t[window]
+        if known.max() <= windows.nearest[index]:
+            continue  # hidden behind what is there
+        starts, directions = _part(rays.starts, window), _part(rays.directions, window)
+        if shape == _POLYHEDRON:
+            t = _enter_polyhedron(*planes, starts, directions)
+        elif shape == _ELLIPSOID and starts.shape[1] == 1:
+            t = _enter_large_ellipsoid(bodies.unit[index], directions)
+        else:
+            t = _enter_round(shape, bodies.unit[index, ..., None], starts, directions)
+        places = np.flatnonzero(t < known.ravel())
+        if not places.size:
+            continue
+        starts, directions, t = _at(starts, places), _at(directions, places), t[places]
+        face = np.full(t.size, first)
+        if shape == _POLYHEDRON:
+            face += _entered_face(*planes, starts, directions)
+        if bodies.solids.cutout[index]:
+            kept = bodies.closed(np.array([index]), starts + t * directions, face)
+            places, t, face = places[kept], t[kept], face[kept]
+        y, x = np.divmod(places, right - left)
+        known[y, x] = t
+        hits.face[window][y, x] = face
+
+
+def _cast_together(rays: Rays, bodies: _Bodies, windows: Windows, hits: Hits, alike: Ints) -> None:
+    """Enter ellipsoids, or cylinders, with small windows: all pairs of solid and ray at once."""
+    if not alike.size:
+        return
+    area = windows.area[alike]
+    solid = np.repeat(alike, area)
+    place = np.arange(solid.size) - np.repeat(np.cumsum(area) - area, area)
+    top, _, left, right = windows.bounds[solid].T
+    row, column = np.divmod(place, right - left)
+    ray = (row + top) * rays.shape[1] + column + left
+    known = hits.t.ravel()[ray]
+    open_ = np.flatnonzero(windows.nearest[solid] < known)
+    solid, ray, known = solid[open_], ray[open_], known[open_]
+
+    starts, directions = rays.flat_starts(ray), rays.flat_directions(ray)
+    unit = np.take(bodies.unit, solid, axis=0).transpose(1, 2, 0)
+    t = _enter_round(int(bodies.solids.shape[alike[0]]), unit, starts, directions)
+    met = np.flatnonzero(t < known)
+    solid, ray, t = solid[met], ray[met], t[met]
+    points = _at(starts, met) + t * _at(directions, met)
+    face = bodies.first_face[solid]
+    kept = bodies.closed(solid, points, face)
+    ray, t, face = ray[kept], t[kept], face[kept]
+    far_first = np.argsort(-t, kind="stable")  # of several hits of a ray the last one stays
+    hits.t.ravel()[ray[far_first]] = t[far_first]
+    hits.face.ravel()[ray[far_first]] = face[far_first]
+
+
+def _part(values: Floats, window: tuple[slice, slice]) -> Floats:
+    """Vectors (3, n) of a window, or (3, 1) where all rays share one."""
+    rows, columns = window
+    if values.shape[1:] == (1, 1):
+        return values.reshape(3, 1)
+    return values[:, rows, columns].reshape(3, -1)
+
+
 def _at(values: Floats, places: Ints) -> Floats:
     return values if values.shape[1] == 1 else values[:, places]
 
 
-def _cross_polyhedron(
+def _enter_polyhedron(
     normals: Floats, distances: Floats, starts: Floats, directions: Floats
 ) -> Floats:
     """Parameter (n) at which rays enter the intersection of half-spaces, +inf for a miss.
@@ -157,40 +223,59 @@ def _cross_polyhedron(
         nearness = (normals / -above[:, None]) @ directions
         enter = nearness[above > 0].min(axis=0, initial=np.inf)
         leave = nearness[above < 0].max(axis=0, initial=0)
-        return np.where(enter > leave, 1 / enter, np.float32(np.inf))
+        return np.where(enter > leave, 1 / enter, _MISS)
     approach = normals @ directions[:, 0]
     approach = np.where(approach == 0, np.float32(1e-6), approach)
     t = (normals / -approach[:, None]) @ starts - (distances / approach)[:, None]
-    enter = t[approach < 0].max(axis=0, initial=-np.inf)
+    enter = t[approach < 0].max(axis=0, initial=0)
     leave = t[approach > 0].min(axis=0, initial=np.inf)
-    return np.where(enter < leave, enter, np.float32(np.inf))
+    return np.where(enter < leave, enter, _MISS)
 
 
-def _entered_face(
-    normals: Floats, distances: Floats, starts: Floats, directions: Floats
-) -> Ints:
+def _entered_face(normals: Floats, distances: Floats, starts: Floats, directions: Floats) -> Ints:
     """Plane (n) through which rays that meet a polyhedron enter it."""
     approach = normals @ directions
     t = -(normals @ starts + distances[:, None]) / approach
     return np.asarray(np.where(approach < 0, t, -np.inf).argmax(axis=0))
 
 
-def _cross_quadric(
-    shape: int, unit: Floats, starts: Floats, directions: Floats
-) -> Floats:
-    """Parameter (n) at which rays enter an ellipsoid or cylinder, +inf for a miss."""
-    origin = unit[:, :3] @ starts + unit[:, 3:]
-    direction = unit[:, :3] @ directions
-    round_axes = 3 if shape == Shape.ELLIPSOID else 2
+def _enter_round(shape: int, unit: Floats, starts: Floats, directions: Floats) -> Floats:
+    """Parameter (n) at which rays enter an ellipsoid, cylinder or disc, +inf for a miss.
+
+    `unit` is one map for each ray (3, 4, n), or one for all (3, 4, 1).
+    """
+    origin, direction = _moved(unit, starts), _turned(unit, directions)
+    if shape == _DISC:
+        t = -origin[2] / direction[2]
+        across = origin[:2] + t * direction[:2]
+        return np.where((_squared(across) < 1) & (t > 0), t, _MISS)
+    round_axes = 3 if shape == _ELLIPSOID else 2
     o, d = origin[:round_axes], direction[:round_axes]
-    a = (d * d).sum(axis=0)
-    closest = -(o * d).sum(axis=0) / a
+    a = _squared(d)
+    closest = -np.einsum("ij,ij->j", *np.broadcast_arrays(o, d)) / a
     # The textbook's discriminant b^2 - a (o.o - 1) cancels for distant bodies; this does not.
-    across = o + closest * d
-    half = np.sqrt((1 - (across * across).sum(axis=0)) / a)  # NaN where the ray passes by
+    half = np.sqrt((1 - _squared(o + closest * d)) / a)  # NaN where the ray passes by
     enter, leave = closest - half, closest + half
-    if shape == Shape.CYLINDER:
+    if shape == _CYLINDER:
         forward = np.sign(direction[2])
         enter = np.maximum(enter, (-forward - origin[2]) / direction[2])
         leave = np.minimum(leave, (forward - origin[2]) / direction[2])
-    return np.where(enter < leave, enter, np.float32(np.inf))
+    return np.where((enter < leave) & (enter > 0), enter, _MISS)
+
+
+def _enter_large_ellipsoid(unit: Floats, directions: Floats) -> Floats:
+    """Parameter (n) at which rays from one point enter an ellipsoid that fills a large window.
+
+    The textbook's way, a third of the work: in a large window the body is near enough for it.
+    """
+    start = unit[:, 3]
+    turned = np.concatenate([unit[:, :3], (start @ unit[:, :3])[None]]) @ directions
+    a, b = _squared(turned[:3]), turned[3]
+    inside = b * b - a * (start @ start - 1)
+    enter = -(b + np.sqrt(inside)) / a
+    return np.where(enter > 0, enter, _MISS)  # NaN, a miss, is not
+
+
+def _squared(vectors: Floats) -> Floats:
+    """Squared lengths (n) of vectors (m, n)."""
+    return np.asarray(np.einsum("ij,ij->j", vectors, vectors))

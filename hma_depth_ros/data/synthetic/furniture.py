@@ -116,7 +116,7 @@ def bollard(rng: np.random.Generator) -> list[Solid]:
     ]
 
 
-def bin_(rng: np.random.Generator) -> list[Solid]:
+def dustbin(rng: np.random.Generator) -> list[Solid]:
     """Return a wheeled dustbin."""
     colors: tuple[Color, ...] = ((0.12, 0.12, 0.13), (0.10, 0.22, 0.12), (0.45, 0.36, 0.10))
     plastic = Material(Label.WALL, colors[rng.integers(len(colors))])

@@ -22,6 +22,14 @@ from hma_depth_ros.data.synthetic.style import Style
 from hma_depth_ros.data.synthetic.surface import Surface, footprint, place, solid_surface
 
 
+@dataclass(frozen=True, eq=False)
+class Shade:
+    """What keeps light away."""
+
+    shadows: ShadowMap
+    contact: ContactShade
+
+
 @dataclass(frozen=True)
 class Exposure:
     """How the camera turns light into numbers."""
@@ -48,7 +56,7 @@ class Exposure:
 
 
 def radiance(
-    rays: CameraRays, hits: Hits, solids: SolidSet, style: Style, shadows: ShadowMap, contact: ContactShade
+    rays: CameraRays, hits: Hits, solids: SolidSet, style: Style, shade: Shade
 ) -> Floats:
     """Linear light (H, W, 3) that comes in along each ray."""
     light = style.light
@@ -65,12 +73,12 @@ def radiance(
     for kind in Pattern:
         for here in _chunks(on_solid[pattern == kind]):
             surface = solid_surface(rays, hits, solids, here)
-            out[here] = _lit(surface, paint(kind, surface), light, shadows, contact).T
+            out[here] = _lit(surface, paint(kind, surface), light, shade).T
 
     ground = np.flatnonzero((face == GROUND) | (face == KERB))
     for ground in _chunks(ground):
-        surface, look = _ground(rays, hits, style, ground)
-        out[ground] = _lit(surface, look, light, shadows, contact).T
+        surface, look = ground_paint(rays, hits, style, ground)
+        out[ground] = _lit(surface, look, light, shade).T
     return out.reshape(*rays.shape, 3)
 
 
@@ -83,7 +91,7 @@ def _chunks(indices: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:
 _CHUNK = 32_768
 
 
-def _ground(rays: Rays, hits: Hits, style: Style, indices: npt.NDArray[np.int64]
+def ground_paint(rays: Rays, hits: Hits, style: Style, indices: npt.NDArray[np.int64]
             ) -> tuple[Surface, Paint]:
     street = style.street
     world, view, distance = place(rays, hits, indices)
@@ -104,15 +112,15 @@ def _ground(rays: Rays, hits: Hits, style: Style, indices: npt.NDArray[np.int64]
     return Surface(indices, world, view, normal, distance, extent), look
 
 
-def _lit(surface: Surface, look: Paint, light: Daylight, shadows: ShadowMap, contact: ContactShade) -> Floats:
+def _lit(surface: Surface, look: Paint, light: Daylight, shade: Shade) -> Floats:
     """Light (3, n) that surfaces send towards the camera."""
     to_sun = light.to_sun.astype(np.float32)
     sun, ambient = _column(light.sun), _column(light.ambient)
     normal = surface.normal if look.normal is None else look.normal
     facing = to_sun @ normal
-    lit = shadows.sunlit(surface.world, surface.normal)
+    lit = shade.shadows.sunlit(surface.world, surface.normal)
     up = normal[2]
-    sky_seen = (0.62 + 0.38 * up) * contact.open_sky(surface.world, surface.normal)
+    sky_seen = (0.62 + 0.38 * up) * shade.contact.open_sky(surface.world, surface.normal)
     bounce = (0.10 * sun * np.float32(np.sin(light.elevation)) + 0.10 * ambient) * (0.5 - 0.5 * up)
     if look.leafy:
         through = 0.35 * np.clip(-facing, 0, 1)

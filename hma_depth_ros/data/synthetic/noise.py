@@ -32,18 +32,26 @@ def _tile() -> Floats:
 
 
 def noise(
-    u: Floats, v: Floats, wavelength: float, footprint: Floats | float | None = None
+    u: Floats, v: Floats, wavelength: float, footprint: Floats | None = None
 ) -> Floats:
     """Noise (N) of mean 0 and deviation 1 at the places (u, v), all in metres.
 
     With `footprint`, the extent of a sample on the surface, it fades out where it would alias.
     The pattern repeats every 64 wavelengths; sums of octaves at odd ratios hide that.
     """
-    scale = np.float32(_TEXELS_PER_WAVE / wavelength)
-    sampled = look_up(_tile(), np.mod(u * scale, _SIZE), np.mod(v * scale, _SIZE))
+    fade: Floats | None = None
     if footprint is not None:
-        sampled *= np.clip(2 - 4 / np.float32(wavelength) * footprint, 0, 1)
-    return sampled
+        fade = np.clip(2 - 4 / np.float32(wavelength) * footprint, 0, 1)
+        if not fade.any():
+            return np.zeros_like(u)
+    sampled = look_up(_tile(), _texel(u, wavelength), _texel(v, wavelength))
+    return sampled if fade is None else sampled * fade
+
+
+def _texel(metres: Floats, wavelength: float) -> Floats:
+    tiles = metres * np.float32(_TEXELS_PER_WAVE / (_SIZE * wavelength))
+    tiles -= np.floor(tiles)
+    return tiles * np.float32(_SIZE)
 
 
 def look_up(

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from hma_depth_ros.data.synthetic.materials import Color, Cutout, Label, Material, Pattern
-from hma_depth_ros.data.synthetic.solids import Doubles, Solid, Vector, axes_around
+from hma_depth_ros.data.synthetic.solids import Doubles, Solid, Vector
 
 _LEAVES: tuple[Color, ...] = (
     (0.26, 0.34, 0.12), (0.22, 0.31, 0.13), (0.31, 0.37, 0.14), (0.18, 0.27, 0.12),
@@ -54,11 +54,9 @@ def _puff(
     sprigs = replace(
         body, cutout=Cutout.SPRIGS, dimensions=(x, y, z, reach), seed=body.seed + 1
     )
-    across = np.array([1.0, *rng.normal(0, 0.45, 2)])
-    axes = axes_around(across / np.linalg.norm(across))
     return [
         Solid.ellipsoid(body, centre, radii * 0.82),
-        Solid.ellipsoid(sprigs, centre, (reach, reach, 0.03), axes=axes),
+        Solid.disc(sprigs, centre, reach, facing=(1.0, *rng.normal(0, 0.45, 2))),
     ]
 
 

@@ -33,10 +33,15 @@ class Windows:
     nearest: Floats  #: (N) no ray meets the thing at a smaller parameter t
 
     @property
+    def area(self) -> Ints:
+        """(N) number of rays in each window."""
+        top, bottom, left, right = self.bounds.T
+        return np.maximum(bottom - top, 0) * np.maximum(right - left, 0)
+
+    @property
     def order(self) -> Ints:
         """Things with a window that is not empty, the nearest first."""
-        top, bottom, left, right = self.bounds.T
-        seen = np.flatnonzero((bottom > top) & (right > left))
+        seen = np.flatnonzero(self.area)
         return seen[np.argsort(self.nearest[seen], kind="stable")]
 
 

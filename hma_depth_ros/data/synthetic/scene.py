@@ -4,49 +4,54 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Literal
 
 import numpy as np
 
 from hma_depth_ros.data.synthetic import furniture, houses, plants, vehicles
 from hma_depth_ros.data.synthetic.solids import Doubles, Solid, SolidSet
-from hma_depth_ros.data.synthetic.street import rotation_z
+from hma_depth_ros.data.synthetic.street import SIDES, Side, rotation_z
 from hma_depth_ros.data.synthetic.style import Style
 
 BLOCK = 48.0  #: metres of street that are built at a time
 AHEAD = 210.0  #: metres of street that exist before the camera
 BEHIND = 70.0  #: and behind it, for the LiDAR and for shadows
 
-Side = Literal[-1, 1]  #: right, left of the street
+_PARKING_PITCH = 6.1  #: metres of kerb per parked car
+_PASSING = 2.3  #: least distance between the middles of the own car and a parked one
 
 
 class Scene:
-    """Street of one seed."""
+    """Street of one seed, with everything on it."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
-        self.style = Style.random(self._rng(0))
-        self.block = lru_cache(maxsize=32)(self._build_block)
-        self._cars = lru_cache(maxsize=256)(self._build_car)
+        self.style = Style.random(self._random(0))
+        self._block = lru_cache(maxsize=16)(self._build_block)
+        self._car = lru_cache(maxsize=64)(self._build_car)
 
-    def _rng(self, *keys: int) -> np.random.Generator:
-        """Random numbers that depend on the seed and the keys alone."""
-        return np.random.default_rng([self.seed, *(key & 0xFFFFFFFF for key in keys)])
+    def _random(self, *keys: int) -> np.random.Generator:
+        """Random numbers that depend on the seed and the keys alone, not on what was drawn before.
+
+        Negative keys, such as blocks behind the start, count as large ones.
+        """
+        return np.random.default_rng([self.seed, *(key % 2**32 for key in keys)])
+
+    # ---- what is where -------------------------------------------------------------------------
 
     def standing(self, x: float) -> SolidSet:
         """Everything that does not move, around a place on the street."""
-        first, last = (int(np.floor((x + d) / BLOCK)) for d in (-BEHIND, AHEAD))
-        return SolidSet.union(self.block(index) for index in range(first, last + 1))
+        first, last = (int(np.floor((x + away) / BLOCK)) for away in (-BEHIND, AHEAD))
+        return SolidSet.union(self._block(index) for index in range(first, last + 1))
 
     def traffic(self, x: float, time: float) -> SolidSet:
         """Cars on their way, when the camera is at x, `time` seconds after the start."""
         return SolidSet.union(
-            self._cars(lane, number).moved(pose) for lane, number, pose in self._positions(x, time)
+            self._car(lane, number).moved(pose) for lane, number, pose in self._positions(x, time)
         )
 
     def landscape(self, x: float) -> SolidSet:
         """Wooded hills at the horizon. They keep their distance: at 1 km nobody can tell."""
-        rng = self._rng(6)
+        rng = self._random(6)
         hills = []
         for angle in np.arange(0, 2 * np.pi, 0.3) + rng.uniform(0, 0.3):
             distance = rng.uniform(900, 1800)
@@ -57,82 +62,104 @@ class Scene:
             hills.append(SolidSet.of(solids).moved(away))
         return SolidSet.union(hills)
 
+    # ---- traffic -------------------------------------------------------------------------------
+
     def _positions(self, x: float, time: float) -> Iterator[tuple[int, int, Doubles]]:
         """Lane, number and pose of each car in view. Cars of a lane keep their distances."""
         style, street = self.style, self.style.street
-        speed = 9.0 + 4.0 * float(self._rng(1).random())
-        gap = style.oncoming
-        start = gap * float(self._rng(1, 1).random())
-        front = x + 150 + speed * time  # where the car that is now 150 m ahead was at the start
-        for number in range(int(np.floor((x - 40 + speed * time) / gap)), int(front / gap) + 1):
-            jitter = 0.35 * gap * float(self._rng(2, number).random())
-            place = number * gap + start + jitter - speed * time
+        rng = self._random(1)
+        speed, gap = 9.0 + 4.0 * rng.random(), style.oncoming
+        travelled = speed * time - gap * rng.random()
+        first, last = (int(np.floor((x + away + travelled) / gap)) for away in (-40.0, 150.0))
+        for number in range(first, last + 1):
+            jitter = 0.35 * gap * self._random(2, number).random()
+            place = number * gap + jitter - travelled
             yield 1, number, street.pose(place, -style.ego_lateral, yaw=np.pi)
         if style.leading:
             sway = 0.12 * style.leading * np.sin(0.35 * time)
             for number in range(3):
                 place = x + style.leading * (1 + 1.6 * number) + sway + 4.0
                 yield 2, number, street.pose(place, style.ego_lateral)
-        yield 2, -1, street.pose(x - 14.0, style.ego_lateral)
+        yield 2, -1, street.pose(x - 14.0, style.ego_lateral)  # seen by the LiDAR
 
     def _build_car(self, lane: int, number: int) -> SolidSet:
-        return SolidSet.of(vehicles.car(self._rng(3, lane, number)))
+        return SolidSet.of(vehicles.car(self._random(3, lane, number)))
+
+    # ---- blocks --------------------------------------------------------------------------------
 
     def _build_block(self, index: int) -> SolidSet:
-        parts = []
-        for side in (-1, 1):
-            rng = self._rng(4, index, side)
-            start = index * BLOCK
-            parts += [*self._lots(rng, start, side), *self._roadside(rng, start, side)]
-            if side == 1:
-                parts += self._horizon(rng, start)
+        start = index * BLOCK
+        parts: list[SolidSet] = []
+        for side in SIDES:
+            rng = self._random(4, index, side)
+            parts += self._lots(rng, start, side)
+            parts += self._roadside(rng, start, side)
+            parts += self._parked(rng, start, side)
+            parts += self._far_trees(rng, start, side)
         return SolidSet.union(parts)
 
-    def _put(
-        self, solids: list[Solid], x: float, lateral: float, *, yaw: float = 0.0
-    ) -> SolidSet:
+    def _put(self, solids: list[Solid], x: float, lateral: float, *, yaw: float = 0.0) -> SolidSet:
         """Place an object at the height of the ground there."""
         street = self.style.street
         z = 0.0 if abs(lateral) < street.half_width else street.kerb_height
         return SolidSet.of(solids).moved(street.pose(x, lateral, z=z, yaw=yaw))
 
+    def _parking_lateral(self) -> float:
+        """Distance of parked cars from the middle: on wide streets a lane of their own.
+
+        On narrow ones they stand half on the pavement, as far as passing them needs.
+        """
+        style, street = self.style, self.style.street
+        wide = street.half_width / style.paving.lanes > 4.4
+        usual = street.half_width - 1.0 if wide else street.half_width + 0.25
+        return max(usual, abs(style.ego_lateral) + _PASSING)
+
+    def _clear_lateral(self, side: Side) -> float:
+        """Distance from the middle beyond which neither the road nor parked cars are."""
+        kerb = self.style.street.edges[1]
+        parked = self._parking_lateral() + 1.1 if self.style.parked[side] > 0 else 0.0
+        return max(kerb + 0.35, parked)
+
     def _lots(self, rng: np.random.Generator, start: float, side: Side) -> Iterator[SolidSet]:
         """Houses, gardens, woods and what bounds them, lot by lot."""
-        frontage, street = self.style.frontage, self.style.street
-        edge = street.edges[-1]
+        frontage = self.style.frontage
+        edge = max(self.style.street.edges[-1], self._clear_lateral(side) + 0.3)
         yaw = 0.0 if side > 0 else np.pi
         row = rng.random() < frontage.row
-        lots = int(rng.integers(2, 5))
-        widths = rng.uniform(0.7, 1.3, lots)
+        widths = rng.uniform(0.7, 1.3, int(rng.integers(2, 5)))
         widths *= BLOCK / widths.sum()
-        ends = np.cumsum(widths)
-        for width, end in zip(widths, ends, strict=True):
+        for width, end in zip(widths, np.cumsum(widths), strict=True):
             x = start + end - width / 2
-            wood = rng.random() < frontage.wood
             setback = rng.uniform(*frontage.setback)
-            if wood:
+            if rng.random() < frontage.wood:
                 height = rng.uniform(7, 14)
-                yield self._put(plants.grove(rng, length=width, height=height), x,
-                                side * (edge + 2.5 + height * 0.15 + setback * 0.5), yaw=yaw)
+                deep = edge + 2.5 + height * 0.15 + setback * 0.5
+                yield self._put(
+                    plants.grove(rng, length=width, height=height), x, side * deep, yaw=yaw
+                )
                 continue
-            bounded = rng.random() < frontage.boundary and setback > 1.2
-            if bounded:
+            if rng.random() < frontage.boundary and setback > 1.2:
                 yield self._put(self._boundary(rng, width - 0.4), x, side * (edge + 0.5), yaw=yaw)
             house_depth = rng.uniform(8, 12)
+            room = setback + house_depth
             if rng.random() < frontage.house:
-                storeys = int(rng.integers(frontage.storeys[0], frontage.storeys[1] + 1))
-                front = width - 0.05 if row else min(width - 2.5, rng.uniform(8, 15))
-                solids = houses.house(rng, width=max(front, 5.0), depth=house_depth,
-                                      storeys=storeys, flat=rng.random() < frontage.flat_roof)
-                yield self._put(solids, x, side * (edge + setback + 0.4), yaw=yaw)
-                if not row and width - front > 6.5:
-                    yield self._put(houses.garage(rng, width=3.2), x + front / 2 + 2.2,
-                                    side * (edge + setback + 2), yaw=yaw)
                 room = setback - 2.0
-            else:
-                room = setback + house_depth
+                front = width - 0.05 if row else max(min(width - 2.5, rng.uniform(8, 15)), 5.0)
+                house = houses.house(
+                    rng,
+                    width=front,
+                    depth=house_depth,
+                    storeys=int(rng.integers(frontage.storeys[0], frontage.storeys[1] + 1)),
+                    flat=rng.random() < frontage.flat_roof,
+                )
+                yield self._put(house, x, side * (edge + setback + 0.4), yaw=yaw)
+                if not row and width - front > 6.5:
+                    beside = x + front / 2 + 2.2
+                    yield self._put(
+                        houses.garage(rng, width=3.2), beside, side * (edge + setback + 2), yaw=yaw
+                    )
             for _ in range(rng.poisson(frontage.garden_trees)):
-                deep = max(room, 0.0) * rng.random() + 1.3
+                deep = 1.3 + max(room, 0.0) * rng.random()
                 if room < 2.5 and rng.random() < 0.6:
                     deep = setback + house_depth + rng.uniform(2, 6)  # behind the house
                 at = x + rng.uniform(-0.45, 0.45) * width
@@ -154,57 +181,52 @@ class Scene:
         return plants.broadleaf(rng, height=rng.uniform(4.5, 11))
 
     def _roadside(self, rng: np.random.Generator, start: float, side: Side) -> Iterator[SolidSet]:
-        """Parked cars, trees, posts and signs between carriageway and lots."""
+        """Trees, posts and signs between carriageway and lots."""
         style, street = self.style, self.style.street
-        _, kerb, pavement, verge = street.edges
-        strip = max(verge - 0.6, kerb + 0.35) if street.verge < 1 else (pavement + verge) / 2
+        _, _, pavement, verge = street.edges
+        clear = self._clear_lateral(side)
         yaw = 0.0 if side > 0 else np.pi
         if style.street_trees:
+            strip = max(verge - 0.6 if street.verge < 1 else (pavement + verge) / 2, clear)
             for x in np.arange(start + rng.uniform(1, 4), start + BLOCK - 2, style.street_trees):
                 tree = plants.broadleaf(rng, height=rng.uniform(6, 11))
                 yield self._put(tree, x + rng.uniform(-0.6, 0.6), side * strip)
         if style.lamps:
-            offset = 0 if side > 0 else style.lamps / 2
+            # Counted from the start of the street, so that blocks do not show.
+            offset = 0.0 if side > 0 else style.lamps / 2
             first = np.ceil((start - offset) / style.lamps) * style.lamps + offset
             for x in np.arange(first, start + BLOCK, style.lamps):
-                yield self._put(furniture.lamp_post(self._rng(5, side)), x, side * (kerb + 0.35),
-                                yaw=yaw)
+                yield self._put(
+                    furniture.lamp_post(self._random(5, side)), x, side * clear, yaw=yaw
+                )
         if style.utility_poles and side > 0:
-            yield self._put(furniture.utility_pole(rng), start + 6, side * (verge + 0.2), yaw=yaw)
+            yield self._put(furniture.utility_pole(rng), start + 6, max(verge + 0.2, clear))
         if style.markers:
             for x in np.arange(start + 5, start + BLOCK, 24.0):
                 yield self._put(furniture.bollard(rng), x, side * (street.half_width + 0.6))
         if rng.random() < 0.6:
-            yaw_sign = rng.uniform(-0.15, 0.15) + (0.0 if side < 0 else np.pi)
-            yield self._put(furniture.road_sign(rng), start + rng.uniform(2, BLOCK - 2),
-                            side * (kerb + 0.45), yaw=yaw_sign)
+            facing = rng.uniform(-0.15, 0.15) + (0.0 if side < 0 else np.pi)
+            x = start + rng.uniform(2, BLOCK - 2)
+            yield self._put(furniture.road_sign(rng), x, side * (clear + 0.1), yaw=facing)
         if rng.random() < 0.35 and street.pavement > 1.2:
-            yield self._put(furniture.bin_(rng), start + rng.uniform(2, BLOCK - 2),
-                            side * (pavement - 0.4), yaw=rng.uniform(0, 6))
-        yield from self._parked(rng, start, side)
+            x = start + rng.uniform(2, BLOCK - 2)
+            yield self._put(
+                furniture.dustbin(rng), x, side * max(pavement - 0.4, clear), yaw=rng.uniform(0, 6)
+            )
 
     def _parked(self, rng: np.random.Generator, start: float, side: Side) -> Iterator[SolidSet]:
-        style, street = self.style, self.style.street
-        share = style.parked[0 if side < 0 else 1]
-        free = street.half_width / style.paving.lanes  # width of the outer lane
-        # On a narrow street cars stand half on the pavement.
-        lateral = street.half_width - 1.0 if free > 4.4 else street.half_width + 0.25
-        if free < 3.6 and street.pavement < 1.0:
-            return
-        for x in np.arange(start + 3.2, start + BLOCK - 2.8, 6.1):
-            if rng.random() < share:
-                solids = vehicles.car(rng)
-                heading = rng.uniform(-0.03, 0.03) + (np.pi if (side > 0) != (rng.random() < 0.1)
-                                                      else 0.0)
-                pose = street.pose(x + rng.uniform(-0.4, 0.4),
-                                   side * (lateral + rng.uniform(-0.1, 0.15)), yaw=heading)
-                yield SolidSet.of(solids).moved(pose)
+        street, lateral = self.style.street, self._parking_lateral()
+        for x in np.arange(start + 3.2, start + BLOCK - 2.8, _PARKING_PITCH):
+            if rng.random() < self.style.parked[side]:
+                against = rng.random() < 0.1
+                yaw = rng.uniform(-0.03, 0.03) + (np.pi if (side > 0) != against else 0.0)
+                aside = lateral + rng.uniform(0.0, 0.2)
+                pose = street.pose(x + rng.uniform(-0.4, 0.4), side * aside, yaw=yaw)
+                yield SolidSet.of(vehicles.car(rng)).moved(pose)
 
-    def _horizon(self, rng: np.random.Generator, start: float) -> Iterator[SolidSet]:
-        """A line of far trees on both sides, which closes the view between the houses."""
-        for side in (-1, 1):
-            if rng.random() < 0.8:
-                height = rng.uniform(9, 16)
-                solids = plants.grove(rng, length=BLOCK * 0.9, height=height)
-                yield self._put(solids, start + BLOCK / 2, side * rng.uniform(45, 75),
-                                yaw=0.0 if side > 0 else np.pi)
+    def _far_trees(self, rng: np.random.Generator, start: float, side: Side) -> Iterator[SolidSet]:
+        """A line of trees in the distance, which closes the view between the houses."""
+        if rng.random() < 0.8:
+            trees = plants.grove(rng, length=BLOCK * 0.9, height=rng.uniform(9, 16))
+            lateral = side * rng.uniform(45, 75)
+            yield self._put(trees, start + BLOCK / 2, lateral, yaw=0.0 if side > 0 else np.pi)

@@ -34,8 +34,8 @@ class ShadowMap:
 
     def with_solids(self, solids: SolidSet) -> ShadowMap:
         """Map with more solids in the light, for those that move."""
-        hits = Hits(self.hits.t.copy(), self.hits.face)
-        cast(self.rays, solids, Hits(hits.t, self.hits.face.copy()))
+        hits = Hits(self.hits.t.copy(), self.hits.face.copy())
+        cast(self.rays, solids, hits)
         return ShadowMap(self.rays, hits)
 
     def sunlit(self, world: Floats, normal: Floats) -> Floats:
@@ -45,15 +45,20 @@ class ShadowMap:
         column = (across[0] - np.float32(self.rays.corner[0])) / np.float32(self.rays.pitch)
         row = (across[1] - np.float32(self.rays.corner[1])) / np.float32(self.rays.pitch)
         depth = across[2] + np.float32(self.rays.back - _BIAS)
+        left, top = np.floor(column), np.floor(row)
+        right_share, low_share = column - left, row - top
         lit = np.zeros_like(depth)
-        # Four taps half a ray apart soften the edge by about the sun's penumbra.
-        for shift_column, shift_row in ((-0.6, -0.2), (0.2, -0.6), (0.6, 0.2), (-0.2, 0.6)):
-            seen = look_up(
-                self.hits.t,
-                column + np.float32(shift_column),
-                row + np.float32(shift_row),
-                outside=np.inf,
-                interpolation=cv2.INTER_NEAREST,
-            )
-            lit += seen > depth
-        return lit * np.float32(0.25)
+        # Comparing first and blending the four answers softens the edge (Reeves et al. 1987).
+        for right in (0, 1):
+            for low in (0, 1):
+                seen = look_up(
+                    self.hits.t,
+                    left + np.float32(right),
+                    top + np.float32(low),
+                    outside=np.inf,
+                    interpolation=cv2.INTER_NEAREST,
+                )
+                share = right_share if right else 1 - right_share
+                share = share * (low_share if low else 1 - low_share)
+                lit += share * (seen > depth)
+        return lit

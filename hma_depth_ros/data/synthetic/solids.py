@@ -1,4 +1,4 @@
-"""The bodies of the scene: convex polyhedra, ellipsoids and cylinders.
+"""The bodies of the scene: convex polyhedra, ellipsoids, cylinders and discs.
 
 Houses, cars and trees are unions of them. A `SolidSet` keeps many as columns of arrays, so that
 placing, culling and shading need no loop over things.
@@ -30,6 +30,7 @@ class Shape(IntEnum):
     POLYHEDRON = 0
     ELLIPSOID = 1
     CYLINDER = 2
+    DISC = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,8 +39,10 @@ class Solid:
 
     shape: Shape
     material: Material
-    planes: Doubles  #: (K, 4) outward unit normals and offsets: inside is n . x + d <= 0
-    unit: Doubles  #: (3, 4) map onto the unit sphere, or cylinder of radius 1 and |z| <= 1
+    #: (K, 4) outward unit normals and offsets: inside is n . x + d <= 0. A round body has one row,
+    #: across its third axis, so that it owns a face.
+    planes: Doubles
+    unit: Doubles  #: (3, 4) map onto the unit sphere, disc, or cylinder with |z| <= 1
     corners: Doubles  #: (8, 3) of a box around the body
 
     @classmethod
@@ -90,16 +93,15 @@ class Solid:
         return cls.polyhedron(material, np.concatenate([sides, ends]), bounds[0], bounds[1])
 
     @classmethod
-    def ellipsoid(
-        cls, material: Material, centre: Vector, radii: Vector, *, axes: Doubles | None = None
-    ) -> Solid:
-        """Ellipsoid with half axes along the rows of `axes` (3, 3), else along the object's."""
-        centre, radii = np.asarray(centre, float), np.asarray(radii, float)
-        axes = np.eye(3) if axes is None else axes
-        rotation = axes / radii[:, None]
-        unit = np.column_stack([rotation, -rotation @ centre])
-        corners = centre + (_UNIT_CORNERS * radii) @ axes
-        return cls(Shape.ELLIPSOID, material, _placeholder_plane(), unit, corners)
+    def ellipsoid(cls, material: Material, centre: Vector, radii: Vector) -> Solid:
+        """Ellipsoid with half axes along the object's axes."""
+        return cls._round(Shape.ELLIPSOID, material, centre, radii, np.eye(3))
+
+    @classmethod
+    def disc(cls, material: Material, centre: Vector, radius: float, *, facing: Vector) -> Solid:
+        """Flat disc without thickness, seen from both sides."""
+        normal = np.asarray(facing, float) / np.linalg.norm(facing)
+        return cls._round(Shape.DISC, material, centre, (radius, radius, 1e-3), axes_around(normal))
 
     @classmethod
     def cylinder(cls, material: Material, base: Vector, top: Vector, radius: float) -> Solid:
@@ -107,14 +109,21 @@ class Solid:
         base, top = np.asarray(base, float), np.asarray(top, float)
         half = (top - base) / 2
         length = float(np.linalg.norm(half))
-        along = half / length
-        axes = axes_around(along)
-        centre = base + half
-        scale = np.array([radius, radius, length])
-        rotation = axes / scale[:, None]
+        return cls._round(
+            Shape.CYLINDER, material, base + half, (radius, radius, length),
+            axes_around(half / length),
+        )
+
+    @classmethod
+    def _round(
+        cls, shape: Shape, material: Material, centre: Vector, radii: Vector, axes: Doubles
+    ) -> Solid:
+        """Body that is simple after a move to `centre`, turn to `axes` and division by `radii`."""
+        centre, radii = np.asarray(centre, float), np.asarray(radii, float)
+        rotation = axes / radii[:, None]
         unit = np.column_stack([rotation, -rotation @ centre])
-        corners = centre + (_UNIT_CORNERS * scale) @ axes
-        return cls(Shape.CYLINDER, material, _placeholder_plane(), unit, corners)
+        plane = np.array([[*axes[2], -axes[2] @ centre]])
+        return cls(shape, material, plane, unit, centre + (_UNIT_CORNERS * radii) @ axes)
 
 
 def axes_around(along: Doubles) -> Doubles:
@@ -125,11 +134,6 @@ def axes_around(along: Doubles) -> Doubles:
     length = math.hypot(*aside)
     a, b, c = (value / length for value in aside)
     return np.array([[a, b, c], [y * c - z * b, z * a - x * c, x * b - y * a], [x, y, z]])
-
-
-def _placeholder_plane() -> Doubles:
-    """One row in the table of faces, so that every solid owns at least one face."""
-    return np.array([[0.0, 0.0, 1.0, 0.0]])
 
 
 @dataclass(frozen=True, eq=False)

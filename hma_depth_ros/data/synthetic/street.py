@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,10 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 Real = TypeVar("Real", float, Floats, Doubles)
+
+
+Side = Literal[-1, 1]  #: right, left
+SIDES: tuple[Side, Side] = (-1, 1)
 
 
 class Zone(IntEnum):

@@ -9,7 +9,7 @@ import numpy as np
 from hma_depth_ros.data.synthetic.light import Daylight
 from hma_depth_ros.data.synthetic.materials import Color
 from hma_depth_ros.data.synthetic.paving import Paving
-from hma_depth_ros.data.synthetic.street import Street
+from hma_depth_ros.data.synthetic.street import SIDES, Side, Street
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Style:
     paving: Paving
     light: Daylight
     frontage: Frontage
-    parked: tuple[float, float]  #: share of kerb taken by parked cars, right and left
+    parked: dict[Side, float]  #: share of the kerb taken by parked cars
     street_trees: float  #: metres between them, 0: none
     lamps: float  #: metres between lamp posts, 0: none
     utility_poles: bool
@@ -51,19 +51,14 @@ class Style:
         frontage = _frontage(kind, rng)
         street = _street(kind, rng)
         paving = _paving(kind, street, rng)
-        parked = {
-            "residential": (rng.uniform(0.15, 0.8), rng.uniform(0.15, 0.8)),
-            "town": (rng.uniform(0.1, 0.9), rng.uniform(0.1, 0.9)),
-            "suburb": (rng.uniform(0, 0.5), rng.uniform(0, 0.5)),
-            "country": (0.0, 0.0),
-        }[kind]
+        parked = {"residential": 0.7, "town": 0.8, "suburb": 0.35, "country": 0.0}[kind]
         spacing = {"residential": 0.4, "town": 0.55, "suburb": 0.6, "country": 0.4}[kind]
         return cls(
             street=street,
             paving=paving,
             light=light,
             frontage=frontage,
-            parked=parked,
+            parked={side: max(parked * rng.uniform(-0.1, 1.1), 0.0) for side in SIDES},
             street_trees=float(rng.uniform(8, 18)) if rng.random() < spacing else 0.0,
             lamps=0.0 if kind == "country" else float(rng.uniform(22, 38)),
             utility_poles=bool(rng.random() < 0.3),

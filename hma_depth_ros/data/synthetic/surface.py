@@ -113,7 +113,9 @@ def _apply(matrices: Floats, vectors: Floats) -> Floats:
 def _normals(solids: SolidSet, world: Floats, face: Ints, solid: Ints) -> Floats:
     """Outward unit normals (3, n)."""
     normal = np.take(solids.planes[:, :3].astype(np.float32), face, axis=0).T.copy()
-    round_ = np.flatnonzero(solids.shape[solid] != Shape.POLYHEDRON)
+    round_ = np.flatnonzero(
+        (solids.shape[solid] == Shape.ELLIPSOID) | (solids.shape[solid] == Shape.CYLINDER)
+    )
     if not round_.size:
         return normal
     which = solid[round_]

@@ -1,0 +1,193 @@
+"""Score a checkpoint or stored predictions on KITTI, under named protocols.
+
+Ends with status 0, or 2 and one line on stderr if anything is missing, damaged or of a wrong count
+(see --allow-partial).
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.evaluation.frames import FrameList, frames_of_folder, frames_of_split
+from hma_depth_ros.evaluation.protocols import PROTOCOLS, protocols_by_name
+from hma_depth_ros.evaluation.run import Settings
+from hma_depth_ros.evaluation.session import Reports, Session
+from hma_depth_ros.evaluation.sources import PredictionSource, StoredPredictions
+
+
+def _parser() -> argparse.ArgumentParser:
+    protocols = "\n".join(f"  {name:10}{p.description}" for name, p in PROTOCOLS.items())
+    parser = argparse.ArgumentParser(
+        prog="evaluate_kitti",
+        description=__doc__.partition("\n")[0],
+        epilog=f"protocols:\n{protocols}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    what = parser.add_argument_group("what is scored")
+    what.add_argument(
+        "--data",
+        type=Path,
+        metavar="ROOT",
+        help="folder of the images (or with kitti_raw/) and of data_depth_annotated/ or its drives",
+    )
+    what.add_argument(
+        "--split", type=Path, metavar="FILE", help="frames: lines of 'image depth focal' as BTS's"
+    )
+    what.add_argument(
+        "--ground-truth",
+        type=Path,
+        metavar="DIR",
+        help="folder of the ground truth (default: ROOT); without --split all of it is scored",
+    )
+    what.add_argument(
+        "--checkpoint", type=Path, metavar="FILE", help="network (default: the bundled one)"
+    )
+    what.add_argument(
+        "--predictions",
+        type=Path,
+        metavar="DIR",
+        help="score these instead of a checkpoint: DRIVE_FRAME.png (16 bit, metres x 256) or .npy "
+        "(metres), of the 352x1216 crop or the whole image",
+    )
+    how = parser.add_argument_group("how")
+    how.add_argument("--protocols", default="bts", metavar="NAME,...", help="default: %(default)s")
+    how.add_argument("--caps", default="80", metavar="METRES,...", help="default: %(default)s")
+    how.add_argument("--flip", action="store_true", help="average with the mirrored image's depth")
+    how.add_argument(
+        "--quantise",
+        action="store_true",
+        help="cut predictions down to 1/256 m, as BTS stores them",
+    )
+    how.add_argument(
+        "--allow-partial",
+        action="store_true",
+        help="score what there is; missing and damaged frames are reported and left out",
+    )
+    how.add_argument("--workers", type=int, default=2, metavar="N", help="default: %(default)s")
+    how.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    how.add_argument(
+        "--predictions-dir",
+        type=Path,
+        metavar="DIR",
+        help="keep a checkpoint's predictions here, and reuse those that are there",
+    )
+    how.add_argument(
+        "--predictions-format",
+        choices=("npy", "png"),
+        default="npy",
+        help="of kept predictions: npy is exact, png cuts down to 1/256 m (default: %(default)s)",
+    )
+    reports = parser.add_argument_group("reports, beside the tables on the terminal")
+    reports.add_argument("--json", type=Path, metavar="FILE", help="all figures")
+    reports.add_argument("--csv", type=Path, metavar="FILE", help="figures by image")
+    reports.add_argument("--panels", type=Path, metavar="DIR", help="best and worst frames")
+    reports.add_argument(
+        "--panel-count", type=int, default=3, metavar="N", help="of each (default: %(default)s)"
+    )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    arguments = _parser().parse_args(argv)
+    _check(arguments)
+    settings = Settings(
+        protocols_by_name(arguments.protocols.split(",")),
+        _caps(arguments.caps),
+        quantised=arguments.quantise,
+    )
+    frames = _frames(arguments)
+    description: dict[str, Any] = {"flip": arguments.flip, "quantised": arguments.quantise}
+    if arguments.predictions is None:
+        frames.check(allow_partial=arguments.allow_partial)
+        source: PredictionSource = _network(arguments, description)
+    else:
+        stored = StoredPredictions(arguments.predictions)
+        frames = frames.with_predictions(stored.names)
+        frames.check(allow_partial=arguments.allow_partial)
+        description["predictions"] = str(arguments.predictions)
+        extra = len(stored.names) - len(frames.frames)
+        print(f"{len(stored.names)} predictions, {extra} of them without ground truth to score by")
+        source = stored
+    Session(
+        frames,
+        source,
+        settings,
+        description,
+        reports=Reports(arguments.json, arguments.csv, arguments.panels, arguments.panel_count),
+        workers=arguments.workers,
+        allow_partial=arguments.allow_partial,
+    ).run()
+    return 0
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    """Refuse arguments that do not go together."""
+    if arguments.predictions is None:
+        if arguments.data is None or arguments.split is None:
+            raise HmaDepthError(
+                "a checkpoint needs --data ROOT and --split FILE; "
+                "stored predictions need --predictions DIR and --ground-truth DIR"
+            )
+    else:
+        for name in ("checkpoint", "flip", "predictions_dir"):
+            if getattr(arguments, name):
+                option = f"--{name.replace('_', '-')}"
+                raise HmaDepthError(f"{option} is for a checkpoint, not with --predictions")
+        if arguments.ground_truth is None and arguments.data is None:
+            raise HmaDepthError("--predictions needs --ground-truth DIR to score by")
+    if arguments.workers < 1 or arguments.panel_count < 1:
+        raise HmaDepthError("--workers and --panel-count must be 1 or more")
+    for name in ("data", "ground_truth", "predictions"):
+        folder = getattr(arguments, name)
+        if folder is not None and not folder.is_dir():
+            raise HmaDepthError(f"--{name.replace('_', '-')}: there is no folder {folder}")
+
+
+def _caps(text: str) -> list[float]:
+    try:
+        caps = [float(cap) for cap in text.split(",")]
+    except ValueError:
+        caps = []
+    if not caps or not all(0 < cap < np.inf for cap in caps) or len(set(caps)) < len(caps):
+        raise HmaDepthError(f"--caps takes different positive metres such as 80,50, not '{text}'")
+    return caps
+
+
+def _frames(arguments: argparse.Namespace) -> FrameList:
+    ground_truth = arguments.ground_truth or arguments.data
+    if arguments.split is None:
+        return frames_of_folder(ground_truth)
+    return frames_of_split(
+        arguments.split,
+        images=arguments.data,
+        ground_truth=ground_truth,
+        image_needed=arguments.predictions is None,
+    )
+
+
+def _network(arguments: argparse.Namespace, description: dict[str, Any]) -> PredictionSource:
+    # Torch takes seconds to import, and a wrong argument should not wait for it.
+    from hma_depth_ros.evaluation.checkpoint_source import CheckpointPredictions
+    from hma_depth_ros.evaluation.prediction_cache import CachedPredictions
+
+    network = CheckpointPredictions(
+        arguments.checkpoint, device=arguments.device, flip=arguments.flip
+    )
+    description["checkpoint"] = network.description
+    if arguments.predictions_dir is None:
+        return network
+    cache = CachedPredictions(
+        network,
+        arguments.predictions_dir,
+        settings={"checkpoint": network.description, "flip": arguments.flip},
+        file_format=arguments.predictions_format,
+    )
+    print(f"{cache.count()} predictions are in {arguments.predictions_dir} and will be reused")
+    return cache

@@ -1,0 +1,56 @@
+"""Figures for programs: JSON of everything, CSV with one line per image."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+from hma_depth_ros.evaluation.summary import Summary
+from hma_depth_ros.files import atomic_path
+
+
+def write_json(path: Path, summary: Summary, run: dict[str, Any]) -> None:
+    """Write figures by `Protocol.key`, and under `run` what was scored and how.
+
+    Each has `mean` and `per_image` by metric, `confidence_95` of the mean, `pixels`,
+    `pixels_outside_prediction`, and `by_depth` over all pixels.
+
+    Raises:
+        HmaDepthError: the file cannot be written.
+
+    """
+    content: dict[str, Any] = {
+        key: {
+            "per_image": {name: score.metrics for name, score in figures.per_image.items()},
+            "mean": figures.mean,
+            "confidence_95": figures.interval,
+            "pixels": figures.pixels,
+            "pixels_outside_prediction": figures.outside,
+            "by_depth": figures.by_depth,
+        }
+        for key, figures in summary.figures.items()
+    }
+    text = json.dumps({**content, "run": run}, indent=1, allow_nan=False) + "\n"
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_csv(path: Path, summary: Summary) -> None:
+    """Write lines of frame, figure (`Protocol.key`), pixels and metrics, empty where it has none.
+
+    Raises:
+        HmaDepthError: the file cannot be written.
+
+    """
+    metrics = dict.fromkeys(
+        name for figures in summary.figures.values() for name in figures.metric_names
+    )
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, ["frame", "figure", "pixels", *metrics])
+        writer.writeheader()
+        for key, figures in summary.figures.items():
+            for name, score in figures.per_image.items():
+                row = {"frame": name, "figure": key, "pixels": score.pixels}
+                writer.writerow({**row, **score.metrics})

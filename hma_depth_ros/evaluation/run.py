@@ -1,0 +1,78 @@
+"""Scores a list of frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from hma_depth_ros.data.depth_png import read_depth_png
+from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.evaluation.cleanup import quantise
+from hma_depth_ros.evaluation.frames import Frame
+from hma_depth_ros.evaluation.ordered_map import ordered_map
+from hma_depth_ros.evaluation.protocols import Protocol
+from hma_depth_ros.evaluation.score import FrameScores, score
+from hma_depth_ros.evaluation.sources import PredictionSource
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is scored, and how."""
+
+    protocols: Sequence[Protocol]
+    caps: Sequence[float]  #: metres
+    quantised: bool = False  #: predictions are first cut down to 1/256 m, as BTS's files are
+
+    def caps_by_key(self) -> dict[str, float | None]:
+        """Cap of each figure's `Protocol.key`, None where the protocol has none, in order."""
+        return {
+            protocol.key(cap): cap
+            for protocol in self.protocols
+            for cap in (self.caps if protocol.capped else (None,))
+        }
+
+
+def score_frame(frame: Frame, source: PredictionSource, settings: Settings) -> FrameScores:
+    """All figures of one frame.
+
+    Raises:
+        HmaDepthError: a file cannot be used, naming it.
+
+    """
+    truth = read_depth_png(frame.ground_truth)
+    depths = source.depths(frame, {protocol.view for protocol in settings.protocols})
+    if settings.quantised:
+        depths = {view: quantise(depth) for view, depth in depths.items()}
+    found = FrameScores(frame.name, (truth.shape[0], truth.shape[1]))
+    for protocol in settings.protocols:
+        try:
+            found.scores.update(score(depths[protocol.view], truth, protocol, settings.caps))
+        except HmaDepthError as error:
+            raise HmaDepthError(f"{frame.name}, {frame.ground_truth}: {error}") from None
+    return found
+
+
+def evaluate(
+    frames: Sequence[Frame],
+    source: PredictionSource,
+    settings: Settings,
+    *,
+    workers: int = 2,
+    allow_failures: bool = False,
+) -> Iterator[FrameScores | HmaDepthError]:
+    """Figures frame by frame, in order; with `allow_failures` the error of a frame in their place.
+
+    Raises:
+        HmaDepthError: a frame cannot be scored, unless `allow_failures`.
+
+    """
+
+    def attempt(frame: Frame) -> FrameScores | HmaDepthError:
+        try:
+            return score_frame(frame, source, settings)
+        except HmaDepthError as error:
+            return error
+
+    one = attempt if allow_failures else partial(score_frame, source=source, settings=settings)
+    yield from ordered_map(one, frames, workers=workers)

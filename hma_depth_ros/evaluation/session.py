@@ -1,0 +1,160 @@
+"""One evaluation from a list of frames to all its reports."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from hma_depth_ros import __version__
+from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.evaluation.frames import FrameList, shortened
+from hma_depth_ros.evaluation.report_files import write_csv, write_json
+from hma_depth_ros.evaluation.report_panels import write_panels
+from hma_depth_ros.evaluation.report_table import tables, window_lines
+from hma_depth_ros.evaluation.run import Settings, evaluate
+from hma_depth_ros.evaluation.sources import PredictionSource
+from hma_depth_ros.evaluation.summary import Summary
+
+#: Of tables in files and pipes, which have no width of their own.
+_PIPE_WIDTH = 150
+
+
+@dataclass(frozen=True)
+class Reports:
+    """Where to write to; None: not wanted."""
+
+    json: Path | None = None
+    csv: Path | None = None
+    panels: Path | None = None
+    panel_count: int = 3
+
+
+@dataclass(frozen=True)
+class Session:
+    """What is to be evaluated, and how."""
+
+    frames: FrameList
+    source: PredictionSource
+    settings: Settings
+    #: For the reports: where predictions come from, options.
+    description: dict[str, Any]
+    reports: Reports = field(default_factory=Reports)
+    workers: int = 2
+    allow_partial: bool = False
+    #: Show the paper's Table I below the figures.
+    published: bool = True
+
+    def run(self) -> Summary:
+        """Score all frames, print tables, write the reports.
+
+        Raises:
+            HmaDepthError: a frame cannot be scored (with `allow_partial`: none can) or a report
+                cannot be written.
+
+        """
+        console = Console(highlight=False, soft_wrap=True)
+        if not console.is_terminal:
+            console = Console(highlight=False, soft_wrap=True, width=_PIPE_WIDTH)
+        start = time.perf_counter()
+        summary, failures = self._score()
+        seconds = time.perf_counter() - start
+        scored = sum(summary.sizes.values())
+        counts = self._counts(scored, failures)
+
+        for line in window_lines(summary, self.settings.protocols):
+            console.print(line)
+        console.print(f"{scored} frames in {seconds:.1f} s, {scored / seconds:.1f} frames/s")
+        for problem in (*self.frames.missing, *failures):
+            console.print(f"left out: {problem}")
+        for table in tables(summary, title=self._title(counts), published=self.published):
+            console.print(table)
+        self._write(summary, counts)
+        return summary
+
+    def _score(self) -> tuple[Summary, list[str]]:
+        """Figures of the frames that can be scored, and what is wrong with the others."""
+        summary = Summary(self.settings.caps_by_key())
+        failures = []
+        columns = (BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
+        screen = Console(stderr=True)
+        with Progress(
+            *columns, console=screen, transient=True, disable=not screen.is_terminal
+        ) as progress:
+            results = evaluate(
+                self.frames.frames,
+                self.source,
+                self.settings,
+                workers=self.workers,
+                allow_failures=self.allow_partial,
+            )
+            for result in progress.track(results, total=len(self.frames.frames)):
+                if isinstance(result, HmaDepthError):
+                    failures.append(str(result))
+                else:
+                    summary.add(result)
+        if not summary.sizes:
+            raise HmaDepthError(f"no frame could be scored: {shortened(failures)}")
+        return summary, failures
+
+    def _counts(self, scored: int, failures: list[str]) -> dict[str, Any]:
+        return {
+            "scored": scored,
+            "expected": len(self.frames.frames) + len(self.frames.missing),
+            "missing": self.frames.missing,
+            "failed": failures,
+        }
+
+    def _title(self, counts: dict[str, Any]) -> str:
+        identity = self.frames.identity
+        what = "all ground truth in the folder" if identity is None else str(identity)
+        return f"{what}; {counts['scored']} of {counts['expected']} frames scored"
+
+    def _write(self, summary: Summary, counts: dict[str, Any]) -> None:
+        reports, identity = self.reports, self.frames.identity
+        if reports.json is not None:
+            windows = {
+                protocol.name: {
+                    f"{height}x{width}": asdict(protocol.window(height, width))
+                    for height, width in sorted(summary.sizes)
+                }
+                for protocol in self.settings.protocols
+            }
+            run = {
+                **self.description,
+                "split": None if identity is None else str(identity),
+                "frames": counts,
+                "windows": windows,
+                "code_version": __version__,
+            }
+            write_json(reports.json, summary, run)
+        if reports.csv is not None:
+            write_csv(reports.csv, summary)
+        if reports.panels is not None:
+            write_panels(
+                reports.panels,
+                summary,
+                self.frames.frames,
+                self.source,
+                self.settings.protocols[0],
+                count=reports.panel_count,
+            )
+
+
+class _Rate(ProgressColumn):
+    """Frames a second."""
+
+    def render(self, task: Task) -> Text:
+        return Text("" if task.speed is None else f"{task.speed:.1f} frames/s")

@@ -1,0 +1,273 @@
+"""Whatever arrives, the node says once what is wrong and takes the next good frame."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from array import array
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, RegionOfInterest
+
+from hma_depth_ros.ros import reporter
+from hma_depth_ros.ros.reporter import Reporter
+
+from .conftest import StartBench
+from .graph import CAMERA, Bench, header, image_message, info_message, noise, rgb_message, until
+
+REPEATS = 4
+
+
+def bad(**changes: Any) -> Image:
+    """A good image with some fields changed."""
+    message = rgb_message()
+    for name, value in changes.items():
+        setattr(message, name, value)
+    return message
+
+
+def odd_yuv() -> Image:
+    """Two pixels share their colour, so that a row of 61 cannot be."""
+    return image_message(noise()[..., :2], "yuv422")
+
+
+IMAGES: dict[str, tuple[Image, str]] = {
+    "unknown encoding": (bad(encoding="bayer_plaid8"), "encoding 'bayer_plaid8' is not supported"),
+    "no encoding": (bad(encoding=""), "encoding '' is not supported"),
+    "depth instead of colour": (bad(encoding="32FC1", step=4 * 61), "'32FC1' is not supported"),
+    "zero width": (bad(width=0), "image of 0x37 pixels"),
+    "zero height": (bad(height=0), "image of 61x0 pixels"),
+    "nothing at all": (Image(), "image of 0x0 pixels"),
+    "truncated data": (bad(data=array("B", bytes(6770))), "needs 6771 bytes, the message has 6770"),
+    "no data": (bad(data=array("B")), "needs 6771 bytes, the message has 0"),
+    "small step": (bad(step=182), "takes 183 bytes, but step is 182"),
+    "no step": (bad(step=0), "takes 183 bytes, but step is 0"),
+    "wrong encoding for the data": (bad(encoding="rgba8"), "takes 244 bytes, but step is 183"),
+    "absurd size": (
+        bad(width=2**32 - 1, height=2**32 - 1, step=2**32 - 1),
+        "takes 12884901885 bytes, but step is 4294967295",
+    ),
+    "absurd height": (bad(height=2**32 - 1), "the message has 6771"),
+    "odd width of a yuv image": (odd_yuv(), "yuv422"),
+}
+
+
+@pytest.fixture(scope="module")
+def bench(start_shared: StartBench) -> Bench:
+    bench = start_shared()
+    bench.listen("depth/image", "points")
+    bench.publish(info_message())
+    return bench
+
+
+_numbers = iter(range(1, 10_000))
+
+
+def survives(bench: Bench, message: Any, good: Callable[[float], Any]) -> list[str]:
+    """Send a bad frame several times, then a good one; return what was said meanwhile."""
+    statistics = bench.node._statistics
+    said, dropped = len(bench.said()), statistics.dropped["bad image"]
+    for repeat in range(1, REPEATS + 1):
+        message.header = header(next(_numbers))
+        bench.publish(message)
+        until(lambda n=dropped + repeat: statistics.dropped["bad image"] == n, "the drop")  # type: ignore[misc]
+    until(lambda: bench.status().level == b"\x01", "a warning in the diagnostics")
+    assert bench.image_publisher.topic_name in bench.status().message
+    bench.infer(good(next(_numbers)))
+    until(lambda: bench.status().level == b"\x00", "diagnostics without the problem")
+    assert "internal error" not in statistics.dropped
+    return bench.said()[said:]
+
+
+@pytest.mark.parametrize("kind", IMAGES)
+def test_bad_images(bench: Bench, kind: str):
+    message, words = IMAGES[kind]
+    (warning,) = survives(bench, message, rgb_message)
+    assert words in warning
+    assert warning.startswith(f"{bench.namespace}/image: ")
+    assert "Traceback" not in warning
+
+
+def test_an_unknown_encoding_is_told_the_known_ones(bench: Bench):
+    message = bad(encoding="nv99")
+    (warning,) = survives(bench, message, rgb_message)
+    for encoding in ("rgb8", "bgr8", "mono8", "bayer_rggb8", "yuv422_yuy2"):
+        assert encoding in warning
+
+
+# --- compressed -----------------------------------------------------------------------------------
+
+
+def compressed(data: bytes, number: float = 1) -> CompressedImage:
+    return CompressedImage(header=header(number), format="jpeg", data=array("B", data))
+
+
+def good_jpeg(number: float) -> CompressedImage:
+    return compressed(cv2.imencode(".jpg", noise()[..., ::-1])[1].tobytes(), number)
+
+
+def huge_png() -> bytes:
+    """A valid PNG header of 60000 x 60000 pixels, more than OpenCV takes."""
+    body = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        crc = struct.pack(">I", zlib.crc32(kind + content))
+        return struct.pack(">I", len(content)) + kind + content + crc
+
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", body) + chunk(b"IEND", b"")
+
+
+def corrupt_jpeg() -> bytes:
+    data = bytearray(good_jpeg(1).data.tobytes())
+    data[:200] = bytes(200)
+    return bytes(data)
+
+
+COMPRESSED = {
+    "empty": b"",
+    "rubbish": bytes(range(256)) * 4,
+    "corrupt": corrupt_jpeg(),
+    "the beginning of a JPEG": good_jpeg(1).data.tobytes()[:40],
+    "a PNG too large to decode": huge_png(),
+}
+
+
+@pytest.fixture(scope="module")
+def compressed_bench(start_shared: StartBench) -> Bench:
+    bench = start_shared(image_transport="compressed")
+    bench.listen("depth/image", "points")
+    bench.publish(info_message())
+    return bench
+
+
+@pytest.mark.parametrize("kind", COMPRESSED)
+def test_bad_compressed_images(compressed_bench: Bench, monkeypatch: Any, kind: str):
+    bench = compressed_bench
+    # Several of these are one kind of problem to the reporter: it would keep quiet.
+    monkeypatch.setattr(bench.node._reporter, "_last_seen", {})
+    data = COMPRESSED[kind]
+    (warning,) = survives(bench, compressed(data), good_jpeg)
+    assert f"cannot decode {len(data)} bytes of format 'jpeg'" in warning
+    assert warning.startswith(f"{bench.namespace}/image/compressed: ")
+    assert "Traceback" not in warning
+
+
+def test_every_broken_jpeg_has_another_size_and_is_said_once(compressed_bench: Bench):
+    bench = compressed_bench
+    bench.node._reporter._last_seen.clear()
+    said, statistics = len(bench.said()), bench.node._statistics
+    dropped = statistics.dropped["bad image"]
+    for number in range(1, 9):
+        bench.publish(compressed(bytes(number), next(_numbers)))
+        until(lambda n=dropped + number: statistics.dropped["bad image"] == n, "the drop")  # type: ignore[misc]
+        bench.infer(good_jpeg(next(_numbers)))
+    assert len(bench.said()[said:]) == 1
+
+
+# --- calibration ----------------------------------------------------------------------------------
+
+
+def bad_info(**changes: Any) -> CameraInfo:
+    message = info_message()
+    for name, value in changes.items():
+        setattr(message, name, value)
+    return message
+
+
+def with_p(**entries: float) -> CameraInfo:
+    """P with some entries changed, by their index."""
+    message = info_message()
+    for index, value in entries.items():
+        message.p[int(index[1:])] = value
+    return message
+
+
+ZERO, NAN = np.zeros, float("nan")
+INFOS: dict[str, tuple[CameraInfo, str]] = {
+    "K = P = 0": (bad_info(k=ZERO(9), p=ZERO(12)), "P is zero"),
+    "P = 0": (bad_info(p=ZERO(12)), "P is zero"),
+    "P of NaN": (bad_info(p=np.full(12, NAN)), "fx=nan"),
+    "a NaN in P": (with_p(i2=NAN), "cx=nan"),
+    "an infinite focal length": (with_p(i0=float("inf")), "fx=inf"),
+    "a negative focal length": (with_p(i5=-5.0), "fy=-5.0"),
+    "another size": (bad_info(width=62), "camera_info describes 62x37 images, but they are 61x37"),
+    "no size": (bad_info(width=0, height=0), "describes 0x0 images"),
+    "binning": (bad_info(binning_x=2, binning_y=2), "describes 30x18 images"),
+    "a window": (bad_info(roi=RegionOfInterest(width=20, height=10)), "describes 20x10 images"),
+}
+
+
+@pytest.mark.parametrize("kind", INFOS)
+def test_bad_calibrations(start: StartBench, kind: str):
+    """Depth is published as the network says it; points and camera_info are not."""
+    info, words = INFOS[kind]
+    bench = start()
+    bench.listen("depth/image", "depth/camera_info", "points")
+    bench.publish(info)
+    pairing = bench.node._pairing
+    until(lambda: pairing._info is not None, "the calibration at the node")  # type: ignore[union-attr]
+    for number in range(1, REPEATS + 1):
+        bench.publish(rgb_message(number))
+        bench.last("depth/image", number)
+    (warning,) = bench.said()
+    assert warning.startswith(f"{bench.namespace}/camera_info: ")
+    assert words in warning
+    assert "depth is not scaled to this camera, and no cloud is published" in warning
+    until(lambda: words in bench.status().message, "the problem in the diagnostics")
+    assert bench.count("points") == bench.count("depth/camera_info") == 0
+
+    good = info_message(replace(CAMERA, fx=CAMERA.fx + 1))  # another one than the one before
+    bench.infer(rgb_message(100), good)
+    until(lambda: bench.status().level == b"\x00", "diagnostics without the problem")
+    assert len(bench.said()) == 1
+
+
+# --- said once ------------------------------------------------------------------------------------
+
+
+class Clock:
+    """Stands in for the reporter's `time`."""
+
+    now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(reporter, "time", clock)
+    return clock
+
+
+def test_what_changes_or_comes_back_is_said_again(clock: Clock):
+    said: list[str] = []
+    report = Reporter(said.append)
+    report.problem("image", "7 bytes are missing")
+    report.problem("image", "8 bytes are missing")
+    assert said == ["image: 7 bytes are missing"]
+    assert report.problems() == ["image: 8 bytes are missing"]
+    report.problem("camera_info", "7 bytes are missing")
+    report.problem("image", "it is upside down")
+    assert said[1:] == ["camera_info: 7 bytes are missing", "image: it is upside down"]
+
+    report.solved("image")
+    assert report.problems() == ["camera_info: 7 bytes are missing"]
+    report.problem("image", "it is upside down")
+    assert len(said) == 3, "on and off is one condition"
+    for _ in range(5):
+        clock.now += reporter.QUIET_SECONDS - 1
+        report.problem("image", "it is upside down")
+    assert len(said) == 3, "and so is one that goes on"
+    report.solved("image")
+    clock.now += reporter.QUIET_SECONDS
+    report.problem("image", "it is upside down")
+    assert len(said) == 4
+    report.clear()
+    assert report.problems() == []

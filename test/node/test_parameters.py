@@ -1,0 +1,302 @@
+"""What parameters accept, when they take effect, and what they say when they refuse."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from rcl_interfaces.srv import DescribeParameters, ListParameters
+from rclpy.parameter import Parameter
+from rclpy.qos import HistoryPolicy, ReliabilityPolicy, qos_profile_sensor_data
+
+from hma_depth_ros.ros.parameters import DepthNodeParameters, ParameterError
+
+from .conftest import Predictions, StartBench
+from .graph import Bench, image_message, info_message, noise, pixels_of, rgb_message, write_yaml
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+NAMES = {field.name for field in fields(DepthNodeParameters)}
+
+
+@pytest.fixture(scope="module")
+def idle(start_shared: StartBench) -> Bench:
+    """A node that was configured and activated, for tests that leave it as it is."""
+    return start_shared(inputs={"publish": False})
+
+
+@pytest.fixture(scope="module")
+def unconfigured(start_shared: StartBench) -> Bench:
+    """A node in which all parameters but the read-only ones may be set."""
+    return start_shared(autostart=False, inputs={"publish": False})
+
+
+def test_every_parameter_describes_itself(idle: Bench):
+    listed = idle.call(ListParameters, "list_parameters", ListParameters.Request()).result.names
+    assert set(listed) >= NAMES
+    request = DescribeParameters.Request(names=sorted(NAMES))
+    descriptors = idle.call(DescribeParameters, "describe_parameters", request).descriptors
+    assert {d.name for d in descriptors} == NAMES
+    for descriptor in descriptors:
+        assert len(descriptor.description) > 20, descriptor.name
+        assert descriptor.description.endswith("."), descriptor.name
+    by_name = {d.name: d for d in descriptors}
+    assert by_name["pairing"].additional_constraints == "one of: cached, exact"
+    assert by_name["max_range"].floating_point_range[0].to_value == 1000.0
+    assert by_name["threads"].integer_range[0].to_value == 256
+    read_only = {d.name for d in descriptors if d.read_only}
+    assert read_only == {"autostart", "tune_malloc", "diagnostics_period", "lockstep"}
+
+
+def test_the_shipped_file_lists_them_all_with_their_defaults(context: Any, tmp_path: Path):
+    path = REPOSITORY / "config" / "depth_node.yaml"
+    values = yaml.safe_load(path.read_text())["/**"]["ros__parameters"]
+    defaults = {field.name: field.default for field in fields(DepthNodeParameters)}
+    assert {**values, "region": tuple(values["region"])} == defaults
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("max_range", -1.0, "max_range out of range Min: 0.0, Max: 1000.0, value: -1.0"),
+        ("max_range", float("nan"), "max_range out of range"),
+        ("max_range", float("inf"), "max_range out of range"),
+        ("max_range", 80, "Wrong parameter type"),
+        ("input_width", -1, "input_width out of range. Min: 0, Max: 8192"),
+        ("threads", 257, "threads out of range"),
+        ("color_range", 0.5, "color_range out of range"),
+        ("resolution", "big", "resolution is 'big'; it must be one of image, network"),
+        ("pairing", "", "pairing is ''; it must be one of cached, exact"),
+        ("engine", "magic", "it must be one of auto, torch"),
+        ("precision", "fp8", "it must be one of auto, fp32, bf16, fp16"),
+        ("image_transport", "theora", "it must be one of raw, compressed"),
+        ("depth_encoding", "64FC1", "it must be one of 32FC1, 16UC1"),
+        ("cloud_layout", "PADDED", "it must be one of padded, packed"),
+        ("region", [0, 0, 5], "it must be [left, top, width, height] in pixels"),
+        ("region", [0, 0, 5, 0], "with width and height both 0 for the whole image"),
+        ("region", [-1, 0, 5, 5], "none negative"),
+        ("region", "0123", "Wrong parameter type"),
+        ("region", [0.0, 0.0, 5.0, 5.0], "Wrong parameter type"),
+        ("autostart", False, "read-only parameter: autostart"),
+        ("lockstep", True, "read-only parameter: lockstep"),
+    ],
+)
+def test_what_cannot_be_used_is_refused(unconfigured: Bench, name: str, value: Any, reason: str):
+    before = unconfigured.node.get_parameter(name).value
+    result = unconfigured.set(**{name: value})
+    assert not result.successful
+    assert reason in result.reason
+    after = unconfigured.node.get_parameter(name).value
+    np.testing.assert_array_equal(after, before)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("checkpoint", "/other"),
+        ("device", "cpu"),
+        ("engine", "torch"),
+        ("precision", "bf16"),
+        ("self_check", False),
+        ("threads", 1),
+        ("image_transport", "compressed"),
+        ("pairing", "exact"),
+    ],
+)
+def test_what_is_loaded_says_how_to_change_it(
+    idle: Bench, unconfigured: Bench, name: str, value: Any
+):
+    result = idle.set(**{name: value})
+    assert not result.successful
+    assert result.reason.startswith(f"{name} takes effect while configuring only")
+    assert f"ros2 lifecycle set {idle.namespace}/{idle.name}" in result.reason
+    before = unconfigured.node.get_parameter(name).value
+    assert unconfigured.set(**{name: value}).successful
+    assert unconfigured.set(**{name: before}).successful
+
+
+def test_parameters_of_others_may_be_set(idle: Bench):
+    assert idle.set(use_sim_time=True).successful
+    assert idle.set(use_sim_time=False).successful
+    assert not idle.set(no_such_parameter=1).successful
+
+
+def test_live_changes_apply_from_the_next_frame_on(start: StartBench):
+    bench = start()
+    bench.listen("depth/image", "depth/camera_info", "points")
+    bench.publish(info_message())
+
+    first = bench.infer(rgb_message(1), info_message())
+    depth = pixels_of(first["depth/image"])
+    assert depth.shape == (37, 61)
+    assert first["points"].point_step == 32
+
+    assert bench.set(resolution="network").successful
+    second = bench.infer(rgb_message(2))
+    assert pixels_of(second["depth/image"]).shape == (29, 48)
+    assert (second["depth/camera_info"].height, second["points"].width) == (29, 48)
+
+    assert bench.set(input_width=32, cloud_layout="packed").successful
+    third = bench.infer(rgb_message(3))
+    assert pixels_of(third["depth/image"]).shape == (19, 32)
+    assert third["points"].point_step == 16
+
+    assert bench.set(resolution="image", region=[10, 0, 51, 37]).successful
+    fourth = pixels_of(bench.infer(rgb_message(4))["depth/image"])
+    np.testing.assert_array_equal(np.isnan(fourth[0]), np.arange(61) < 10)
+
+    assert bench.set(region=[0, 0, 0, 0], depth_encoding="16UC1", input_width=0).successful
+    fifth = pixels_of(bench.infer(rgb_message(5))["depth/image"])
+    np.testing.assert_allclose(fifth, 1000 * depth, atol=0.51)
+    assert bench.said() == []
+
+
+def test_a_region_beyond_the_image_is_one_warning(start: StartBench):
+    """Only the image tells how large it is."""
+    bench = start(region=[0, 0, 62, 37])
+    bench.listen("depth/image")
+    bench.publish(info_message())
+    for number in (1, 2, 3):
+        bench.publish(rgb_message(number))
+    warning = bench.hears("region 62x37 at (0, 0) is not inside the 61x37 image")
+    assert f"{bench.namespace}/image" in warning
+    bench.infer(image_message(noise(37, 62), "rgb8", number=4))
+    assert len([m for m in bench.said() if "region" in m]) == 1
+    assert bench.set(region=[0, 0, 61, 37]).successful
+    bench.infer(rgb_message(5))
+
+
+def test_threads_are_those_of_the_worker(start: StartBench, predictions: Predictions):
+    before = torch.get_num_threads()
+    try:
+        bench = start(threads=1)
+        bench.listen("depth/image")
+        bench.infer(rgb_message(1), info_message())
+    finally:
+        torch.set_num_threads(before)
+    assert predictions.threads == [1]
+
+
+# --- at start ---------------------------------------------------------------------------------
+
+
+def test_a_parameter_file(start: StartBench, tmp_path: Path):
+    """Only what the command line and the file do not give comes from the defaults."""
+    path = write_yaml(
+        tmp_path / "depth.yaml",
+        """
+        /**:
+          ros__parameters:
+            region: [1, 2, 40, 30]
+            max_range: 33.5
+            resolution: network
+            qos_overrides:
+              /cam/image:
+                subscription: {depth: 17, reliability: reliable, history: keep_last}
+        """,
+    )
+    bench = start(
+        arguments=("--params-file", path, "-r", "image:=/cam/image", "-p", "max_range:=44.0"),
+        inputs={"publish": False},
+    )
+    values = bench.node._values
+    assert (values.region, values.resolution, values.cloud_layout) == (
+        (1, 2, 40, 30),
+        "network",
+        "padded",
+    )
+    assert values.max_range == 44.0
+    (info,) = bench.tester.get_subscriptions_info_by_topic("/cam/image")
+    assert info.qos_profile.reliability is ReliabilityPolicy.RELIABLE
+    assert _inputs_qos(bench)["/cam/image"].depth == 17
+
+
+def _inputs_qos(bench: Bench) -> dict[str, Any]:
+    return {s.topic_name: s.qos_profile for s in bench.node._inputs}
+
+
+def test_qos_overrides_reach_their_topic_and_no_other(start: StartBench):
+    overrides = {
+        "qos_overrides.{ns}/depth/image.publisher.depth": 7,
+        "qos_overrides.{ns}/depth/image.publisher.reliability": "best_effort",
+        "qos_overrides.{ns}/camera_info.subscription.depth": 9,
+        "qos_overrides.{ns}/camera_info.subscription.reliability": "reliable",
+    }
+    bench = start(inputs={"publish": False}, **overrides)
+    outputs = bench.node._outputs
+    assert outputs is not None
+    profiles = {topic: publisher.qos_profile for topic, publisher in outputs.publishers.items()}
+    depth = profiles.pop("depth/image")
+    assert (depth.depth, depth.reliability) == (7, ReliabilityPolicy.BEST_EFFORT)
+    for profile in profiles.values():
+        assert (profile.depth, profile.reliability) == (1, ReliabilityPolicy.RELIABLE)
+    inputs = _inputs_qos(bench)
+    image, info = inputs[f"{bench.namespace}/image"], inputs[f"{bench.namespace}/camera_info"]
+    assert (info.depth, info.reliability) == (9, ReliabilityPolicy.RELIABLE)
+    assert (image.depth, image.reliability) == (5, ReliabilityPolicy.BEST_EFFORT)
+    # And not the process's other nodes.
+    assert qos_profile_sensor_data.reliability is ReliabilityPolicy.BEST_EFFORT
+
+
+def test_default_profiles(idle: Bench):
+    """Sensor data in, so that any camera matches; reliable out, so that RViz sees it."""
+    for profile in _inputs_qos(idle).values():
+        assert profile.reliability is ReliabilityPolicy.BEST_EFFORT
+        assert profile.depth == 5
+    (points,) = idle.tester.get_publishers_info_by_topic(f"{idle.namespace}/points")
+    assert points.qos_profile.reliability is ReliabilityPolicy.RELIABLE
+
+
+def test_lockstep_subscribes_to_everything(start: StartBench):
+    bench = start(lockstep=True, inputs={"publish": False})
+    for profile in _inputs_qos(bench).values():
+        assert profile.reliability is ReliabilityPolicy.RELIABLE
+        assert profile.history is HistoryPolicy.KEEP_ALL
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ({"pairing": "nearest"}, "pairing is 'nearest'; it must be one of cached, exact"),
+        ({"region": [1, 2, 3]}, "region is [1, 2, 3]"),
+    ],
+)
+def test_a_bad_choice_at_start_is_one_error_and_can_be_mended(
+    start: StartBench, parameters: dict[str, Any], words: str
+):
+    bench = start(inputs={"publish": False}, **parameters)
+    assert words in bench.hears(words, level=40)
+    assert bench.state() == "unconfigured"
+    assert len(bench.said()) == 1
+    default = {"pairing": "cached", "region": [0, 0, 0, 0]}
+    assert bench.set(**{name: default[name] for name in parameters}).successful
+    assert bench.change("configure")
+    assert bench.change("activate")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("max_range", -1.0, "max_range"),
+        ("max_range", 80, "max_range"),
+        ("region", "whole", "region"),
+        ("diagnostics_period", 0.0, "diagnostics_period"),
+    ],
+)
+def test_a_value_that_rclpy_refuses_at_start_is_named(
+    context: Any, name: str, value: Any, words: str
+):
+    """rclpy raises from the declaration: the executable says it in one line (status 2)."""
+    from hma_depth_ros.ros.depth_node import DepthNode
+
+    with pytest.raises(ParameterError, match=words):
+        DepthNode(
+            "refused",
+            context=context,
+            use_global_arguments=False,
+            parameter_overrides=[Parameter(name, value=value)],
+        )

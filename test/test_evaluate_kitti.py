@@ -1,0 +1,333 @@
+"""The `evaluate_kitti` command: against BTS's own figures, and from a checkpoint to its reports."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from hma_depth_ros.cli import run
+from hma_depth_ros.data.depth_png import read_depth_png, write_depth_png
+from hma_depth_ros.data.image_file import read_rgb, write_png
+from hma_depth_ros.data.known_splits import KNOWN_SPLITS, SplitIdentity
+from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.evaluation.frames import Frame, FrameList
+from hma_depth_ros.evaluation.protocols import PROTOCOLS
+from hma_depth_ros.evaluation.score import score
+from hma_depth_ros.geometry.camera import PinholeCamera
+from hma_depth_ros.inference.plan import Region
+from hma_depth_ros.inference.predictor import DepthPredictor
+from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
+from hma_depth_ros.network.config import ModelConfig
+from hma_depth_ros.network.model import HmaDepth
+
+HERE = Path(__file__).resolve().parent
+BUNDLED = HERE / "data" / "reference_metrics"
+FIGURES = [f"{name}_cap{cap}" for name in ("bts", "eigen", "kb_garg") for cap in (80, 50)]
+
+
+def evaluate(*arguments: object) -> int:
+    return run(["evaluate_kitti", *map(str, arguments)])
+
+
+def reference(folder: Path, output: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the command finds for a folder of reference pairs, and what BTS's script found."""
+    options = ("--protocols", "bts,kb_garg,eigen", "--caps", "80,50", "--json", output)
+    pairs = ("--predictions", folder / "predictions", "--ground-truth", folder / "ground_truth")
+    assert evaluate(*pairs, *options) == 0
+    expected = json.loads((BUNDLED / "expected.json").read_text())
+    assert set(expected) == set(FIGURES)
+    return json.loads(output.read_text()), expected
+
+
+def test_figures_equal_those_of_bts_per_image(tmp_path: Path):
+    found, expected = reference(BUNDLED, tmp_path / "out.json")
+    for figure in FIGURES:
+        per_image = found[figure]["per_image"]
+        assert len(per_image) == 2
+        for name, metrics in per_image.items():
+            assert metrics == pytest.approx(expected[figure]["per_image"][name], rel=1e-5)
+        for metric, mean in found[figure]["mean"].items():
+            values = [metrics[metric] for metrics in per_image.values()]
+            assert mean == pytest.approx(sum(values) / 2)
+            low, high = found[figure]["confidence_95"][metric]
+            assert min(values) <= low <= mean <= high <= max(values)
+
+
+def test_means_equal_those_of_bts(tmp_path: Path):
+    beside = HERE.parent.parent / "shared" / "reference_metrics"
+    folder = Path(os.environ.get("HMA_DEPTH_REFERENCE_METRICS", beside))
+    if not folder.is_dir():
+        pytest.skip(f"no reference pairs at {folder} (set HMA_DEPTH_REFERENCE_METRICS to a copy)")
+    found, expected = reference(folder, tmp_path / "out.json")
+    for figure in FIGURES:
+        assert found[figure]["per_image"].keys() == expected[figure]["per_image"].keys()
+        for name, metrics in expected[figure]["per_image"].items():
+            assert found[figure]["per_image"][name] == pytest.approx(metrics, rel=1e-5)
+        assert found[figure]["mean"] == pytest.approx(expected[figure]["mean"], rel=1e-5)
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> tuple[Path, Path]:
+    """Folders of predictions and ground truth of two frames, one of them npy."""
+    predictions, truths = tmp_path / "predictions", tmp_path / "truth"
+    shutil.copytree(BUNDLED / "predictions", predictions)
+    shutil.copytree(BUNDLED / "ground_truth", truths)
+    png = predictions / "2011_09_26_drive_9002_sync_0000000014.png"
+    np.save(png.with_suffix(".npy"), read_depth_png(png)[None].astype(np.float64))
+    png.unlink()
+    return predictions, truths
+
+
+def options(pairs: tuple[Path, Path]) -> tuple[object, ...]:
+    return "--predictions", pairs[0], "--ground-truth", pairs[1]
+
+
+def test_all_reports(pairs: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    reports = ("--json", tmp_path / "o.json", "--csv", tmp_path / "o.csv", "--panels", tmp_path)
+    protocols = ("--protocols", "bts,full,benchmark", "--panel-count", 1)
+    assert evaluate(*options(pairs), *reports, *protocols) == 0
+
+    found = json.loads((tmp_path / "o.json").read_text())
+    assert list(found) == ["bts_cap80", "full_cap80", "benchmark", "run"]
+    expected = json.loads((BUNDLED / "expected.json").read_text())["bts_cap80"]["per_image"]
+    for name, metrics in found["bts_cap80"]["per_image"].items():
+        assert metrics == pytest.approx(expected[name], rel=1e-5)  # the npy one too
+    rows = found["bts_cap80"]["by_depth"]
+    assert [row["from"] for row in rows] == [0, 10, 20, 30, 40, 50, 60, 70]
+    assert sum(row["pixels"] for row in rows) == found["bts_cap80"]["pixels"]
+    assert found["run"]["frames"] == {"scored": 2, "expected": 2, "missing": [], "failed": []}
+    assert found["run"]["windows"]["bts"]["370x1224"] == {
+        "top": 151, "bottom": 366, "left": 43, "right": 1180
+    }  # fmt: skip
+
+    with (tmp_path / "o.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert len(lines) == 6
+    of_bts = {line["frame"]: float(line["rmse"]) for line in lines if line["figure"] == "bts_cap80"}
+    assert of_bts == {
+        name: metrics["rmse"] for name, metrics in found["bts_cap80"]["per_image"].items()
+    }
+
+    worst = max(found["bts_cap80"]["per_image"].items(), key=lambda item: item[1]["abs_rel"])[0]
+    assert read_rgb(tmp_path / f"worst_1_{worst}.png").shape[1] == 948
+    assert len(list(tmp_path.glob("best_*.png"))) == len(list(tmp_path.glob("worst_*.png"))) == 1
+
+    printed = capsys.readouterr().out
+    assert "374x1238, 1 of the frames: rows 152:370, columns 44:1193" in printed
+    assert "HMA-Depth-DenseNet 161" in printed
+    assert "pixels lie outside of predictions of the crop and count as 1 mm" in printed
+    assert f"{found['bts_cap80']['mean']['abs_rel']:.3f}" in printed
+
+
+def test_a_missing_prediction_is_an_error_unless_allowed(
+    pairs: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    (pairs[0] / "2011_09_26_drive_9001_sync_0000000007.png").unlink()
+    output = tmp_path / "o.json"
+    assert evaluate(*options(pairs), "--json", output) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "1 of 2 frames cannot be scored" in error
+    assert "2011_09_26_drive_9001_sync_0000000007: no prediction" in error
+    assert not output.exists()
+
+    assert evaluate(*options(pairs), "--json", output, "--allow-partial") == 0
+    assert "left out: 2011_09_26_drive_9001_sync_0000000007" in capsys.readouterr().out
+    found = json.loads(output.read_text())
+    assert list(found["bts_cap80"]["per_image"]) == ["2011_09_26_drive_9002_sync_0000000014"]
+    assert found["run"]["frames"]["expected"] == 2
+
+
+def test_a_damaged_file_is_one_error_unless_allowed(
+    pairs: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+):
+    damaged = pairs[0] / "2011_09_26_drive_9001_sync_0000000007.png"
+    damaged.write_bytes(damaged.read_bytes()[:1000])
+    assert evaluate(*options(pairs)) == 2
+    error = capsys.readouterr().err
+    assert error == (
+        f"evaluate_kitti: the depth image {damaged} is truncated, damaged or not an image\n"
+    )
+    assert evaluate(*options(pairs), "--allow-partial") == 0
+    printed = capsys.readouterr().out
+    assert "1 of 2 frames scored" in printed
+    assert f"left out: the depth image {damaged}" in printed
+
+
+def test_a_known_list_without_some_of_its_ground_truth_is_refused_unless_allowed():
+    identity = SplitIdentity(697, 1, KNOWN_SPLITS[0], verified=False)
+    frames = FrameList([Frame("a", Path("a.png"))], [], identity)
+    frames.check(allow_partial=True)
+    with pytest.raises(HmaDepthError, match="1 with ground truth where the published list has 652"):
+        frames.check(allow_partial=False)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (("--protocols", "garg"), "no protocol 'garg'"),
+        (("--caps", "80,none"), "--caps takes different positive metres"),
+        (("--flip",), "--flip is for a checkpoint"),
+        (("--workers", "0"), "must be 1 or more"),
+        (("--split", "absent.txt"), "cannot read the split absent.txt"),
+    ],
+)
+def test_wrong_arguments(
+    pairs: tuple[Path, Path],
+    wrong: tuple[str, ...],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+):
+    assert evaluate(*options(pairs), *wrong) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+# --- a checkpoint -----------------------------------------------------------------------------
+
+HEIGHT, WIDTH, FX = 360, 1220, 700.0
+CROP = Region(left=2, top=8, width=1216, height=352)
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two networks of different weights that see images 128 pixels wide."""
+    config = ModelConfig(
+        encoder="resnet10t", decoder_channels=(16, 16, 8, 8, 8), aspp_channels=8, scales=3
+    )
+    info = CheckpointInfo(config, Preprocessing(focal_length=100.0, input_width=128))
+    folder = tmp_path_factory.mktemp("models")
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        save_checkpoint(folder / f"{seed}.safetensors", HmaDepth(config), info)
+    return [folder / "0.safetensors", folder / "1.safetensors"]
+
+
+NAMES = ["2011_09_26_drive_0001_sync_0000000005", "2011_09_26_drive_0001_sync_0000000006"]
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Two frames in KITTI's folders with a split of them and of one without ground truth."""
+    root, rng, lines = tmp_path / "kitti", np.random.default_rng(0), []
+    for number in (5, 6):
+        image = f"2011_09_26/2011_09_26_drive_0001_sync/image_02/data/{number:010}.png"
+        depth = f"2011_09_26_drive_0001_sync/proj_depth/groundtruth/image_02/{number:010}.png"
+        noise = rng.integers(0, 255, (9, 30, 3), np.uint8).repeat(45, 0).repeat(45, 1)
+        write_png(root / "kitti_raw" / image, noise[:HEIGHT, :WIDTH])
+        truth = rng.uniform(2, 90, (HEIGHT, WIDTH)) * (rng.random((HEIGHT, WIDTH)) < 0.05)
+        write_depth_png(root / "data_depth_annotated" / "train" / depth, truth)
+        lines.append(f"{image} {depth} {FX}")
+    lines.append("2011_09_26/2011_09_26_drive_0001_sync/image_02/data/0000000000.png None 700.0")
+    (root / "split.txt").write_text("\n".join(lines) + "\n")
+    return root
+
+
+def expected_figures(
+    data: Path, checkpoint: Path, name: str, protocol: str, *, flip: bool = False
+) -> dict[str, float]:
+    """By the predictor's own cropping and pasting of whole images."""
+    frame = name[-10:]
+    image = read_rgb(next(data.rglob(f"data/{frame}.png")))
+    truth = read_depth_png(next(data.rglob(f"groundtruth/image_02/{frame}.png")))
+    region = CROP if PROTOCOLS[protocol].view == "crop" else None
+    predictor = DepthPredictor.from_checkpoint(checkpoint, device="cpu", region=region)
+    camera = PinholeCamera.from_focal_length(FX, width=WIDTH, height=HEIGHT)
+    depth = predictor.predict(image, camera).depth
+    assert depth is not None
+    if flip:
+        mirrored = predictor.predict(np.ascontiguousarray(image[:, ::-1]), camera).depth
+        assert mirrored is not None
+        depth = (depth + mirrored[:, ::-1]) * np.float32(0.5)
+    key = f"{protocol}_cap80"
+    return score(np.nan_to_num(depth), truth, PROTOCOLS[protocol], [80.0])[key].metrics
+
+
+def network(data: Path, checkpoint: Path, output: Path) -> tuple[object, ...]:
+    split = ("--data", data, "--split", data / "split.txt", "--device", "cpu")
+    return *split, "--checkpoint", checkpoint, "--json", output
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_a_checkpoint_sees_the_crop_or_the_image(
+    data: Path, checkpoints: list[Path], tmp_path: Path, flip: bool
+):
+    output = tmp_path / "o.json"
+    more = ("--flip",) if flip else ()
+    arguments = (*network(data, checkpoints[0], output), "--protocols", "bts,kb_garg,full", *more)
+    assert evaluate(*arguments) == 0
+    found = json.loads(output.read_text())
+    assert found["run"]["split"] == "another list, 3 listed, 2 with ground truth"
+    for protocol in ("bts", "kb_garg", "full"):
+        per_image = found[f"{protocol}_cap80"]["per_image"]
+        assert list(per_image) == NAMES
+        for name, metrics in per_image.items():
+            expected = expected_figures(data, checkpoints[0], name, protocol, flip=flip)
+            assert metrics == pytest.approx(expected, rel=1e-5)
+
+
+def test_kept_predictions_are_reused(data: Path, checkpoints: list[Path], tmp_path: Path):
+    outputs = [tmp_path / f"{number}.json" for number in range(3)]
+    folder = tmp_path / "kept"
+    keep = ("--predictions-dir", folder)
+    for output in outputs[:2]:
+        assert evaluate(*network(data, checkpoints[0], output), *keep) == 0
+    first, second = (json.loads(output.read_text())["bts_cap80"] for output in outputs[:2])
+    assert first == second
+
+    # A changed file shows in the figures of its frame and in no other; a deleted one is made anew.
+    np.save(folder / f"{NAMES[0]}.npy", np.full((352, 1216), 10, np.float32))
+    (folder / f"{NAMES[1]}.npy").unlink()
+    assert evaluate(*network(data, checkpoints[0], outputs[2]), *keep) == 0
+    third = json.loads(outputs[2].read_text())["bts_cap80"]
+    assert third["per_image"][NAMES[0]]["silog"] != first["per_image"][NAMES[0]]["silog"]
+    assert third["per_image"][NAMES[1]] == first["per_image"][NAMES[1]]
+
+    truths = ("--ground-truth", data, "--split", data / "split.txt")
+    assert evaluate("--predictions", folder, *truths, "--json", outputs[0]) == 0
+    assert json.loads(outputs[0].read_text())["bts_cap80"] == third
+
+
+def test_predictions_of_another_checkpoint_are_refused(
+    data: Path, checkpoints: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    output, keep = tmp_path / "o.json", ("--predictions-dir", tmp_path / "kept")
+    assert evaluate(*network(data, checkpoints[0], output), *keep) == 0
+    capsys.readouterr()
+    assert evaluate(*network(data, checkpoints[1], output), *keep) == 2
+    assert "holds predictions made with" in capsys.readouterr().err
+
+
+def test_kept_png_are_what_quantise_scores(data: Path, checkpoints: list[Path], tmp_path: Path):
+    kept, quantised = tmp_path / "kept.json", tmp_path / "quantised.json"
+    keep = ("--predictions-dir", tmp_path / "kept", "--predictions-format", "png")
+    assert evaluate(*network(data, checkpoints[0], kept), *keep) == 0
+    assert evaluate(*network(data, checkpoints[0], quantised), "--quantise") == 0
+    exact = tmp_path / "exact.json"
+    assert evaluate(*network(data, checkpoints[0], exact)) == 0
+    of_kept, of_quantised, of_exact = (
+        json.loads(path.read_text())["bts_cap80"]["mean"] for path in (kept, quantised, exact)
+    )
+    assert of_kept == of_quantised
+    assert of_exact["silog"] != of_kept["silog"]
+    assert of_exact == pytest.approx(of_kept, rel=0.02)
+
+
+def test_missing_files_are_told_before_work_begins(
+    data: Path, checkpoints: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    next(data.rglob("data/0000000005.png")).unlink()
+    next(data.rglob("groundtruth/image_02/0000000006.png")).unlink()
+    assert evaluate(*network(data, checkpoints[0], tmp_path / "o.json"), "--allow-partial") == 2
+    error = capsys.readouterr().err
+    assert f"2 of 2 frames cannot be scored: {NAMES[0]}: no image" in error
+    assert f"{NAMES[1]}: no ground truth" in error

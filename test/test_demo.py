@@ -204,8 +204,11 @@ def recording(tmp_path: Path) -> Path:
             cloud = cloud_message(points, ("x", "y", "z"), stamp=stamp, frame="eye")
             bag.write("/points", late, cloud)
         bag.write("/diagnostics", START + 10 * PERIOD, diagnostics("depth_node: depth", figures, 1))
+        silence = diagnostics("depth_node: depth", figures, 1)
+        silence.status[0].message = "nobody publishes"
+        bag.write("/diagnostics", START + 11 * PERIOD, silence)
         other = diagnostics("battery", {"charge": 3})
-        bag.write("/diagnostics", START + 11 * PERIOD, other)
+        bag.write("/diagnostics", START + 12 * PERIOD, other)
     return path
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from hma_depth_ros.cli import run
 from hma_depth_ros.data.depth_png import read_depth_png, write_depth_png
@@ -146,6 +147,16 @@ def test_a_missing_prediction_is_an_error_unless_allowed(
     assert found["run"]["frames"]["expected"] == 2
 
 
+def test_what_lies_beside_ground_truth_is_not_scored(pairs: tuple[Path, Path], tmp_path: Path):
+    """Sparse scans are in the same archive; and `image` above the folder means nothing."""
+    folder = tmp_path / "image" / "annotated"
+    shutil.copytree(pairs[1], folder)
+    scan = folder / "2011_09_26_drive_9001_sync/proj_depth/velodyne_raw/image_02/0000000007.png"
+    scan.parent.mkdir(parents=True)
+    write_depth_png(scan, np.ones((370, 1224)))
+    assert evaluate("--predictions", pairs[0], "--ground-truth", folder) == 0
+
+
 def test_a_damaged_file_is_one_error_unless_allowed(
     pairs: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ):
@@ -177,6 +188,7 @@ def test_a_known_list_without_some_of_its_ground_truth_is_refused_unless_allowed
         (("--caps", "80,none"), "--caps takes different positive metres"),
         (("--flip",), "--flip is for a checkpoint"),
         (("--workers", "0"), "must be 1 or more"),
+        (("--json", "/proc/absent/o.json"), "cannot write to /proc/absent"),
         (("--split", "absent.txt"), "cannot read the split absent.txt"),
     ],
 )
@@ -224,6 +236,10 @@ def data(tmp_path: Path) -> Path:
         depth = f"2011_09_26_drive_0001_sync/proj_depth/groundtruth/image_02/{number:010}.png"
         noise = rng.integers(0, 255, (9, 30, 3), np.uint8).repeat(45, 0).repeat(45, 1)
         write_png(root / "kitti_raw" / image, noise[:HEIGHT, :WIDTH])
+        if number == 6:  # many keep KITTI as JPEG, under lists of PNG
+            stored = root / "kitti_raw" / image
+            Image.open(stored).save(stored.with_suffix(".jpg"))
+            stored.unlink()
         truth = rng.uniform(2, 90, (HEIGHT, WIDTH)) * (rng.random((HEIGHT, WIDTH)) < 0.05)
         write_depth_png(root / "data_depth_annotated" / "train" / depth, truth)
         lines.append(f"{image} {depth} {FX}")
@@ -237,7 +253,7 @@ def expected_figures(
 ) -> dict[str, float]:
     """By the predictor's own cropping and pasting of whole images."""
     frame = name[-10:]
-    image = read_rgb(next(data.rglob(f"data/{frame}.png")))
+    image = read_rgb(next(data.rglob(f"data/{frame}.*")))
     truth = read_depth_png(next(data.rglob(f"groundtruth/image_02/{frame}.png")))
     region = CROP if PROTOCOLS[protocol].view == "crop" else None
     predictor = DepthPredictor.from_checkpoint(checkpoint, device="cpu", region=region)
@@ -331,3 +347,20 @@ def test_missing_files_are_told_before_work_begins(
     error = capsys.readouterr().err
     assert f"2 of 2 frames cannot be scored: {NAMES[0]}: no image" in error
     assert f"{NAMES[1]}: no ground truth" in error
+
+
+def test_real_frames_in_kittis_layout(real_data: Path, tmp_path: Path):
+    """The bundled network, one frame stored as PNG and one as JPEG, in the official folders."""
+    drive, lines = "2011_09_26_drive_0001_sync", []
+    for number in (7, 8):
+        image = f"2011_09_26/{drive}/image_02/data/{number:010}.png"
+        depth = f"{drive}/proj_depth/groundtruth/image_02/{number:010}.png"
+        lines.append(f"{image} {depth} 721.5377")
+    (tmp_path / "split.txt").write_text("\n".join(lines))
+    output = tmp_path / "o.json"
+    assert evaluate("--data", real_data, "--split", tmp_path / "split.txt", "--json", output) == 0
+    found = json.loads(output.read_text())
+    assert found["run"]["frames"]["scored"] == 2
+    # Far from the figures of a trained network only if crop, scale or alignment are wrong.
+    assert found["bts_cap80"]["mean"]["abs_rel"] < 0.3
+    assert found["bts_cap80"]["mean"]["d1"] > 0.6

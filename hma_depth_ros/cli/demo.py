@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--frames",
         type=_count,
-        default=40,
+        default=30,
         metavar="N",
         help="length of the rendered street (default: %(default)s frames at 10 Hz)",
     )
@@ -150,11 +150,9 @@ def _bag(arguments: argparse.Namespace, console: Console) -> Path:
         return bag
     bag = output / f"street_{arguments.frames}"
     if not bag.exists():
-        from hma_depth_ros.cli import synthetic_drive
+        from hma_depth_ros.cli.synthetic_drive import main as render
 
         console.print(f"rendering a street of {arguments.frames} frames to {bag}")
         drive = str(output / "street")
-        synthetic_drive.main(
-            ["--output", drive, "--frames", str(arguments.frames), "--bag", str(bag)]
-        )
+        render(["--output", drive, "--frames", str(arguments.frames), "--bag", str(bag)])
     return bag

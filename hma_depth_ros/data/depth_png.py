@@ -1,4 +1,7 @@
-"""Depth images as KITTI stores them: 16-bit PNG, metres times 256, 0 where there is no depth."""
+"""Depth images as KITTI stores them: 16-bit PNG, metres times 256, 0 where there is no depth.
+
+NYU Depth v2 as BTS extracts it is the same in millimetres.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,9 @@ from hma_depth_ros.files import atomic_path
 UNITS_PER_METRE = 256.0
 
 
-def read_depth_png(path: Path) -> npt.NDArray[np.float32]:
+def read_depth_png(
+    path: Path, *, units_per_metre: float = UNITS_PER_METRE
+) -> npt.NDArray[np.float32]:
     """Depth (H, W) in metres; 0 where there is none.
 
     Raises:
@@ -32,21 +37,23 @@ def read_depth_png(path: Path) -> npt.NDArray[np.float32]:
         raise HmaDepthError(f"the depth image {path} is truncated, damaged or not an image")
     if stored.dtype != np.uint16 or stored.ndim != 2:
         raise HmaDepthError(f"{path} is not a 16-bit grey PNG, as KITTI stores depth")
-    return np.asarray(stored, np.float32) / np.float32(UNITS_PER_METRE)
+    return np.asarray(stored, np.float32) / np.float32(units_per_metre)
 
 
-def write_depth_png(path: Path, depth: npt.NDArray[np.floating]) -> None:
-    """Write depth (H, W) in metres, rounded to 1/256 m.
+def write_depth_png(
+    path: Path, depth: npt.NDArray[np.floating], *, units_per_metre: float = UNITS_PER_METRE
+) -> None:
+    """Write depth (H, W) in metres, rounded to a unit.
 
     What the format cannot hold becomes 0, no depth: NaN and infinity, values <= 0, and depths
-    beyond 255.99 m, which clipping would turn into a measurement at that distance.
+    beyond 65535 units (255.99 m), which clipping would turn into a measurement at that distance.
 
     Raises:
         HmaDepthError: the file cannot be written.
 
     """
     with np.errstate(invalid="ignore"):
-        units = np.rint(np.asarray(depth, np.float64) * UNITS_PER_METRE)
+        units = np.rint(np.asarray(depth, np.float64) * units_per_metre)
         storable = (units > 0) & (units <= np.iinfo(np.uint16).max)
     stored = np.where(storable, units, 0).astype(np.uint16)
     with atomic_path(path) as temporary:

@@ -1,4 +1,4 @@
-"""Predicted depth in files: 16-bit PNG as KITTI stores it, or NumPy's npy."""
+"""Predicted depth in files: 16-bit PNG as KITTI or NYU store depth, or NumPy's npy."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from hma_depth_ros.data.depth_png import read_depth_png, write_depth_png
+from hma_depth_ros.data.depth_png import UNITS_PER_METRE, read_depth_png, write_depth_png
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import atomic_path
 
 SUFFIXES = (".png", ".npy")
 
 
-def read_stored_depth(path: Path) -> npt.NDArray[np.float32]:
+def read_stored_depth(
+    path: Path, *, units_per_metre: float = UNITS_PER_METRE
+) -> npt.NDArray[np.float32]:
     """Depth (H, W) in metres; a PNG's 0 is no depth. An npy may hold (1, H, W) or (H, W, 1) too.
 
     Raises:
@@ -22,7 +24,7 @@ def read_stored_depth(path: Path) -> npt.NDArray[np.float32]:
 
     """
     if path.suffix.lower() != ".npy":
-        return read_depth_png(path)
+        return read_depth_png(path, units_per_metre=units_per_metre)
     try:
         stored = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
@@ -35,7 +37,9 @@ def read_stored_depth(path: Path) -> npt.NDArray[np.float32]:
     return np.asarray(depth, np.float32)
 
 
-def write_stored_depth(path: Path, depth: npt.NDArray[np.float32]) -> None:
+def write_stored_depth(
+    path: Path, depth: npt.NDArray[np.float32], *, units_per_metre: float = UNITS_PER_METRE
+) -> None:
     """Write depth (H, W) in metres in the format of the suffix; npy keeps every bit.
 
     Raises:
@@ -43,7 +47,7 @@ def write_stored_depth(path: Path, depth: npt.NDArray[np.float32]) -> None:
 
     """
     if path.suffix == ".png":
-        write_depth_png(path, depth)
+        write_depth_png(path, depth, units_per_metre=units_per_metre)
         return
     with atomic_path(path) as temporary:
         np.save(temporary, depth)

@@ -29,6 +29,9 @@ _STAGE_MEANINGS = {
 }
 
 
+#: Keys of the diagnostics that say what ran.
+_SETUP = ("engine", "precision", "device", "checkpoint", "encoder", "self-check")
+
 _LATENCY_MEANINGS = {
     "p50": "median",
     "p95": "95 of 100 frames are faster",
@@ -51,7 +54,7 @@ class Summary:
     latency: Mapping[str, float]
     stages: Mapping[str, float]  #: means over the node's last frames
     setup: Mapping[str, str]  #: engine, device, checkpoint, ...
-    warning: str  #: what the node was not happy with at the end; empty if all was well
+    warning: str  #: what the node was not happy with at its last image; empty if all was well
 
     @property
     def overhead(self) -> float:
@@ -67,15 +70,18 @@ def read_summary(bag: Path, *, replayed: int, replay_rate: float) -> Summary:
 
     """
     with BagReader(bag) as reader:
-        last = None
+        values, warning, received = dict[str, str](), "", "0"
         for message in reader.messages([DIAGNOSTICS_TOPIC]):
             for status in reader.decode(message).status:
                 if status.name.endswith(STATUS_SUFFIX):
-                    last = status
+                    values = {pair.key: pair.value for pair in status.values}
+                    # While no image comes, before and after the replay, a node complains of that.
+                    if values["frames received"] != received:
+                        received = values["frames received"]
+                        warning = status.message if status.level > 0 else ""
         arrivals = [message.stamp for message in reader.messages([DEPTH_TOPIC])]
-    if last is None:
+    if not values:
         raise HmaDepthError(f"{bag} has no diagnostics of a depth node on {DIAGNOSTICS_TOPIC}")
-    values = {pair.key: pair.value for pair in last.values}
     seconds = (arrivals[-1] - arrivals[0]) / 1e9 if len(arrivals) > 1 else 0.0
     return Summary(
         replayed=replayed,
@@ -88,11 +94,8 @@ def read_summary(bag: Path, *, replayed: int, replay_rate: float) -> Summary:
         latency=_milliseconds(values, "latency "),
         stages=_milliseconds(values, "stage "),
         setup={key: value for key, value in values.items() if key in _SETUP},
-        warning=last.message if last.level > 0 else "",
+        warning=warning,
     )
-
-
-_SETUP = ("engine", "precision", "device", "checkpoint", "encoder", "self-check")
 
 
 def _between(values: Mapping[str, str], start: str, end: str) -> dict[str, str]:

@@ -18,11 +18,13 @@ def clean(depth: npt.NDArray[np.float32], cap: float) -> npt.NDArray[np.float32]
     return np.where(np.isnan(depth), np.float32(MIN_DEPTH), depth)
 
 
-def quantise(depth: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Depth as BTS's 16-bit files hold it: cut down to 1/256 m, 0 for NaN, at most 255.996 m."""
+def quantise(
+    depth: npt.NDArray[np.float32], *, units_per_metre: float = UNITS_PER_METRE
+) -> npt.NDArray[np.float32]:
+    """Depth as BTS's 16-bit files hold it: cut down to a unit, 0 for NaN, at most 65535 units."""
     farthest = np.iinfo(np.uint16).max
-    units = np.nan_to_num(depth * np.float32(UNITS_PER_METRE), nan=0.0, posinf=farthest)
-    return np.floor(units.clip(0, farthest)) / np.float32(UNITS_PER_METRE)
+    units = np.nan_to_num(depth * np.float32(units_per_metre), nan=0.0, posinf=farthest)
+    return np.floor(units.clip(0, farthest)) / np.float32(units_per_metre)
 
 
 def fill_holes(depth: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

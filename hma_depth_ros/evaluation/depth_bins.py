@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-#: Metres of ground truth in one bin.
-BIN_WIDTH = 10.0
 #: What is summed over a bin's pixels: one, |e|/g, e^2 and e, with e = p - g.
 _SUMS = 4
+
+
+def bin_width(cap: float) -> float:
+    """Metres of ground truth in one bin: 10 on the road, 1 indoors."""
+    return 10.0 if cap > 20 else 1.0
 
 
 def bin_sums(
@@ -16,8 +19,8 @@ def bin_sums(
 ) -> npt.NDArray[np.float64]:
     """Sums (bins, 4) over pixels (n,), to be added up over images; see `bin_errors`."""
     p, g = np.asarray(prediction, np.float64), np.asarray(ground_truth, np.float64)
-    bins = int(np.ceil(cap / BIN_WIDTH))
-    index = (g / BIN_WIDTH).astype(np.intp)
+    bins = int(np.ceil(cap / bin_width(cap)))
+    index = (g / bin_width(cap)).astype(np.intp)
     error = p - g
     columns = [None, np.abs(error) / g, error**2, error]
     return np.stack([np.bincount(index, column, bins) for column in columns], axis=1)
@@ -31,8 +34,8 @@ def bin_errors(sums: npt.NDArray[np.float64], *, cap: float) -> list[dict[str, f
     assert sums.shape[1] == _SUMS
     return [
         {
-            "from": index * BIN_WIDTH,
-            "to": min((index + 1) * BIN_WIDTH, cap),
+            "from": index * bin_width(cap),
+            "to": min((index + 1) * bin_width(cap), cap),
             "pixels": int(pixels),
             "abs_rel": float(relative / pixels),
             "rmse": float(np.sqrt(squares / pixels)),

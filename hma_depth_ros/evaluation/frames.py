@@ -8,11 +8,10 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hma_depth_ros.data.frame_name import frame_name
-from hma_depth_ros.data.kitti_layout import find_depth, find_image
 from hma_depth_ros.data.known_splits import SplitIdentity, identify
 from hma_depth_ros.data.split import read_split
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.evaluation.benchmarks import Benchmark
 
 _NAMED_AT_MOST = 3
 
@@ -21,7 +20,7 @@ _NAMED_AT_MOST = 3
 class Frame:
     """One frame to be scored."""
 
-    name: str  #: of `frame_name`
+    name: str  #: of `Benchmark.frame_name`
     ground_truth: Path
     image: Path | None = None  #: None: not given, or not there
     focal_length: float | None = None  #: fx in pixels of the stored image
@@ -73,7 +72,12 @@ def shortened(items: Collection[str]) -> str:
 
 
 def frames_of_split(
-    split: Path, *, images: Path | None, ground_truth: Path, image_needed: bool
+    split: Path,
+    benchmark: Benchmark,
+    *,
+    images: Path | None,
+    ground_truth: Path,
+    image_needed: bool,
 ) -> FrameList:
     """Frames of a list in BTS's format, found under the folders of images and ground truth.
 
@@ -88,9 +92,9 @@ def frames_of_split(
     for entry in entries:
         if entry.depth is None:
             continue
-        name = frame_name(entry.image)
-        depth = find_depth(ground_truth, entry.depth)
-        image = None if images is None else find_image(images, entry.image)
+        name = benchmark.frame_name(entry.image)
+        depth = benchmark.find_depth(ground_truth, entry.depth)
+        image = None if images is None else benchmark.find_image(images, entry.image)
         if depth is None:
             missing.append(f"{name}: no ground truth {ground_truth / entry.depth}")
         elif image_needed and image is None:
@@ -102,17 +106,21 @@ def frames_of_split(
     return FrameList(frames, missing, identify(entries))
 
 
-def frames_of_folder(ground_truth: Path) -> FrameList:
-    """All frames with a ground truth PNG in a folder of KITTI's layout, or lying in it flat.
+def frames_of_folder(ground_truth: Path, benchmark: Benchmark) -> FrameList:
+    """All frames with a ground truth PNG anywhere in a folder.
 
     Raises:
         HmaDepthError: there are none, or two of the same name.
 
     """
-    files = sorted(path for path in ground_truth.rglob("*.png") if _is_ground_truth(path))
+    files = sorted(
+        path
+        for path in ground_truth.rglob("*.png")
+        if _is_ground_truth(path.relative_to(ground_truth))
+    )
     if not files:
         raise HmaDepthError(f"no ground truth: {ground_truth} holds no PNG")
-    frames = [Frame(frame_name(path), path) for path in files]
+    frames = [Frame(benchmark.frame_name(path), path) for path in files]
     _check_names(frames, ground_truth)
     return FrameList(frames, [])
 

@@ -23,7 +23,7 @@ _FOLDERS: dict[View, str] = {"crop": "", "image": "whole_image"}
 class CachedPredictions:
     """Another source's predictions, read from a folder where they are there, else written to it.
 
-    What is scored is always what the files hold. PNG are cut down to 1/256 m as BTS's are; npy keep
+    What is scored is always what the files hold. PNG are cut down to a unit as BTS's are; npy keep
     every bit. Files of either kind are reused.
     """
 
@@ -33,6 +33,7 @@ class CachedPredictions:
         folder: Path,
         *,
         settings: dict[str, str | bool],
+        units_per_metre: float,
         file_format: Literal["npy", "png"] = "npy",
     ) -> None:
         """Open or make the folder.
@@ -41,6 +42,7 @@ class CachedPredictions:
             source: makes the predictions that are not there.
             folder: to keep them in.
             settings: what the predictions depend on, noted in the folder's predictions.json.
+            units_per_metre: of PNG files.
             file_format: of new files.
 
         Raises:
@@ -50,6 +52,7 @@ class CachedPredictions:
         self._source = source
         self._folder = folder
         self._suffix = f".{file_format}"
+        self._units = units_per_metre
         note = folder / _SETTINGS
         if note.exists():
             try:
@@ -78,9 +81,13 @@ class CachedPredictions:
         lacking = [view for view, path in files.items() if not path.exists()]
         if lacking:
             for view, depth in self._source.depths(frame, lacking).items():
-                as_stored = quantise(depth) if self._suffix == ".png" else depth
-                write_stored_depth(files[view], as_stored)
-        return {view: read_stored_depth(path) for view, path in files.items()}
+                is_png = self._suffix == ".png"
+                as_stored = quantise(depth, units_per_metre=self._units) if is_png else depth
+                write_stored_depth(files[view], as_stored, units_per_metre=self._units)
+        return {
+            view: read_stored_depth(path, units_per_metre=self._units)
+            for view, path in files.items()
+        }
 
     def _file(self, frame: Frame, view: View) -> Path:
         folder = self._folder / _FOLDERS[view]

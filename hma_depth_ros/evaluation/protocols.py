@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal
@@ -40,7 +40,7 @@ class Protocol:
         return self.name if cap is None else f"{self.name}_cap{cap:g}"
 
 
-_ALL = (
+_KITTI = (
     Protocol(
         "bts",
         "crop pasted into the whole image, Garg's window of the image: the paper's tables (BTS)",
@@ -71,10 +71,17 @@ _ALL = (
         fills_holes=True,
     ),
 )
-PROTOCOLS = {protocol.name: protocol for protocol in _ALL}
+PROTOCOLS = {protocol.name: protocol for protocol in _KITTI}
+
+#: NYU Depth v2's only one.
+NYU_PROTOCOL = Protocol(
+    "nyu", "Eigen's window of the whole image", windows.nyu_window, view="image"
+)
 
 
-def protocols_by_name(names: Sequence[str]) -> list[Protocol]:
+def protocols_by_name(
+    names: Sequence[str], known: Mapping[str, Protocol] = PROTOCOLS
+) -> list[Protocol]:
     """Protocols in the order named.
 
     Raises:
@@ -82,10 +89,10 @@ def protocols_by_name(names: Sequence[str]) -> list[Protocol]:
 
     """
     for name in names:
-        if name not in PROTOCOLS:
-            near = get_close_matches(name, PROTOCOLS, n=1)
-            hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(PROTOCOLS)}"
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(known)}"
             raise HmaDepthError(f"no protocol '{name}'; {hint}")
     if len(set(names)) < len(names):
         raise HmaDepthError(f"a protocol is named twice: {', '.join(names)}")
-    return [PROTOCOLS[name] for name in names]
+    return [known[name] for name in names]

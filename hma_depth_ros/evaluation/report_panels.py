@@ -10,7 +10,7 @@ from hma_depth_ros.data.image_file import read_rgb, write_png
 from hma_depth_ros.evaluation.cleanup import clean
 from hma_depth_ros.evaluation.error_page import ScoredFrame, error_page
 from hma_depth_ros.evaluation.frames import Frame
-from hma_depth_ros.evaluation.protocols import Protocol
+from hma_depth_ros.evaluation.run import Settings
 from hma_depth_ros.evaluation.score import placed
 from hma_depth_ros.evaluation.sources import PredictionSource
 from hma_depth_ros.evaluation.summary import Summary, ranked
@@ -24,24 +24,21 @@ def write_panels(
     summary: Summary,
     frames: Sequence[Frame],
     source: PredictionSource,
-    protocol: Protocol,
+    settings: Settings,
     *,
     count: int,
 ) -> None:
     """Write the `count` best and worst frames by AbsRel as best_1_NAME.png, worst_1_NAME.png ...
 
-    Ranked by `protocol` at its first cap. Predictions are asked for once more, so that a run need
-    not hold them all.
+    Ranked by the first protocol at its first cap. Predictions are asked for once more, so that a
+    run need not hold them all.
 
     Raises:
         HmaDepthError: a file cannot be used or written.
 
     """
-    key, figures = next(
-        (key, figures)
-        for key, figures in summary.figures.items()
-        if key.partition("_cap")[0] == protocol.name
-    )
+    protocol = settings.protocols[0]
+    key, figures = next(iter(summary.figures.items()))
     metric = "abs_rel" if "abs_rel" in figures.metric_names else "abs_error_rel"
     by_name = {frame.name: frame for frame in frames}
     order = ranked(figures, metric)
@@ -49,7 +46,7 @@ def write_panels(
     for kind, names in chosen.items():
         for rank, name in enumerate(names, 1):
             frame = by_name[name]
-            truth = read_depth_png(frame.ground_truth)
+            truth = read_depth_png(frame.ground_truth, units_per_metre=settings.units_per_metre)
             size = (truth.shape[0], truth.shape[1])
             depth = source.depths(frame, {protocol.view})[protocol.view]
             image = None if frame.image is None else read_rgb(frame.image)

@@ -46,7 +46,9 @@ def tables(summary: Summary, *, title: str, published: bool = True) -> list[Tabl
         _add_figures(table, capped, _COLUMNS)
         if published:
             table.add_section()
-            table.add_row(f"[bold]Table I of the paper[/] ({TABLE_1_PROTOCOL})")
+            table.add_row("[bold]Table I of the paper[/]")
+            table.caption = f"Table I: {TABLE_1_PROTOCOL}"
+            table.caption_justify = "left"
             for method, row in TABLE_1.items():
                 table.add_row(method, "", *(f"{value:.3f}" for value in row))
         made.append(table)

@@ -22,7 +22,8 @@ class Settings:
 
     protocols: Sequence[Protocol]
     caps: Sequence[float]  #: metres
-    quantised: bool = False  #: predictions are first cut down to 1/256 m, as BTS's files are
+    units_per_metre: float  #: of 16-bit depth PNG
+    quantised: bool = False  #: predictions are first cut down to these units, as BTS's files are
 
     def caps_by_key(self) -> dict[str, float | None]:
         """Cap of each figure's `Protocol.key`, None where the protocol has none, in order."""
@@ -40,10 +41,13 @@ def score_frame(frame: Frame, source: PredictionSource, settings: Settings) -> F
         HmaDepthError: a file cannot be used, naming it.
 
     """
-    truth = read_depth_png(frame.ground_truth)
+    truth = read_depth_png(frame.ground_truth, units_per_metre=settings.units_per_metre)
     depths = source.depths(frame, {protocol.view for protocol in settings.protocols})
     if settings.quantised:
-        depths = {view: quantise(depth) for view, depth in depths.items()}
+        depths = {
+            view: quantise(depth, units_per_metre=settings.units_per_metre)
+            for view, depth in depths.items()
+        }
     found = FrameScores(frame.name, (truth.shape[0], truth.shape[1]))
     for protocol in settings.protocols:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from rich.console import Console
@@ -28,8 +29,8 @@ from hma_depth_ros.evaluation.run import Settings, evaluate
 from hma_depth_ros.evaluation.sources import PredictionSource
 from hma_depth_ros.evaluation.summary import Summary
 
-#: Of tables in files and pipes, which have no width of their own.
-_PIPE_WIDTH = 150
+#: Columns that the tables need; a narrower terminal breaks lines, rich would leave figures out.
+_TABLE_WIDTH = 130
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,25 @@ class Reports:
     csv: Path | None = None
     panels: Path | None = None
     panel_count: int = 3
+
+    def check(self) -> None:
+        """Try the folders, so that hours of work do not end at a wrong path.
+
+        Raises:
+            HmaDepthError: a report could not be written there.
+
+        """
+        for path in (self.json, self.csv, None if self.panels is None else self.panels / "panel"):
+            if path is None:
+                continue
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with TemporaryFile(dir=path.parent):
+                    pass
+            except OSError as error:
+                raise HmaDepthError(f"cannot write to {path.parent}: {error.strerror}") from error
+            if path.is_dir():
+                raise HmaDepthError(f"cannot write {path}: it is a folder")
 
 
 @dataclass(frozen=True)
@@ -65,9 +85,9 @@ class Session:
                 cannot be written.
 
         """
+        self.reports.check()
         console = Console(highlight=False, soft_wrap=True)
-        if not console.is_terminal:
-            console = Console(highlight=False, soft_wrap=True, width=_PIPE_WIDTH)
+        console.width = max(console.width, _TABLE_WIDTH)
         start = time.perf_counter()
         summary, failures = self._score()
         seconds = time.perf_counter() - start
@@ -148,7 +168,7 @@ class Session:
                 summary,
                 self.frames.frames,
                 self.source,
-                self.settings.protocols[0],
+                self.settings,
                 count=reports.panel_count,
             )
 

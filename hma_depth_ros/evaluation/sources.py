@@ -9,9 +9,9 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from hma_depth_ros.data.frame_name import frame_name
 from hma_depth_ros.data.stored_depth import SUFFIXES, read_stored_depth
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.evaluation.benchmarks import Benchmark
 from hma_depth_ros.evaluation.frames import Frame
 from hma_depth_ros.evaluation.protocols import View
 
@@ -34,18 +34,19 @@ class PredictionSource(Protocol):
 class StoredPredictions:
     """Predictions in a folder, as 16-bit PNG or npy, found by the frame's name."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, benchmark: Benchmark) -> None:
         """List the folder itself, not those in it.
 
         Raises:
             HmaDepthError: there is no prediction, or there are two for one frame.
 
         """
+        self._units_per_metre = benchmark.units_per_metre
         self._files: dict[str, Path] = {}
         for path in sorted(folder.iterdir()):
             if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
                 continue
-            name = frame_name(path)
+            name = benchmark.frame_name(path)
             if name in self._files:
                 raise HmaDepthError(f"two predictions of {name}: {self._files[name]} and {path}")
             self._files[name] = path
@@ -59,4 +60,6 @@ class StoredPredictions:
 
     def depths(self, frame: Frame, views: Collection[View]) -> dict[View, Depth]:
         """See `PredictionSource`: the same file serves all views."""
-        return dict.fromkeys(views, read_stored_depth(self._files[frame.name]))
+        path = self._files[frame.name]
+        depth = read_stored_depth(path, units_per_metre=self._units_per_metre)
+        return dict.fromkeys(views, depth)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy.typing as npt
 
+from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.plan import kitti_benchmark_crop
 
 
@@ -52,6 +53,18 @@ def garg_window(height: int, width: int) -> Window:
 def eigen_window(height: int, width: int) -> Window:
     """Window of Eigen et al. (2014): 124:342, 44:1197 of 375x1242."""
     return _fractions(height, width, (0.3324324, 0.91351351, 0.0359477, 0.96405229))
+
+
+def nyu_window(height: int, width: int) -> Window:
+    """Window of Eigen et al. (2014) for NYU Depth v2, where depth was projected into the image.
+
+    Raises:
+        HmaDepthError: the image is not 480x640, for which alone it is defined.
+
+    """
+    if (height, width) != (480, 640):
+        raise HmaDepthError(f"the image is {width}x{height}, not NYU Depth v2's 640x480")
+    return Window(45, 471, 41, 601)
 
 
 def kitti_crop(height: int, width: int) -> Window:

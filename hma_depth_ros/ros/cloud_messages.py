@@ -38,9 +38,9 @@ class CloudMessage:
         self.message.data = array("B", [0]) * (4 * columns * width * height)
         #: (H, W, columns) float32, a view of the message's data: of its own array, since
         #: assignment may have copied what was assigned.
-        self.points: npt.NDArray[np.float32] = np.frombuffer(
-            self.message.data, np.float32
-        ).reshape(height, width, columns)
+        self.points: npt.NDArray[np.float32] = np.frombuffer(self.message.data, np.float32).reshape(
+            height, width, columns
+        )
 
     def fits(self, layout: CloudLayout, height: int, width: int) -> bool:
         """Whether this message can carry a cloud of that layout and size."""

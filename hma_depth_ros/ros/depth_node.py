@@ -233,8 +233,8 @@ class DepthNode(LifecycleNode):
             self.destroy_subscription(subscription)
         self._inputs = []
         if self._buffer is not None and self._pairing is not None:
-            if left := self._buffer.close() + self._pairing.waiting:
-                self._statistics.count_dropped("the node was stopped", left)
+            left = self._buffer.close() + self._pairing.waiting
+            self._statistics.count_dropped("the node was stopped", left)
         if self._worker is not None:
             self._worker.join()
         self._buffer = self._worker = self._pairing = None

@@ -63,7 +63,8 @@ def image_from_message(message: Image) -> tuple[Pixels, PixelFormat]:
     """Pixels (H, W, C), or (H, W) for MONO, and their format; a view for `DIRECT_ENCODINGS`.
 
     Raises:
-        BadImageError: no size, too little data, or an encoding that nothing here can read.
+        BadImageError: no size or an impossible one, too little data, or an encoding that nothing
+            here can read.
 
     """
     direct = DIRECT_ENCODINGS.get(message.encoding)
@@ -77,7 +78,13 @@ def image_from_message(message: Image) -> tuple[Pixels, PixelFormat]:
     pixels = np.ascontiguousarray(_view(message, channels, stored))
     native: npt.NDArray[Any] = pixels.astype(kind, copy=False)
     if code is not None:
-        native = np.asarray(cv2.cvtColor(native, code))
+        try:
+            native = np.asarray(cv2.cvtColor(native, code))
+        except cv2.error as error:
+            raise BadImageError(
+                f"{message.width}x{message.height} {message.encoding} cannot be converted "
+                f"(OpenCV: {error.err})"
+            ) from error
     if native.dtype == np.uint16:
         native = np.asarray(cv2.convertScaleAbs(native, alpha=255 / 65535))
     if native.ndim == 2 or native.shape[-1] == 1:
@@ -132,7 +139,10 @@ def image_from_compressed(message: CompressedImage) -> tuple[Pixels, PixelFormat
 
     """
     data = np.frombuffer(message.data, np.uint8)
-    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    try:
+        decoded = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except cv2.error:  # OpenCV 4 raises for a header that promises too many pixels
+        decoded = None
     if decoded is None:
         raise BadImageError(
             f"cannot decode {data.size} bytes of format '{message.format}' as an image"

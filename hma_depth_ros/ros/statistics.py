@@ -53,7 +53,8 @@ class FrameStatistics:
     def count_dropped(self, cause: str, frames: int = 1) -> None:
         """So many frames will not be processed."""
         with self._lock:
-            self.dropped[cause] += frames
+            if frames:
+                self.dropped[cause] += frames
 
     def count_processed(self, *, latency: float, age: float, stages: Mapping[str, float]) -> None:
         """One frame's outputs are published; seconds."""

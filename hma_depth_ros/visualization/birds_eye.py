@@ -113,13 +113,13 @@ def draw_birds_eye(
     scale = box.width / (2 * extent.side)
     middle, origin = box.left + box.width / 2, box.top + extent.ahead * scale
     step = extent.grid_step
-    for metres in np.arange(0.0, extent.ahead, step):
+    for metres in np.arange(0.0, extent.ahead, step).tolist():
         y = origin - metres * scale
         sheet.line([(box.left, y), (box.right, y)], _GRID, alpha=0.35)
         if metres > 0:
             sheet.text(box.left + 6, y - 8, f"{metres:g} m", size=12, color=_LABEL, halo=_HALO)
     count = int(np.ceil(extent.side / step)) - 1
-    for metres in np.arange(-count, count + 1) * step:
+    for metres in (np.arange(-count, count + 1) * step).tolist():
         x = middle + metres * scale
         sheet.line([(x, box.top), (x, box.bottom)], _GRID, alpha=0.35)
         if metres:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 from sensor_msgs.msg import CameraInfo, Image, RegionOfInterest
 
@@ -23,8 +26,11 @@ from .graph import (
 REGION = [7, 5, 50, 30]  # left, top, width, height
 
 
-def changed(values: list[float], columns: int, *, left: int, top: int, scale: tuple[float, float]):
+def changed(
+    values: list[float], columns: int, corner: tuple[int, int], scale: tuple[float, float]
+) -> npt.NDArray[np.float64]:
     """K (3 columns) or P (4) after cropping at (left, top) and resizing by `scale`, by hand."""
+    left, top = corner
     m = np.array(values).reshape(3, columns).copy()
     m[0, 2] -= left
     m[1, 2] -= top
@@ -66,12 +72,15 @@ def test_k_and_p_follow_crop_and_resize(start: StartBench, region: list[int]):
     assert depth.width == NETWORK_WIDTH
     assert depth.height == round(height * NETWORK_WIDTH / width)
     scale = (depth.width / width, depth.height / height)
-    step = {"left": left, "top": top, "scale": scale}
-    np.testing.assert_allclose(found.k.reshape(3, 3), changed(info.k, 3, **step), rtol=1e-12)
-    # P's last row, (0, 0, 1, 0.002), adds 0.002 times the shift of the principal point.
-    np.testing.assert_allclose(found.p.reshape(3, 4), changed(info.p, 4, **step), atol=0.02)
     np.testing.assert_allclose(
-        found.p.reshape(3, 4)[:, :3], changed(info.p, 4, **step)[:, :3], rtol=1e-12
+        found.k.reshape(3, 3), changed(info.k, 3, (left, top), scale), rtol=1e-12
+    )
+    # P's last row, (0, 0, 1, 0.002), adds 0.002 times the shift of the principal point.
+    np.testing.assert_allclose(
+        found.p.reshape(3, 4), changed(info.p, 4, (left, top), scale), atol=0.02
+    )
+    np.testing.assert_allclose(
+        found.p.reshape(3, 4)[:, :3], changed(info.p, 4, (left, top), scale)[:, :3], rtol=1e-12
     )
     np.testing.assert_array_equal(found.r, info.r)
     assert (found.d, found.distortion_model) == (info.d, info.distortion_model)
@@ -97,7 +106,7 @@ def test_an_empty_k_stays_empty(start: StartBench):
 
 @pytest.mark.parametrize("resolution", ["image", "network"])
 def test_binning_and_region_of_interest_are_folded_in(
-    start: StartBench, predictor: DepthPredictor, resolution: str
+    start: StartBench, predictor: DepthPredictor, resolution: Literal["image", "network"]
 ):
     """As in image_geometry: the window is cut out of the full image, then binned."""
     full = PinholeCamera(fx=120.0, fy=90.0, cx=80.0, cy=60.0, width=200, height=150)
@@ -107,8 +116,7 @@ def test_binning_and_region_of_interest_are_folded_in(
     depth, found = outputs(start, rgb_message(1), info, resolution=resolution)
 
     folded = PinholeCamera(60.0, 30.0, (80 - 20) / 2, (60 - 10) / 3, WIDTH, HEIGHT)
-    predictor_resolution = "network" if resolution == "network" else "image"
-    expected = DepthPredictor(predictor.engine, predictor.info, resolution=predictor_resolution)
+    expected = DepthPredictor(predictor.engine, predictor.info, resolution=resolution)
     prediction = expected.predict(noise(), folded)
     np.testing.assert_array_equal(pixels_of(depth), prediction.depth)
 

@@ -126,13 +126,15 @@ def test_mono_is_predicted_as_the_same_value_in_three_channels(
 
 # --- encodings with fewer values than pixels: flat patches come back with their own colour -------
 
-PATCH, BLOCK = 16, (4, 2)  # patches of 16 pixels, 4 across and 2 down
+PATCH = 16  # pixels; 4 patches across and 2 down
 COLORS = np.array(
-    [[200, 30, 60], [20, 180, 90], [40, 70, 220], [230, 220, 40]]
-    + [[128, 128, 128], [250, 250, 250], [10, 10, 10], [150, 60, 190]],
+    [
+        [[200, 30, 60], [20, 180, 90], [40, 70, 220], [230, 220, 40]],
+        [[128, 128, 128], [250, 250, 250], [10, 10, 10], [150, 60, 190]],
+    ],
     np.uint8,
 )
-PATCHES: Pixels = np.kron(COLORS.reshape(2, 4, 3), np.ones((PATCH, PATCH, 1), np.uint8))
+PATCHES: Pixels = np.kron(COLORS, np.ones((PATCH, PATCH, 1), np.uint8))
 
 
 def inside(picture: Pixels) -> npt.NDArray[np.int64]:
@@ -211,7 +213,9 @@ def test_compressed(start: StartBench, predictor: DepthPredictor):
     check(bench, compressed(RGB, "png"), RGB, predictor)
 
     jpeg = compressed(RGB, "jpeg")
-    decoded = cv2.imdecode(np.frombuffer(jpeg.data, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+    bgr = cv2.imdecode(np.frombuffer(jpeg.data, np.uint8), cv2.IMREAD_COLOR)
+    assert bgr is not None
+    decoded = bgr[..., ::-1]
     assert 1 < np.abs(decoded.astype(int) - RGB).mean() < 60, "JPEG loses, but not everything"
     check(bench, jpeg, np.ascontiguousarray(decoded), predictor)
 

@@ -11,7 +11,7 @@ NEEDS = {
     "depth/image": {"depth"},
     "depth/color": {"depth"},
     "points": {"points"},
-    **dict.fromkeys((*MASKS, "attention/color"), {"attention"}),
+    **{topic: {"attention"} for topic in (*MASKS, "attention/color")},
 }
 
 
@@ -46,12 +46,15 @@ def test_one_listener_gets_its_own_output_only(
 
 def count_published(bench: Bench, topic: str) -> list[object]:
     """Messages handed to the node's publisher of a topic, from now on."""
-    outputs = bench.node._outputs
-    assert outputs is not None
     calls: list[object] = []
-    publisher = outputs.publishers[topic]
+    publisher = bench.node._outputs.publishers[topic]
     publish = publisher.publish
-    publisher.publish = lambda message: (calls.append(message), publish(message))
+
+    def recording(message: object) -> None:
+        calls.append(message)
+        publish(message)
+
+    publisher.publish = recording
     return calls
 
 

@@ -73,7 +73,7 @@ def test_through_all_states_twice(start: StartBench):
             assert workers(bench) == []
             until(lambda: own_topics(bench) == set(TYPES), "the inputs to go")
 
-        model = weakref.ref(bench.node._model.engine)  # type: ignore[union-attr]
+        model = weakref.ref(bench.node._model.engine)
         assert bench.change("cleanup")
         assert bench.state() == "unconfigured"
         until(lambda: own_topics(bench) == set(), "the outputs to go")
@@ -168,9 +168,9 @@ def test_a_device_that_is_not_there(start: StartBench, parameters: dict[str, str
 def test_a_bug_while_configuring_is_logged_and_can_be_left(
     start: StartBench, monkeypatch: pytest.MonkeyPatch
 ):
-    """rclpy itself would swallow the exception."""
+    """Of itself, rclpy swallows the exception."""
     with monkeypatch.context() as patch:
-        patch.setattr(depth_node.LoadedModel, "predictor", lambda *_: 1 / 0)
+        patch.setattr(depth_node, "LoadedModel", lambda *_, **__: 1 / 0)
         bench = start(inputs={"publish": False})
         assert "Traceback" in bench.hears("ZeroDivisionError", level=40)
         assert bench.state() == "unconfigured"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -13,10 +11,10 @@ import pytest
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.ros import depth_node, pairing, standins
-from hma_depth_ros.ros.pairing import EXACT_QUEUE_SIZE, ExactPairing
+from hma_depth_ros.ros.pairing import EXACT_QUEUE_SIZE, CachedPairing, ExactPairing
 
 from .conftest import Predictions, StartBench
-from .graph import CAMERA, Bench, info_message, noise, pixels_of, rgb_message, stamp, until
+from .graph import CAMERA, info_message, noise, pixels_of, rgb_message, stamp, until
 
 try:
     import message_filters
@@ -266,11 +264,26 @@ def test_exact_goes_on_when_a_bag_begins_again(start: StartBench, filters: Modul
     assert statistics.processed == 20
 
 
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Seconds for which workers have waited, or are waiting, for a calibration."""
+    asked: list[float] = []
+    wait = CachedPairing.wait_for_info
+
+    def recording(self: CachedPairing, seconds: float) -> Any:
+        asked.append(seconds)
+        return wait(self, seconds)
+
+    monkeypatch.setattr(CachedPairing, "wait_for_info", recording)
+    return asked
+
+
 @pytest.mark.parametrize("lockstep", [False, True])
 def test_the_first_frames_wait_for_the_first_calibration(
     start: StartBench,
     monkeypatch: pytest.MonkeyPatch,
     predictions: Predictions,
+    waits: list[float],
     lockstep: bool,
 ):
     """An unscaled depth image to begin with would be a wrong one."""
@@ -280,18 +293,14 @@ def test_the_first_frames_wait_for_the_first_calibration(
     frames = 6 if lockstep else 1
     bench.publish(*(rgb_message(number) for number in range(1, frames + 1)))
     until(lambda: bench.node._statistics.received == frames, "the frames at the node")
-    waits_for_info(bench)
+    until(lambda: waits, "the worker waiting for a camera_info")
     assert predictions.outputs == []
     bench.publish(info_message())
     for number in range(1, frames + 1):
         bench.last("depth/camera_info", number)
+    assert waits[0] == 30.0
+    assert not any(waits[1:])
     assert bench.said() == []
-
-
-def waits_for_info(bench: Bench) -> None:
-    """Wait until the node's worker does."""
-    arrived = bench.node._pairing._arrived
-    until(lambda: arrived._cond._waiters, "the worker waiting for a camera_info")
 
 
 @pytest.mark.parametrize("publish_info", [True, False])
@@ -299,16 +308,13 @@ def test_without_a_calibration_there_is_depth_and_a_word(
     start: StartBench,
     predictor: DepthPredictor,
     monkeypatch: pytest.MonkeyPatch,
+    waits: list[float],
     publish_info: bool,
 ):
     """Only if somebody publishes camera_info, the first frame waits; and no later one does."""
     patience = 0.2 if publish_info else 30.0
     monkeypatch.setattr(depth_node, "FIRST_INFO_SECONDS", patience)
-    waits: list[float] = []
-    wait = threading.Event.wait
     bench = start(inputs={"publish_info": publish_info})
-    arrived = bench.node._pairing._arrived
-    arrived.wait = lambda seconds: (waits.append(seconds), wait(arrived, seconds))
     bench.listen("depth/image", "depth/camera_info", "points")
     for number in (1, 2, 3):
         bench.publish(rgb_message(number))
@@ -334,5 +340,3 @@ def test_a_late_calibration_ends_the_warning(start: StartBench, predictor: Depth
     expected = depth_with(predictor, CAMERA)
     np.testing.assert_array_equal(pixels_of(outputs["depth/image"]), expected)
     until(lambda: bench.status().level == b"\x00", "diagnostics without the problem")
-
-

@@ -14,6 +14,7 @@ from rcl_interfaces.srv import DescribeParameters, ListParameters
 from rclpy.parameter import Parameter
 from rclpy.qos import HistoryPolicy, ReliabilityPolicy, qos_profile_sensor_data
 
+from hma_depth_ros.ros.depth_node import DepthNode
 from hma_depth_ros.ros.parameters import DepthNodeParameters, ParameterError
 
 from .conftest import Predictions, StartBench
@@ -290,9 +291,7 @@ def test_a_bad_choice_at_start_is_one_error_and_can_be_mended(
 def test_a_value_that_rclpy_refuses_at_start_is_named(
     context: Any, name: str, value: Any, words: str
 ):
-    """rclpy raises from the declaration: the executable says it in one line (status 2)."""
-    from hma_depth_ros.ros.depth_node import DepthNode
-
+    """Its declaration raises; the executable says it in one line (status 2)."""
     with pytest.raises(ParameterError, match=words):
         DepthNode(
             "refused",

@@ -58,7 +58,9 @@ def cast(rays: Rays, solids: SolidSet, hits: Hits) -> None:
         for shape in (_ELLIPSOID, _CYLINDER, _DISC):
             alike = order[small & (solids.shape[order] == shape)]
             ends = np.cumsum(windows.area[alike])
-            for part in np.split(alike, np.searchsorted(ends, range(_BAND, int(ends[-1:].sum()), _BAND))):
+            for part in np.split(
+                alike, np.searchsorted(ends, range(_BAND, int(ends[-1:].sum()), _BAND))
+            ):
                 _cast_together(rays, bodies, windows, hits, part)
 
 
@@ -157,7 +159,7 @@ def _cast_one(rays: Rays, bodies: _Bodies, windows: Windows, hits: Hits, index: 
         if not places.size:
             continue
         starts, directions, t = _at(starts, places), _at(directions, places), t[places]
-        face = np.full(t.size, first)
+        face: Ints = np.full(t.size, first)
         if shape == _POLYHEDRON:
             face += _entered_face(*planes, starts, directions)
         if bodies.solids.cutout[index]:

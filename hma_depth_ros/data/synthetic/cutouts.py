@@ -18,9 +18,7 @@ Bools = npt.NDArray[np.bool_]
 PICKET_PITCH = 0.14  #: metres from one picket to the next
 
 
-def holes(
-    cutout: Cutout, local: Floats, normal: Floats, dimensions: Floats, seed: Ints
-) -> Bools:
+def holes(cutout: Cutout, local: Floats, normal: Floats, dimensions: Floats, seed: Ints) -> Bools:
     """Which of n places are holes.
 
     Args:

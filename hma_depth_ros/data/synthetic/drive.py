@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from hma_depth_ros.data.kitti_calibration import CameraCalibration, KittiCalibration
 from hma_depth_ros.data.kitti_drive import parse_timestamp
-from hma_depth_ros.data.synthetic import imaging, lidar
+from hma_depth_ros.data.synthetic import imaging, lidar, shading
 from hma_depth_ros.data.synthetic.casting import Hits, cast
 from hma_depth_ros.data.synthetic.ground import cast_ground
 from hma_depth_ros.data.synthetic.occlusion import ContactShade
@@ -94,6 +94,13 @@ class SyntheticDrive:
             raise IndexError(f"the drive has frames 0 to {self.frames - 1}, not {index}")
         return SyntheticFrame(self, index)
 
+    def imu_to_world(self, time: float) -> Doubles:
+        """4x4 pose of the IMU (x forward, y left, z up) at any `time` in seconds."""
+        imu_to_camera = (
+            self.calibration.velodyne_to_camera(CAMERA) @ self.calibration.imu_to_velodyne
+        )
+        return self.trajectory.camera_to_world(time) @ imu_to_camera
+
     def shadows(self, x: float) -> ShadowMap:
         """Shadows of all that stands, around a camera at x on the street."""
         return self._shadows_of(int(np.floor(x / _SHADOW_STEP)))
@@ -146,9 +153,10 @@ class SyntheticFrame:
         style = drive.scene.style
         shadows = drive.shadows(x).with_solids(self._traffic)
         middle = np.array([x + 35.0, style.street.middle(x + 35.0)])
-        contact = ContactShade.of(self._solids, middle - [45, 30], middle + [45, 30])
-        light = imaging.radiance(
-            self._rays, self._hits, self._solids, style, imaging.Shade(shadows, contact)
+        reach = np.array([45.0, 30.0])
+        contact = ContactShade.of(self._solids, middle - reach, middle + reach)
+        light = shading.radiance(
+            self._rays, self._hits, self._solids, style, shading.Shade(shadows, contact)
         )
         noise = np.random.default_rng([drive.seed, 1003, self.index])
         return imaging.photograph(light, self._rays, drive.exposure, noise)
@@ -156,15 +164,17 @@ class SyntheticFrame:
     @cached_property
     def depth(self) -> npt.NDArray[np.float32]:
         """Exact depth (H, W) in metres along the optical axis; +inf in the sky."""
-        rows, columns = self._rays.pixel_centres
-        return np.ascontiguousarray(self._hits.t[rows, columns])
+        return np.ascontiguousarray(self._hits.t[self._rays.pixel_centres])
 
     @cached_property
     def labels(self) -> npt.NDArray[np.uint8]:
         """Cityscapes ids (H, W), see `materials.Label`."""
-        return imaging.semantic_labels(
-            self._rays, self._hits, self._solids, self.drive.scene.style
+        rays, camera = self._rays, self.drive.camera
+        indices = np.arange(self._hits.t.size).reshape(rays.shape)[rays.pixel_centres]
+        labels = shading.semantic_labels(
+            rays, self._hits, self._solids, self.drive.scene.style, indices.ravel()
         )
+        return labels.reshape(camera.height, camera.width)
 
     @cached_property
     def lidar(self) -> npt.NDArray[np.float32]:

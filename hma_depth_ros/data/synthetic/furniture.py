@@ -12,7 +12,10 @@ from hma_depth_ros.data.synthetic.materials import Color, Cutout, Label, Materia
 from hma_depth_ros.data.synthetic.solids import Solid
 
 _STONES: tuple[Color, ...] = (
-    (0.62, 0.60, 0.56), (0.50, 0.30, 0.24), (0.56, 0.45, 0.36), (0.74, 0.73, 0.70),
+    (0.62, 0.60, 0.56),
+    (0.50, 0.30, 0.24),
+    (0.56, 0.45, 0.36),
+    (0.74, 0.73, 0.70),
     (0.45, 0.43, 0.41),
 )
 _FENCES: tuple[Color, ...] = ((0.36, 0.26, 0.18), (0.80, 0.80, 0.78), (0.20, 0.26, 0.20))
@@ -61,8 +64,15 @@ def road_sign(rng: np.random.Generator) -> list[Solid]:
     """Return a sign on a post, facing the traffic that comes from -x."""
     kind, color, rim = _SIGNS[rng.integers(len(_SIGNS))]
     half, centre = 0.32, rng.uniform(2.2, 2.6)
-    face = Material(Label.TRAFFIC_SIGN, color, Pattern.SIGN, accent=rim, retro=0.8,
-                    dimensions=(half, centre, float(kind)), seed=int(rng.integers(1 << 20)))
+    face = Material(
+        Label.TRAFFIC_SIGN,
+        color,
+        Pattern.SIGN,
+        accent=rim,
+        retro=0.8,
+        dimensions=(half, centre, float(kind)),
+        seed=int(rng.integers(1 << 20)),
+    )
     x = (-0.075, -0.055)
     if kind == 0:
         plate = Solid.cylinder(face, (x[0], 0, centre), (x[1], 0, centre), half)
@@ -79,9 +89,14 @@ def road_sign(rng: np.random.Generator) -> list[Solid]:
 def wall(rng: np.random.Generator, *, length: float, height: float) -> list[Solid]:
     """Return a garden wall with a coping."""
     color = _STONES[rng.integers(len(_STONES))]
-    stones = Material(Label.WALL, color, Pattern.MASONRY, accent=(0.55, 0.53, 0.50),
-                      dimensions=(rng.uniform(0.22, 0.5), rng.uniform(0.07, 0.2)),
-                      seed=int(rng.integers(1 << 20)))
+    stones = Material(
+        Label.WALL,
+        color,
+        Pattern.MASONRY,
+        accent=(0.55, 0.53, 0.50),
+        dimensions=(rng.uniform(0.22, 0.5), rng.uniform(0.07, 0.2)),
+        seed=int(rng.integers(1 << 20)),
+    )
     coping = Material(Label.WALL, (0.58, 0.56, 0.53))
     x = length / 2
     return [
@@ -93,8 +108,14 @@ def wall(rng: np.random.Generator, *, length: float, height: float) -> list[Soli
 def fence(rng: np.random.Generator, *, length: float, height: float) -> list[Solid]:
     """Return a picket fence on posts."""
     color = _FENCES[rng.integers(len(_FENCES))]
-    pickets = Material(Label.FENCE, color, Pattern.PICKETS, cutout=Cutout.PICKETS,
-                       dimensions=(height,), seed=int(rng.integers(1 << 20)))
+    pickets = Material(
+        Label.FENCE,
+        color,
+        Pattern.PLAIN,
+        cutout=Cutout.PICKETS,
+        dimensions=(height,),
+        seed=int(rng.integers(1 << 20)),
+    )
     post = Material(Label.FENCE, color)
     x = length / 2
     solids = [Solid.box(pickets, (-x, -0.02, 0.06), (x, 0.02, height))]
@@ -121,7 +142,8 @@ def dustbin(rng: np.random.Generator) -> list[Solid]:
     colors: tuple[Color, ...] = ((0.12, 0.12, 0.13), (0.10, 0.22, 0.12), (0.45, 0.36, 0.10))
     plastic = Material(Label.WALL, colors[rng.integers(len(colors))])
     return [
-        Solid.prism(plastic, [(-0.24, 0), (0.24, 0), (0.30, 0.98), (-0.30, 0.98)], -0.27, 0.27,
-                    axis=0),
+        Solid.prism(
+            plastic, [(-0.24, 0), (0.24, 0), (0.30, 0.98), (-0.30, 0.98)], -0.27, 0.27, axis=0
+        ),
         Solid.box(plastic, (-0.30, -0.33, 0.98), (0.30, 0.33, 1.06)),
     ]

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from hma_depth_ros.data.synthetic.casting import GROUND, KERB, NOTHING, Hits, cast
+from hma_depth_ros.data.synthetic.casting import NOTHING, Hits, cast
 from hma_depth_ros.data.synthetic.ground import cast_ground
-from hma_depth_ros.data.synthetic.imaging import ground_paint
-from hma_depth_ros.data.synthetic.materials import Pattern
-from hma_depth_ros.data.synthetic.patterns import paint
 from hma_depth_ros.data.synthetic.rays import Doubles, Floats, LidarRays
+from hma_depth_ros.data.synthetic.shading import painted
 from hma_depth_ros.data.synthetic.solids import SolidSet
 from hma_depth_ros.data.synthetic.style import Style
-from hma_depth_ros.data.synthetic.surface import solid_surface
+from hma_depth_ros.data.synthetic.surface import SolidSurface
 
 ELEVATIONS = np.deg2rad(
     np.concatenate([2.0 - np.arange(32) / 3, -8.83 - np.arange(32) / 2])
@@ -26,6 +24,7 @@ FIRINGS = 2083  #: per beam and turn: 0.173 degrees apart
 MAX_RANGE = 120.0
 RANGE_NOISE = 0.02  #: metres, standard deviation
 _MIN_RANGE = 0.9
+_GLASS = 0.08  #: least gloss of window panes and lamps
 
 
 def scan(
@@ -71,23 +70,13 @@ def _half_turn(
     out_of_reach = hits.t > MAX_RANGE + 1
     hits.t[out_of_reach], hits.face[out_of_reach] = np.inf, NOTHING
     reflectance = np.zeros(hits.t.size)
-    face = hits.face.ravel()
-
-    on_solid = np.flatnonzero(face >= 0)
-    pattern = solids.pattern[solids.solid_of_face[face[on_solid]]]
-    for kind in Pattern:
-        here = on_solid[pattern == kind]
-        if here.size:
-            surface = solid_surface(rays, hits, solids, here)
-            look = paint(kind, surface)
-            cosine = np.abs((surface.view * surface.normal).sum(axis=0))
-            # Leaves are bright in the infrared; glass lets the light through or mirrors it away.
-            bright = look.albedo.mean(axis=0) * (6.0 if look.leafy else 1.0)
-            bright = np.where(look.gloss > 0.08, 0.02, bright)
-            reflectance[here] = (
-                np.sqrt(bright) * (0.25 + 0.35 * cosine) + solids.retro[surface.solid] * cosine
-            )
-    ground = np.flatnonzero((face == GROUND) | (face == KERB))
-    _, look = ground_paint(rays, hits, style, ground)
-    reflectance[ground] = 0.62 * np.sqrt(look.albedo.mean(axis=0))
+    for surface, look in painted(rays, hits, solids, style):
+        cosine = np.abs((surface.view * surface.normal).sum(axis=0))
+        # Leaves are bright in the infrared; glass lets the light through or mirrors it away.
+        bright = look.albedo.mean(axis=0) * (6.0 if look.leafy else 1.0)
+        bright = np.where(look.gloss > _GLASS, 0.02, bright)
+        echo = np.sqrt(bright) * (0.30 + 0.30 * cosine)
+        if isinstance(surface, SolidSurface):
+            echo += solids.retro[surface.solid] * cosine
+        reflectance[surface.rays] = echo
     return hits.t.astype(np.float64), np.clip(reflectance, 0, 0.99).reshape(rays.shape)

@@ -50,7 +50,7 @@ class Daylight:
         zenith = blue * (1 - overcast) + grey * overcast
         pale = np.array([0.74, 0.86, 0.96]) * glare
         horizon = pale * (1 - overcast) + grey * 1.1 * overcast
-        ambient = (np.array([0.15, 0.18, 0.225]) if sunny else np.array([0.78, 0.82, 0.88]))
+        ambient = np.array([0.15, 0.18, 0.225]) if sunny else np.array([0.78, 0.82, 0.88])
         ambient = ambient * rng.uniform(0.85, 1.4)
         return cls(
             azimuth=azimuth,
@@ -74,15 +74,15 @@ class Daylight:
         """Colour (3, n) that a mirror sees: sky above houses and trees above the ground."""
         height = np.clip(direction[2], 0, 1)
         open_sky = np.clip((direction[2] - 0.22) * 5, 0, 1)
-        things = (_column(self.ambient) + _column(self.sun) * 0.25) * np.float32(0.22)
+        things = (column(self.ambient) + column(self.sun) * 0.25) * np.float32(0.22)
         return self._clear(direction, height) * open_sky + things * (1 - open_sky)
 
     def _clear(self, direction: Floats, height: Floats) -> Floats:
         blend = np.exp(-height * 4.5)
-        color = _column(self.zenith) * (1 - blend) + _column(self.horizon) * blend
+        color = column(self.zenith) * (1 - blend) + column(self.horizon) * blend
         cosine = np.clip(self.to_sun.astype(np.float32) @ direction, 0, 1)
         glow = 0.9 * cosine**64 + 0.25 * cosine**8
-        return color + _column(self.sun) * glow * np.float32(0.5 * (1 - 0.8 * self.cloudiness))
+        return color + column(self.sun) * glow * np.float32(0.5 * (1 - 0.8 * self.cloudiness))
 
     def _clouded(self, color: Floats, direction: Floats, height: Floats) -> Floats:
         # Clouds on a plane overhead, flattened towards the horizon as real ones look.
@@ -91,13 +91,13 @@ class Daylight:
         shape = noise(u, v, 2.9) + 0.6 * noise(u + 11, v, 1.1) + 0.35 * noise(u + 5, v, 0.42)
         shape += np.float32(0.18) * noise(u + 5, v, 0.17)
         cover = np.clip((shape + 3.2 * self.cloudiness - 1.6) * 0.8, 0, 1)
-        white = _column(self.horizon) * 0.4 + 0.75 - np.float32(0.12) * shape * cover
+        white = column(self.horizon) * 0.4 + 0.75 - np.float32(0.12) * shape * cover
         return color * (1 - cover * 0.85) + white * (cover * 0.85)
 
     def haze(self, color: Floats, distance: Floats) -> Floats:
         """Colour (3, n) seen through `distance` (n) metres of air."""
         clear = np.exp(-distance / np.float32(self.visibility))
-        return color * clear + _column(self.horizon) * np.float32(0.8) * (1 - clear)
+        return color * clear + column(self.horizon) * np.float32(0.8) * (1 - clear)
 
 
 def _rgb(values: Doubles) -> Rgb:
@@ -105,5 +105,6 @@ def _rgb(values: Doubles) -> Rgb:
     return (r, g, b)
 
 
-def _column(color: Rgb) -> Floats:
+def column(color: Rgb) -> Floats:
+    """Colour as an array (3, 1)."""
     return np.array(color, np.float32)[:, None]

@@ -38,7 +38,6 @@ class Pattern(IntEnum):
     CAR_CABIN = 7
     WHEEL = 8
     SIGN = 9
-    PICKETS = 10
 
 
 class Cutout(IntEnum):
@@ -47,7 +46,7 @@ class Cutout(IntEnum):
     NONE = 0
     LEAVES = 1  #: some gaps
     SPRIGS = 2  #: a spray of leaves, ragged towards its rim; dimensions: centre and radius
-    PICKETS = 3
+    PICKETS = 3  #: an upright board and a gap in turn; dimensions: height of the fence
 
 
 @dataclass(frozen=True)

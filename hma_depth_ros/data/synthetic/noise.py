@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
+Bools = npt.NDArray[np.bool_]
 
 _SIZE = 512  #: texels per side of the tile
 _TEXELS_PER_WAVE = 8
@@ -31,9 +32,7 @@ def _tile() -> Floats:
     return (noise / noise.std()).astype(np.float32)
 
 
-def noise(
-    u: Floats, v: Floats, wavelength: float, footprint: Floats | None = None
-) -> Floats:
+def noise(u: Floats, v: Floats, wavelength: float, footprint: Floats | None = None) -> Floats:
     """Noise (N) of mean 0 and deviation 1 at the places (u, v), all in metres.
 
     With `footprint`, the extent of a sample on the surface, it fades out where it would alias.
@@ -73,8 +72,8 @@ def look_up(
     return values.ravel()[:count]
 
 
-def cell_hash(*keys: npt.NDArray[np.integer] | int) -> Floats:
-    """Uniform random numbers in [0, 1) fixed by integer keys, such as a window's column and floor.
+def cell_hash(*keys: npt.NDArray[np.generic] | int) -> Floats:
+    """Uniform random numbers in [0, 1) fixed by whole keys, such as a window's column and floor.
 
     The finaliser of MurmurHash3 (Austin Appleby, public domain), folded over the keys.
     """

@@ -13,8 +13,14 @@ from hma_depth_ros.data.synthetic.materials import Color, Cutout, Label, Materia
 from hma_depth_ros.data.synthetic.solids import Doubles, Solid, Vector
 
 _LEAVES: tuple[Color, ...] = (
-    (0.26, 0.34, 0.12), (0.22, 0.31, 0.13), (0.31, 0.37, 0.14), (0.18, 0.27, 0.12),
-    (0.34, 0.37, 0.13), (0.24, 0.33, 0.17), (0.43, 0.36, 0.12), (0.40, 0.28, 0.12),
+    (0.26, 0.34, 0.12),
+    (0.22, 0.31, 0.13),
+    (0.31, 0.37, 0.14),
+    (0.18, 0.27, 0.12),
+    (0.34, 0.37, 0.13),
+    (0.24, 0.33, 0.17),
+    (0.43, 0.36, 0.12),
+    (0.40, 0.28, 0.12),
 )
 _LEAF_FREQUENCY = (0.2, 0.2, 0.16, 0.16, 0.1, 0.1, 0.05, 0.03)
 _NEEDLES: tuple[Color, ...] = ((0.12, 0.20, 0.11), (0.15, 0.22, 0.14), (0.17, 0.24, 0.12))
@@ -28,8 +34,13 @@ def _leaves(rng: np.random.Generator, *, needles: bool = False) -> Material:
     )
     brightness = rng.uniform(0.85, 1.15)
     r, g, b = (channel * brightness for channel in color)
-    return Material(Label.VEGETATION, (r, g, b), Pattern.FOLIAGE, cutout=Cutout.LEAVES,
-                    seed=int(rng.integers(1 << 20)))
+    return Material(
+        Label.VEGETATION,
+        (r, g, b),
+        Pattern.FOLIAGE,
+        cutout=Cutout.LEAVES,
+        seed=int(rng.integers(1 << 20)),
+    )
 
 
 def _another(leaves: Material, rng: np.random.Generator) -> Material:
@@ -39,9 +50,7 @@ def _another(leaves: Material, rng: np.random.Generator) -> Material:
     return replace(leaves, color=(r * tone, g * tone, b * tone), seed=int(rng.integers(1 << 20)))
 
 
-def _puff(
-    leaves: Material, rng: np.random.Generator, centre: Vector, radii: Vector
-) -> list[Solid]:
+def _puff(leaves: Material, rng: np.random.Generator, centre: Vector, radii: Vector) -> list[Solid]:
     """Return a cluster of leaves: a round body, and a flat spray of leaves through its middle.
 
     The spray makes the outline ragged. It stands across the x axis, and plants are not turned when
@@ -51,9 +60,7 @@ def _puff(
     centre, radii = np.asarray(centre, float), np.asarray(radii, float)
     reach = float(radii.mean()) * 1.45
     x, y, z = centre.tolist()
-    sprigs = replace(
-        body, cutout=Cutout.SPRIGS, dimensions=(x, y, z, reach), seed=body.seed + 1
-    )
+    sprigs = replace(body, cutout=Cutout.SPRIGS, dimensions=(x, y, z, reach), seed=body.seed + 1)
     return [
         Solid.ellipsoid(body, centre, radii * 0.82),
         Solid.disc(sprigs, centre, reach, facing=(1.0, *rng.normal(0, 0.45, 2))),
@@ -102,7 +109,7 @@ def conifer(rng: np.random.Generator, *, height: float) -> list[Solid]:
     foot = height * rng.uniform(0.04, 0.12)
     tiers = int(rng.integers(8, 13))
     solids = [Solid.cylinder(_bark(rng), (0, 0, -0.1), (0, 0, height * 0.8), 0.06 + 0.012 * height)]
-    for share in np.linspace(0, 1, tiers):
+    for share in np.linspace(0, 1, tiers).tolist():
         width = radius * (1 - share) ** 0.85 + 0.15
         z = foot + (height - foot) * share * 0.97
         tilt = rng.uniform(-0.12, 0.12, 2) * width
@@ -131,7 +138,7 @@ def hedge(rng: np.random.Generator, *, length: float, height: float) -> list[Sol
         Solid.box(leaves, (-x, -y, 0), (x, y, height)),
         Solid.box(_shaded(leaves), (-x + 0.12, -y + 0.12, 0), (x - 0.12, y - 0.12, height - 0.12)),
     ]
-    for along in np.arange(-x + 0.4, x - 0.3, 1.1):
+    for along in np.arange(-x + 0.4, x - 0.3, 1.1).tolist():
         r = rng.uniform(0.35, 0.6)
         centre = (along + rng.uniform(-0.2, 0.2), rng.uniform(-0.15, 0.15) * y, height - r * 0.6)
         solids += _puff(leaves, rng, centre, (r * 1.3, y + rng.uniform(-0.05, 0.12), r))
@@ -145,7 +152,7 @@ def grove(rng: np.random.Generator, *, length: float, height: float) -> list[Sol
     """
     solids = []
     bark = _bark(rng)
-    for x in np.arange(-length / 2, length / 2, height * 0.28):
+    for x in np.arange(-length / 2, length / 2, height * 0.28).tolist():
         leaves = _leaves(rng, needles=rng.random() < 0.15)
         top = height * rng.uniform(0.7, 1.1)
         y = rng.uniform(0, height * 0.25)
@@ -153,7 +160,9 @@ def grove(rng: np.random.Generator, *, length: float, height: float) -> list[Sol
             Solid.cylinder(bark, (x, y, 0), (x + rng.uniform(-0.5, 0.5), y, top * 0.7), 0.2)
         )
         solids.append(
-            Solid.ellipsoid(_shaded(leaves), (x, y + 0.5, top * 0.48), (height * 0.13, 0.4, top * 0.46))
+            Solid.ellipsoid(
+                _shaded(leaves), (x, y + 0.9, top * 0.45), (height * 0.11, 0.4, top * 0.42)
+            )
         )
         for share in (0.12, 0.3, 0.5, 0.68, 0.85):
             r = height * rng.uniform(0.13, 0.22)
@@ -171,9 +180,7 @@ def hill(rng: np.random.Generator, *, width: float, height: float) -> list[Solid
     return [Solid.ellipsoid(_shaded(_leaves(rng)), (0, 0, 0), (width / 2, width / 2, height))]
 
 
-def _puffs(
-    rng: np.random.Generator, middle: Doubles, reach: Doubles, *, count: int
-) -> Doubles:
+def _puffs(rng: np.random.Generator, middle: Doubles, reach: Doubles, *, count: int) -> Doubles:
     """Centres (count, 3) spread evenly over the shell of an ellipsoid, a little inside it."""
     index = np.arange(count) + 0.5
     polar, turn = np.arccos(1 - 2 * index / count), np.pi * (1 + 5**0.5) * index

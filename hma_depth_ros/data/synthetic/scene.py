@@ -128,7 +128,7 @@ class Scene:
         row = rng.random() < frontage.row
         widths = rng.uniform(0.7, 1.3, int(rng.integers(2, 5)))
         widths *= BLOCK / widths.sum()
-        for width, end in zip(widths, np.cumsum(widths), strict=True):
+        for width, end in zip(widths.tolist(), np.cumsum(widths).tolist(), strict=True):
             x = start + end - width / 2
             setback = rng.uniform(*frontage.setback)
             if rng.random() < frontage.wood:
@@ -188,21 +188,23 @@ class Scene:
         yaw = 0.0 if side > 0 else np.pi
         if style.street_trees:
             strip = max(verge - 0.6 if street.verge < 1 else (pavement + verge) / 2, clear)
-            for x in np.arange(start + rng.uniform(1, 4), start + BLOCK - 2, style.street_trees):
+            for x in np.arange(
+                start + rng.uniform(1, 4), start + BLOCK - 2, style.street_trees
+            ).tolist():
                 tree = plants.broadleaf(rng, height=rng.uniform(6, 11))
                 yield self._put(tree, x + rng.uniform(-0.6, 0.6), side * strip)
         if style.lamps:
             # Counted from the start of the street, so that blocks do not show.
             offset = 0.0 if side > 0 else style.lamps / 2
             first = np.ceil((start - offset) / style.lamps) * style.lamps + offset
-            for x in np.arange(first, start + BLOCK, style.lamps):
+            for x in np.arange(first, start + BLOCK, style.lamps).tolist():
                 yield self._put(
                     furniture.lamp_post(self._random(5, side)), x, side * clear, yaw=yaw
                 )
         if style.utility_poles and side > 0:
             yield self._put(furniture.utility_pole(rng), start + 6, max(verge + 0.2, clear))
         if style.markers:
-            for x in np.arange(start + 5, start + BLOCK, 24.0):
+            for x in np.arange(start + 5, start + BLOCK, 24.0).tolist():
                 yield self._put(furniture.bollard(rng), x, side * (street.half_width + 0.6))
         if rng.random() < 0.6:
             facing = rng.uniform(-0.15, 0.15) + (0.0 if side < 0 else np.pi)
@@ -216,7 +218,7 @@ class Scene:
 
     def _parked(self, rng: np.random.Generator, start: float, side: Side) -> Iterator[SolidSet]:
         street, lateral = self.style.street, self._parking_lateral()
-        for x in np.arange(start + 3.2, start + BLOCK - 2.8, _PARKING_PITCH):
+        for x in np.arange(start + 3.2, start + BLOCK - 2.8, _PARKING_PITCH).tolist():
             if rng.random() < self.style.parked[side]:
                 against = rng.random() < 0.1
                 yaw = rng.uniform(-0.03, 0.03) + (np.pi if (side > 0) != against else 0.0)

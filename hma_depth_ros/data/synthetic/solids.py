@@ -110,7 +110,10 @@ class Solid:
         half = (top - base) / 2
         length = float(np.linalg.norm(half))
         return cls._round(
-            Shape.CYLINDER, material, base + half, (radius, radius, length),
+            Shape.CYLINDER,
+            material,
+            base + half,
+            (radius, radius, length),
             axes_around(half / length),
         )
 
@@ -201,7 +204,7 @@ class SolidSet:
         rotation, translation = pose[:3, :3], pose[:3, 3]
         normals = self.planes[:, :3] @ rotation.T
         offsets = self.planes[:, 3] - normals @ translation
-        back = np.linalg.inv(pose)
+        back = np.asarray(np.linalg.inv(pose), np.float64)
         return replace(
             self,
             corners=self.corners @ rotation.T + translation,
@@ -227,8 +230,7 @@ def _padded(dimensions: tuple[float, ...]) -> tuple[float, ...]:
 
 def _then(first: Doubles, maps: Doubles) -> Doubles:
     """Affine maps (N, 3, 4) after the 4x4 transform `first`."""
-    full = maps @ first
-    return np.asarray(full)
+    return np.asarray(maps @ first)
 
 
 def _linear(colors: Sequence[tuple[float, float, float]]) -> Floats:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from hma_depth_ros.data.synthetic.light import Daylight
-from hma_depth_ros.data.synthetic.materials import Color
 from hma_depth_ros.data.synthetic.paving import Paving
 from hma_depth_ros.data.synthetic.street import SIDES, Side, Street
 
@@ -45,8 +44,9 @@ class Style:
     @classmethod
     def random(cls, rng: np.random.Generator) -> Style:
         """One of four kinds of street, each with wide variation."""
-        kind = str(rng.choice(["residential", "town", "suburb", "country"],
-                              p=[0.36, 0.22, 0.26, 0.16]))
+        kind = str(
+            rng.choice(["residential", "town", "suburb", "country"], p=[0.36, 0.22, 0.26, 0.16])
+        )
         light = Daylight.random(rng)
         frontage = _frontage(kind, rng)
         street = _street(kind, rng)
@@ -76,26 +76,46 @@ class Style:
 def _frontage(kind: str, rng: np.random.Generator) -> Frontage:
     if kind == "residential":
         return Frontage(
-            house=rng.uniform(0.65, 0.95), flat_roof=0.08, storeys=(1, 3), row=rng.uniform(0, 0.5),
-            setback=(1.5, rng.uniform(3, 8)), boundary=rng.uniform(0.4, 0.95),
-            garden_trees=rng.uniform(0.4, 1.6), wood=0.04,
+            house=rng.uniform(0.65, 0.95),
+            flat_roof=0.08,
+            storeys=(1, 3),
+            row=rng.uniform(0, 0.5),
+            setback=(1.5, rng.uniform(3, 8)),
+            boundary=rng.uniform(0.4, 0.95),
+            garden_trees=rng.uniform(0.4, 1.6),
+            wood=0.04,
         )
     if kind == "town":
         return Frontage(
-            house=rng.uniform(0.8, 1.0), flat_roof=rng.uniform(0.1, 0.6), storeys=(2, 5),
-            row=rng.uniform(0.5, 1.0), setback=(0.0, rng.uniform(0.2, 3)),
-            boundary=rng.uniform(0, 0.3), garden_trees=rng.uniform(0, 0.5), wood=0.02,
+            house=rng.uniform(0.8, 1.0),
+            flat_roof=rng.uniform(0.1, 0.6),
+            storeys=(2, 5),
+            row=rng.uniform(0.5, 1.0),
+            setback=(0.0, rng.uniform(0.2, 3)),
+            boundary=rng.uniform(0, 0.3),
+            garden_trees=rng.uniform(0, 0.5),
+            wood=0.02,
         )
     if kind == "suburb":
         return Frontage(
-            house=rng.uniform(0.15, 0.6), flat_roof=0.3, storeys=(1, 4), row=rng.uniform(0, 0.2),
-            setback=(4.0, rng.uniform(8, 18)), boundary=rng.uniform(0.3, 0.8),
-            garden_trees=rng.uniform(0.8, 2.5), wood=rng.uniform(0.1, 0.45),
+            house=rng.uniform(0.15, 0.6),
+            flat_roof=0.3,
+            storeys=(1, 4),
+            row=rng.uniform(0, 0.2),
+            setback=(4.0, rng.uniform(8, 18)),
+            boundary=rng.uniform(0.3, 0.8),
+            garden_trees=rng.uniform(0.8, 2.5),
+            wood=rng.uniform(0.1, 0.45),
         )
     return Frontage(
-        house=rng.uniform(0.0, 0.15), flat_roof=0.0, storeys=(1, 2), row=0.0,
-        setback=(8.0, rng.uniform(12, 25)), boundary=rng.uniform(0, 0.25),
-        garden_trees=rng.uniform(0.2, 1.5), wood=rng.uniform(0.2, 0.8),
+        house=rng.uniform(0.0, 0.15),
+        flat_roof=0.0,
+        storeys=(1, 2),
+        row=0.0,
+        setback=(8.0, rng.uniform(12, 25)),
+        boundary=rng.uniform(0, 0.25),
+        garden_trees=rng.uniform(0.2, 1.5),
+        wood=rng.uniform(0.2, 0.8),
     )
 
 
@@ -124,8 +144,10 @@ def _street(kind: str, rng: np.random.Generator) -> Street:
 
 def _paving(kind: str, street: Street, rng: np.random.Generator) -> Paving:
     marks = {
-        "residential": [0.75, 0.22, 0.03], "town": [0.2, 0.6, 0.2],
-        "suburb": [0.15, 0.7, 0.15], "country": [0.2, 0.7, 0.1],
+        "residential": [0.75, 0.22, 0.03],
+        "town": [0.2, 0.6, 0.2],
+        "suburb": [0.15, 0.7, 0.15],
+        "country": [0.2, 0.7, 0.1],
     }[kind]
     slabs = (0.0, 0.0) if rng.random() < 0.35 else (rng.uniform(0.2, 0.6), rng.uniform(0.2, 0.5))
     grey, warm = rng.uniform(0.44, 0.66), rng.uniform(0.0, 0.06)

@@ -57,6 +57,11 @@ class SolidSurface(Surface):
         rotation = self.solids.to_object.astype(np.float32)[self.solid, :, :3]
         return _apply(rotation.transpose(0, 2, 1), vectors)
 
+    @property
+    def gloss(self) -> Floats:
+        """(n) share of the light mirrored at normal incidence."""
+        return self.solids.gloss[self.solid]
+
     def dimension(self, index: int) -> Floats:
         """(n) one of the material's dimensions."""
         return self.solids.dimensions[self.solid, index]
@@ -102,15 +107,17 @@ def solid_surface(rays: Rays, hits: Hits, solids: SolidSet, indices: Ints) -> So
 
 def _apply(matrices: Floats, vectors: Floats) -> Floats:
     """Products (3, n) of matrices (n, 3, 3) and vectors (3, n)."""
-    return np.stack([
-        matrices[:, row, 0] * vectors[0]
-        + matrices[:, row, 1] * vectors[1]
-        + matrices[:, row, 2] * vectors[2]
-        for row in range(3)
-    ])
+    return np.stack(
+        [
+            matrices[:, row, 0] * vectors[0]
+            + matrices[:, row, 1] * vectors[1]
+            + matrices[:, row, 2] * vectors[2]
+            for row in range(3)
+        ]
+    )
 
 
-def _normals(solids: SolidSet, world: Floats, face: Ints, solid: Ints) -> Floats:
+def _normals(solids: SolidSet, world: Floats, face: npt.NDArray[np.int32], solid: Ints) -> Floats:
     """Outward unit normals (3, n)."""
     normal = np.take(solids.planes[:, :3].astype(np.float32), face, axis=0).T.copy()
     round_ = np.flatnonzero(

@@ -13,9 +13,18 @@ from hma_depth_ros.data.synthetic.materials import Color, Label, Material, Patte
 from hma_depth_ros.data.synthetic.solids import Doubles, Solid
 
 _PAINTS: tuple[Color, ...] = (
-    (0.75, 0.76, 0.77), (0.55, 0.57, 0.59), (0.09, 0.09, 0.10), (0.06, 0.06, 0.07),
-    (0.88, 0.88, 0.87), (0.62, 0.08, 0.07), (0.10, 0.16, 0.36), (0.16, 0.28, 0.48),
-    (0.25, 0.27, 0.29), (0.10, 0.22, 0.16), (0.55, 0.49, 0.40), (0.38, 0.42, 0.46),
+    (0.75, 0.76, 0.77),
+    (0.55, 0.57, 0.59),
+    (0.09, 0.09, 0.10),
+    (0.06, 0.06, 0.07),
+    (0.88, 0.88, 0.87),
+    (0.62, 0.08, 0.07),
+    (0.10, 0.16, 0.36),
+    (0.16, 0.28, 0.48),
+    (0.25, 0.27, 0.29),
+    (0.10, 0.22, 0.16),
+    (0.55, 0.49, 0.40),
+    (0.38, 0.42, 0.46),
 )
 WHEEL_WIDTH = 0.21
 
@@ -61,16 +70,36 @@ def build(shape: CarShape, paint: Color, *, seed: int = 0) -> list[Solid]:
     s = shape
     front, rear = s.length / 2 - 0.80, -s.length / 2 + 0.78  # axles
     body = Material(
-        Label.CAR, paint, Pattern.CAR_BODY, gloss=0.05, retro=0.02, seed=seed,
+        Label.CAR,
+        paint,
+        Pattern.CAR_BODY,
+        gloss=0.05,
+        retro=0.02,
+        seed=seed,
         dimensions=(s.length, s.width, s.wheel, front, rear, s.nose, s.tail, s.belt),
     )
     cabin = Material(
-        Label.CAR, paint, Pattern.CAR_CABIN, gloss=0.05, seed=seed,
-        dimensions=(s.belt, s.height, s.windscreen_foot, s.windscreen_head, s.rear_head,
-                    s.rear_foot, s.width),
+        Label.CAR,
+        paint,
+        Pattern.CAR_CABIN,
+        gloss=0.05,
+        seed=seed,
+        dimensions=(
+            s.belt,
+            s.height,
+            s.windscreen_foot,
+            s.windscreen_head,
+            s.rear_head,
+            s.rear_foot,
+            s.width,
+        ),
     )
     rubber = Material(
-        Label.CAR, (0.05, 0.05, 0.05), Pattern.WHEEL, accent=(0.6, 0.6, 0.62), seed=seed,
+        Label.CAR,
+        (0.05, 0.05, 0.05),
+        Pattern.WHEEL,
+        accent=(0.6, 0.6, 0.62),
+        seed=seed,
         dimensions=(s.wheel, front, rear),
     )
     plastic = Material(Label.CAR, paint, gloss=0.04)
@@ -88,33 +117,38 @@ def build(shape: CarShape, paint: Color, *, seed: int = 0) -> list[Solid]:
 
 
 def _line(x0: float, z0: float, x1: float, z1: float) -> list[float]:
-    """Plane (across the car) through two points of the side view, drawn from front to rear: outside is above."""
+    """Plane across the car, through two points of its side view; what is above is outside.
+
+    The first point is the one nearer to the front.
+    """
     normal = np.array([z1 - z0, x0 - x1])
     return [normal[0], 0.0, normal[1], -(normal @ [x0, z0])]
 
 
 def _body(s: CarShape, material: Material) -> Solid:
     x, y = s.length / 2, s.width / 2
-    planes: Doubles = np.array([
-        [0, 0, -1, 0.19],
-        [0, 0, 1, -s.belt],
-        [0, 1, 0.10, -(y + 0.10 * 0.55)],  # sides lean in towards the windows,
-        [0, -1, 0.10, -(y + 0.10 * 0.55)],
-        [0, 1, -0.16, -(y - 0.16 * 0.5)],  # and towards the sills
-        [0, -1, -0.16, -(y - 0.16 * 0.5)],
-        [1, 0, 0.12, -(x + 0.12 * 0.5)],
-        [1, 0, -0.25, -(x - 0.25 * 0.42)],
-        [-1, 0, 0.10, -(x + 0.10 * 0.6)],
-        [-1, 0, -0.25, -(x - 0.25 * 0.42)],
-        [1, 0.55, 0, -(x + 0.55 * (y - 0.30))],  # rounded corners
-        [1, -0.55, 0, -(x + 0.55 * (y - 0.30))],
-        [-1, 0.45, 0, -(x + 0.45 * (y - 0.25))],
-        [-1, -0.45, 0, -(x + 0.45 * (y - 0.25))],
-        _line(x, s.nose, s.windscreen_foot, s.belt + 0.01),
-        _line(s.rear_foot, s.belt + 0.01, -x, s.tail - 0.02),
-        [0.9, 0, 1, -(0.9 * x + s.nose - 0.09)],  # the edges of bonnet and tail are not sharp
-        [-0.9, 0, 1, -(0.9 * x + s.tail - 0.07)],
-    ])
+    planes: Doubles = np.array(
+        [
+            [0, 0, -1, 0.19],
+            [0, 0, 1, -s.belt],
+            [0, 1, 0.10, -(y + 0.10 * 0.55)],  # sides lean in towards the windows,
+            [0, -1, 0.10, -(y + 0.10 * 0.55)],
+            [0, 1, -0.16, -(y - 0.16 * 0.5)],  # and towards the sills
+            [0, -1, -0.16, -(y - 0.16 * 0.5)],
+            [1, 0, 0.12, -(x + 0.12 * 0.5)],
+            [1, 0, -0.25, -(x - 0.25 * 0.42)],
+            [-1, 0, 0.10, -(x + 0.10 * 0.6)],
+            [-1, 0, -0.25, -(x - 0.25 * 0.42)],
+            [1, 0.55, 0, -(x + 0.55 * (y - 0.30))],  # rounded corners
+            [1, -0.55, 0, -(x + 0.55 * (y - 0.30))],
+            [-1, 0.45, 0, -(x + 0.45 * (y - 0.25))],
+            [-1, -0.45, 0, -(x + 0.45 * (y - 0.25))],
+            _line(x, s.nose, s.windscreen_foot, s.belt + 0.01),
+            _line(s.rear_foot, s.belt + 0.01, -x, s.tail - 0.02),
+            [0.9, 0, 1, -(0.9 * x + s.nose - 0.09)],  # the edges of bonnet and tail are not sharp
+            [-0.9, 0, 1, -(0.9 * x + s.tail - 0.07)],
+        ]
+    )
     return Solid.polyhedron(material, planes, (-x, -y, 0.19), (x, y, s.belt))
 
 
@@ -122,17 +156,19 @@ def _cabin(s: CarShape, material: Material) -> Solid:
     y = s.width / 2 - 0.045
     lean = 0.36  # of the side windows
     bottom = s.belt - 0.08
-    planes = np.array([
-        [0, 0, -1, bottom],
-        [0, 0, 1, -s.height],
-        [0, 1, lean, -(y + lean * s.belt)],
-        [0, -1, lean, -(y + lean * s.belt)],
-        [0, 0.55, 1, -(0.55 * (y - lean * (s.height - s.belt)) + s.height - 0.07)],
-        [0, -0.55, 1, -(0.55 * (y - lean * (s.height - s.belt)) + s.height - 0.07)],
-        _line(s.windscreen_foot, s.belt, s.windscreen_head, s.height - 0.03),
-        _line(s.rear_head, s.height - 0.03, s.rear_foot, s.belt),
-        [0.10, 0, 1, -(0.10 * s.windscreen_head + s.height - 0.03)],
-        [-0.07, 0, 1, -(-0.07 * s.rear_head + s.height - 0.03)],
-    ])
+    planes = np.array(
+        [
+            [0, 0, -1, bottom],
+            [0, 0, 1, -s.height],
+            [0, 1, lean, -(y + lean * s.belt)],
+            [0, -1, lean, -(y + lean * s.belt)],
+            [0, 0.55, 1, -(0.55 * (y - lean * (s.height - s.belt)) + s.height - 0.07)],
+            [0, -0.55, 1, -(0.55 * (y - lean * (s.height - s.belt)) + s.height - 0.07)],
+            _line(s.windscreen_foot, s.belt, s.windscreen_head, s.height - 0.03),
+            _line(s.rear_head, s.height - 0.03, s.rear_foot, s.belt),
+            [0.10, 0, 1, -(0.10 * s.windscreen_head + s.height - 0.03)],
+            [-0.07, 0, 1, -(-0.07 * s.rear_head + s.height - 0.03)],
+        ]
+    )
     low = (min(s.rear_foot, -s.length / 2), -y - 0.05, bottom)
     return Solid.polyhedron(material, planes, low, (s.windscreen_foot + 0.1, y + 0.05, s.height))

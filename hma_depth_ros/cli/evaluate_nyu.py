@@ -1,0 +1,18 @@
+"""Score a checkpoint or stored predictions on NYU Depth v2 (654 test frames, as BTS extracts them).
+
+Ends with status 0, or 2 and one line on stderr if anything is missing, damaged or of a wrong count
+(see --allow-partial).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hma_depth_ros.evaluation.benchmarks import NYU
+from hma_depth_ros.evaluation.command import evaluate_command
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; the status is described at the top of this module."""
+    summary = (__doc__ or "").partition("\n")[0]
+    return evaluate_command(argv, prog="evaluate_nyu", summary=summary, benchmark=NYU)

@@ -1,0 +1,90 @@
+"""Render a street as a KITTI raw drive, with exact depth and labels; with --bag as rosbag2 too."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from hma_depth_ros.bags.kitti_bag import write_kitti_bag
+from hma_depth_ros.data.synthetic.drive import KITTI_CAMERA, SyntheticDrive
+from hma_depth_ros.data.synthetic.kitti_writer import DRIVE_NUMBERS, write_kitti_drive
+from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.geometry.camera import PinholeCamera
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="synthetic_drive", description=__doc__)
+    parser.add_argument(
+        "--output", type=Path, required=True, metavar="ROOT", help="folder of recordings"
+    )
+    parser.add_argument(
+        "--frames", type=int, default=20, help="length, at 10 Hz and 10 m/s (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="which street; same seed, same bytes (default: 0)"
+    )
+    parser.add_argument(
+        "--drive",
+        type=int,
+        default=DRIVE_NUMBERS[1],
+        help=f"number of the drive, {DRIVE_NUMBERS[0]} to {DRIVE_NUMBERS[-1]}; one that is there "
+        "is replaced (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--size",
+        type=_size,
+        default=(KITTI_CAMERA.width, KITTI_CAMERA.height),
+        metavar="WxH",
+        help="KITTI's image resized to this size (default: 1242x375)",
+    )
+    parser.add_argument(
+        "--bag", type=Path, help="new folder for a rosbag2 of the drive, as kitti_to_bag makes it"
+    )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point."""
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if arguments.frames < 1:
+        parser.error("--frames must be at least 1")
+    if arguments.seed < 0:
+        parser.error("--seed must not be negative")
+    if arguments.bag is not None and arguments.bag.exists():
+        raise HmaDepthError(f"--bag: {arguments.bag} exists already; name a new folder")
+
+    drive = SyntheticDrive(
+        seed=arguments.seed, frames=arguments.frames, camera=_camera(*arguments.size)
+    )
+    columns = (TextColumn("rendering"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns) as progress:
+        task = progress.add_task("", total=len(drive))
+        kitti = write_kitti_drive(
+            drive,
+            arguments.output,
+            number=arguments.drive,
+            progress=lambda _: progress.advance(task),
+        )
+    print(f"{kitti.folder}: {len(drive)} frames; depth in {kitti.annotated_root}")
+    if arguments.bag is not None:
+        counts = write_kitti_bag(kitti, arguments.bag)
+        print(f"{arguments.bag}: {sum(counts.values())} messages on {', '.join(counts)}")
+    return 0
+
+
+def _camera(width: int, height: int) -> PinholeCamera:
+    if (width, height) == (KITTI_CAMERA.width, KITTI_CAMERA.height):
+        return KITTI_CAMERA
+    return KITTI_CAMERA.resize(width=width, height=height)
+
+
+def _size(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d+)x(\d+)", text)
+    if not match or not all(16 <= int(side) <= 8192 for side in match.groups()):
+        raise argparse.ArgumentTypeError(f"not a size WxH of 16 to 8192 pixels: {text}")
+    return int(match[1]), int(match[2])

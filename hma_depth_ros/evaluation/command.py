@@ -1,0 +1,227 @@
+"""What the commands `evaluate_kitti` and `evaluate_nyu` share: their arguments and their steps."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.evaluation.benchmarks import Benchmark
+from hma_depth_ros.evaluation.frames import FrameList, frames_of_folder, frames_of_split
+from hma_depth_ros.evaluation.protocols import protocols_by_name
+from hma_depth_ros.evaluation.run import Settings
+from hma_depth_ros.evaluation.session import Reports, Session
+from hma_depth_ros.evaluation.sources import PredictionSource, StoredPredictions
+
+
+def _parser(prog: str, summary: str, benchmark: Benchmark) -> argparse.ArgumentParser:
+    protocols = "\n".join(f"  {name:10}{p.description}" for name, p in benchmark.protocols.items())
+    parser = argparse.ArgumentParser(
+        prog=prog,
+        description=summary,
+        epilog=f"protocols:\n{protocols}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    what = parser.add_argument_group("what is scored")
+    what.add_argument(
+        "--data",
+        type=Path,
+        metavar="ROOT",
+        help="folder of the images and the ground truth; of KITTI the one with kitti_raw/ (or the "
+        "days) and data_depth_annotated/ (or the drives)",
+    )
+    what.add_argument(
+        "--split", type=Path, metavar="FILE", help="frames: lines of 'image depth focal' as BTS's"
+    )
+    what.add_argument(
+        "--ground-truth",
+        type=Path,
+        metavar="DIR",
+        help="folder of the ground truth (default: ROOT); without --split all of it is scored",
+    )
+    what.add_argument(
+        "--checkpoint", type=Path, metavar="FILE", help="network (default: the bundled one)"
+    )
+    what.add_argument(
+        "--predictions",
+        type=Path,
+        metavar="DIR",
+        help="score these instead of a checkpoint: 16-bit PNG of metres x "
+        f"{benchmark.units_per_metre:g} or npy of metres, named {benchmark.prediction_names}",
+    )
+    how = parser.add_argument_group("how")
+    how.add_argument(
+        "--protocols",
+        default=benchmark.default_protocol,
+        metavar="NAME,...",
+        help="default: %(default)s",
+    )
+    how.add_argument(
+        "--caps",
+        default=f"{benchmark.default_cap:g}",
+        metavar="METRES,...",
+        help="default: %(default)s",
+    )
+    how.add_argument("--flip", action="store_true", help="average with the mirrored image's depth")
+    how.add_argument(
+        "--quantise",
+        action="store_true",
+        help="cut predictions down to the units of a PNG, as BTS stores them",
+    )
+    how.add_argument(
+        "--allow-partial",
+        action="store_true",
+        help="score what there is; missing and damaged frames are reported and left out",
+    )
+    how.add_argument("--workers", type=int, default=2, metavar="N", help="default: %(default)s")
+    how.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    how.add_argument(
+        "--predictions-dir",
+        type=Path,
+        metavar="DIR",
+        help="keep a checkpoint's predictions here, and reuse those that are there",
+    )
+    how.add_argument(
+        "--predictions-format",
+        choices=("npy", "png"),
+        default="npy",
+        help="of kept predictions: npy is exact, png cuts down to its units (default: %(default)s)",
+    )
+    reports = parser.add_argument_group("reports, beside the tables on the terminal")
+    reports.add_argument("--json", type=Path, metavar="FILE", help="all figures")
+    reports.add_argument("--csv", type=Path, metavar="FILE", help="figures by image")
+    reports.add_argument("--panels", type=Path, metavar="DIR", help="best and worst frames")
+    reports.add_argument(
+        "--panel-count", type=int, default=3, metavar="N", help="of each (default: %(default)s)"
+    )
+    return parser
+
+
+def evaluate_command(
+    argv: Sequence[str] | None, *, prog: str, summary: str, benchmark: Benchmark
+) -> int:
+    """Run an evaluation command.
+
+    Args:
+        argv: its arguments; None takes the process's.
+        prog: its name.
+        summary: of one line, for its help.
+        benchmark: to score on.
+
+    Returns:
+        Exit status 0.
+
+    Raises:
+        HmaDepthError: wrong arguments; anything missing, damaged or of a wrong count.
+
+    """
+    arguments = _parser(prog, summary, benchmark).parse_args(argv)
+    _check(arguments)
+    settings = Settings(
+        protocols_by_name(arguments.protocols.split(","), benchmark.protocols),
+        _caps(arguments.caps),
+        benchmark.units_per_metre,
+        quantised=arguments.quantise,
+    )
+    frames = _frames(arguments, benchmark)
+    description: dict[str, Any] = {
+        "data_set": benchmark.name,
+        "flip": arguments.flip,
+        "quantised": arguments.quantise,
+    }
+    if arguments.predictions is None:
+        frames.check(allow_partial=arguments.allow_partial)
+        source: PredictionSource = _network(arguments, benchmark, description)
+    else:
+        stored = StoredPredictions(arguments.predictions, benchmark)
+        frames = frames.with_predictions(stored.names)
+        frames.check(allow_partial=arguments.allow_partial)
+        description["predictions"] = str(arguments.predictions)
+        extra = len(stored.names) - len(frames.frames)
+        print(f"{len(stored.names)} predictions, {extra} of them without ground truth to score by")
+        source = stored
+    Session(
+        frames,
+        source,
+        settings,
+        description,
+        reports=Reports(arguments.json, arguments.csv, arguments.panels, arguments.panel_count),
+        workers=arguments.workers,
+        allow_partial=arguments.allow_partial,
+        published=benchmark.published,
+    ).run()
+    return 0
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    """Refuse arguments that do not go together."""
+    if arguments.predictions is None:
+        if arguments.data is None or arguments.split is None:
+            raise HmaDepthError(
+                "a checkpoint needs --data ROOT and --split FILE; "
+                "stored predictions need --predictions DIR and --ground-truth DIR"
+            )
+    else:
+        for name in ("checkpoint", "flip", "predictions_dir"):
+            if getattr(arguments, name):
+                option = f"--{name.replace('_', '-')}"
+                raise HmaDepthError(f"{option} is for a checkpoint, not with --predictions")
+        if arguments.ground_truth is None and arguments.data is None:
+            raise HmaDepthError("--predictions needs --ground-truth DIR to score by")
+    if arguments.workers < 1 or arguments.panel_count < 1:
+        raise HmaDepthError("--workers and --panel-count must be 1 or more")
+    for name in ("data", "ground_truth", "predictions"):
+        folder = getattr(arguments, name)
+        if folder is not None and not folder.is_dir():
+            raise HmaDepthError(f"--{name.replace('_', '-')}: there is no folder {folder}")
+
+
+def _caps(text: str) -> list[float]:
+    try:
+        caps = [float(cap) for cap in text.split(",")]
+    except ValueError:
+        caps = []
+    if not caps or not all(0 < cap < np.inf for cap in caps) or len(set(caps)) < len(caps):
+        raise HmaDepthError(f"--caps takes different positive metres such as 80,50, not '{text}'")
+    return caps
+
+
+def _frames(arguments: argparse.Namespace, benchmark: Benchmark) -> FrameList:
+    ground_truth = arguments.ground_truth or arguments.data
+    if arguments.split is None:
+        return frames_of_folder(ground_truth, benchmark)
+    return frames_of_split(
+        arguments.split,
+        benchmark,
+        images=arguments.data,
+        ground_truth=ground_truth,
+        image_needed=arguments.predictions is None,
+    )
+
+
+def _network(
+    arguments: argparse.Namespace, benchmark: Benchmark, description: dict[str, Any]
+) -> PredictionSource:
+    # Torch takes seconds to import, and a wrong argument should not wait for it.
+    from hma_depth_ros.evaluation.checkpoint_source import CheckpointPredictions
+    from hma_depth_ros.evaluation.prediction_cache import CachedPredictions
+
+    network = CheckpointPredictions(
+        arguments.checkpoint, device=arguments.device, flip=arguments.flip
+    )
+    description["checkpoint"] = network.description
+    if arguments.predictions_dir is None:
+        return network
+    cache = CachedPredictions(
+        network,
+        arguments.predictions_dir,
+        settings={"checkpoint": network.description, "flip": arguments.flip},
+        units_per_metre=benchmark.units_per_metre,
+        file_format=arguments.predictions_format,
+    )
+    print(f"{cache.count()} predictions are in {arguments.predictions_dir} and will be reused")
+    return cache

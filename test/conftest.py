@@ -9,7 +9,7 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
-# Several processes and threads share few cores here: PyTorch's own threads would wait for each other.
+# Several processes share few cores here: PyTorch's own threads would wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Before any rclpy import: test traffic stays on this machine and away from other graphs.

@@ -101,7 +101,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         size=tuple(arguments.crop),
     )
     augmentation = Augmentation(zoom=arguments.zoom)
-    frames = ConcatDataset(
+    frames: ConcatDataset[tuple[torch.Tensor, torch.Tensor]] = ConcatDataset(
         [CropDataset(read_split(path), crop, augmentation) for path in arguments.split]
     )
     loader = DataLoader(

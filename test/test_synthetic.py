@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -20,7 +22,6 @@ from hma_depth_ros.data.synthetic import casting, oxts
 from hma_depth_ros.data.synthetic.casting import Hits, cast
 from hma_depth_ros.data.synthetic.drive import CAMERA, KITTI_CAMERA, SyntheticDrive, SyntheticFrame
 from hma_depth_ros.data.synthetic.kitti_writer import write_kitti_drive
-from hma_depth_ros.data.synthetic.lidar import ELEVATIONS
 from hma_depth_ros.data.synthetic.materials import Label, Material
 from hma_depth_ros.data.synthetic.noise import noise
 from hma_depth_ros.data.synthetic.occlusion import ContactShade
@@ -87,6 +88,9 @@ def test_the_pavement_is_a_kerb_above_the_road(drive: SyntheticDrive):
     assert heights.min() > -1e-3
     assert heights.max() < street.kerb_height + 1e-3
     assert np.median(heights) == pytest.approx(street.kerb_height, abs=1e-3)
+    on_kerb = points[ground][heights < street.kerb_height - 1e-3].astype(np.float32)
+    at = np.abs(street.lateral(on_kerb[:, 0], on_kerb[:, 1]))
+    np.testing.assert_allclose(at, street.half_width, atol=1e-3)
 
 
 def test_only_the_sky_has_no_depth(drive: SyntheticDrive):
@@ -189,6 +193,8 @@ def digest(seed: int, index: int) -> str:
 def test_a_frame_depends_on_seed_and_number_alone(drive: SyntheticDrive):
     in_order = list(drive)[3]
     alone = SyntheticDrive(seed=drive.seed, frames=100, camera=SMALL).frame(3)
+    unpickled = pickle.loads(pickle.dumps(drive)).frame(3)
+    np.testing.assert_array_equal(unpickled.depth, alone.depth)
     np.testing.assert_array_equal(in_order.image, alone.image)
     np.testing.assert_array_equal(in_order.lidar, alone.lidar)
 
@@ -232,6 +238,12 @@ def test_kitti_s_camera_is_the_default():
 # ---- ray casting ---------------------------------------------------------------------------------
 
 PLAIN = Material(Label.POLE, (0.5, 0.5, 0.5))
+
+
+def floats(values: Sequence[Sequence[float]]) -> npt.NDArray[np.float32]:
+    return np.array(values, np.float32)
+
+
 BODIES = {
     "box": Solid.box(PLAIN, (5, -1, 0), (7, 2, 3)),
     "ellipsoid": Solid.ellipsoid(PLAIN, (8, 0.5, 1.5), (1, 2, 0.7)),
@@ -309,6 +321,28 @@ def test_one_by_one_and_together_are_the_same(monkeypatch: pytest.MonkeyPatch):
     assert np.isclose(depths[0], depths[1], rtol=1e-4).mean() > 0.999
 
 
+def test_a_wall_that_starts_behind_the_camera_reaches_the_edge_of_the_image():
+    pose = OPTICAL_TO_WORLD.copy()
+    pose[:3, 3] = 0, 0, 1.65
+    rays = CameraRays.through(SMALL, pose)
+    wall = Solid.box(PLAIN, (-20, 3, 0), (20, 3.5, 4))
+    hits = Hits.nothing(rays.shape)
+    cast(rays, SolidSet.of([wall]), hits)
+    v, u = int(SMALL.cy), 0
+    assert hits.t[v, u] == pytest.approx(3 * SMALL.fx / (SMALL.cx - u), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [Solid.box(PLAIN, (-9, -9, -9), (9, 9, 9)), Solid.ellipsoid(PLAIN, (1, 0, 0), (9, 8, 7))],
+)
+def test_a_body_is_not_seen_from_inside(body: Solid):
+    rays = CameraRays.through(SMALL, OPTICAL_TO_WORLD)
+    hits = Hits.nothing(rays.shape)
+    cast(rays, SolidSet.of([body]), hits)
+    assert np.isinf(hits.t).all()
+
+
 def everywhere(rays: Rays, corners: npt.NDArray[np.float64]) -> Windows:
     bounds = np.tile([0, rays.shape[0], 0, rays.shape[1]], (len(corners), 1))
     return Windows(bounds, np.zeros(len(corners), np.float32))
@@ -318,12 +352,14 @@ def everywhere(rays: Rays, corners: npt.NDArray[np.float64]) -> Windows:
 def test_windows_leave_nothing_out(sensor: str, monkeypatch: pytest.MonkeyPatch):
     drive = SyntheticDrive(seed=11, frames=1, camera=KITTI_CAMERA.resize(width=62, height=19))
     frame = drive.frame(0)
-    azimuths = np.linspace(0, np.pi, 90, endpoint=False) + (np.pi if "behind" in sensor else 0)
+    azimuths = np.arange(90) * np.pi / 90 + (np.pi if "behind" in sensor else 0)
     footprint = np.array([[x, y, 0.0] for x in (-5, 25) for y in (-9, 9)])
     rays: Rays = {
         "camera": CameraRays.through(drive.camera, frame.camera_to_world),
         "sun": SunRays.over(footprint, drive.scene.style.light.to_sun, pitch=0.5, height=30),
-    }.get(sensor) or LidarRays.fired(ELEVATIONS[::4], azimuths, frame.lidar_to_world)
+    }.get(sensor) or LidarRays.fired(
+        np.deg2rad(np.arange(40.0, -25, -4)), azimuths, frame.lidar_to_world
+    )
     solids = drive.scene.standing(0.0)
     found = []
     for windows in (type(rays).windows, everywhere):
@@ -347,18 +383,19 @@ def test_a_box_casts_its_shadow():
     normal[2] = 1
     lit = shadows.sunlit(np.stack([x, y, np.zeros_like(x)]), normal)
     np.testing.assert_allclose(lit, [0, 0, 0, 1, 1, 1, 1])
-    above = shadows.sunlit(np.float32([[2.0], [0.0], [1.5]]), normal[:, :1])
+    above = shadows.sunlit(floats([[2.0], [0.0], [1.5]]), normal[:, :1])
     assert above == pytest.approx(1)  # the light passes over the box there
     more = shadows.with_solids(SolidSet.of([Solid.box(PLAIN, (-2, -1, 0), (-1, 1, 3))]))
-    assert more.sunlit(np.float32([[-0.5], [0.0], [0.0]]), normal[:, :1]) == pytest.approx(0)
+    assert more.sunlit(floats([[-0.5], [0.0], [0.0]]), normal[:, :1]) == pytest.approx(0)
 
 
 def test_the_ground_is_darker_beside_a_wall():
     wall = SolidSet.of([Solid.box(PLAIN, (0, 2, 0), (10, 3, 4))])
     contact = ContactShade.of(wall, np.array([-5.0, -5]), np.array([15.0, 8]))
-    up = np.float32([[0, 0, 0], [0, 0, 0], [1, 1, 1]])
-    near, far, high = contact.open_sky(np.float32([[5, 5, 5], [1.8, -4, 1.8], [0, 0, 3]]), up)
-    assert near < 0.75 < 0.99 < far <= 1
+    up = floats([[0, 0, 0], [0, 0, 0], [1, 1, 1]])
+    near, far, high = contact.open_sky(floats([[5, 5, 5], [1.8, -4, 1.8], [0, 0, 3]]), up)
+    assert near < 0.75
+    assert 0.99 < far <= 1
     assert high > 0.99
 
 

@@ -70,6 +70,9 @@ def _parser() -> argparse.ArgumentParser:
         help="of the training windows, in pixels (default: 176 576)",
     )
     parser.add_argument("--zoom", type=float, default=1.3, help="largest random enlargement")
+    parser.add_argument(
+        "--half", action="store_true", help="write the weights as float16, for half the size"
+    )
     parser.add_argument("--seed", type=int, default=0)
     return parser
 
@@ -155,6 +158,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 info.training,
                 {"whole image, Garg window, LiDAR ground truth, cap 80 m": means},
             ),
+            half=arguments.half,
         )
 
     train(model, loader, preprocessing, settings, device=device, after_epoch=after_epoch)

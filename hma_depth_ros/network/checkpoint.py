@@ -58,8 +58,12 @@ class CheckpointInfo:
     code_version: str = __version__
 
 
-def save_checkpoint(path: Path, model: HmaDepth, info: CheckpointInfo) -> None:
+def save_checkpoint(
+    path: Path, model: HmaDepth, info: CheckpointInfo, *, half: bool = False
+) -> None:
     """Write `model` and `info` to `path`, atomically.
+
+    `half` rounds the weights to float16, for half the size; loading widens them again.
 
     Raises:
         HmaDepthError: the file cannot be written.
@@ -67,6 +71,8 @@ def save_checkpoint(path: Path, model: HmaDepth, info: CheckpointInfo) -> None:
     """
     metadata = {METADATA_KEY: json.dumps({"format": FORMAT, **dataclasses.asdict(info)})}
     tensors = {name: t.detach().contiguous() for name, t in model.state_dict().items()}
+    if half:
+        tensors = {n: t.half() if t.is_floating_point() else t for n, t in tensors.items()}
     with atomic_path(path) as temporary:
         try:
             save_file(tensors, temporary, metadata=metadata)

@@ -14,6 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from hma_depth_ros.data.synthetic.cutouts import holes
+from hma_depth_ros.data.synthetic.intersection import (
+    enter_large_ellipsoid,
+    enter_polyhedron,
+    enter_round,
+    entered_face,
+    moved,
+    turned,
+)
 from hma_depth_ros.data.synthetic.materials import Cutout
 from hma_depth_ros.data.synthetic.rays import Rays, Windows
 from hma_depth_ros.data.synthetic.solids import Shape, SolidSet
@@ -30,7 +38,6 @@ _SMALL = 3_000  #: rays in a window that counts as small
 # Members of an IntEnum are slow to look up in inner loops.
 _POLYHEDRON, _ELLIPSOID, _CYLINDER, _DISC = map(int, Shape)
 _HOLED = tuple((int(kind), kind) for kind in Cutout if kind != Cutout.NONE)
-_MISS = np.float32(np.inf)
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,8 +109,8 @@ class _Bodies:
             place = points[:, here]
             closed[here] = ~holes(
                 cutout,
-                _moved(frame, place),
-                _turned(frame, self._outward(which, place, face[here])),
+                moved(frame, place),
+                turned(frame, self._outward(which, place, face[here])),
                 np.take(self.solids.dimensions, which, axis=0).T,
                 self.solids.seed[which],
             )
@@ -114,26 +121,13 @@ class _Bodies:
         if self.solids.shape[solid[0]] in (_POLYHEDRON, _DISC):
             return np.take(self.normals, face, axis=0).T
         unit = np.take(self.unit, solid, axis=0).transpose(1, 2, 0)
-        return _turned(unit[:, :3].transpose(1, 0, 2), _moved(unit, points))
+        return turned(unit[:, :3].transpose(1, 0, 2), moved(unit, points))
 
 
 def _shifted(maps: Doubles, origin: Doubles) -> Floats:
     """Affine maps (N, 3, 4) of the world, made to take points relative to `origin`."""
     offset = maps @ np.append(origin, 1.0)
     return np.concatenate([maps[..., :3], offset[..., None]], axis=2).astype(np.float32)
-
-
-def _turned(maps: Floats, vectors: Floats) -> Floats:
-    """Vectors (3, n) after the linear parts of affine maps (3, 4, n), or of one (3, 4, 1)."""
-    if maps.shape[2] == 1:
-        return maps[:, :3, 0] @ vectors
-    x, y, z = vectors
-    return np.stack([row[0] * x + row[1] * y + row[2] * z for row in maps])
-
-
-def _moved(maps: Floats, points: Floats) -> Floats:
-    """Points (3, n) after affine maps (3, 4, n), or after one (3, 4, 1)."""
-    return _turned(maps, points) + maps[:, 3]
 
 
 def _cast_one(rays: Rays, bodies: _Bodies, windows: Windows, hits: Hits, index: int) -> None:
@@ -150,18 +144,18 @@ def _cast_one(rays: Rays, bodies: _Bodies, windows: Windows, hits: Hits, index: 
             continue  # hidden behind what is there
         starts, directions = _part(rays.starts, window), _part(rays.directions, window)
         if shape == _POLYHEDRON:
-            t = _enter_polyhedron(*planes, starts, directions)
+            t = enter_polyhedron(*planes, starts, directions)
         elif shape == _ELLIPSOID and starts.shape[1] == 1:
-            t = _enter_large_ellipsoid(bodies.unit[index], directions)
+            t = enter_large_ellipsoid(bodies.unit[index], directions)
         else:
-            t = _enter_round(shape, bodies.unit[index, ..., None], starts, directions)
+            t = enter_round(shape, bodies.unit[index, ..., None], starts, directions)
         places = np.flatnonzero(t < known.ravel())
         if not places.size:
             continue
         starts, directions, t = _at(starts, places), _at(directions, places), t[places]
         face: Ints = np.full(t.size, first)
         if shape == _POLYHEDRON:
-            face += _entered_face(*planes, starts, directions)
+            face += entered_face(*planes, starts, directions)
         if bodies.solids.cutout[index]:
             kept = bodies.closed(np.array([index]), starts + t * directions, face)
             places, t, face = places[kept], t[kept], face[kept]
@@ -186,7 +180,7 @@ def _cast_together(rays: Rays, bodies: _Bodies, windows: Windows, hits: Hits, al
 
     starts, directions = rays.flat_starts(ray), rays.flat_directions(ray)
     unit = np.take(bodies.unit, solid, axis=0).transpose(1, 2, 0)
-    t = _enter_round(int(bodies.solids.shape[alike[0]]), unit, starts, directions)
+    t = enter_round(int(bodies.solids.shape[alike[0]]), unit, starts, directions)
     met = np.flatnonzero(t < known)
     solid, ray, t = solid[met], ray[met], t[met]
     points = _at(starts, met) + t * _at(directions, met)
@@ -208,76 +202,3 @@ def _part(values: Floats, window: tuple[slice, slice]) -> Floats:
 
 def _at(values: Floats, places: Ints) -> Floats:
     return values if values.shape[1] == 1 else values[:, places]
-
-
-def _enter_polyhedron(
-    normals: Floats, distances: Floats, starts: Floats, directions: Floats
-) -> Floats:
-    """Parameter (n) at which rays enter the intersection of half-spaces, +inf for a miss.
-
-    A ray is inside between its last entry into a half-space and its first exit from one. For rays
-    from one point, ``1 / t`` is linear in the direction, and for parallel rays t is linear in the
-    start: one small matrix product, and a minimum and maximum over its rows.
-    """
-    if starts.shape[1] == 1:
-        above = normals @ starts[:, 0] + distances
-        above = np.where(above == 0, np.float32(1e-6), above)
-        nearness = (normals / -above[:, None]) @ directions
-        enter = nearness[above > 0].min(axis=0, initial=np.inf)
-        leave = nearness[above < 0].max(axis=0, initial=0)
-        return np.where(enter > leave, 1 / enter, _MISS)
-    approach = normals @ directions[:, 0]
-    approach = np.where(approach == 0, np.float32(1e-6), approach)
-    t = (normals / -approach[:, None]) @ starts - (distances / approach)[:, None]
-    enter = t[approach < 0].max(axis=0, initial=0)
-    leave = t[approach > 0].min(axis=0, initial=np.inf)
-    return np.where(enter < leave, enter, _MISS)
-
-
-def _entered_face(normals: Floats, distances: Floats, starts: Floats, directions: Floats) -> Ints:
-    """Plane (n) through which rays that meet a polyhedron enter it."""
-    approach = normals @ directions
-    t = -(normals @ starts + distances[:, None]) / approach
-    return np.asarray(np.where(approach < 0, t, -np.inf).argmax(axis=0))
-
-
-def _enter_round(shape: int, unit: Floats, starts: Floats, directions: Floats) -> Floats:
-    """Parameter (n) at which rays enter an ellipsoid, cylinder or disc, +inf for a miss.
-
-    `unit` is one map for each ray (3, 4, n), or one for all (3, 4, 1).
-    """
-    origin, direction = _moved(unit, starts), _turned(unit, directions)
-    if shape == _DISC:
-        t = -origin[2] / direction[2]
-        across = origin[:2] + t * direction[:2]
-        return np.where((_squared(across) < 1) & (t > 0), t, _MISS)
-    round_axes = 3 if shape == _ELLIPSOID else 2
-    o, d = origin[:round_axes], direction[:round_axes]
-    a = _squared(d)
-    closest = -np.einsum("ij,ij->j", *np.broadcast_arrays(o, d)) / a
-    # The textbook's discriminant b^2 - a (o.o - 1) cancels for distant bodies; this does not.
-    half = np.sqrt((1 - _squared(o + closest * d)) / a)  # NaN where the ray passes by
-    enter, leave = closest - half, closest + half
-    if shape == _CYLINDER:
-        forward = np.sign(direction[2])
-        enter = np.maximum(enter, (-forward - origin[2]) / direction[2])
-        leave = np.minimum(leave, (forward - origin[2]) / direction[2])
-    return np.where((enter < leave) & (enter > 0), enter, _MISS)
-
-
-def _enter_large_ellipsoid(unit: Floats, directions: Floats) -> Floats:
-    """Parameter (n) at which rays from one point enter an ellipsoid that fills a large window.
-
-    The textbook's way, a third of the work: in a large window the body is near enough for it.
-    """
-    start = unit[:, 3]
-    turned = np.concatenate([unit[:, :3], (start @ unit[:, :3])[None]]) @ directions
-    a, b = _squared(turned[:3]), turned[3]
-    inside = b * b - a * (start @ start - 1)
-    enter = -(b + np.sqrt(inside)) / a
-    return np.where(enter > 0, enter, _MISS)  # NaN, a miss, is not
-
-
-def _squared(vectors: Floats) -> Floats:
-    """Squared lengths (n) of vectors (m, n)."""
-    return np.asarray(np.einsum("ij,ij->j", vectors, vectors))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 
 import numpy as np
 import numpy.typing as npt
@@ -75,6 +75,17 @@ class SyntheticDrive:
         )
         self._shadows_of = lru_cache(maxsize=2)(self._cast_shadows)
 
+    def __reduce__(self) -> tuple[partial[SyntheticDrive], tuple[()]]:
+        """Pickle as the arguments, for the worker processes of a data loader."""
+        again = partial(
+            SyntheticDrive,
+            seed=self.seed,
+            frames=self.frames,
+            camera=self.camera,
+            sampling=self.sampling,
+        )
+        return again, ()
+
     def __len__(self) -> int:
         """Return the number of frames."""
         return self.frames
@@ -121,7 +132,11 @@ class SyntheticDrive:
 
 @dataclass(frozen=True, eq=False)
 class SyntheticFrame:
-    """One moment of a drive."""
+    """One moment of a drive.
+
+    What is asked for is kept, and with it the hits of all rays: 60 MB at KITTI's size. Let go of a
+    frame when it is done with.
+    """
 
     drive: SyntheticDrive
     index: int

@@ -34,8 +34,8 @@ class ContactShade:
         for outline in corners[touching]:
             hull = cv2.convexHull(np.rint(outline).astype(np.int32))
             cv2.fillConvexPoly(footprints, hull, 1.0)
-        close = cv2.GaussianBlur(footprints, None, 0.22 / _PITCH)
-        around = cv2.GaussianBlur(footprints, None, 1.0 / _PITCH)
+        close = cv2.GaussianBlur(footprints, (0, 0), 0.22 / _PITCH)
+        around = cv2.GaussianBlur(footprints, (0, 0), 1.0 / _PITCH)
         return cls(low, 1 - (1 - 0.62 * close) * (1 - 0.35 * around))
 
     def open_sky(self, world: Floats, normal: Floats) -> Floats:

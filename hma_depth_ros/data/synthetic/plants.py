@@ -159,11 +159,9 @@ def grove(rng: np.random.Generator, *, length: float, height: float) -> list[Sol
         solids.append(
             Solid.cylinder(bark, (x, y, 0), (x + rng.uniform(-0.5, 0.5), y, top * 0.7), 0.2)
         )
-        solids.append(
-            Solid.ellipsoid(
-                _shaded(leaves), (x, y + 0.9, top * 0.45), (height * 0.11, 0.4, top * 0.42)
-            )
-        )
+        if abs(x) < length / 2 - height * 0.3:  # behind the crowns, but not at the wood's ends
+            inside = (x, y + 0.9, top * 0.45), (height * 0.11, 0.4, top * 0.4)
+            solids.append(Solid.ellipsoid(_shaded(leaves), *inside))
         for share in (0.12, 0.3, 0.5, 0.68, 0.85):
             r = height * rng.uniform(0.13, 0.22)
             centre = (

@@ -67,8 +67,6 @@ def info_for_camera(info: CameraInfo, header: Header, camera: PinholeCamera) -> 
     scale_x, scale_y = camera.fx / p[0, 0], camera.fy / p[1, 1]
     shift_x, shift_y = camera.cx - scale_x * p[0, 2], camera.cy - scale_y * p[1, 2]
     change = np.array([[scale_x, 0, shift_x], [0, scale_y, shift_y], [0, 0, 1]])
-    if np.array_equal(change, np.eye(3)):
-        return result  # K and P untouched, to the last bit
     k = np.asarray(info.k, dtype=np.float64).reshape(3, 3)
     if np.any(k):
         result.k = (change @ k).ravel()

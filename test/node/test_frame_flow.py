@@ -62,6 +62,7 @@ def test_the_latest_frame_wins(start: StartBench, predictions: Predictions):
         until(lambda n=number: statistics.received == n, f"frame {number} at the node")  # type: ignore[misc]
     predictions.release()
     until(lambda: statistics.processed == 2, "the first and the last frame")
+    bench.last("depth/image", FLOOD)
     assert stamps(bench) == [1, FLOOD]
     assert statistics.dropped == {"replaced by a newer frame": FLOOD - 2}
     assert all_accounted_for(bench)
@@ -78,7 +79,7 @@ def test_a_flood_ends_with_its_last_frame(start: StartBench):
     assert stamps(bench) == sorted(stamps(bench))
     figures = bench.figures()
     received, processed = int(figures["frames received"]), int(figures["frames processed"])
-    assert processed == bench.count("depth/image") < received
+    assert processed == bench.count("depth/image") < received <= 200
     assert int(figures["frames dropped"]) == received - processed
     assert int(figures["dropped: replaced by a newer frame"]) == received - processed
 
@@ -99,6 +100,7 @@ def test_frames_that_wait_when_the_node_stops_are_counted(
     assert bench.change("deactivate")
     assert bench.node._statistics.processed == 1, "the frame under way is finished"
     assert bench.node._statistics.dropped == {"the node was stopped": 1}
+    bench.last("depth/image", 1)
     assert stamps(bench) == [1]
 
 

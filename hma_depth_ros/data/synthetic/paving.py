@@ -104,10 +104,11 @@ def _repairs(g: _Ground) -> Floats:
     cracked = g.noise(5.3, stretch=2.5, shift=17) > 1.6 - 1.5 * wear
     visible = np.clip(1.6 - g.footprint / 0.05, 0, 1)
     tone = tone * (1 - 0.55 * cracked * np.clip(1.6 - line / 0.035, 0, 1) * visible)
-    # Manholes: one in every 27 m.
+    # Manholes: one in most 27 m.
     k = np.floor(g.x / 27)
     centre_x = (k + 0.2 + 0.6 * cell_hash(k, seed, 7)) * 27
     radius = np.hypot(g.x - centre_x, g.lateral + 1.4 - 2.8 * cell_hash(k, seed, 8))
+    radius += cell_hash(k, seed, 9) > 0.6
     return np.where(radius < 0.32, 0.55, np.where(radius < 0.38, 0.8, tone)).astype(np.float32)
 
 

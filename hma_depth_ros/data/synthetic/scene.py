@@ -204,7 +204,8 @@ class Scene:
         if style.utility_poles and side > 0:
             yield self._put(furniture.utility_pole(rng), start + 6, max(verge + 0.2, clear))
         if style.markers:
-            for x in np.arange(start + 5, start + BLOCK, 24.0).tolist():
+            first = start + 24.0 * self._random(7, side).random()
+            for x in np.arange(first, start + BLOCK, 24.0).tolist():
                 yield self._put(furniture.bollard(rng), x, side * (street.half_width + 0.6))
         if rng.random() < 0.6:
             facing = rng.uniform(-0.15, 0.15) + (0.0 if side < 0 else np.pi)

@@ -140,8 +140,7 @@ def test_a_silent_publisher_brings_up_the_transport(start: StartBench):
     ends_with_a_frame(bench)
 
 
-@pytest.mark.usefixtures("impatient")
-def test_a_best_effort_camera_is_no_reason_for_silence(start: StartBench):
+def test_a_best_effort_camera_is_heard(start: StartBench):
     bench = start(inputs={"publish": False})
     best_effort = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
     camera = bench.tester.create_publisher(Image, "image", best_effort)
@@ -160,15 +159,3 @@ def test_without_a_publisher_the_remapping_is_recalled(start: StartBench):
     bench.image_publisher = bench.tester.create_publisher(Image, "image", 10)
     bench.hears("it has a publisher, but no image arrives")
     assert len(bench.said()) == 2
-
-
-@pytest.mark.usefixtures("impatient")
-def test_frames_that_are_bad_are_not_silence(start: StartBench):
-    bench = start()
-    bench.listen("depth/image")
-    bad = rgb_message(1)
-    bad.encoding = "nonsense"
-    stop = bench.tester.create_timer(0.05, lambda: bench.publish(bad))
-    until(lambda: bench.node._statistics.dropped["bad image"] > 20, "a second of bad frames")
-    bench.tester.destroy_timer(stop)
-    until(lambda: any("nonsense" in message for message in bench.said()), "the bad frames")

@@ -1,8 +1,13 @@
 """A street that is rendered instead of recorded: images, exact depth, labels, LiDAR and poses.
 
-`drive.SyntheticDrive` is the way in, `kitti_writer.write_kitti_drive` the way to disk. Read on in
-this order: `street` and `style` (what street it is), `scene` (what stands and drives there),
-`houses`, `vehicles`, `plants`, `furniture` (how things are built from the bodies of `solids`),
-`rays`, `casting` and `ground` (what a sensor's rays meet), `patterns`, `paving` and `light` (what
-that looks like), `imaging` and `lidar` (what the sensors make of it).
+`drive.SyntheticDrive` is the way in, `kitti_writer.write_kitti_drive` the way to disk. To read on:
+
+- what street it is: `street` (course and cross-section), `style`, `scene` (what stands and drives
+  there), `trajectory` (how the camera moves);
+- how things are built of the bodies of `solids` and the surfaces of `materials`: `houses`,
+  `vehicles`, `plants`, `furniture`;
+- what a sensor's `rays` meet: `casting` with `intersection` and `cutouts`, `ground`, `surface`;
+- what that looks like: `patterns` with `pattern_*`, `paving`, `noise`, and in the light of day
+  `light`, `shadows`, `occlusion`, `shading`;
+- what sensors make of it: `imaging`, `lidar`, `oxts`.
 """

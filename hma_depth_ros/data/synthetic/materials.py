@@ -21,7 +21,6 @@ class Label(IntEnum):
     VEGETATION = 21
     TERRAIN = 22
     SKY = 23
-    PERSON = 24
     CAR = 26
 
 

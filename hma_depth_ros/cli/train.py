@@ -10,11 +10,12 @@ from pathlib import Path
 import cv2
 import torch
 from rich.console import Console
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import ConcatDataset, DataLoader
 
 from hma_depth_ros.data.augmentation import Augmentation
-from hma_depth_ros.data.split import read_split
+from hma_depth_ros.data.ground_truth import SOURCES
+from hma_depth_ros.data.located_split import read_located_split, read_training_split
 from hma_depth_ros.evaluation.validate import validate
 from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.inference.torch_engine import TorchEngine
@@ -43,6 +44,25 @@ def _parser() -> argparse.ArgumentParser:
         required=True,
         metavar="FILE",
         help="frames to train on: lines of 'image depth focal'; may be given several times",
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="ROOT",
+        help="folder of the files that the lists name, for KITTI the one with kitti_raw/ (or the "
+        "days) and data_depth_annotated/ (default: each list's own folder)",
+    )
+    parser.add_argument(
+        "--ground-truth-source",
+        choices=SOURCES,
+        default=SOURCES[0],
+        help="what the training lists name, or the velodyne scans taken with their images "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--allow-test-scenes",
+        action="store_true",
+        help="train on drives of Eigen's test list too; figures on that list are then worthless",
     )
     parser.add_argument(
         "--validation", type=Path, required=True, metavar="FILE", help="frames to report on"
@@ -80,6 +100,16 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """See the module's docstring."""
     arguments = _parser().parse_args(argv)
+    splits = [
+        read_training_split(
+            path,
+            arguments.data,
+            source=arguments.ground_truth_source,
+            allow_test_scenes=arguments.allow_test_scenes,
+        )
+        for path in arguments.split
+    ]
+    validation = read_located_split(arguments.validation, arguments.data)
     console = Console(soft_wrap=True, highlight=False)
     torch.manual_seed(arguments.seed)
     cv2.setNumThreads(1)  # the loader's process has a core to itself
@@ -104,8 +134,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         size=tuple(arguments.crop),
     )
     augmentation = Augmentation(zoom=arguments.zoom)
-    frames: ConcatDataset[tuple[torch.Tensor, torch.Tensor]] = ConcatDataset(
-        [CropDataset(read_split(path), crop, augmentation) for path in arguments.split]
+    frames: ConcatDataset[tuple[Tensor, Tensor]] = ConcatDataset(
+        [CropDataset(entries, crop, augmentation) for entries in splits]
     )
     loader = DataLoader(
         frames,
@@ -115,7 +145,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         num_workers=1,
         persistent_workers=True,
     )
-    validation = read_split(arguments.validation)
     settings = TrainingSettings(
         epochs=arguments.epochs,
         learning_rate=arguments.learning_rate,

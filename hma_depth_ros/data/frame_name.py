@@ -20,6 +20,8 @@ _LAYOUTS = tuple(
         rf"{_DRIVE}_{_FRAME}(?:_{_CAMERA})?",
     )
 )
+#: The number alone, as in the names of files cut out of a drive by others.
+_DRIVE_ANYWHERE = re.compile(r"(?<!\d)(\d{4}_\d\d_\d\d_drive_\d{4})(?!\d)")
 
 
 @dataclass(frozen=True, order=True)
@@ -44,6 +46,12 @@ def kitti_frame(path: Path) -> KittiFrame | None:
         if found := layout.search(text):
             return KittiFrame(found["drive"], found["frame"], int(found["camera"] or 2))
     return None
+
+
+def kitti_drive_name(path: Path) -> str | None:
+    """Drive (DATE_drive_NNNN_sync) that a path speaks of, even where the frame is not told."""
+    found = _DRIVE_ANYWHERE.findall(path.as_posix())
+    return f"{found[-1]}_sync" if found else None
 
 
 def frame_name(path: Path) -> str:

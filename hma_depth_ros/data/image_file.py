@@ -33,6 +33,21 @@ def read_rgb(path: Path) -> npt.NDArray[np.uint8]:
         raise HmaDepthError(f"cannot read the image {path}: {reason}") from error
 
 
+def image_size(path: Path) -> tuple[int, int]:
+    """Width and height, read off the file's beginning; an orientation tag is not applied.
+
+    Raises:
+        HmaDepthError: the file is missing or not an image.
+
+    """
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except (OSError, ValueError, SyntaxError) as error:  # UnidentifiedImageError is an OSError
+        reason = getattr(error, "strerror", None) or error
+        raise HmaDepthError(f"cannot read the image {path}: {reason}") from error
+
+
 def write_png(path: Path, image: npt.NDArray[np.uint8]) -> None:
     """Write an image (H, W, 3), RGB, as PNG.
 

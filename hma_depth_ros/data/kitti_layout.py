@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
+from hma_depth_ros.data.ground_truth import GroundTruth
+from hma_depth_ros.data.lidar_depth import LidarScan
+
+#: Where the archive of the depth selection puts its labelled part.
+SELECTION_FOLDER = "depth_selection/val_selection_cropped"
 #: Under the data folder, in the order tried; "" is the folder itself.
-IMAGE_FOLDERS = ("", "kitti_raw", "raw")
+IMAGE_FOLDERS = ("", "kitti_raw", "raw", SELECTION_FOLDER)
 #: The annotated depth comes in two archives, and Eigen's lists take from both.
 DEPTH_FOLDERS = (
     "",
@@ -15,6 +21,7 @@ DEPTH_FOLDERS = (
     "data_depth_annotated/val",
     "train",
     "val",
+    SELECTION_FOLDER,
 )
 
 
@@ -24,8 +31,11 @@ def find_image(root: Path, relative: Path) -> Path | None:
     return _first(root / folder / name for name in names for folder in IMAGE_FOLDERS)
 
 
-def find_depth(root: Path, relative: Path) -> Path | None:
-    """The ground truth that a split calls `relative`, under `root`."""
+def find_depth(root: Path, relative: GroundTruth) -> GroundTruth | None:
+    """The ground truth that a split calls `relative`, under `root`; scans lie by the images."""
+    if isinstance(relative, LidarScan):
+        scan = _first(root / folder / relative.path for folder in IMAGE_FOLDERS)
+        return None if scan is None else replace(relative, path=scan)
     return _first(root / folder / relative for folder in DEPTH_FOLDERS)
 
 

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from hma_depth_ros.data.frame_name import KittiFrame, kitti_frame
+from hma_depth_ros.data.frame_name import KittiFrame, kitti_drive_name, kitti_frame
 from hma_depth_ros.data.split import SplitEntry
 
 
@@ -92,6 +92,12 @@ def identify(entries: Sequence[SplitEntry]) -> SplitIdentity:
     known = next((split for split in KNOWN_SPLITS if split.fingerprint == mark), None)
     verified = known is not None and known.ground_truth_fingerprint == labelled_mark
     return SplitIdentity(len(entries), len(labelled), known, verified)
+
+
+def eigen_test_drives_in(entries: Iterable[SplitEntry]) -> list[str]:
+    """Those of the 28 test drives that a list takes images from, sorted."""
+    drives = {kitti_drive_name(entry.image) for entry in entries}
+    return sorted(EIGEN_TEST_DRIVES & drives)
 
 
 def _mark(entries: Sequence[SplitEntry]) -> str | None:

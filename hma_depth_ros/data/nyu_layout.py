@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hma_depth_ros.data.ground_truth import GroundTruth
+from hma_depth_ros.data.lidar_depth import LidarScan
+
 #: Stored units in a metre.
 UNITS_PER_METRE = 1000.0
 
@@ -11,12 +14,17 @@ UNITS_PER_METRE = 1000.0
 FOLDERS = ("", "official_splits/test", "test", "sync")
 
 
-def find_file(root: Path, relative: Path) -> Path | None:
-    """Image or ground truth that a split calls `relative`, under `root`."""
+def find_image(root: Path, relative: Path) -> Path | None:
+    """The image that a split calls `relative`, under `root`."""
     # Some of BTS's lists begin their paths with a slash.
     inside = relative.relative_to("/") if relative.is_absolute() else relative
     candidates = (root / folder / inside for folder in FOLDERS)
     return next((path for path in candidates if path.is_file()), None)
+
+
+def find_depth(root: Path, relative: GroundTruth) -> GroundTruth | None:
+    """The ground truth that a split calls `relative`, under `root`; no scene has LiDAR scans."""
+    return None if isinstance(relative, LidarScan) else find_image(root, relative)
 
 
 def frame_name(path: Path) -> str:

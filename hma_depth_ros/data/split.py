@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from hma_depth_ros.data import lidar_depth
+from hma_depth_ros.data.ground_truth import GroundTruth, Source
+from hma_depth_ros.data.lidar_depth import LidarScan
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.files import atomic_path
 
 
 @dataclass(frozen=True)
@@ -13,12 +18,14 @@ class SplitEntry:
     """One frame of a list."""
 
     image: Path
-    depth: Path | None  #: None: the frame has no ground truth
+    depth: GroundTruth | None  #: None: the frame has no ground truth
     focal_length: float  #: fx in pixels of the stored image
 
 
 def read_split(path: Path, root: Path | None = None) -> list[SplitEntry]:
     """Read lines of `image depth focal`, paths relative to `root` (default: the list's folder).
+
+    A depth of `None` is none; one that ends in .bin is a velodyne scan (`LidarScan`).
 
     Raises:
         HmaDepthError: the file is missing, empty or malformed, naming the line.
@@ -35,14 +42,53 @@ def read_split(path: Path, root: Path | None = None) -> list[SplitEntry]:
             continue
         try:
             image, depth, focal = line.split()
-            entry = SplitEntry(
-                root / image, None if depth == "None" else root / depth, float(focal)
-            )
+            entry = SplitEntry(root / image, _depth(depth, image, root), float(focal))
         except ValueError:
             raise HmaDepthError(
                 f"{path}, line {number}: expected 'image depth focal', found '{line}'"
             ) from None
+        except HmaDepthError as error:
+            raise HmaDepthError(f"{path}, line {number}: {error}") from None
+        if not 0 < entry.focal_length < float("inf"):
+            raise HmaDepthError(f"{path}, line {number}: {focal} is no focal length in pixels")
         entries.append(entry)
     if not entries:
         raise HmaDepthError(f"the split {path} lists no frame")
     return entries
+
+
+def write_split(path: Path, entries: Iterable[SplitEntry]) -> None:
+    """Write a list that `read_split` reads back.
+
+    Raises:
+        HmaDepthError: the file cannot be written, or the format cannot hold a path.
+
+    """
+    lines = []
+    for entry in entries:
+        names = [entry.image.as_posix(), "None" if entry.depth is None else str(entry.depth)]
+        if broken := next((name for name in names if len(name.split()) != 1), None):
+            raise HmaDepthError(f"a split cannot hold a path with blanks: '{broken}'")
+        lines.append(f"{' '.join(names)} {entry.focal_length:.4f}\n")
+    with atomic_path(path) as temporary:
+        temporary.write_text("".join(lines), encoding="utf-8")
+
+
+def with_source(entries: Iterable[SplitEntry], source: Source) -> list[SplitEntry]:
+    """The same frames with the ground truth of `source`: for `lidar` the scans, even of `None`.
+
+    Raises:
+        HmaDepthError: an image is not of KITTI's raw recordings.
+
+    """
+    if source == "annotated":
+        return list(entries)
+    return [replace(entry, depth=LidarScan.of_image(entry.image)) for entry in entries]
+
+
+def _depth(name: str, image: str, root: Path) -> GroundTruth | None:
+    if name == "None":
+        return None
+    if Path(name).suffix == lidar_depth.SUFFIX:
+        return LidarScan.listed(root / name, root / image)
+    return root / name

@@ -43,6 +43,16 @@ def _parser(prog: str, summary: str, benchmark: Benchmark) -> argparse.ArgumentP
         metavar="DIR",
         help="folder of the ground truth (default: ROOT); without --split all of it is scored",
     )
+    if len(benchmark.sources) > 1:
+        what.add_argument(
+            "--ground-truth-source",
+            choices=benchmark.sources,
+            default=benchmark.sources[0],
+            help="annotated: the files that the split names; lidar: the velodyne scans taken with "
+            "its images, also for frames without annotated depth (default: %(default)s)",
+        )
+    else:
+        parser.set_defaults(ground_truth_source=benchmark.sources[0])
     what.add_argument(
         "--checkpoint", type=Path, metavar="FILE", help="network (default: the bundled one)"
     )
@@ -130,6 +140,7 @@ def evaluate_command(
     frames = _frames(arguments, benchmark)
     description: dict[str, Any] = {
         "data_set": benchmark.name,
+        "ground_truth_source": arguments.ground_truth_source,
         "flip": arguments.flip,
         "quantised": arguments.quantise,
     }
@@ -172,6 +183,10 @@ def _check(arguments: argparse.Namespace) -> None:
                 raise HmaDepthError(f"{option} is for a checkpoint, not with --predictions")
         if arguments.ground_truth is None and arguments.data is None:
             raise HmaDepthError("--predictions needs --ground-truth DIR to score by")
+    if arguments.ground_truth_source == "lidar" and arguments.split is None:
+        raise HmaDepthError(
+            "--ground-truth-source lidar needs --split FILE, which names the images"
+        )
     if arguments.workers < 1 or arguments.panel_count < 1:
         raise HmaDepthError("--workers and --panel-count must be 1 or more")
     for name in ("data", "ground_truth", "predictions"):
@@ -200,6 +215,7 @@ def _frames(arguments: argparse.Namespace, benchmark: Benchmark) -> FrameList:
         images=arguments.data,
         ground_truth=ground_truth,
         image_needed=arguments.predictions is None,
+        source=arguments.ground_truth_source,
     )
 
 

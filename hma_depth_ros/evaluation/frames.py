@@ -8,8 +8,9 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from hma_depth_ros.data.ground_truth import GroundTruth, Source
 from hma_depth_ros.data.known_splits import SplitIdentity, identify
-from hma_depth_ros.data.split import read_split
+from hma_depth_ros.data.split import read_split, with_source
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.benchmarks import Benchmark
 
@@ -21,7 +22,7 @@ class Frame:
     """One frame to be scored."""
 
     name: str  #: of `Benchmark.frame_name`
-    ground_truth: Path
+    ground_truth: GroundTruth
     image: Path | None = None  #: None: not given, or not there
     focal_length: float | None = None  #: fx in pixels of the stored image
 
@@ -78,25 +79,27 @@ def frames_of_split(
     images: Path | None,
     ground_truth: Path,
     image_needed: bool,
+    source: Source = "annotated",
 ) -> FrameList:
     """Frames of a list in BTS's format, found under the folders of images and ground truth.
 
-    Entries without ground truth (`None`) are counted in the identity and otherwise left out.
+    Entries without ground truth (`None`) are counted in the identity and otherwise left out; of
+    the `source` lidar all entries have some.
 
     Raises:
-        HmaDepthError: the list cannot be read, or names a frame twice.
+        HmaDepthError: the list cannot be read, names a frame twice, or has no scans by its layout.
 
     """
     entries = read_split(split, Path())
     frames, missing = [], []
-    for entry in entries:
+    for entry in with_source(entries, source):
         if entry.depth is None:
             continue
         name = benchmark.frame_name(entry.image)
         depth = benchmark.find_depth(ground_truth, entry.depth)
         image = None if images is None else benchmark.find_image(images, entry.image)
         if depth is None:
-            missing.append(f"{name}: no ground truth {ground_truth / entry.depth}")
+            missing.append(f"{name}: no ground truth {ground_truth / str(entry.depth)}")
         elif image_needed and image is None:
             assert images is not None
             missing.append(f"{name}: no image {images / entry.image}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from hma_depth_ros.data.depth_png import read_depth_png
+from hma_depth_ros.data.ground_truth import read_ground_truth
 from hma_depth_ros.data.image_file import read_rgb, write_png
 from hma_depth_ros.evaluation.cleanup import clean
 from hma_depth_ros.evaluation.error_page import ScoredFrame, error_page
@@ -46,7 +46,7 @@ def write_panels(
     for kind, names in chosen.items():
         for rank, name in enumerate(names, 1):
             frame = by_name[name]
-            truth = read_depth_png(frame.ground_truth, units_per_metre=settings.units_per_metre)
+            truth = read_ground_truth(frame.ground_truth, units_per_metre=settings.units_per_metre)
             size = (truth.shape[0], truth.shape[1])
             depth = source.depths(frame, {protocol.view})[protocol.view]
             image = None if frame.image is None else read_rgb(frame.image)

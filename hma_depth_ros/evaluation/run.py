@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from hma_depth_ros.data.depth_png import read_depth_png
+from hma_depth_ros.data.ground_truth import read_ground_truth
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.cleanup import quantise
 from hma_depth_ros.evaluation.frames import Frame
@@ -41,7 +41,7 @@ def score_frame(frame: Frame, source: PredictionSource, settings: Settings) -> F
         HmaDepthError: a file cannot be used, naming it.
 
     """
-    truth = read_depth_png(frame.ground_truth, units_per_metre=settings.units_per_metre)
+    truth = read_ground_truth(frame.ground_truth, units_per_metre=settings.units_per_metre)
     depths = source.depths(frame, {protocol.view for protocol in settings.protocols})
     if settings.quantised:
         depths = {

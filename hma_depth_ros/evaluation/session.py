@@ -20,6 +20,7 @@ from rich.progress import (
 from rich.text import Text
 
 from hma_depth_ros import __version__
+from hma_depth_ros.data.lidar_depth import LidarScan
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.frames import FrameList, shortened
 from hma_depth_ros.evaluation.report_files import write_csv, write_json
@@ -140,7 +141,11 @@ class Session:
     def _title(self, counts: dict[str, Any]) -> str:
         identity = self.frames.identity
         what = "all ground truth in the folder" if identity is None else str(identity)
-        return f"{what}; {counts['scored']} of {counts['expected']} frames scored"
+        by = "; ground truth from LiDAR scans" if self._by_lidar() else ""
+        return f"{what}{by}; {counts['scored']} of {counts['expected']} frames scored"
+
+    def _by_lidar(self) -> bool:
+        return any(isinstance(frame.ground_truth, LidarScan) for frame in self.frames.frames)
 
     def _write(self, summary: Summary, counts: dict[str, Any]) -> None:
         reports, identity = self.reports, self.frames.identity

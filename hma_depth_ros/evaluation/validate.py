@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hma_depth_ros.data.depth_png import read_depth_png
+from hma_depth_ros.data.ground_truth import read_ground_truth
 from hma_depth_ros.data.image_file import read_rgb
 from hma_depth_ros.data.split import SplitEntry
 from hma_depth_ros.evaluation.protocols import Protocol
@@ -35,7 +35,7 @@ def validate(
     for entry in entries:
         if entry.depth is None:
             continue
-        image, truth = read_rgb(entry.image), read_depth_png(entry.depth)
+        image, truth = read_rgb(entry.image), read_ground_truth(entry.depth)
         height, width = truth.shape
         camera = PinholeCamera.from_focal_length(entry.focal_length, width=width, height=height)
         found = predictor.predict(image, camera, outputs={"depth", "attention"})

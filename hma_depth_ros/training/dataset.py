@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from hma_depth_ros.data.augmentation import Augmentation, fit_to_width, random_crop
-from hma_depth_ros.data.depth_png import read_depth_png
+from hma_depth_ros.data.ground_truth import read_ground_truth
 from hma_depth_ros.data.image_file import read_rgb
 from hma_depth_ros.data.split import SplitEntry
 from hma_depth_ros.errors import HmaDepthError
@@ -46,7 +46,7 @@ class CropDataset(Dataset[tuple[Tensor, Tensor]]):
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         entry = self.entries[index]
         assert entry.depth is not None
-        image, depth = read_rgb(entry.image), read_depth_png(entry.depth)
+        image, depth = read_rgb(entry.image), read_ground_truth(entry.depth)
         if image.shape[:2] != depth.shape:
             raise HmaDepthError(
                 f"{entry.depth} is {depth.shape[1]}x{depth.shape[0]}, "

@@ -1,0 +1,170 @@
+"""Check that the files of a list are all there, readable and fit together, before a long run.
+
+Every image and ground truth is decoded. Says which archives to download and where to unpack them.
+Ends with status 0 if the data can be used, 1 if not, 2 if there was nothing to check.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from hma_depth_ros.data import kitti_downloads
+from hma_depth_ros.data.ground_truth import SOURCES
+from hma_depth_ros.data.kitti_frames import COLOUR_CAMERAS, list_frames
+from hma_depth_ros.data.known_splits import SplitIdentity, identify
+from hma_depth_ros.data.lidar_depth import LidarScan
+from hma_depth_ros.data.split import SplitEntry, read_split, with_source
+from hma_depth_ros.data.split_check import CheckedFrame, Problem, check_split
+from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.files import atomic_path
+
+_SHOWN = 3  #: problems of a kind
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="check_dataset",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        metavar="ROOT",
+        help="folder with kitti_raw/ (or the days) and data_depth_annotated/; it need not be there "
+        "yet to learn what to download",
+    )
+    parser.add_argument(
+        "--split",
+        type=Path,
+        metavar="FILE",
+        help="frames to check: lines of 'image depth focal' (default: all colour images there)",
+    )
+    parser.add_argument(
+        "--training",
+        action="store_true",
+        help="the list is to be trained on: all frames need ground truth, none may be a test scene",
+    )
+    parser.add_argument(
+        "--allow-test-scenes", action="store_true", help="with --training: as for `train`"
+    )
+    parser.add_argument(
+        "--ground-truth-source",
+        choices=SOURCES,
+        default=SOURCES[0],
+        help="what the list names, or the velodyne scans (default: %(default)s)",
+    )
+    parser.add_argument("--workers", type=int, default=2, metavar="N", help="default: %(default)s")
+    parser.add_argument("--problems", type=Path, metavar="FILE", help="write all problems there")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """See the module's docstring."""
+    arguments = _parser().parse_args(argv)
+    if arguments.workers < 1:
+        raise HmaDepthError("--workers must be 1 or more")
+    if arguments.split is None:
+        entries = list_frames(
+            arguments.data, cameras=COLOUR_CAMERAS, source=arguments.ground_truth_source
+        )
+        identity = identify(entries)
+    else:
+        listed = read_split(arguments.split, Path())
+        entries, identity = with_source(listed, arguments.ground_truth_source), identify(listed)
+    print(f"{arguments.split or arguments.data}: {identity}")
+
+    start = time.perf_counter()
+    frames = _checked(entries, arguments)
+    seconds = time.perf_counter() - start
+    print(f"{len(frames)} frames checked in {seconds:.1f} s, {len(frames) / seconds:.1f} frames/s")
+    problems = [problem for frame in frames for problem in frame.problems]
+    _print_problems(problems)
+    _print_focal_lengths(frames)
+    _print_downloads(arguments.data, frames)
+    if arguments.problems is not None:
+        with atomic_path(arguments.problems) as temporary:
+            lines = (f"{problem.kind}\t{problem.detail}\n" for problem in problems)
+            temporary.write_text("".join(lines), encoding="utf-8")
+    return _verdict(frames, identity)
+
+
+def _checked(entries: Sequence[SplitEntry], arguments: argparse.Namespace) -> list[CheckedFrame]:
+    columns = (TextColumn("checking"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    screen = Console(stderr=True)
+    with Progress(
+        *columns, console=screen, transient=True, disable=not screen.is_terminal
+    ) as progress:
+        frames = check_split(
+            entries,
+            arguments.data,
+            training=arguments.training,
+            allow_test_scenes=arguments.allow_test_scenes,
+            workers=arguments.workers,
+        )
+        return list(progress.track(frames, total=len(entries)))
+
+
+def _print_problems(problems: Sequence[Problem]) -> None:
+    details: dict[str, list[str]] = defaultdict(list)
+    for problem in problems:
+        details[problem.kind].append(problem.detail)
+    for kind, of_kind in details.items():
+        print(f"{kind}: {len(of_kind)}")
+        for detail in of_kind[:_SHOWN]:
+            print(f"  {detail}")
+        if len(of_kind) > _SHOWN:
+            print(f"  and {len(of_kind) - _SHOWN} more (--problems FILE for all)")
+
+
+def _print_focal_lengths(frames: Sequence[CheckedFrame]) -> None:
+    present = [frame for frame in frames if frame.located.found is not None]
+    unchecked = sum(not frame.focal_length_checked for frame in present)
+    if unchecked:
+        print(f"{unchecked} frames have no calibration file to check their focal lengths by")
+
+
+def _print_downloads(root: Path, frames: Sequence[CheckedFrame]) -> None:
+    images = [frame.located.listed.image for frame in frames if frame.located.found is None]
+    truths = [
+        depth
+        for frame in frames
+        if frame.located.lacks_depth and (depth := frame.located.listed.depth) is not None
+    ]
+    scans = [
+        found.depth
+        for frame in frames
+        if (found := frame.located.found) is not None and isinstance(found.depth, LidarScan)
+    ]
+    archives = kitti_downloads.archives_of(root, images=images, truths=truths, scans=scans)
+    if not archives:
+        return
+    for folder in sorted({archive.unpack_in for archive in archives}):
+        print(f"to download and unzip in {folder}:")
+        for archive in archives:
+            if archive.unpack_in == folder:
+                print(f"  {archive.url}")
+    print(f"their pages and terms: {kitti_downloads.RAW_PAGE} {kitti_downloads.DEPTH_PAGE}")
+
+
+def _verdict(frames: Sequence[CheckedFrame], identity: SplitIdentity) -> int:
+    bad = sum(bool(frame.problems) for frame in frames)
+    if bad:
+        print(f"NOT usable: {bad} of {len(frames)} frames have problems")
+        return 1
+    if all(frame.located.listed.depth is None for frame in frames):
+        print("NOT usable: no frame has ground truth")
+        return 1
+    if identity.known is not None and not identity.verified:
+        print("NOT usable: the list has lost ground truth of the published one")
+        return 1
+    print("usable")
+    return 0

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 
 from hma_depth_ros.cli import run
-from hma_depth_ros.data import kitti_downloads
+from hma_depth_ros.data import kitti_downloads, known_splits
 from hma_depth_ros.data.augmentation import Augmentation
 from hma_depth_ros.data.depth_png import read_depth_png, write_depth_png
-from hma_depth_ros.data.frame_name import frame_name, kitti_drive_name
+from hma_depth_ros.data.frame_name import frame_name, kitti_drive_name, kitti_frame
 from hma_depth_ros.data.image_file import read_rgb, write_png
 from hma_depth_ros.data.kitti_calibration import KittiCalibration
 from hma_depth_ros.data.kitti_frames import list_frames
+from hma_depth_ros.data.known_splits import KnownSplit, fingerprint
 from hma_depth_ros.data.lidar_depth import LidarScan
 from hma_depth_ros.data.located_split import read_training_split
 from hma_depth_ros.data.split import SplitEntry, read_split, write_split
@@ -295,6 +296,27 @@ def test_damage_is_found(
     assert f"NOT usable: {count} of 3 frames have problems" in printed
     kinds = [line.partition("\t")[0] for line in problems.read_text().splitlines()]
     assert kinds == [kind] * count
+
+
+def test_a_training_list_may_weigh_a_frame_twice(root: Path):
+    split = make_split(root)
+    _repeat_a_line(root, split)
+    assert check(root, split, "--training") == 0
+
+
+def test_a_published_list_must_keep_its_ground_truth(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    split = make_split(root)
+    mark = fingerprint(frame for e in read_split(split) if (frame := kitti_frame(e.image)))
+    known = KnownSplit("Street test", 3, 3, mark, mark)
+    monkeypatch.setattr(known_splits, "KNOWN_SPLITS", (known,))
+    assert check(root, split) == 0
+    assert "Street test, 3 listed, 3 with ground truth, verified" in capsys.readouterr().out
+    truth(root, 1).unlink()
+    make_split(root, "--unlabelled")
+    assert check(root, split) == 1
+    assert "NOT usable: the list has lost ground truth" in capsys.readouterr().out
 
 
 def test_a_cut_scan_and_a_missing_calibration(root: Path, capsys: pytest.CaptureFixture[str]):

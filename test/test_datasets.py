@@ -6,6 +6,8 @@ import json
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -20,11 +22,13 @@ from hma_depth_ros.data.kitti_calibration import KittiCalibration
 from hma_depth_ros.data.kitti_frames import list_frames
 from hma_depth_ros.data.known_splits import KnownSplit, fingerprint
 from hma_depth_ros.data.lidar_depth import LidarScan
-from hma_depth_ros.data.located_split import read_training_split
+from hma_depth_ros.data.located_split import read_located_split, read_training_split
 from hma_depth_ros.data.split import SplitEntry, read_split, write_split
 from hma_depth_ros.data.synthetic.drive import KITTI_CAMERA, SyntheticDrive
 from hma_depth_ros.data.synthetic.kitti_writer import write_kitti_drive
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.evaluation.validate import validate
+from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.training.dataset import CropDataset, CropSettings
 
 DRIVE = "2011_09_26_drive_9001_sync"
@@ -417,3 +421,14 @@ def test_an_empty_folder_is_one_error(tmp_path: Path, capsys: pytest.CaptureFixt
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert "no image of camera 2 or 3" in error
+
+
+def test_validation_tells_drives_apart_by_their_folders(root: Path):
+    entries = read_located_split(make_split(root), root)
+    depths = iter([read_depth_png(truth(root, number)) for number in range(3)])
+    exact = SimpleNamespace(
+        predict=lambda *_, **__: SimpleNamespace(depth=next(depths), attention=None)
+    )
+    means, _ = validate(cast("DepthPredictor", exact), entries)
+    assert set(means) == {DRIVE.removesuffix("_sync"), "all"}
+    assert means["all"]["abs_rel"] == 0

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from hma_depth_ros.data.frame_name import kitti_drive_name
 from hma_depth_ros.data.ground_truth import read_ground_truth
 from hma_depth_ros.data.image_file import read_rgb
 from hma_depth_ros.data.split import SplitEntry
@@ -15,8 +16,6 @@ from hma_depth_ros.evaluation.score import score
 from hma_depth_ros.evaluation.windows import garg_window
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.inference.predictor import DepthPredictor
-
-DRIVE_NAME_LENGTH = len("2011_09_26_drive_0001")
 
 #: Like `bts`, but the network sees the whole image.
 _WHOLE_IMAGE = Protocol("whole", "Garg's window of the image", garg_window, view="image")
@@ -41,7 +40,8 @@ def validate(
         found = predictor.predict(image, camera, outputs={"depth", "attention"})
         assert found.depth is not None
         metrics = score(found.depth, truth, _WHOLE_IMAGE, (_CAP,))[_WHOLE_IMAGE.key(_CAP)].metrics
-        by_drive[entry.image.name[:DRIVE_NAME_LENGTH]].append(metrics)
+        drive = kitti_drive_name(entry.image) or "others"
+        by_drive[drive.removesuffix("_sync")].append(metrics)
         by_drive["all"].append(metrics)
         if found.attention is not None:
             shares.append(found.attention.mean((1, 2)))

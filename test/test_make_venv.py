@@ -136,7 +136,7 @@ def test_children_see_no_other_environment(make_venv: ModuleType, monkeypatch: p
 def test_make_passes_its_variables_on():
     def dry_run(*arguments: str) -> str:
         return subprocess.run(
-            ["make", "-n", *arguments],
+            ["make", "-n", "--no-print-directory", *arguments],
             cwd=REPOSITORY,
             env={**os.environ, "MAKEFLAGS": ""},
             capture_output=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import numpy as np
@@ -41,12 +42,12 @@ TOLERANCE = {"fp32": 2e-3, "fp16": 2e-2}
 def test_the_device_does_not_matter(start: StartBench, precision: str, parameters: dict[str, Any]):
     outputs = []
     for device, chosen in (("cpu", "fp32"), ("cuda", precision)):
-        bench = start(device=device, precision=chosen, **parameters)
+        bench = start(device=device, precision=chosen, self_check=False, **parameters)
         bench.listen(*TYPES)
         outputs.append(bench.infer(rgb_message(1), info_message()))
         figures = bench.figures()
         assert figures["device"].startswith(device)
-        assert figures["precision"] == chosen, figures["self-check"]
+        assert figures["precision"] == chosen
     cpu, cuda = outputs
     tolerance = TOLERANCE[precision]
     depth, expected = pixels_of(cuda["depth/image"]), pixels_of(cpu["depth/image"])
@@ -78,12 +79,14 @@ def test_auto_is_cuda_in_half_precision_and_checked(start: StartBench):
 
 
 def test_cleanup_frees_the_device(start: StartBench):
-    before = torch.cuda.memory_allocated()
     bench = start(device="cuda")
     bench.listen(*TYPES)
     bench.infer(rgb_message(1), info_message())
-    assert torch.cuda.memory_allocated() > before
+    weights = sum(4 * w.numel() for w in bench.node._model.engine._model.parameters())
+    loaded = torch.cuda.memory_allocated()
+    assert loaded > weights
     assert bench.change("deactivate")
     assert bench.change("cleanup")
-    # The slopes of the last cameras stay: points.py keeps them.
-    assert torch.cuda.memory_allocated() - before < 100_000
+    gc.collect()
+    # Not to zero: PyTorch's libraries keep work space of their own.
+    assert torch.cuda.memory_allocated() <= loaded - weights

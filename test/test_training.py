@@ -77,11 +77,10 @@ def wall(tmp_path: Path) -> list[SplitEntry]:
         depth = cv2.resize(random.uniform(4, 40, (3, 6)).astype(np.float32), (192, 96))
         red = np.clip(255 - 6 * depth, 0, 255)
         image = np.stack([np.full_like(red, 90), np.full_like(red, 60), red], -1)  # BGR
-        entry = SplitEntry(tmp_path / f"{i}.png", tmp_path / f"{i}_depth.png", 100.0)
-        cv2.imwrite(str(entry.image), image.astype(np.uint8))
-        assert entry.depth is not None
-        write_depth_png(entry.depth, depth)
-        entries.append(entry)
+        image_path, depth_path = tmp_path / f"{i}.png", tmp_path / f"{i}_depth.png"
+        cv2.imwrite(str(image_path), image.astype(np.uint8))
+        write_depth_png(depth_path, depth)
+        entries.append(SplitEntry(image_path, depth_path, 100.0))
     return entries
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from enum import Enum
 from functools import lru_cache
 
+import cv2
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -38,22 +41,20 @@ def write_cloud(
     """Fill `cloud` (H, W, layout.value), float32, in place.
 
     X = (u - cx) Z / fx, Y = (v - cy) Z / fy in metres, optical frame (REP 103), integer pixel
-    coordinates; NaN wherever the depth is not finite. Padding columns are left alone.
+    coordinates; NaN wherever the depth is NaN. Padding columns are left alone.
 
     Args:
         cloud: any strides; zeros where there is padding.
-        depth: (H, W) in metres.
+        depth: (H, W) in metres or NaN, not infinite.
         camera: of the depth image.
         colors: (H, W) float32 of `pack_colors`.
         layout: of the points.
 
     """
     x_over_z, y_over_z = _slopes(camera, depth.device)
-    # x - x is NaN for NaN and for both infinities and 0 otherwise: one pass instead of three.
-    z = depth + (depth - depth)
-    torch.mul(z, x_over_z, out=cloud[..., 0])
-    torch.mul(z, y_over_z, out=cloud[..., 1])
-    cloud[..., 2] = z
+    torch.mul(depth, x_over_z, out=cloud[..., 0])
+    torch.mul(depth, y_over_z, out=cloud[..., 1])
+    cloud[..., 2] = depth
     cloud[..., layout.color_column] = colors
 
 
@@ -62,5 +63,10 @@ def pack_colors(image: Tensor, rgb: tuple[int, int, int]) -> Tensor:
 
     `rgb` are the channels' indices.
     """
+    if image.device.type == "cpu" and sys.byteorder == "little":
+        bgr0 = np.zeros((*image.shape[:2], 4), np.uint8)
+        order = [index for pair in zip(rgb, (2, 1, 0), strict=True) for index in pair]
+        cv2.mixChannels([image.numpy()], [bgr0], order)  # half of PyTorch's time
+        return torch.from_numpy(bgr0.view(np.float32)[..., 0])
     red, green, blue = (image[..., channel].to(torch.int32) for channel in rgb)
     return ((red << 16) | (green << 8) | blue).view(torch.float32)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
+from rclpy.exceptions import ParameterException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -88,6 +90,15 @@ def _logged(transition: Transition) -> Transition:
     return wrapper
 
 
+@contextmanager
+def _qos_overrides(topic: str) -> Iterator[QoSOverridingOptions]:
+    """Options to create an endpoint with; an override that cannot be is the user's error."""
+    try:
+        yield QoSOverridingOptions.with_default_policies()
+    except (ParameterException, RuntimeError) as error:
+        raise ParameterError(f"qos_overrides of {topic}: {error}") from error
+
+
 class DepthNode(LifecycleNode):
     """Managed node; the topics are those of the README's table."""
 
@@ -101,6 +112,7 @@ class DepthNode(LifecycleNode):
         self._pairing: CachedPairing | ExactPairing | None = None
         self._worker: threading.Thread | None = None
         self._inputs: list[Any] = []
+        self._created_publishers: list[Any] = []
         self._statistics = FrameStatistics()
         self._reporter = Reporter(self.get_logger().warning)
         self._latest_stamp = 0
@@ -168,7 +180,11 @@ class DepthNode(LifecycleNode):
         model = LoadedModel(values, warn=self.get_logger().warning)
         self._values, self._model = values, model
         self._predictor = model.predictor(values)
-        self._outputs = Outputs(self._create_output, self._predictor.scales)
+        try:
+            self._outputs = Outputs(self._create_output, self._predictor.scales)
+        except ParameterError:
+            self._release()
+            raise
         self.get_logger().info(", ".join(f"{k}: {v}" for k, v in model.setup().items()))
         return super().on_configure(state)
 
@@ -191,10 +207,12 @@ class DepthNode(LifecycleNode):
         )
         self._worker.start()
         kind = CompressedImage if values.image_transport == "compressed" else Image
-        self._inputs = [
-            self._create_input(CameraInfo, "camera_info", self._pairing.add_info),
-            self._create_input(kind, self.image_topic(), self._on_image),
-        ]
+        try:
+            self._create_input(CameraInfo, "camera_info", self._pairing.add_info)
+            self._create_input(kind, self.image_topic(), self._on_image)
+        except ParameterError:
+            self._stop()
+            raise
         return result
 
     @_logged
@@ -241,30 +259,28 @@ class DepthNode(LifecycleNode):
         self._reporter.clear()
 
     def _release(self) -> None:
-        if self._outputs is not None:
-            for publisher in self._outputs.publishers.values():
-                self.destroy_lifecycle_publisher(publisher)
+        for publisher in self._created_publishers:
+            self.destroy_lifecycle_publisher(publisher)
+        self._created_publishers = []
         on_cuda = self._model is not None and self._model.engine.device.type == "cuda"
         self._outputs = self._predictor = self._model = None
         if on_cuda:
             torch.cuda.empty_cache()
 
     def _create_output(self, kind: Any, topic: str) -> Any:
-        return self.create_lifecycle_publisher(
-            kind,
-            topic,
-            output_qos(),
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-        )
+        with _qos_overrides(topic) as options:
+            publisher = self.create_lifecycle_publisher(
+                kind, topic, output_qos(), qos_overriding_options=options
+            )
+        self._created_publishers.append(publisher)
+        return publisher
 
-    def _create_input(self, kind: Any, topic: str, callback: Callable[[Any], None]) -> Any:
-        return self.create_subscription(
-            kind,
-            topic,
-            callback,
-            input_qos(lockstep=self._values.lockstep),
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-        )
+    def _create_input(self, kind: Any, topic: str, callback: Callable[[Any], None]) -> None:
+        qos = input_qos(lockstep=self._values.lockstep)
+        with _qos_overrides(topic) as options:
+            self._inputs.append(
+                self.create_subscription(kind, topic, callback, qos, qos_overriding_options=options)
+            )
 
     # --- frames ---------------------------------------------------------------------------------
 

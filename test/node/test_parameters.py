@@ -243,6 +243,34 @@ def test_qos_overrides_reach_their_topic_and_no_other(start: StartBench):
     assert qos_profile_sensor_data.reliability is ReliabilityPolicy.BEST_EFFORT
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "state"),
+    [
+        ("/points.publisher.reliability", "sometimes", "unconfigured"),
+        ("/points.publisher.depth", "deep", "unconfigured"),
+        ("/camera_info.subscription.history", "all", "inactive"),
+        ("/image.subscription.depth", 1.5, "inactive"),
+    ],
+)
+def test_an_impossible_qos_override_is_one_error(
+    start: StartBench, name: str, value: Any, state: str
+):
+    bench = start(inputs={"publish": False}, **{f"qos_overrides.{{ns}}{name}": value})
+    topic, _, policy = name[1:].partition(".")
+    message = bench.hears("qos_overrides of", level=40)
+    assert topic in message
+    assert policy.split(".")[1] in message
+    assert "Traceback" not in message
+    assert bench.said() == [message]
+    assert bench.state() == state
+    assert bench.status().level == b"\x02"
+    assert bench.node._inputs == []
+    # Nothing is left half done: no publisher of those made before, and no loaded model.
+    left = bench.tester.get_publishers_info_by_topic(f"{bench.namespace}/depth/image")
+    assert len(left) == (0 if state == "unconfigured" else 1)
+    assert bench.set(device="auto").successful == (state == "unconfigured")
+
+
 def test_default_profiles(idle: Bench):
     """Sensor data in, so that any camera matches; reliable out, so that RViz sees it."""
     for profile in _inputs_qos(idle).values():

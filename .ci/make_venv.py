@@ -120,7 +120,8 @@ def install() -> None:
     run(*pip, "--quiet", PIP)
     run(*pip, *(f"--requirement={path}" for path in REQUIREMENTS))
     say("installing hma_depth_ros itself, editable")
-    run(*pip, "--quiet", "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
+    # Twice quiet: setuptools warns of the folder that every checkout is.
+    run(*pip, "-qq", "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
     say("checking that everything can be imported")
     run(python(), "-c", SMOKE_TEST)
 

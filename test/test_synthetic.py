@@ -458,7 +458,8 @@ def test_noise_is_even_and_fades_before_it_aliases():
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[SyntheticDrive, KittiDrive]:
     drive = SyntheticDrive(seed=1, frames=3, camera=SMALL)
-    return drive, write_kitti_drive(drive, tmp_path_factory.mktemp("kitti"), number=9007)
+    root = tmp_path_factory.mktemp("kitti")
+    return drive, write_kitti_drive(drive, root, number=9007, processes=2)
 
 
 def test_the_folder_reads_as_a_kitti_drive(written: tuple[SyntheticDrive, KittiDrive]):
@@ -551,6 +552,9 @@ def test_real_drives_and_other_cameras_are_left_alone(tmp_path: Path):
     with pytest.raises(HmaDepthError, match="drive_9001_sync with another camera"):
         write_kitti_drive(wider, tmp_path, number=9002)
     write_kitti_drive(drive, tmp_path, number=9002)
+    (tmp_path / "2011_09_26" / "2011_09_26_drive_0001_sync").mkdir()
+    with pytest.raises(HmaDepthError, match="holds real recordings"):
+        write_kitti_drive(drive, tmp_path, number=9002)
 
 
 def test_nonsense_is_refused():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,9 @@ from hma_depth_ros.data.synthetic.drive import KITTI_CAMERA, SyntheticDrive
 from hma_depth_ros.data.synthetic.kitti_writer import DRIVE_NUMBERS, write_kitti_drive
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.camera import PinholeCamera
+
+#: A process takes about as long to start as one frame takes to render.
+_FRAMES_PER_PROCESS = 4
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -68,6 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             drive,
             arguments.output,
             number=arguments.drive,
+            processes=max(1, min(os.cpu_count() or 1, len(drive) // _FRAMES_PER_PROCESS)),
             progress=lambda _: progress.advance(task),
         )
     print(f"{kitti.folder}: {len(drive)} frames; depth in {kitti.annotated_root}")

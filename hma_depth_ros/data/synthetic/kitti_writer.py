@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import cv2
@@ -31,8 +36,6 @@ DATE = "2011_09_26"
 DRIVE_NUMBERS = range(9000, 10000)
 ANNOTATED_FOLDER = "data_depth_annotated"
 SEMANTIC_FOLDER = "semantic"
-
-_THREADS = 4  #: at most; NumPy's inner loops run side by side, what is between them does not
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ def write_kitti_drive(
     root: Path,
     *,
     number: int = 9001,
+    processes: int = 1,
     progress: Callable[[int], None] = lambda _: None,
 ) -> KittiDrive:
     """Render a drive into KITTI's layout, frame by frame.
@@ -85,10 +89,12 @@ def write_kitti_drive(
         drive: what to render.
         root: folder of recordings, made if it is not there.
         number: of the drive, 9000 to 9999; all drives of a `root` share one calibration.
+        processes: to render with; more than one need a `__main__` that may be imported, as for all
+            of Python's multiprocessing.
         progress: called with each frame's number after it is on disk.
 
     Raises:
-        HmaDepthError: a number that a real drive may have, another camera than that of a drive
+        HmaDepthError: a number that a real drive may have, a real drive or one of another camera
             beside it, or a file cannot be written.
 
     """
@@ -104,17 +110,8 @@ def write_kitti_drive(
     _remove_frames(folders, from_number=len(drive))
     _write_calibration_and_times(drive, kitti)
 
-    def write(index: int) -> int:
-        _write_frame(drive.frame(index), folders)
-        return index
-
-    with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
-        try:
-            for index in pool.map(write, range(len(drive))):
-                progress(index)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    for index in _write_frames(drive, folders, processes):
+        progress(index)
     return KittiDrive.open(kitti.folder, annotated_root=annotated)
 
 
@@ -122,6 +119,8 @@ def _check_neighbours(kitti: KittiDrive, drive: SyntheticDrive) -> None:
     """Refuse to change the calibration under other drives of the day."""
     day = kitti.folder.parent
     others = sorted(path.name for path in day.glob("*_sync") if path != kitti.folder)
+    if any(not re.fullmatch(rf"{DATE}_drive_9\d{{3}}_sync", name) for name in others):
+        raise HmaDepthError(f"{day} holds real recordings ({others[0]}); write to another folder")
     if others and kitti.calibration.camera(CAMERA) != drive.calibration.camera(CAMERA):
         raise HmaDepthError(
             f"{day} holds {others[0]} with another camera, and the drives of a day share their "
@@ -158,6 +157,53 @@ def _write_frame(frame: SyntheticFrame, folders: _Folders) -> None:
         temporary.write_bytes(frame.lidar.astype("<f4").tobytes())
     line = oxts.reading(frame.drive.imu_to_world, frame.time)
     _write_lines(folders.readings / f"{name}.txt", [line])
+
+
+def _write_frames(drive: SyntheticDrive, folders: _Folders, processes: int) -> Iterator[int]:
+    """Render and write all frames; yield their numbers in order, as they are done."""
+    if processes == 1:
+        for frame in drive:
+            _write_frame(frame, folders)
+            yield frame.index
+        return
+    context = get_context("spawn")  # OpenCV's threads do not survive a fork
+    stop = context.Event()
+    pool = ProcessPoolExecutor(
+        processes, context, initializer=_start_worker, initargs=(drive, folders, stop)
+    )
+    try:
+        yield from pool.map(_work, range(len(drive)))
+    finally:
+        stop.set()
+        pool.shutdown(cancel_futures=True)
+
+
+#: What the frames of a worker process have in common: its copy of the street is built once.
+_job: tuple[SyntheticDrive, _Folders, Event] | None = None
+
+
+def _start_worker(drive: SyntheticDrive, folders: _Folders, stop: Event) -> None:
+    global _job  # noqa: PLW0603 -- how an executor's workers keep state
+    _job = (drive, folders, stop)
+    cv2.setNumThreads(1)  # the processes share the cores already
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which stops its pool
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _work(index: int) -> int:
+    assert _job is not None
+    drive, folders, stop = _job
+    if not stop.is_set():  # a pool cannot cancel what lies in its queue
+        _write_frame(drive.frame(index), folders)
+    return index
+
+
+def _end_with_parent() -> None:
+    """Exit when the parent has died without stopping its workers, by kill -9 for one."""
+    parent = parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)
 
 
 def _write_grey(path: Path, image: npt.NDArray[np.uint8]) -> None:

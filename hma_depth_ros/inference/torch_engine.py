@@ -35,8 +35,7 @@ class TorchEngine:
         self.precision = precision
         self.device = device
         self._model = model.eval().to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._mean = _per_channel(preprocessing.mean, device)
-        self._std = _per_channel(preprocessing.std, device)
+        self._mean, self._std = preprocessing.mean_and_std(device)
 
     @torch.inference_mode()
     def __call__(self, image: Tensor) -> ScaleMaps:
@@ -48,7 +47,3 @@ class TorchEngine:
             return maps
         with torch.autocast(self.device.type, dtype=AUTOCAST_TYPES[self.precision]):
             return self._model(normalised)
-
-
-def _per_channel(values: tuple[float, float, float], device: torch.device) -> Tensor:
-    return torch.tensor(values, device=device).view(1, 3, 1, 1) * 255

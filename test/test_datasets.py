@@ -14,7 +14,7 @@ import pytest
 
 from hma_depth_ros.cli import run
 from hma_depth_ros.data import kitti_downloads, known_splits
-from hma_depth_ros.data.augmentation import Augmentation
+from hma_depth_ros.data.augmentation import NO_AUGMENTATION
 from hma_depth_ros.data.depth_png import read_depth_png, write_depth_png
 from hma_depth_ros.data.frame_name import frame_name, kitti_drive_name, kitti_frame
 from hma_depth_ros.data.image_file import read_rgb, write_png
@@ -27,9 +27,10 @@ from hma_depth_ros.data.split import SplitEntry, read_split, write_split
 from hma_depth_ros.data.synthetic.drive import KITTI_CAMERA, SyntheticDrive
 from hma_depth_ros.data.synthetic.kitti_writer import write_kitti_drive
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.evaluation.validate import validate
+from hma_depth_ros.evaluation.benchmarks import KITTI
+from hma_depth_ros.evaluation.validate import Yardstick, validate
 from hma_depth_ros.inference.predictor import DepthPredictor
-from hma_depth_ros.training.dataset import CropDataset, CropSettings
+from hma_depth_ros.training.dataset import CropDataset, CropSettings, SampleKey
 
 DRIVE = "2011_09_26_drive_9001_sync"
 DAY = "2011_09_26"
@@ -148,9 +149,9 @@ def test_scans_train_and_score_like_the_exact_depth(root: Path, tmp_path: Path):
     split = make_split(root, "--ground-truth-source", "lidar")
     entries = read_training_split(split, root)
     assert [entry.image for entry in entries] == [image(root, number) for number in range(3)]
-    plain = Augmentation(zoom=1.0, flip=0.0, colour=0.0)
-    crops = CropDataset(entries, CropSettings(SIZE[0], FX, (SIZE[1], SIZE[0])), plain)
-    _, target = crops[0]
+    whole = CropSettings(SIZE[1], SIZE[0], "whole", input_width=SIZE[0], focal_length=FX)
+    crops = CropDataset(entries, whole, NO_AUGMENTATION, seed=0)
+    target = crops[SampleKey(0, 0)]["depth"]
     exact = read_depth_png(truth(root))
     both = (target[0].numpy() > 0) & (exact > 0)
     assert both.sum() > 5000
@@ -381,15 +382,15 @@ def test_test_scenes_are_not_trained_on(root: Path, scene: str, capsys: pytest.C
     shutil.copy(image(root), root / scene)
     shutil.copy(truth(root), root / "depth.png")
     split.write_text(f"{lines}{scene} depth.png {FX:.4f}\n")
-    output = root / "model.safetensors"
-    arguments = ["train", "--split", split, "--data", root, "--validation", split, "--output"]
+    output = root / "run"
+    arguments = ["train", "--preset", "tiny", "--split", split, "--data", root, "--output"]
     capsys.readouterr()
     assert run([*map(str, arguments), str(output)]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert f"1 of the 28 drives of Eigen's test list ({kitti_drive_name(Path(scene))})" in error
     assert "--allow-test-scenes" in error
-    allowed = ["--allow-test-scenes", "--initial", str(root / "none.safetensors")]
+    allowed = ["--allow-test-scenes", f"model.weights={root / 'none.safetensors'}"]
     assert run([*map(str, arguments), str(output), *allowed]) == 2
     assert (
         "none.safetensors" in capsys.readouterr().err
@@ -429,6 +430,7 @@ def test_validation_tells_drives_apart_by_their_folders(root: Path):
     exact = SimpleNamespace(
         predict=lambda *_, **__: SimpleNamespace(depth=next(depths), attention=None)
     )
-    means, _ = validate(cast("DepthPredictor", exact), entries)
+    yardstick = Yardstick.named("whole", KITTI)
+    means = validate(cast("DepthPredictor", exact), entries, yardstick).means()
     assert set(means) == {DRIVE.removesuffix("_sync"), "all"}
     assert means["all"]["abs_rel"] == 0

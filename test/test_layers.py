@@ -19,7 +19,7 @@ ALLOWED = {
     "inference": {"geometry", "network"},
     "visualization": {"geometry", "data"},
     "evaluation": {"geometry", "data", "inference", "network", "visualization"},
-    "training": {"geometry", "data", "inference", "network", "evaluation"},
+    "training": {"geometry", "data", "inference", "network", "evaluation", "visualization"},
     "bags": {"geometry", "data"},
     "ros": {"geometry", "network", "inference", "visualization", "bags", "data"},
 }

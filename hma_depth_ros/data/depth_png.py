@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from hma_depth_ros.data.png_file import decode_png
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import atomic_path
 
@@ -27,14 +28,7 @@ def read_depth_png(
         HmaDepthError: the file is missing, corrupt or not a 16-bit grey PNG.
 
     """
-    try:
-        data = np.fromfile(path, np.uint8)
-    except OSError as error:
-        raise HmaDepthError(f"cannot read the depth image {path}: {error.strerror}") from error
-    # Decoded from memory, since OpenCV's own reading accepts truncated files of some formats.
-    stored = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
-    if stored is None:
-        raise HmaDepthError(f"the depth image {path} is truncated, damaged or not an image")
+    stored = decode_png(path, cv2.IMREAD_UNCHANGED, what="depth image")
     if stored.dtype != np.uint16 or stored.ndim != 2:
         raise HmaDepthError(f"{path} is not a 16-bit grey PNG, as KITTI stores depth")
     return np.asarray(stored, np.float32) / np.float32(units_per_metre)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from hma_depth_ros.data.ground_truth import GroundTruth
 from hma_depth_ros.data.lidar_depth import LidarScan
+from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.geometry.window import Window
 
 #: Stored units in a metre.
 UNITS_PER_METRE = 1000.0
@@ -34,3 +36,15 @@ def frame_name(path: Path) -> str:
     if path.stem.startswith("sync_depth_") and path.parent.name:
         return f"{path.parent.name}_rgb_{path.stem.removeprefix('sync_depth_')}"
     return path.stem
+
+
+def without_border(height: int, width: int) -> Window:
+    """The image without the white frame that undistortion left around it.
+
+    Raises:
+        HmaDepthError: the image is not of NYU Depth v2's size.
+
+    """
+    if (height, width) != (480, 640):
+        raise HmaDepthError(f"the image is {width}x{height}, not NYU Depth v2's 640x480")
+    return Window(45, 472, 43, 608)

@@ -1,9 +1,10 @@
-"""A model's error on a few whole frames, by drive: for choosing between models, not for tables."""
+"""A model's error on a few frames, by drive: for choosing between models, not for tables."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -11,42 +12,104 @@ from hma_depth_ros.data.frame_name import kitti_drive_name
 from hma_depth_ros.data.ground_truth import read_ground_truth
 from hma_depth_ros.data.image_file import read_rgb
 from hma_depth_ros.data.split import SplitEntry
-from hma_depth_ros.evaluation.protocols import Protocol
+from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.evaluation.benchmarks import Benchmark
+from hma_depth_ros.evaluation.protocols import Protocol, protocols_by_name
 from hma_depth_ros.evaluation.score import score
-from hma_depth_ros.evaluation.windows import garg_window
+from hma_depth_ros.evaluation.windows import garg_window, kitti_crop
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.inference.predictor import DepthPredictor
 
-#: Like `bts`, but the network sees the whole image.
-_WHOLE_IMAGE = Protocol("whole", "Garg's window of the image", garg_window, view="image")
-_CAP = 80.0
+#: Like `bts`, but the network sees the whole image, as it does in the node.
+WHOLE_IMAGE = Protocol("whole", "Garg's window of the image", garg_window, view="image")
+
+ALL = "all"  #: instead of a drive: every frame
+_OTHERS = "others"  #: frames whose drive cannot be told
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """How predictions are scored."""
+
+    protocol: Protocol
+    cap: float  #: metres
+    units_per_metre: float  #: of the ground truth's PNG
+
+    @classmethod
+    def named(cls, name: str | None, benchmark: Benchmark) -> Yardstick:
+        """By a protocol's name, `whole` included; None is the benchmark's default.
+
+        Raises:
+            HmaDepthError: no protocol of that name.
+
+        """
+        known = dict(benchmark.protocols)
+        if benchmark.published:
+            known[WHOLE_IMAGE.name] = WHOLE_IMAGE
+        protocol = protocols_by_name([name or benchmark.default_protocol], known)[0]
+        return cls(protocol, benchmark.default_cap, benchmark.units_per_metre)
+
+    def __str__(self) -> str:
+        return f"{self.protocol.name}, cap {self.cap:g} m"
+
+
+@dataclass
+class ValidationSums:
+    """Sums over frames, which add up over processes."""
+
+    metrics: dict[str, list[dict[str, float]]] = field(default_factory=lambda: defaultdict(list))
+    shares: list[list[float]] = field(default_factory=list)
+
+    def merge(self, other: ValidationSums) -> None:
+        """Add another's frames."""
+        for drive, frames in other.metrics.items():
+            self.metrics.setdefault(drive, []).extend(frames)
+        self.shares.extend(other.shares)
+
+    def means(self) -> dict[str, dict[str, float]]:
+        """Mean metrics by drive and over `all` frames."""
+        return {
+            drive: {name: float(np.mean([m[name] for m in frames])) for name in frames[0]}
+            for drive, frames in sorted(self.metrics.items(), key=lambda item: item[0] != ALL)
+        }
+
+    def mean_shares(self) -> list[float]:
+        """Mean share of each scale's mask, coarse to fine; empty without attention."""
+        return [float(share) for share in np.mean(self.shares, axis=0)] if self.shares else []
 
 
 def validate(
-    predictor: DepthPredictor, entries: Sequence[SplitEntry]
-) -> tuple[dict[str, dict[str, float]], list[float]]:
-    """Mean metrics by drive and over `all` frames, and each scale's mean share of the masks.
+    predictor: DepthPredictor, entries: Sequence[SplitEntry], yardstick: Yardstick
+) -> ValidationSums:
+    """Score frames at their own size, without scaling predictions to the ground truth.
 
-    Whole images at their own size, Garg's window, ground truth up to 80 m; no scaling to it.
+    Entries without ground truth are left out.
+
+    Raises:
+        HmaDepthError: a file cannot be used, naming it.
+
     """
-    by_drive: dict[str, list[dict[str, float]]] = defaultdict(list)
-    shares = []
+    sums = ValidationSums()
     for entry in entries:
         if entry.depth is None:
             continue
-        image, truth = read_rgb(entry.image), read_ground_truth(entry.depth)
-        height, width = truth.shape
+        image = read_rgb(entry.image)
+        truth = read_ground_truth(entry.depth, units_per_metre=yardstick.units_per_metre)
+        if yardstick.protocol.view == "crop":
+            image = np.ascontiguousarray(kitti_crop(*image.shape[:2]).of(image))
+        height, width = image.shape[:2]
+        # The focal length is all of the camera that depth depends on.
         camera = PinholeCamera.from_focal_length(entry.focal_length, width=width, height=height)
         found = predictor.predict(image, camera, outputs={"depth", "attention"})
         assert found.depth is not None
-        metrics = score(found.depth, truth, _WHOLE_IMAGE, (_CAP,))[_WHOLE_IMAGE.key(_CAP)].metrics
-        drive = kitti_drive_name(entry.image) or "others"
-        by_drive[drive.removesuffix("_sync")].append(metrics)
-        by_drive["all"].append(metrics)
+        try:
+            scores = score(found.depth, truth, yardstick.protocol, (yardstick.cap,))
+        except HmaDepthError as error:
+            raise HmaDepthError(f"{entry.depth}: {error}") from None
+        metrics: Mapping[str, float] = next(iter(scores.values())).metrics
+        drive = (kitti_drive_name(entry.image) or _OTHERS).removesuffix("_sync")
+        for group in (drive, ALL):
+            sums.metrics[group].append(dict(metrics))
         if found.attention is not None:
-            shares.append(found.attention.mean((1, 2)))
-    means = {
-        drive: {name: float(np.mean([m[name] for m in frames])) for name in frames[0]}
-        for drive, frames in by_drive.items()
-    }
-    return means, [float(share) for share in np.mean(shares, axis=0)] if shares else []
+            sums.shares.append([float(share) for share in found.attention.mean((1, 2))])
+    return sums

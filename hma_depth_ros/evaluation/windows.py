@@ -2,44 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
-import numpy.typing as npt
-
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.inference.plan import kitti_benchmark_crop
+from hma_depth_ros.geometry.window import Window, kitti_crop, whole_image
 
-
-@dataclass(frozen=True)
-class Window:
-    """Rows top:bottom and columns left:right of an image."""
-
-    top: int
-    bottom: int
-    left: int
-    right: int
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(rows, columns)."""
-        return self.bottom - self.top, self.right - self.left
-
-    def of(self, image: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """View of that part of an array (H, W, ...)."""
-        return image[self.top : self.bottom, self.left : self.right]
-
-    def moved(self, *, down: int, right: int) -> Window:
-        """The same window, shifted."""
-        return Window(self.top + down, self.bottom + down, self.left + right, self.right + right)
-
-    def __str__(self) -> str:
-        return f"rows {self.top}:{self.bottom}, columns {self.left}:{self.right}"
-
-
-def whole_image(height: int, width: int) -> Window:
-    """Everything."""
-    return Window(0, height, 0, width)
+__all__ = [
+    "Window",
+    "eigen_window",
+    "garg_window",
+    "garg_window_of_crop",
+    "kitti_crop",
+    "nyu_window",
+    "whole_image",
+]
 
 
 def garg_window(height: int, width: int) -> Window:
@@ -65,12 +39,6 @@ def nyu_window(height: int, width: int) -> Window:
     if (height, width) != (480, 640):
         raise HmaDepthError(f"the image is {width}x{height}, not NYU Depth v2's 640x480")
     return Window(45, 471, 41, 601)
-
-
-def kitti_crop(height: int, width: int) -> Window:
-    """The 352x1216 that BTS's networks see, the whole of a smaller image."""
-    crop = kitti_benchmark_crop(width=width, height=height)
-    return whole_image(crop.height, crop.width).moved(down=crop.top, right=crop.left)
 
 
 def garg_window_of_crop(height: int, width: int) -> Window:

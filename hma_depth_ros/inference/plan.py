@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.camera import PinholeCamera
+from hma_depth_ros.geometry.window import kitti_crop
 
 
 @dataclass(frozen=True)
@@ -23,9 +24,9 @@ def kitti_benchmark_crop(*, width: int, height: int) -> Region:
 
     Images smaller than that are taken whole.
     """
-    if width < 1216 or height < 352:
-        return Region(0, 0, width, height)
-    return Region(left=int((width - 1216) / 2), top=height - 352, width=1216, height=352)
+    crop = kitti_crop(height, width)
+    rows, columns = crop.shape
+    return Region(left=crop.left, top=crop.top, width=columns, height=rows)
 
 
 @dataclass(frozen=True)

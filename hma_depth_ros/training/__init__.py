@@ -1,1 +1,1 @@
-"""Training of the network. Knows data and network, not ROS."""
+"""Training of the network. Knows data, network and evaluation, not ROS."""

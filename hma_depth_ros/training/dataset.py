@@ -2,70 +2,204 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal, NamedTuple, TypeAlias
 
+import cv2
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from hma_depth_ros.data.augmentation import Augmentation, fit_to_width, random_crop
-from hma_depth_ros.data.ground_truth import read_ground_truth
+from hma_depth_ros.data.augmentation import Augmentation, View, change_colours
+from hma_depth_ros.data.depth_png import UNITS_PER_METRE
+from hma_depth_ros.data.ground_truth import GroundTruth, read_ground_truth
 from hma_depth_ros.data.image_file import read_rgb
+from hma_depth_ros.data.nyu_layout import without_border
+from hma_depth_ros.data.semantic_labels import NO_LABEL, find_labels, read_labels
 from hma_depth_ros.data.split import SplitEntry
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.geometry.window import Window, kitti_crop, whole_image
+
+#: `image` uint8 (3, h, w); `depth` float32 (1, h, w); where asked for `labels` uint8 (1, h, w).
+Sample: TypeAlias = dict[str, Tensor]
+
+#: Part of a frame that is used: all, KITTI's 352x1216, or NYU Depth v2 without its white frame.
+Region = Literal["whole", "kb_crop", "nyu_border"]
+REGIONS: dict[Region, Callable[[int, int], Window]] = {
+    "whole": whole_image,
+    "kb_crop": kitti_crop,
+    "nyu_border": without_border,
+}
 
 
 @dataclass(frozen=True)
 class CropSettings:
     """Geometry of training crops."""
 
-    input_width: int  #: width that whole frames are resized to, as at inference
-    focal_length: float  #: at that width, of the camera that the network's depth is metric for
-    size: tuple[int, int]  #: height and width of the crop
+    height: int = 352  #: of the crop: BTS has 352x704 for KITTI, 416x544 for NYU Depth v2
+    width: int = 704
+    region: Region = (
+        "kb_crop"  #: of the frame, before all else; smaller frames are not cut by `kb_crop`
+    )
+    input_width: int | None = (
+        None  #: width that the region is scaled to, as at inference; None: its own
+    )
+    focal_length: float | None = (
+        721.5377  #: at that width, that depth is metric for; None: no matter (indoor)
+    )
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            HmaDepthError: one of them makes no sense.
+
+        """
+        sizes = [self.height, self.width]
+        sizes += [] if self.input_width is None else [self.input_width]
+        if min(sizes) < 1:
+            raise HmaDepthError(f"crops cannot be of {self.width}x{self.height} pixels: {self}")
+        if self.region not in REGIONS:
+            raise HmaDepthError(f"no region '{self.region}'; there are {', '.join(REGIONS)}")
+        if self.focal_length is not None and not 0 < self.focal_length < np.inf:
+            raise HmaDepthError(f"{self.focal_length} is no focal length in pixels")
 
 
-class CropDataset(Dataset[tuple[Tensor, Tensor]]):
-    """(image uint8 (3, h, w), depth float32 (1, h, w)) with depth as the network should say it.
+class SampleKey(NamedTuple):
+    """Which sample: the same key always gives the same one."""
+
+    epoch: int
+    frame: int  #: its place in the list
+
+
+class CropDataset(Dataset[Sample]):
+    """Crops with depth as the network should say it, by `SampleKey`.
 
     The network answers for one focal length; ground truth is scaled by focal_length / fx of the
-    crop, the inverse of what inference does. 0 means no ground truth.
+    crop, the inverse of what inference does. 0 means no ground truth, and label 255 no label.
+
+    All that is random follows from seed, epoch and frame, so that neither worker processes nor the
+    point at which training was resumed make a difference.
     """
 
     def __init__(
-        self, entries: Sequence[SplitEntry], settings: CropSettings, augmentation: Augmentation
+        self,
+        entries: Sequence[SplitEntry],
+        settings: CropSettings,
+        augmentation: Augmentation,
+        *,
+        seed: int,
+        labels: bool = False,
+        units_per_metre: float = UNITS_PER_METRE,
     ) -> None:
-        self.entries = [entry for entry in entries if entry.depth is not None]
+        """Take the entries with ground truth; with `labels`, those with labels alone too.
+
+        Args:
+            entries: of one list or several, with the paths of files.
+            settings: of the crops.
+            augmentation: ranges of the random changes.
+            seed: not negative.
+            labels: whether samples have semantic labels; 255 for frames without (`find_labels`).
+            units_per_metre: of depth images.
+
+        """
+        self.entries = [
+            entry
+            for entry in entries
+            if entry.depth is not None or (labels and find_labels(entry.image) is not None)
+        ]
         self.settings = settings
         self.augmentation = augmentation
+        self.seed = seed
+        self.labels = labels
+        self.units_per_metre = units_per_metre
 
     def __len__(self) -> int:
+        """Return the number of frames."""
         return len(self.entries)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, key: SampleKey) -> Sample:
+        """Read a frame and take its crop.
+
+        Raises:
+            HmaDepthError: a file is missing, damaged or of a wrong size, naming it.
+
+        """
+        epoch, index = key
         entry = self.entries[index]
-        assert entry.depth is not None
-        image, depth = read_rgb(entry.image), read_ground_truth(entry.depth)
-        if image.shape[:2] != depth.shape:
-            raise HmaDepthError(
-                f"{entry.depth} is {depth.shape[1]}x{depth.shape[0]}, "
-                f"its image {image.shape[1]}x{image.shape[0]}"
-            )
-        image, depth, focal = fit_to_width(
-            image, depth, entry.focal_length, self.settings.input_width
+        frame = self.read(entry)
+        random = np.random.default_rng([self.seed, epoch, index])
+        return self.crop(entry, frame, random)
+
+    def read(self, entry: SplitEntry) -> Frame:
+        """Read the files of a frame and cut out the region.
+
+        Raises:
+            HmaDepthError: a file is missing, damaged or of a wrong size, naming it.
+
+        """
+        image = read_rgb(entry.image)
+        size = image.shape[:2]
+        try:
+            window = REGIONS[self.settings.region](*size)
+        except HmaDepthError as error:
+            raise HmaDepthError(f"{entry.image}: {error}") from None
+        depth = labels = None
+        if entry.depth is not None:
+            depth = read_ground_truth(entry.depth, units_per_metre=self.units_per_metre)
+            _check_size(entry.depth, depth, entry, image)
+            depth = window.of(depth)
+        path = find_labels(entry.image) if self.labels else None
+        if path is not None:
+            labels = read_labels(path)
+            _check_size(path, labels, entry, image)
+            labels = window.of(labels)
+        return Frame(window.of(image), depth, labels)
+
+    def crop(self, entry: SplitEntry, frame: Frame, random: np.random.Generator) -> Sample:
+        """Draw a crop of a frame."""
+        settings, augmentation = self.settings, self.augmentation
+        rows, columns = frame.image.shape[:2]
+        size = settings.height, settings.width
+        view = View.random((rows, columns), size, augmentation, random, width=settings.input_width)
+        image = change_colours(view.image(frame.image), augmentation, random)
+        depth: npt.NDArray[np.float32] = np.zeros(size, np.float32)
+        if frame.depth is not None:
+            depth = view.nearest(frame.depth, outside=0)
+            if settings.focal_length is not None:
+                depth *= np.float32(settings.focal_length / (entry.focal_length * view.scale))
+        sample = {"image": _planes(image), "depth": torch.from_numpy(depth)[None]}
+        if self.labels:
+            labels: npt.NDArray[np.uint8] = np.full(size, NO_LABEL, np.uint8)
+            if frame.labels is not None:
+                labels = view.nearest(frame.labels, outside=NO_LABEL)
+            sample["labels"] = torch.from_numpy(labels)[None]
+        return sample
+
+
+class Frame(NamedTuple):
+    """What was read of a frame; None: there is none."""
+
+    image: npt.NDArray[np.uint8]  #: (H, W, 3)
+    depth: npt.NDArray[np.float32] | None  #: (H, W)
+    labels: npt.NDArray[np.uint8] | None  #: (H, W)
+
+
+def _check_size(
+    path: GroundTruth, found: npt.NDArray, entry: SplitEntry, image: npt.NDArray
+) -> None:
+    if found.shape != image.shape[:2]:
+        raise HmaDepthError(
+            f"{path} is {found.shape[1]}x{found.shape[0]}, "
+            f"its image {entry.image} {image.shape[1]}x{image.shape[0]}"
         )
-        image, depth, focal = random_crop(
-            image,
-            depth,
-            focal,
-            size=self.settings.size,
-            augmentation=self.augmentation,
-            # Workers seed torch per worker and epoch, and NumPy's generator from it.
-            random=np.random.default_rng(int(torch.randint(2**62, ()))),
-        )
-        target = np.nan_to_num(depth, nan=0.0, posinf=0.0) * (self.settings.focal_length / focal)
-        return (
-            torch.from_numpy(image).permute(2, 0, 1).contiguous(),
-            torch.from_numpy(target.astype(np.float32))[None],
-        )
+
+
+def _planes(image: npt.NDArray[np.uint8]) -> Tensor:
+    """Tensor (3, h, w) of an image (h, w, 3); OpenCV's split is faster than torch's permute."""
+    planes = np.empty((3, *image.shape[:2]), np.uint8)
+    cv2.mixChannels([image], list(planes), [0, 0, 1, 1, 2, 2])
+    return torch.from_numpy(planes)

@@ -1,0 +1,47 @@
+"""What an image shows, pixel by pixel: Cityscapes ids in 8-bit PNG, as in KITTI's semantics."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from hma_depth_ros.data.png_file import decode_png
+from hma_depth_ros.errors import HmaDepthError
+
+#: Where nothing is known.
+NO_LABEL = 255
+_FOLDER = "semantic"
+
+
+def find_labels(image: Path) -> Path | None:
+    """The label map of an image, None where there is none.
+
+    image_2/NNN.png has semantic/NNN.png beside its folder (KITTI's semantic benchmark), and
+    DRIVE/image_02/data/NNN.png has DRIVE/semantic/NNN.png (`write_kitti_drive`); the image may be
+    of another format.
+    """
+    folder = image.parent
+    if folder.name == "image_2":
+        labels = folder.parent / _FOLDER
+    elif folder.name == "data" and folder.parent.name == "image_02":
+        labels = folder.parent.parent / _FOLDER
+    else:
+        return None
+    path = labels / f"{image.stem}.png"
+    return path if path.is_file() else None
+
+
+def read_labels(path: Path) -> npt.NDArray[np.uint8]:
+    """Ids (H, W); `NO_LABEL` is none.
+
+    Raises:
+        HmaDepthError: the file is missing, damaged or not an 8-bit grey PNG.
+
+    """
+    labels = decode_png(path, cv2.IMREAD_UNCHANGED, what="label map")
+    if labels.dtype != np.uint8 or labels.ndim != 2:
+        raise HmaDepthError(f"{path} is not an 8-bit grey PNG, as KITTI stores labels")
+    return labels

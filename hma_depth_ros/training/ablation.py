@@ -1,0 +1,198 @@
+"""The ablations that the paper calls for (section 4): one budget for all variants and seeds."""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.evaluation.metrics import HIGHER_IS_BETTER
+from hma_depth_ros.evaluation.published import TABLE_1_METRICS
+from hma_depth_ros.evaluation.validate import ALL
+from hma_depth_ros.files import atomic_path
+from hma_depth_ros.network.checkpoint import CheckpointInfo, read_info
+from hma_depth_ros.training.config import TrainConfig
+from hma_depth_ros.training.lists import Lists
+from hma_depth_ros.training.processes import Processes
+from hma_depth_ros.training.run_folder import RunFolder
+from hma_depth_ros.training.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A row of the table."""
+
+    key: str  #: of its folder
+    name: str
+    change: Callable[[TrainConfig], TrainConfig]
+
+
+def _scales(count: Literal[3, 4, 5]) -> Callable[[TrainConfig], TrainConfig]:
+    return lambda c: replace(c, model=replace(c.model, scales=count, attention=True))
+
+
+VARIANTS = (
+    Variant("scales_4", "4 scales, attention (the paper's)", _scales(4)),
+    Variant("scales_3", "3 scales, attention", _scales(3)),
+    Variant("scales_5", "5 scales, attention", _scales(5)),
+    Variant(
+        "no_attention",
+        "4 scales, fused by a convolution",
+        lambda c: replace(c, model=replace(c.model, scales=4, attention=False)),
+    ),
+    Variant(
+        "eq6",
+        "4 scales, attention, eq. 6 without the root",
+        lambda c: replace(_scales(4)(c), loss=replace(c.loss, form="eq6")),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """One variant's runs."""
+
+    variant: Variant
+    seeds: list[int]
+    #: Of the last epoch, over all validation frames, by metric, one for each seed.
+    metrics: dict[str, list[float]]
+
+    def mean(self, metric: str) -> float:
+        """Over the seeds."""
+        return statistics.fmean(self.metrics[metric])
+
+    def spread(self, metric: str) -> float:
+        """Standard deviation over the seeds; NaN of a single one."""
+        values = self.metrics[metric]
+        return statistics.stdev(values) if len(values) > 1 else math.nan
+
+
+def run_ablation(
+    config: TrainConfig,
+    lists: Lists,
+    output: Path,
+    processes: Processes,
+    *,
+    variants: Sequence[Variant],
+    seeds: Sequence[int],
+    say: Callable[[str], None],
+) -> list[Result]:
+    """Train every variant with every seed, one run folder each, and write the table after each run.
+
+    Seeds come first: an interrupted ablation has all variants with the first seeds. Finished runs
+    are taken as they are and interrupted ones resumed, so the same command goes on.
+
+    Raises:
+        HmaDepthError: there is no validation list, the folder holds runs of another configuration,
+            or a run ends with an error.
+
+    """
+    if not lists.validation:
+        raise HmaDepthError("an ablation needs frames to compare by: name a list by --validation")
+    for number, seed in enumerate(seeds):
+        for variant in variants:
+            wanted = variant.change(replace(config, run=replace(config.run, seed=seed)))
+            folder = RunFolder(output / variant.key / f"seed_{seed}")
+            if processes.is_first:
+                say(f"== {variant.name}, seed {seed}")
+            _finish(wanted, lists, folder, processes)
+            if processes.is_first:
+                done = [seeds[: number + 1] if _done(output, v, seed) else seeds[:number]
+                        for v in variants]  # fmt: skip
+                results = [
+                    _result(output, v, list(s)) for v, s in zip(variants, done, strict=True) if s
+                ]
+                write_table(output, config, results)
+    return [_result(output, variant, list(seeds)) for variant in variants]
+
+
+def write_table(output: Path, config: TrainConfig, results: Sequence[Result]) -> None:
+    """Write `ablation.md` and `ablation.json`.
+
+    Raises:
+        HmaDepthError: a file cannot be written.
+
+    """
+    with atomic_path(output / "ablation.md") as temporary:
+        temporary.write_text(markdown(results), encoding="utf-8")
+    content: dict[str, Any] = {
+        result.variant.key: {
+            "name": result.variant.name,
+            "seeds": result.seeds,
+            "metrics": result.metrics,
+        }
+        for result in results
+    }
+    with atomic_path(output / "ablation.json") as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def markdown(results: Sequence[Result]) -> str:
+    """Table of mean ± standard deviation over the seeds, in the columns of the paper's Table I."""
+    arrows = ["↑" if metric in HIGHER_IS_BETTER else "↓" for metric in TABLE_1_METRICS]
+    titles = [f"{metric} {arrow}" for metric, arrow in zip(TABLE_1_METRICS, arrows, strict=True)]
+    lines = [
+        "| variant | seeds | " + " | ".join(titles) + " |",
+        "|---|---|" + "---|" * len(titles),
+    ]
+    for result in results:
+        cells = [
+            f"{result.mean(m):.4f} ± {result.spread(m):.4f}"
+            if len(result.seeds) > 1
+            else f"{result.mean(m):.4f}"
+            for m in TABLE_1_METRICS
+        ]
+        lines.append(f"| {result.variant.name} | {len(result.seeds)} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _finish(wanted: TrainConfig, lists: Lists, folder: RunFolder, processes: Processes) -> None:
+    """Bring a run to its end, from wherever it is."""
+    resume = folder.config.exists()
+    if resume:
+        found = folder.read_config()
+        if replace(found, data=wanted.data) != wanted:
+            raise HmaDepthError(
+                f"{folder.path} holds a run of another configuration: name another --output"
+            )
+        if _is_finished(folder, wanted):
+            return
+        if not folder.state.is_file():  # interrupted before its first snapshot
+            resume = False
+            if processes.is_first:
+                folder.config.unlink()
+            processes.barrier()
+    trainer = Trainer(wanted, lists, folder, processes, resume=resume)
+    if processes.is_first and not resume:
+        folder.create(wanted, lists.description)
+    processes.barrier()
+    trainer.run()
+
+
+def _info(folder: RunFolder) -> CheckpointInfo | None:
+    return read_info(folder.last) if folder.last.is_file() else None
+
+
+def _is_finished(folder: RunFolder, config: TrainConfig) -> bool:
+    info = _info(folder)
+    return info is not None and info.training["epoch"] == config.optimiser.epochs
+
+
+def _done(output: Path, variant: Variant, seed: int) -> bool:
+    folder = RunFolder(output / variant.key / f"seed_{seed}")
+    return folder.config.is_file() and _is_finished(folder, folder.read_config())
+
+
+def _result(output: Path, variant: Variant, seeds: list[int]) -> Result:
+    metrics: dict[str, list[float]] = {metric: [] for metric in TABLE_1_METRICS}
+    for seed in seeds:
+        info = read_info(RunFolder(output / variant.key / f"seed_{seed}").last)
+        (means,) = info.evaluation.values()
+        for metric in TABLE_1_METRICS:
+            metrics[metric].append(means[ALL][metric])
+    return Result(variant, seeds, metrics)

@@ -1,0 +1,139 @@
+"""Everything that a training run depends on, as typed sections of one configuration.
+
+Defaults are the paper's recipe where it gives one, and BTS's (which the paper follows) elsewhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from hma_depth_ros.data.augmentation import Augmentation
+from hma_depth_ros.data.ground_truth import Source
+from hma_depth_ros.training.dataset import CropSettings
+
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(gt=0)]
+
+DatasetName = Literal["kitti", "nyu"]
+Precision = Literal["fp32", "bf16", "fp16"]
+
+
+@dataclass(frozen=True)
+class ModelSection:
+    """Which network, and what it starts from."""
+
+    preset: str = "resnet50"  #: of `network.config.PRESETS`; gives what is not set below
+    scales: Literal[3, 4, 5] = 4
+    attention: bool = True
+    max_depth: Positive = 80.0  #: metres
+    encoder: str | None = None  #: another timm model
+    decoder_channels: tuple[int, int, int, int, int] | None = None
+    aspp_channels: Count | None = None
+    #: `imagenet`: the encoder's classifier weights; `random`; or a checkpoint of the same model.
+    weights: str = "imagenet"
+
+
+@dataclass(frozen=True)
+class DataSection:
+    """Frames to train on and to choose the best weights by."""
+
+    dataset: DatasetName = "kitti"
+    root: str | None = None  #: folder of the files that the lists name; None: each list's own
+    train: tuple[str, ...] = ()  #: lists of frames
+    validation: str | None = None  #: list of frames; None: nothing is validated, `best` is not kept
+    ground_truth_source: Source = "annotated"  #: of the training frames
+    allow_test_scenes: bool = False  #: drives of Eigen's test list too
+    #: Metres; nearer ground truth is not trained on.
+    minimum_depth: NonNegative = 1.0
+    workers: Annotated[int, Field(ge=0)] = 2  #: processes of each rank that prepare samples
+
+
+@dataclass(frozen=True)
+class LossSection:
+    """What is minimised."""
+
+    #: `silog`: ten times the root of eq. 6, as BTS; `eq6`: as the paper prints it.
+    form: Literal["silog", "eq6"] = "silog"
+    lam: Share = 0.85  #: lambda of eq. 6
+    scale_weight: NonNegative = 0.0  #: of the same error of each scale's own depth
+    smoothness_weight: NonNegative = 0.0  #: of bends inside semantic regions; needs label maps
+
+
+@dataclass(frozen=True)
+class OptimiserSection:
+    """AdamW and its schedule."""
+
+    epochs: Count = 50
+    batch_size: Count = 16  #: of all processes together
+    accumulation: Count = 1  #: parts that a process' share of a batch is computed in
+    learning_rate: Positive = 1e-4
+    final_learning_rate: NonNegative = 1e-5
+    schedule: Literal["polynomial", "one_cycle"] = "polynomial"
+    power: Positive = 0.9  #: of the polynomial
+    warm_up: Share = 0.3  #: share of all steps in which one_cycle rises
+    weight_decay: NonNegative = 1e-2  #: on the encoder only
+    adam_epsilon: Positive = 1e-3
+    gradient_norm: Positive = 10.0  #: larger gradients are cut to it
+    #: Leave the encoder's first convolution and its normalisations' weights as they are.
+    frozen_stem: bool = True
+    #: Decay of the moving average of the weights, which is then what is kept; 0: no average.
+    average_decay: Annotated[float, Field(ge=0, le=0.99999)] = 0.0
+
+
+@dataclass(frozen=True)
+class ComputeSection:
+    """How it is computed."""
+
+    device: str = "auto"  #: auto, cpu, cuda; under torchrun each process takes its own GPU
+    precision: Precision = "fp32"  #: of autocast; the loss is always fp32
+    channels_last: bool = True
+    compile: bool = False  #: torch.compile; needs a C++ compiler
+    #: Batch statistics over all processes instead of each one's own share.
+    synchronised_batch_norm: bool = True
+
+
+@dataclass(frozen=True)
+class ValidationSection:
+    """How weights are compared."""
+
+    #: Of `evaluate_kitti` or `evaluate_nyu`, or `whole`: Garg's window, the network sees all of the
+    #: image; None is the data set's default.
+    protocol: str | None = None
+    metric: str = "abs_rel"  #: the mean of which over all frames decides
+    every: Count = 1  #: epochs
+    panels: Annotated[int, Field(ge=0)] = 4  #: frames drawn in TensorBoard
+
+
+@dataclass(frozen=True)
+class RunSection:
+    """Bookkeeping."""
+
+    seed: Annotated[int, Field(ge=0)] = 0
+    log_every: Count = 10  #: steps
+    #: Steps between snapshots to resume from; 0: at the end of each epoch only.
+    snapshot_every: Annotated[int, Field(ge=0)] = 500
+    half_checkpoints: bool = False  #: weights as float16, for half the size
+    tensorboard: bool = True
+    description: str = ""  #: one sentence for the checkpoint
+    #: Steps without a finite gradient, one after the other, after which the run ends.
+    patience: Count = 20
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A whole training run."""
+
+    model: ModelSection = field(default_factory=ModelSection)
+    data: DataSection = field(default_factory=DataSection)
+    crop: CropSettings = field(default_factory=CropSettings)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    loss: LossSection = field(default_factory=LossSection)
+    optimiser: OptimiserSection = field(default_factory=OptimiserSection)
+    compute: ComputeSection = field(default_factory=ComputeSection)
+    validation: ValidationSection = field(default_factory=ValidationSection)
+    run: RunSection = field(default_factory=RunSection)

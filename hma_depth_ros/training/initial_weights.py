@@ -1,0 +1,64 @@
+"""What a run's model is and what its weights start from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.network.checkpoint import load_checkpoint
+from hma_depth_ros.network.config import ModelConfig, preset
+from hma_depth_ros.network.model import HmaDepth
+from hma_depth_ros.training.config import ModelSection
+from hma_depth_ros.training.imagenet import ENCODER, load_efficientnet_lite0
+
+
+def model_config(section: ModelSection) -> ModelConfig:
+    """The preset with the section's changes.
+
+    Raises:
+        HmaDepthError: there is no such preset.
+
+    """
+    changes = {
+        name: value
+        for name in ("encoder", "decoder_channels", "aspp_channels")
+        if (value := getattr(section, name)) is not None
+    }
+    return replace(
+        preset(section.preset),
+        scales=section.scales,
+        attention=section.attention,
+        max_depth=section.max_depth,
+        **changes,
+    )
+
+
+def initial_model(section: ModelSection) -> HmaDepth:
+    """The model with its first weights.
+
+    Raises:
+        HmaDepthError: weights cannot be had, or the checkpoint is of another model.
+
+    """
+    config = model_config(section)
+    if section.weights == "random":
+        return HmaDepth(config)
+    if section.weights == "imagenet":
+        if config.encoder == ENCODER:
+            model = HmaDepth(config)
+            load_efficientnet_lite0(model)
+            return model
+        return HmaDepth(config, pretrained_encoder=True)
+    model, info = load_checkpoint(Path(section.weights))
+    if info.model != config:
+        differing = [
+            f"{name} is {theirs} there, {ours} here"
+            for name, ours in vars(config).items()
+            if (theirs := getattr(info.model, name)) != ours
+        ]
+        raise HmaDepthError(
+            f"{section.weights} is a checkpoint of another model: {'; '.join(differing)}; set "
+            "model.* to match, or model.weights=imagenet"
+        )
+    return model

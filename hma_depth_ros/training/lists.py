@@ -1,0 +1,89 @@
+"""The frames of a run: those to train on, and those to choose the best weights by."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hma_depth_ros.data.known_splits import eigen_test_drives_in, identify
+from hma_depth_ros.data.located_split import read_located_split, read_training_split
+from hma_depth_ros.data.split import SplitEntry, read_split
+from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.evaluation.benchmarks import KITTI, NYU, Benchmark
+from hma_depth_ros.training.config import DataSection
+
+BENCHMARKS: dict[str, Benchmark] = {"kitti": KITTI, "nyu": NYU}
+
+
+@dataclass(frozen=True)
+class Lists:
+    """Entries with the paths of files that are there."""
+
+    training: list[SplitEntry]
+    validation: list[SplitEntry]
+    benchmark: Benchmark
+    #: For the record: identity and SHA-256 of each list.
+    description: dict[str, Any]
+
+
+def read_lists(section: DataSection) -> Lists:
+    """Read and check all lists of a run.
+
+    Raises:
+        HmaDepthError: there is none to train on, one cannot be used (see `read_training_split`), or
+            validation is on the test list or on frames that are trained on.
+
+    """
+    if not section.train:
+        raise HmaDepthError("there is nothing to train on: name a list by --split or data.train")
+    root = None if section.root is None else Path(section.root)
+    training: list[SplitEntry] = []
+    for name in section.train:
+        training += read_training_split(
+            Path(name),
+            root,
+            source=section.ground_truth_source,
+            allow_test_scenes=section.allow_test_scenes,
+        )
+    validation: list[SplitEntry] = []
+    if section.validation is not None:
+        path = Path(section.validation)
+        _check_validation(path, allow_test_scenes=section.allow_test_scenes)
+        validation = [entry for entry in read_located_split(path, root) if entry.depth is not None]
+        if not validation:
+            raise HmaDepthError(f"no frame of {path} has ground truth to validate by")
+        both = {entry.image for entry in training} & {entry.image for entry in validation}
+        if both:
+            raise HmaDepthError(
+                f"{path} has {len(both)} frames that are trained on too, the first {min(both)}"
+            )
+    names = [*section.train, *([section.validation] if section.validation else [])]
+    return Lists(
+        training, validation, BENCHMARKS[section.dataset], {n: _described(Path(n)) for n in names}
+    )
+
+
+def _check_validation(path: Path, *, allow_test_scenes: bool) -> None:
+    entries = read_split(path, Path())
+    identity = identify(entries)
+    if identity.known is not None and identity.known.name.endswith("test"):
+        raise HmaDepthError(
+            f"{path} is the list {identity.known.name}: weights chosen by it have no honest "
+            "figure on it; validate on other frames (make_split makes a list)"
+        )
+    if not allow_test_scenes and (drives := eigen_test_drives_in(entries)):
+        raise HmaDepthError(
+            f"{path} validates on {len(drives)} of the 28 drives of Eigen's test list, the first "
+            f"{drives[0]}; leave them out, or say --allow-test-scenes"
+        )
+
+
+def _described(path: Path) -> dict[str, str]:
+    entries: Sequence[SplitEntry] = read_split(path, Path())
+    return {
+        "identity": str(identify(entries)),
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+    }

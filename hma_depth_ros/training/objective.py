@@ -1,0 +1,49 @@
+"""What a training step minimises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from torch import Tensor
+
+from hma_depth_ros.network.model import ScaleMaps
+from hma_depth_ros.training.config import LossSection
+from hma_depth_ros.training.loss import alone, scale_invariant_error, silog_loss
+from hma_depth_ros.training.smoothness import semantic_smoothness
+
+
+def objective(
+    maps: ScaleMaps,
+    batch: Mapping[str, Tensor],
+    settings: LossSection,
+    *,
+    minimum_depth: float,
+    total: Callable[[Tensor], Tensor] = alone,
+) -> dict[str, Tensor]:
+    """The parts of the loss by name and, as `loss`, their weighted sum.
+
+    Args:
+        maps: of the network.
+        batch: `depth` (B, 1, H, W) in metres and, for the smoothness, `labels`.
+        settings: form and weights.
+        minimum_depth: metres; nearer ground truth does not count, as in BTS.
+        total: see `scale_invariant_error`.
+
+    """
+    target = batch["depth"]
+    valid = target > minimum_depth
+    error = silog_loss if settings.form == "silog" else scale_invariant_error
+    depth = maps.depth()
+    parts: dict[str, Tensor] = {
+        settings.form: error(depth, target, valid, lam=settings.lam, total=total)
+    }
+    loss = parts[settings.form]
+    if settings.scale_weight:
+        scales = maps.scale_depths().split(1, dim=1)
+        errors = [error(one, target, valid, lam=settings.lam, total=total) for one in scales]
+        parts["scales"] = sum(errors[1:], start=errors[0]) / len(errors)
+        loss = loss + settings.scale_weight * parts["scales"]
+    if settings.smoothness_weight:
+        parts["smoothness"] = semantic_smoothness(depth, batch["labels"])
+        loss = loss + settings.smoothness_weight * parts["smoothness"]
+    return {"loss": loss, **parts}

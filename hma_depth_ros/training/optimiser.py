@@ -1,0 +1,37 @@
+"""AdamW on the parameters that are trained."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from hma_depth_ros.network.model import HmaDepth
+from hma_depth_ros.training.config import OptimiserSection
+
+
+def freeze_stem(model: HmaDepth) -> None:
+    """Leave the encoder's first convolution and its normalisations' weights as they are (BTS).
+
+    The normalisations' running statistics follow the data nevertheless.
+    """
+    modules = list(model.encoder.backbone.modules())
+    first = next(module for module in modules if isinstance(module, nn.Conv2d))
+    norms = [module for module in modules if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    for module in (first, *norms):
+        module.requires_grad_(requires_grad=False)
+
+
+def make_optimiser(model: HmaDepth, settings: OptimiserSection) -> torch.optim.AdamW:
+    """AdamW with weight decay on the encoder alone."""
+    groups = [(model.encoder, settings.weight_decay), (model.decoder, 0.0)]
+    return torch.optim.AdamW(
+        [
+            {
+                "params": [p for p in part.parameters() if p.requires_grad],
+                "weight_decay": weight_decay,
+            }
+            for part, weight_decay in groups
+        ],
+        lr=settings.learning_rate,
+        eps=settings.adam_epsilon,
+    )

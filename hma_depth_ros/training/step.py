@@ -1,0 +1,150 @@
+"""One step of training: forward, loss, backward, and what to do when the numbers break down."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel
+
+from hma_depth_ros.network.checkpoint import Preprocessing
+from hma_depth_ros.network.model import HmaDepth
+from hma_depth_ros.training.batch_norm import synchronise_batch_norm
+from hma_depth_ros.training.config import TrainConfig
+from hma_depth_ros.training.objective import objective
+from hma_depth_ros.training.processes import Processes
+
+_AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def normalise(image: Tensor, preprocessing: Preprocessing) -> Tensor:
+    """uint8 (B, 3, H, W) RGB -> float32, by the mean and deviation of the preprocessing."""
+    mean, std = preprocessing.mean_and_std(image.device)
+    return (image.float() - mean) / std
+
+
+class TrainingStep:
+    """Changes a model, its optimiser's state and its average, batch by batch."""
+
+    def __init__(
+        self,
+        model: HmaDepth,
+        optimiser: torch.optim.Optimizer,
+        average: AveragedModel | None,
+        config: TrainConfig,
+        preprocessing: Preprocessing,
+        *,
+        processes: Processes,
+    ) -> None:
+        self._optimiser, self._average = optimiser, average
+        self._config, self._preprocessing, self._processes = config, preprocessing, processes
+        compute = config.compute
+        self.scaler = torch.amp.GradScaler(
+            processes.device.type, enabled=compute.precision == "fp16"
+        )
+        synchronised = compute.synchronised_batch_norm
+        if synchronised:
+            # Converted in place; SyncBatchNorm takes the place of layers, not of the model.
+            synchronise_batch_norm(model, processes)
+        self._model = model
+        self._trainable = [p for p in model.parameters() if p.requires_grad]
+        forward: nn.Module = model
+        if processes.world > 1:
+            on_gpu = processes.device.type == "cuda"
+            forward = DistributedDataParallel(
+                model,
+                device_ids=[processes.device] if on_gpu else None,
+                broadcast_buffers=not synchronised,
+                gradient_as_bucket_view=True,
+            )
+        self._distributed = forward
+        self._forward: Callable[..., Any] = torch.compile(forward) if compute.compile else forward
+        self._statistics = [b for b in model.buffers() if b.is_floating_point()]
+        self._good_statistics = [b.clone() for b in self._statistics]
+
+    def __call__(
+        self, batch: Mapping[str, Tensor], *, step: int, learning_rate: float
+    ) -> dict[str, float] | None:
+        """Parts of the loss and the gradient's norm; None if the step was left out.
+
+        That is when loss or gradient is not finite: then nothing is changed, the running statistics
+        of the forward pass included.
+
+        Args:
+            batch: this process' share: `image` uint8 (B, 3, h, w), `depth` and perhaps `labels`.
+            step: of the run; dropout and the like follow from it and the seed alone.
+            learning_rate: of this step.
+
+        """
+        processes, settings = self._processes, self._config.optimiser
+        torch.manual_seed((self._config.run.seed << 40) + step * processes.world + processes.rank)
+        for group in self._optimiser.param_groups:
+            group["lr"] = learning_rate
+        self._model.train()
+        self._optimiser.zero_grad(set_to_none=True)
+        shares = _split(batch, settings.accumulation)
+        sums: dict[str, Tensor] = {}
+        for index, share in enumerate(shares):
+            # Gradients of all processes are averaged with the last share only.
+            with self._no_sync() if index + 1 < len(shares) else nullcontext():
+                parts = self._loss(share)
+                self.scaler.scale(parts["loss"] / len(shares)).backward()
+            for name, value in parts.items():
+                sums[name] = sums.get(name, 0) + value.detach() / len(shares)
+        self.scaler.unscale_(self._optimiser)
+        norm = nn.utils.clip_grad_norm_(self._trainable, settings.gradient_norm)
+        values = torch.stack([*(v.double() for v in sums.values()), norm.double()]).tolist()
+        figures = dict(zip([*sums, "gradient_norm"], values, strict=True))
+        finite = math.isfinite(figures["loss"]) and math.isfinite(figures["gradient_norm"])
+        if finite:
+            self.scaler.step(self._optimiser)
+            torch._foreach_copy_(self._good_statistics, self._statistics)
+            if self._average is not None:
+                self._average.update_parameters(self._model)
+        else:
+            torch._foreach_copy_(self._statistics, self._good_statistics)
+            self._optimiser.zero_grad(set_to_none=True)
+        self.scaler.update()
+        return figures if finite else None
+
+    def restored(self, scaler: dict[str, float]) -> None:
+        """Go on with a model that was loaded from a snapshot, and its state of the loss scaling."""
+        torch._foreach_copy_(self._good_statistics, self._statistics)
+        self.scaler.load_state_dict(scaler)
+
+    def _loss(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        config, device = self._config, self._processes.device
+        on_device = {name: t.to(device, non_blocking=True) for name, t in batch.items()}
+        image = normalise(on_device["image"], self._preprocessing)
+        if config.compute.channels_last:
+            image = image.contiguous(memory_format=torch.channels_last)
+        precision = config.compute.precision
+        autocast: AbstractContextManager[Any] = nullcontext()
+        if precision != "fp32":
+            autocast = torch.autocast(device.type, dtype=_AUTOCAST[precision])
+        with autocast:
+            maps = self._forward(image)
+        return objective(
+            maps,
+            on_device,
+            config.loss,
+            minimum_depth=config.data.minimum_depth,
+            total=self._processes.total,
+        )
+
+    def _no_sync(self) -> AbstractContextManager[Any]:
+        if isinstance(self._distributed, DistributedDataParallel):
+            return self._distributed.no_sync()
+        return nullcontext()
+
+
+def _split(batch: Mapping[str, Tensor], parts: int) -> list[dict[str, Tensor]]:
+    if parts == 1:
+        return [dict(batch)]
+    chunks = {name: t.chunk(parts) for name, t in batch.items()}
+    return [{name: t[i] for name, t in chunks.items()} for i in range(len(chunks["image"]))]

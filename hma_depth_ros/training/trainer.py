@@ -1,0 +1,250 @@
+"""A training run, from the first step or from where a snapshot left it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import asdict, dataclass, replace
+
+import torch
+
+from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.evaluation.validate import ALL
+from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
+from hma_depth_ros.network.model import HmaDepth
+from hma_depth_ros.training.config import TrainConfig
+from hma_depth_ros.training.dataset import CropDataset
+from hma_depth_ros.training.initial_weights import initial_model
+from hma_depth_ros.training.lists import Lists
+from hma_depth_ros.training.loading import BatchLoader
+from hma_depth_ros.training.optimiser import freeze_stem, make_optimiser
+from hma_depth_ros.training.processes import Processes
+from hma_depth_ros.training.reporting import Reporter
+from hma_depth_ros.training.run_folder import RunFolder
+from hma_depth_ros.training.sampler import GlobalBatchSampler
+from hma_depth_ros.training.schedule import learning_rate
+from hma_depth_ros.training.snapshot import Progress, Trained, read_snapshot, write_snapshot
+from hma_depth_ros.training.step import TrainingStep
+from hma_depth_ros.training.validation import Validator, summary_line
+from hma_depth_ros.training.weight_average import make_average
+
+
+@dataclass
+class Outcome:
+    """What a run came to."""
+
+    steps: int
+    best: float | None  #: of the validation metric
+    #: Mean metrics by drive of the last validation; empty without one.
+    means: dict[str, dict[str, float]]
+
+
+class Trainer:
+    """All that a run consists of, in one process of it; the first process writes.
+
+    Results do not depend on when a run was interrupted and resumed, nor, up to rounding, on how
+    many processes share its batches.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        lists: Lists,
+        folder: RunFolder,
+        processes: Processes,
+        *,
+        resume: bool = False,
+    ) -> None:
+        """Build everything, or take it over from the folder's snapshot.
+
+        Raises:
+            HmaDepthError: initial weights, snapshot or settings cannot be used.
+
+        """
+        self.config, self.lists, self.folder, self.processes = config, lists, folder, processes
+        settings = config.optimiser
+        self.validator = Validator.of(lists, config.validation, processes)
+        dataset = CropDataset(
+            lists.training,
+            config.crop,
+            config.augmentation,
+            seed=config.run.seed,
+            labels=config.loss.smoothness_weight > 0,
+            units_per_metre=lists.benchmark.units_per_metre,
+        )
+        self.sampler = GlobalBatchSampler(
+            len(dataset),
+            batch_size=settings.batch_size,
+            seed=config.run.seed,
+            rank=processes.rank,
+            world=processes.world,
+        )
+        self.loader = BatchLoader(
+            dataset,
+            self.sampler,
+            workers=config.data.workers,
+            pin_memory=processes.device.type == "cuda",
+        )
+        self.epoch_steps = self.sampler.steps_per_epoch
+        self.steps = self.epoch_steps * settings.epochs
+
+        torch.manual_seed(config.run.seed)
+        self.model = initial_model(config.model)
+        if settings.frozen_stem:
+            freeze_stem(self.model)
+        if config.compute.channels_last:
+            self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model.to(processes.device)
+        self.average = (
+            make_average(self.model, settings.average_decay) if settings.average_decay else None
+        )
+        optimiser = make_optimiser(self.model, settings)
+        self.info = CheckpointInfo(
+            self.model.config,
+            Preprocessing(
+                input_width=config.crop.input_width, focal_length=config.crop.focal_length
+            ),
+            description=config.run.description,
+        )
+        self.take_step = TrainingStep(
+            self.model,
+            optimiser,
+            self.average,
+            config,
+            self.info.preprocessing,
+            processes=processes,
+        )
+        self.trained = Trained(self.model, optimiser, self.average)
+        self.progress = Progress()
+        if resume:
+            self.progress = read_snapshot(folder.state, self.trained)
+            self.take_step.restored(self.progress.scaler)
+        self.outcome = Outcome(self.progress.step, self.progress.best, {})
+
+    def run(self) -> Outcome:
+        """Take all steps that are left, leaving checkpoints, snapshots and metrics in the folder.
+
+        Raises:
+            HmaDepthError: a sample cannot be used, the disk is full, or the gradient stays without
+                finite values.
+
+        """
+        if not self.processes.is_first:
+            self._epochs(None)
+            return self.outcome
+        self.folder.forget_after(self.progress.step)
+        with Reporter(
+            self.folder,
+            steps=self.steps,
+            first_step=self.progress.step,
+            batch_size=self.config.optimiser.batch_size,
+            tensorboard=self.config.run.tensorboard,
+        ) as reporter:
+            device = f"{self.processes.world} x {self.processes.device.type}"
+            reporter.say(
+                f"{len(self.lists.training)} frames, {self.epoch_steps} steps an epoch, "
+                f"steps {self.progress.step} to {self.steps} on {device}"
+            )
+            self._epochs(reporter)
+        return self.outcome
+
+    def _epochs(self, reporter: Reporter | None) -> None:
+        while self.progress.step < self.steps:
+            epoch, begun = divmod(self.progress.step, self.epoch_steps)
+            self.sampler.set_position(epoch, begun)
+            loss = self._epoch(epoch, reporter)
+            self._end_epoch(epoch, loss, reporter)
+            self.processes.barrier()
+        self.outcome.steps, self.outcome.best = self.progress.step, self.progress.best
+
+    def _epoch(self, epoch: int, reporter: Reporter | None) -> float:
+        """The steps that are left of an epoch; returns their mean loss."""
+        recent, whole = _Means(), _Means()
+        run, failures = self.config.run, 0
+        for batch in self.loader:
+            rate = learning_rate(self.progress.step, self.steps, self.config.optimiser)
+            figures = self.take_step(batch, step=self.progress.step, learning_rate=rate)
+            self.progress.step += 1
+            if figures is None:
+                self.progress.skipped += 1
+                failures += 1
+                if failures == run.patience:
+                    raise HmaDepthError(self._broken_down())
+            else:
+                failures = 0
+                recent.add(figures)
+                whole.add({"loss": figures["loss"]})
+            if reporter is None:
+                continue
+            reporter.advance(self.progress.step)
+            if self.progress.step % run.log_every == 0 and recent.count:
+                line = {**recent.take(), "learning_rate": rate, "skipped": self.progress.skipped}
+                reporter.figures(epoch, line)
+            # The end of an epoch writes its own snapshot, after the validation.
+            if (
+                run.snapshot_every
+                and self.progress.step % run.snapshot_every == 0
+                and self.progress.step % self.epoch_steps
+            ):
+                self._write_snapshot()
+        return whole.take()["loss"] if whole.count else float("nan")
+
+    def _end_epoch(self, epoch: int, loss: float, reporter: Reporter | None) -> None:
+        """Validate, keep the checkpoint, and the best one; then the state, by which it is done."""
+        kept = self.model if self.average is None else self.average.module
+        assert isinstance(kept, HmaDepth)
+        section, last_epoch = self.config.validation, self.progress.step == self.steps
+        info = replace(self.info, training={"config": asdict(self.config), "epoch": epoch + 1})
+        is_best = False
+        if self.validator.entries and ((epoch + 1) % section.every == 0 or last_epoch):
+            sums = self.validator.score(kept, info)
+            means = self.outcome.means = sums.means()
+            value = means[ALL][section.metric]
+            is_best = self.validator.is_better(value, self.progress.best)
+            if is_best:
+                self.progress.best, self.progress.best_epoch = value, epoch
+            info = replace(info, evaluation={str(self.validator.yardstick): means})
+            if reporter is not None:
+                text = summary_line(epoch, loss, sums, self.validator.yardstick, section.metric)
+                reporter.validation(epoch, means, sums.mean_shares(), text)
+                if self.config.run.tensorboard:
+                    reporter.pictures(self.validator.pictures(kept, info, section.panels))
+        elif reporter is not None:
+            reporter.say(f"epoch {epoch + 1}: loss {loss:.3f}")
+        if reporter is not None:
+            half = self.config.run.half_checkpoints
+            for path in (self.folder.last, *([self.folder.best] if is_best else [])):
+                save_checkpoint(path, kept, info, half=half)
+            self._write_snapshot()
+
+    def _write_snapshot(self) -> None:
+        self.progress.scaler = self.take_step.scaler.state_dict()
+        write_snapshot(self.folder.state, self.trained, self.progress)
+
+    def _broken_down(self) -> str:
+        text = (
+            f"no finite gradient in {self.config.run.patience} steps up to step "
+            f"{self.progress.step}: lower optimiser.learning_rate or take compute.precision=fp32"
+        )
+        if not self.folder.state.is_file():
+            return text
+        return f"{text}; {self.folder.path} can be resumed from its latest snapshot"
+
+
+class _Means:
+    """Mean figures of some steps."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, float] = defaultdict(float)
+        self.count = 0
+
+    def add(self, figures: dict[str, float]) -> None:
+        for name, value in figures.items():
+            self._sums[name] += value
+        self.count += 1
+
+    def take(self) -> dict[str, float]:
+        """Means since the last call."""
+        means = {name: value / self.count for name, value in self._sums.items()}
+        self._sums.clear()
+        self.count = 0
+        return means

@@ -1,0 +1,1 @@
+"""Tests of training: losses, steps and whole runs on small synthetic drives."""

@@ -1,0 +1,159 @@
+"""Equation 6 in its two forms, the auxiliary error of the scales, and the semantic smoothness."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from hma_depth_ros.data.semantic_labels import NO_LABEL
+from hma_depth_ros.data.synthetic.drive import SyntheticDrive
+from hma_depth_ros.geometry.camera import PinholeCamera
+from hma_depth_ros.network.model import ScaleMaps
+from hma_depth_ros.training.config import LossSection
+from hma_depth_ros.training.loss import scale_invariant_error, silog_loss
+from hma_depth_ros.training.objective import objective
+from hma_depth_ros.training.smoothness import semantic_smoothness
+
+
+def test_the_error_is_equation_6_as_printed():
+    y = torch.tensor([2.0, 4.0, 9.0, 100.0])
+    truth = torch.tensor([1.0, 5.0, 3.0, 0.0])
+    g = [math.log(2 / 1), math.log(4 / 5), math.log(9 / 3)]
+    n, lam = 3, 0.85
+    expected = sum(v * v for v in g) / n - lam / n**2 * sum(g) ** 2
+    assert scale_invariant_error(y, truth, truth > 0).item() == pytest.approx(expected, rel=1e-6)
+    assert silog_loss(y, truth, truth > 0).item() == pytest.approx(10 * math.sqrt(expected))
+
+
+def test_lambda_1_is_blind_to_scale_and_lambda_0_is_not():
+    torch.manual_seed(0)
+    y, truth = torch.rand(50) + 1, torch.rand(50) + 1
+    everywhere = torch.ones(50, dtype=torch.bool)
+    for lam in (0.0, 0.85, 1.0):
+        before = scale_invariant_error(y, truth, everywhere, lam=lam)
+        after = scale_invariant_error(3 * y, truth, everywhere, lam=lam)
+        mean = (y.log() - truth.log()).mean().item()
+        gained = (1 - lam) * ((mean + math.log(3)) ** 2 - mean**2)
+        assert (after - before).item() == pytest.approx(gained, abs=1e-5)
+
+
+def test_the_gradient_is_that_of_the_formula():
+    torch.manual_seed(0)
+    y = (torch.rand(6, dtype=torch.float64) + 1).requires_grad_()
+    truth = torch.rand(6, dtype=torch.float64) + 1
+    valid = torch.tensor([1, 1, 0, 1, 1, 1], dtype=torch.bool)
+    # The loss computes in float32, whatever it is given.
+    scale_invariant_error(y, truth, valid).backward()
+    g = (y.detach().log() - truth.log())[valid]
+    expected = torch.zeros(6, dtype=torch.float64)
+    expected[valid] = (2 * g / 5 - 2 * 0.85 * g.sum() / 25) / y.detach()[valid]
+    assert y.grad is not None
+    torch.testing.assert_close(y.grad, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("loss", [scale_invariant_error, silog_loss])
+def test_the_gradient_agrees_with_finite_differences(loss):
+    torch.manual_seed(1)
+    y, truth = torch.rand(3, 4) * 20 + 2, torch.rand(3, 4) * 20 + 2
+    valid = torch.rand(3, 4) > 0.3
+    y.requires_grad_()
+    (gradient,) = torch.autograd.grad(loss(y, truth, valid), y)
+    step = 1e-2
+    for index in range(y.numel()):
+        shift = torch.zeros(12)
+        shift[index] = step
+        ends = [loss(y.detach() + sign * shift.view(3, 4), truth, valid) for sign in (1, -1)]
+        found = gradient.flatten()[index].item()
+        assert ((ends[0] - ends[1]) / (2 * step)).item() == pytest.approx(found, abs=2e-3)
+
+
+def test_half_precision_is_widened_before_the_logarithm():
+    """Under autocast depth may be bfloat16, whose 8 bits would lose errors under half a percent."""
+    y, truth = torch.full((8,), 10.0, dtype=torch.bfloat16), torch.full((8,), 10.02)
+    everywhere = torch.ones(8, dtype=torch.bool)
+    found = scale_invariant_error(y, truth, everywhere, lam=0.0).item()
+    assert found == pytest.approx(math.log(10.02 / 10) ** 2, rel=1e-3)
+
+
+def test_perfect_fit_invalid_zeros_and_no_pixel_at_all_have_finite_gradients():
+    for truth, y in (
+        (torch.ones(4), torch.ones(4)),
+        (torch.tensor([0.0, 2.0]), torch.tensor([0.0, 3.0])),
+        (torch.zeros(3), torch.zeros(3)),
+    ):
+        y.requires_grad_()
+        loss = silog_loss(y, truth, truth > 0)
+        loss.backward()
+        assert y.grad is not None
+        assert torch.isfinite(y.grad).all()
+        assert (y.grad[truth == 0] == 0).all()
+
+
+def _maps(*depths: torch.Tensor) -> ScaleMaps:
+    size = (depths[-1].shape[-2], depths[-1].shape[-1])
+    attentions = [torch.full_like(depth, 0.25) for depth in depths[:-1]]
+    return ScaleMaps(list(depths), attentions, padded_size=size, size=size)
+
+
+def test_the_auxiliary_error_is_the_mean_of_each_scales_own():
+    torch.manual_seed(0)
+    coarse, fine = torch.rand(1, 1, 2, 2) + 2, torch.rand(1, 1, 4, 4) + 2
+    maps = _maps(coarse, fine)
+    truth = torch.rand(1, 1, 4, 4) + 3
+    batch = {"depth": truth}
+    parts = objective(maps, batch, LossSection(scale_weight=0.5), minimum_depth=1.0)
+    up = torch.nn.functional.interpolate(coarse, size=(4, 4), mode="bilinear")
+    own = [silog_loss(depth, truth, truth > 1) for depth in (up, fine)]
+    final = silog_loss(0.25 * up + 0.75 * fine, truth, truth > 1)
+    assert parts["scales"].item() == pytest.approx((own[0] + own[1]).item() / 2, rel=1e-6)
+    assert parts["loss"].item() == pytest.approx(
+        final.item() + 0.25 * (own[0] + own[1]).item(), rel=1e-5
+    )
+    plain = objective(maps, batch, LossSection(), minimum_depth=1.0)
+    assert set(plain) == {"loss", "silog"}
+    printed = objective(maps, batch, LossSection(form="eq6"), minimum_depth=1.0)
+    assert printed["loss"].item() == pytest.approx((plain["loss"].item() / 10) ** 2, rel=1e-5)
+
+
+def test_ground_truth_nearer_than_the_minimum_does_not_count():
+    depth = torch.full((1, 1, 1, 4), 5.0)
+    truth = torch.tensor([[[[0.5, 1.0, 4.0, 0.0]]]])
+    found = objective(_maps(depth), {"depth": truth}, LossSection(), minimum_depth=1.0)
+    only = 10 * math.sqrt((1 - 0.85) * math.log(5 / 4) ** 2)
+    assert found["loss"].item() == pytest.approx(only, rel=1e-5)
+
+
+def test_smoothness_spares_planes_and_borders_and_punishes_bends():
+    v, u = torch.meshgrid(torch.arange(8.0), torch.arange(10.0), indexing="ij")
+    plane = (1 / (0.02 + 0.003 * v + 0.001 * u))[None, None]
+    one = torch.zeros(1, 1, 8, 10, dtype=torch.uint8)
+    assert semantic_smoothness(plane, one).item() < 1e-4
+    step = plane.clone()
+    step[..., 5:] *= 2
+    halves = one.clone()
+    halves[..., 5:] = 1
+    assert semantic_smoothness(step, halves).item() < 1e-4
+    assert semantic_smoothness(step, one).item() > 0.05
+    unknown = torch.full_like(one, NO_LABEL)
+    assert semantic_smoothness(step, unknown).item() == 0
+    # Rows bend by |1/2 - 2/1 + 1/2| / (1/1) = 1, three of them; three columns do not bend.
+    fold = torch.tensor([[2.0, 1.0, 2.0]]).expand(3, 3)[None, None]
+    assert semantic_smoothness(fold, one[..., :3, :3]).item() == pytest.approx(0.5)
+    assert semantic_smoothness(7 * fold, one[..., :3, :3]).item() == pytest.approx(0.5)
+
+
+def test_the_drives_own_labels_separate_its_surfaces():
+    """True depth is smoother inside the labels than across them, and noise is worse than both."""
+    frame = SyntheticDrive(
+        seed=3, frames=1, camera=PinholeCamera(180.0, 180.0, 155.0, 45.0, 310, 94), sampling=1
+    ).frame(0)
+    depth = torch.from_numpy(frame.depth).clamp(max=80.0)[None, None]
+    labels = torch.from_numpy(frame.labels.copy())[None, None]
+    own = semantic_smoothness(depth, labels).item()
+    blind = semantic_smoothness(depth, torch.zeros_like(labels)).item()
+    torch.manual_seed(0)
+    noisy = semantic_smoothness(depth * (1 + 0.1 * torch.randn_like(depth)), labels).item()
+    assert own < 0.7 * blind
+    assert own < 0.3 * noisy

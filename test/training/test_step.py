@@ -1,0 +1,187 @@
+"""One step: precision, accumulation, frozen parts, the average, and broken numbers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from functools import partial
+
+import pytest
+import torch
+from torch import Tensor
+
+from hma_depth_ros.network.checkpoint import Preprocessing
+from hma_depth_ros.network.model import HmaDepth
+from hma_depth_ros.training.config import TrainConfig
+from hma_depth_ros.training.config_file import load_config
+from hma_depth_ros.training.initial_weights import initial_model
+from hma_depth_ros.training.optimiser import freeze_stem, make_optimiser
+from hma_depth_ros.training.processes import Processes
+from hma_depth_ros.training.step import TrainingStep
+from hma_depth_ros.training.weight_average import make_average
+
+ALONE = Processes(0, 1, torch.device("cpu"))
+
+
+def _batch(count: int = 2) -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    image = torch.randint(0, 256, (count, 3, 64, 64), generator=generator, dtype=torch.uint8)
+    return {"image": image, "depth": 20 - 15 * image[:, :1].float() / 255}
+
+
+def _model(config: TrainConfig) -> HmaDepth:
+    torch.manual_seed(0)
+    return initial_model(config.model)
+
+
+def _step(model: HmaDepth, config: TrainConfig, *, average: float = 0.0) -> TrainingStep:
+    optimiser = make_optimiser(model, config.optimiser)
+    averaged = make_average(model, average) if average else None
+    return TrainingStep(model, optimiser, averaged, config, Preprocessing(), processes=ALONE)
+
+
+def _config(*overrides: str) -> TrainConfig:
+    return load_config(preset="tiny", overrides=overrides)
+
+
+def _weights(model: HmaDepth) -> dict[str, Tensor]:
+    return {name: t.clone() for name, t in model.state_dict().items()}
+
+
+def test_a_step_lowers_the_loss_of_its_batch():
+    config = _config()
+    take_step = _step(_model(config), config)
+    found = [take_step(_batch(), step=i, learning_rate=3e-3) for i in range(20)]
+    losses = [figures["loss"] for figures in found if figures is not None]
+    assert len(losses) == 20
+    assert losses[-1] < 0.7 * losses[0]
+
+
+def test_a_step_is_a_function_of_seed_and_number():
+    config = _config()
+    ends: list[dict[str, Tensor]] = []
+    for _ in range(2):
+        model = _model(config)
+        torch.manual_seed(int(torch.randint(1000, ())) + len(ends))  # must not matter
+        _step(model, config)(_batch(), step=3, learning_rate=1e-3)
+        ends.append(_weights(model))
+    assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
+
+
+def test_parts_of_a_batch_add_up_to_it():
+    """Two equal halves: statistics and loss are those of the whole, and so must be the gradient."""
+    config = _config("optimiser.gradient_norm=1e9")
+    half = _batch()
+    both = {name: torch.cat([t, t]) for name, t in half.items()}
+    ends = []
+    for batch, parts in ((both, 1), (both, 2)):
+        model = _model(config)
+        own = replace(config, optimiser=replace(config.optimiser, accumulation=parts))
+        figures = _step(model, own)(batch, step=0, learning_rate=1e-3)
+        assert figures is not None
+        ends.append(figures)
+    assert ends[1]["loss"] == pytest.approx(ends[0]["loss"], rel=1e-5)
+    assert ends[1]["gradient_norm"] == pytest.approx(ends[0]["gradient_norm"], rel=1e-4)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_stays_near_single(precision: str):
+    found = {}
+    for name in ("fp32", precision):
+        config = _config(f"compute.precision={name}")
+        figures = _step(_model(config), config)(_batch(), step=0, learning_rate=1e-3)
+        assert figures is not None
+        found[name] = figures
+    assert found[precision]["loss"] == pytest.approx(found["fp32"]["loss"], rel=0.02)
+    assert found[precision]["loss"] != found["fp32"]["loss"]
+    assert found[precision]["gradient_norm"] == pytest.approx(
+        found["fp32"]["gradient_norm"], rel=0.2
+    )
+
+
+@pytest.mark.parametrize("broken", [math.inf, 1e38])
+def test_a_broken_batch_changes_nothing_at_all(broken: float):
+    config = _config()
+    model = _model(config)
+    take_step = _step(model, config, average=0.9)
+    assert take_step(_batch(), step=0, learning_rate=1e-3) is not None
+    before = _weights(model)
+    bad = _batch()
+    if math.isinf(broken):
+        bad["depth"][0, 0, 0, 0] = broken
+    else:  # an overflow in the network itself, which running statistics would remember
+        with torch.no_grad():
+            weight = model.encoder.backbone.get_parameter("conv_stem.weight")
+            kept = weight.clone()
+            weight.fill_(broken)
+    assert take_step(bad, step=1, learning_rate=1e-3) is None
+    if not math.isinf(broken):
+        with torch.no_grad():
+            weight.copy_(kept)
+    after = _weights(model)
+    different = [n for n in before if not torch.equal(before[n], after[n])]
+    assert [n for n in different if not n.endswith("num_batches_tracked")] == []
+    assert take_step(_batch(), step=2, learning_rate=1e-3) is not None
+
+
+def test_the_frozen_stem_stays_and_its_statistics_follow():
+    config = _config()
+    model = _model(config)
+    freeze_stem(model)
+    take_step = _step(model, config)
+    before = _weights(model)
+    take_step(_batch(), step=0, learning_rate=1e-2)
+    after = _weights(model)
+    same = {name for name in before if torch.equal(before[name], after[name])}
+    prefix = "encoder.backbone."
+    assert f"{prefix}conv_stem.weight" in same
+    assert f"{prefix}bn1.weight" in same
+    assert f"{prefix}bn1.running_mean" not in same
+    assert f"{prefix}blocks.0.0.conv_dw.weight" not in same
+    assert not {name for name in same if name.startswith("decoder.") and "weight" in name}
+
+
+def test_weight_decay_is_on_the_encoder_alone():
+    config = _config("optimiser.weight_decay=0.5", "loss.lam=0")
+    model = _model(config)
+    before = _weights(model)
+    optimiser = make_optimiser(model, config.optimiser)
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    for group in optimiser.param_groups:
+        group["lr"] = 0.1
+    optimiser.step()
+    after = _weights(model)
+    weight = "encoder.backbone.conv_stem.weight"
+    torch.testing.assert_close(after[weight], 0.95 * before[weight])
+    name = next(name for name in before if name.startswith("decoder.") and "weight" in name)
+    assert torch.equal(after[name], before[name])
+
+
+def test_the_average_is_the_exponential_one_with_a_short_start():
+    model = _model(_config())
+    average = make_average(model, 0.8)
+    bias = next(p for name, p in model.named_parameters() if name.endswith("logit.bias"))
+    name = next(n for n, p in model.named_parameters() if p is bias)
+    expected = None
+    for count, value in enumerate([1.0, 2.0, 3.0, 4.0]):
+        with torch.no_grad():
+            bias.fill_(value)
+        average.update_parameters(model)
+        decay = min(0.8, (1 + count) / (10 + count))
+        expected = value if expected is None else decay * expected + (1 - decay) * value
+    found = dict(average.module.named_parameters())[name]
+    assert found.item() == pytest.approx(expected)
+
+
+def test_a_compiled_step_is_the_same_step(monkeypatch: pytest.MonkeyPatch):
+    """Captured and differentiated as torch.compile does it; its C++ would take a minute."""
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
+    found = []
+    for compiled in ("false", "true"):
+        config = _config(f"compute.compile={compiled}")
+        figures = _step(_model(config), config)(_batch(), step=0, learning_rate=1e-3)
+        assert figures is not None
+        found.append(figures)
+    assert found[1]["loss"] == pytest.approx(found[0]["loss"], rel=1e-4)
+    assert found[1]["gradient_norm"] == pytest.approx(found[0]["gradient_norm"], rel=1e-2)

@@ -20,6 +20,7 @@ ALLOWED = {
     "visualization": {"geometry", "data"},
     "evaluation": {"geometry", "data", "inference", "network", "visualization"},
     "training": {"geometry", "data", "inference", "network", "evaluation", "visualization"},
+    "benchmarks": {"geometry", "data", "inference", "network", "evaluation", "training"},
     "bags": {"geometry", "data"},
     "ros": {"geometry", "network", "inference", "visualization", "bags", "data"},
 }

@@ -115,7 +115,7 @@ def _write_predictions(entries: Sequence[SplitEntry], folder: Path) -> list[Fram
 
 def _scores(frames: Sequence[Frame], folder: Path, workers: int) -> Iterator[int]:
     source = StoredPredictions(folder, KITTI)
-    settings = Settings([PROTOCOLS["bts"]], (80.0, 50.0), KITTI.units_per_metre)
+    settings = Settings([PROTOCOLS["bts"]], (80.0, 50.0), KITTI.layout.units_per_metre)
     while True:
         for _ in evaluate(list(frames) * 8, source, settings, workers=workers):
             yield 1

@@ -15,11 +15,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from hma_depth_ros.data import kitti_downloads
+from hma_depth_ros.data import kitti_downloads, nyu_layout
 from hma_depth_ros.data.ground_truth import SOURCES
 from hma_depth_ros.data.kitti_frames import COLOUR_CAMERAS, list_frames
 from hma_depth_ros.data.known_splits import SplitIdentity, identify
+from hma_depth_ros.data.layout import DATASETS, LAYOUTS
 from hma_depth_ros.data.lidar_depth import LidarScan
+from hma_depth_ros.data.nyu_frames import list_nyu_frames
 from hma_depth_ros.data.split import SplitEntry, read_split, with_source
 from hma_depth_ros.data.split_check import CheckedFrame, Problem, check_split
 from hma_depth_ros.errors import HmaDepthError
@@ -39,8 +41,11 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         required=True,
         metavar="ROOT",
-        help="folder with kitti_raw/ (or the days) and data_depth_annotated/; it need not be there "
-        "yet to learn what to download",
+        help="folder with kitti_raw/ (or the days) and data_depth_annotated/, or for NYU Depth v2 "
+        "with the scenes; it need not be there yet to learn what to download",
+    )
+    parser.add_argument(
+        "--dataset", choices=DATASETS, default=DATASETS[0], help="default: %(default)s"
     )
     parser.add_argument(
         "--split",
@@ -72,10 +77,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     if arguments.workers < 1:
         raise HmaDepthError("--workers must be 1 or more")
+    if arguments.dataset == "nyu" and arguments.ground_truth_source != SOURCES[0]:
+        raise HmaDepthError("NYU Depth v2 has no velodyne scans")
     if arguments.split is None:
-        entries = list_frames(
-            arguments.data, cameras=COLOUR_CAMERAS, source=arguments.ground_truth_source
-        )
+        entries = _all_frames(arguments)
         identity = identify(entries)
     else:
         listed = read_split(arguments.split, Path())
@@ -88,13 +93,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"{len(frames)} frames checked in {seconds:.1f} s, {len(frames) / seconds:.1f} frames/s")
     problems = [problem for frame in frames for problem in frame.problems]
     _print_problems(problems)
-    _print_focal_lengths(frames)
-    _print_downloads(arguments.data, frames)
+    if arguments.dataset == "kitti":
+        _print_focal_lengths(frames)
+        _print_downloads(arguments.data, frames)
+    elif any(frame.located.found is None or frame.located.lacks_depth for frame in frames):
+        print(
+            f"to download: nyu_depth_v2_labeled.mat and splits.mat from {nyu_layout.PAGE}, and to "
+            f"unpack by: extract_nyu nyu_depth_v2_labeled.mat --output {arguments.data} --splits "
+            "splits.mat"
+        )
     if arguments.problems is not None:
         with atomic_path(arguments.problems) as temporary:
             lines = (f"{problem.kind}\t{problem.detail}\n" for problem in problems)
             temporary.write_text("".join(lines), encoding="utf-8")
     return _verdict(frames, identity)
+
+
+def _all_frames(arguments: argparse.Namespace) -> list[SplitEntry]:
+    if arguments.dataset == "nyu":
+        return list_nyu_frames(arguments.data)
+    return list_frames(arguments.data, cameras=COLOUR_CAMERAS, source=arguments.ground_truth_source)
 
 
 def _checked(entries: Sequence[SplitEntry], arguments: argparse.Namespace) -> list[CheckedFrame]:
@@ -108,6 +126,7 @@ def _checked(entries: Sequence[SplitEntry], arguments: argparse.Namespace) -> li
             arguments.data,
             training=arguments.training,
             allow_test_scenes=arguments.allow_test_scenes,
+            layout=LAYOUTS[arguments.dataset],
             workers=arguments.workers,
         )
         return list(progress.track(frames, total=len(entries)))

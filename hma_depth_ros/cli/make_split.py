@@ -1,4 +1,4 @@
-"""Write a list of frames in BTS's format from KITTI's folders or a synthetic drive.
+"""Write a list of frames in BTS's format from KITTI's folders, a synthetic drive or NYU Depth v2.
 
 The frames under --data with their ground truth, sorted by drive, camera and number; `train` and
 `evaluate_kitti` take the list with the same --data.
@@ -14,6 +14,8 @@ from hma_depth_ros.data.frame_name import kitti_drive_name
 from hma_depth_ros.data.ground_truth import SOURCES
 from hma_depth_ros.data.kitti_frames import COLOUR_CAMERAS, list_frames
 from hma_depth_ros.data.known_splits import EIGEN_TEST_DRIVES, identify
+from hma_depth_ros.data.layout import DATASETS
+from hma_depth_ros.data.nyu_frames import list_nyu_frames
 from hma_depth_ros.data.split import SplitEntry, write_split
 from hma_depth_ros.errors import HmaDepthError
 
@@ -30,7 +32,10 @@ def _parser() -> argparse.ArgumentParser:
         required=True,
         metavar="ROOT",
         help="folder with kitti_raw/ (or the days) and data_depth_annotated/, or one of the depth "
-        "selection (val_selection_cropped)",
+        "selection (val_selection_cropped); for NYU Depth v2 the one with the scenes",
+    )
+    parser.add_argument(
+        "--dataset", choices=DATASETS, default=DATASETS[0], help="default: %(default)s"
     )
     parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="list to write")
     parser.add_argument(
@@ -69,10 +74,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     if arguments.every < 1:
         raise HmaDepthError("--every must be 1 or more")
-    entries = list_frames(
-        arguments.data, cameras=arguments.cameras, source=arguments.ground_truth_source
-    )
-    chosen = _of_drives(entries, arguments)
+    if arguments.dataset == "nyu":
+        entries = chosen = _of_nyu(arguments)
+    else:
+        entries = list_frames(
+            arguments.data, cameras=arguments.cameras, source=arguments.ground_truth_source
+        )
+        chosen = _of_drives(entries, arguments)
     if not arguments.unlabelled:
         chosen = [entry for entry in chosen if entry.depth is not None]
     chosen = chosen[:: arguments.every]
@@ -84,6 +92,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     write_split(arguments.output, chosen)
     print(f"{arguments.output}: {identify(chosen)}; of {len(entries)} frames")
     return 0
+
+
+def _of_nyu(arguments: argparse.Namespace) -> list[SplitEntry]:
+    if arguments.drives or arguments.without or arguments.ground_truth_source != SOURCES[0]:
+        raise HmaDepthError("--drives, --without and LiDAR are for KITTI, not for NYU Depth v2")
+    return list_nyu_frames(arguments.data)
 
 
 def _of_drives(entries: list[SplitEntry], arguments: argparse.Namespace) -> list[SplitEntry]:

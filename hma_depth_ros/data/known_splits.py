@@ -1,7 +1,8 @@
 """Recognises published lists of frames, so that a report can say what was really evaluated.
 
 The lists are their authors' files. What is kept here is a fingerprint of each: SHA-256 over the
-sorted (drive, frame, camera) of its entries, which order, paths and focal lengths do not change.
+sorted (drive, frame, camera) of its entries, for NYU Depth v2 over their names SCENE_rgb_N, which
+order, paths and focal lengths do not change.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from hma_depth_ros.data import nyu_layout
 from hma_depth_ros.data.frame_name import KittiFrame, kitti_drive_name, kitti_frame
 from hma_depth_ros.data.split import SplitEntry
 
@@ -26,9 +28,9 @@ class KnownSplit:
     ground_truth_fingerprint: str
 
 
-#: Eigen et al. (2014) as BTS lists them for KITTI's annotated depth, which was published later and
-#: lacks 45 of the 697 test frames.
 KNOWN_SPLITS = (
+    # Eigen et al. (2014) as BTS lists them for KITTI's annotated depth, which was published later
+    # and lacks 45 of the 697 test frames.
     KnownSplit(
         "Eigen test",
         697,
@@ -42,6 +44,22 @@ KNOWN_SPLITS = (
         23158,
         "b8879fb91f002689d0f9377643905496dbe568f0233290051f43b472c3c2485a",
         "b8879fb91f002689d0f9377643905496dbe568f0233290051f43b472c3c2485a",
+    ),
+    # Official test frames of the labelled file, by their numbers in it, and BTS's own choice of
+    # the raw recordings to train on.
+    KnownSplit(
+        "NYU test",
+        654,
+        654,
+        "10b3c1f0fc9d7670574d426e0a3a57d57193a0c84fcbedd4477e78775c543a45",
+        "10b3c1f0fc9d7670574d426e0a3a57d57193a0c84fcbedd4477e78775c543a45",
+    ),
+    KnownSplit(
+        "NYU train (BTS)",
+        24231,
+        24231,
+        "0b93f2ef12e09f3017d9740873cb9f3e7b249249c7223815e7cb8f2c82086aa4",
+        "0b93f2ef12e09f3017d9740873cb9f3e7b249249c7223815e7cb8f2c82086aa4",
     ),
 )
 
@@ -81,8 +99,7 @@ class SplitIdentity:
 
 def fingerprint(frames: Iterable[KittiFrame]) -> str:
     """SHA-256, in hexadecimal, over the sorted frames as lines of `drive frame camera`."""
-    lines = (f"{frame.drive} {frame.frame} {frame.camera}\n" for frame in sorted(frames))
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    return _digest(f"{frame.drive} {frame.frame} {frame.camera}" for frame in sorted(frames))
 
 
 def identify(entries: Sequence[SplitEntry]) -> SplitIdentity:
@@ -101,6 +118,14 @@ def eigen_test_drives_in(entries: Iterable[SplitEntry]) -> list[str]:
 
 
 def _mark(entries: Sequence[SplitEntry]) -> str | None:
-    """Fingerprint; None if an entry is no frame of a KITTI drive."""
+    """Fingerprint; None if the entries are neither all of KITTI drives nor all of NYU scenes."""
     frames = [frame for entry in entries if (frame := kitti_frame(entry.image)) is not None]
-    return fingerprint(frames) if len(frames) == len(entries) else None
+    if len(frames) == len(entries):
+        return fingerprint(frames)
+    if all(nyu_layout.is_image(entry.image) for entry in entries):
+        return _digest(sorted(nyu_layout.frame_name(entry.image) for entry in entries))
+    return None
+
+
+def _digest(lines: Iterable[str]) -> str:
+    return hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hma_depth_ros.data import kitti_layout
 from hma_depth_ros.data.ground_truth import Source
 from hma_depth_ros.data.known_splits import eigen_test_drives_in
+from hma_depth_ros.data.layout import KITTI, Layout
 from hma_depth_ros.data.split import SplitEntry, read_split, with_source
 from hma_depth_ros.errors import HmaDepthError
 
@@ -22,10 +22,10 @@ class LocatedEntry:
     lacks_depth: bool = False  #: the list names ground truth that is not there
 
 
-def locate(root: Path, entry: SplitEntry) -> LocatedEntry:
-    """Look for an entry's files under the folder that KITTI was unpacked into."""
-    image = kitti_layout.find_image(root, entry.image)
-    depth = None if entry.depth is None else kitti_layout.find_depth(root, entry.depth)
+def locate(root: Path, entry: SplitEntry, layout: Layout = KITTI) -> LocatedEntry:
+    """Look for an entry's files under the folder that a data set was unpacked into."""
+    image = layout.find_image(root, entry.image)
+    depth = None if entry.depth is None else layout.find_depth(root, entry.depth)
     found = None if image is None else replace(entry, image=image, depth=depth)
     return LocatedEntry(entry, found, lacks_depth=entry.depth is not None and depth is None)
 
@@ -36,6 +36,7 @@ def read_training_split(
     *,
     source: Source = "annotated",
     allow_test_scenes: bool = False,
+    layout: Layout = KITTI,
 ) -> list[SplitEntry]:
     """Read a list to train on, and refuse one that would spoil hours of work or their result.
 
@@ -44,6 +45,7 @@ def read_training_split(
         root: folder that its files lie under (default: the list's own).
         source: of the ground truth.
         allow_test_scenes: whether drives of Eigen's test list may be trained on.
+        layout: of the data set.
 
     Returns:
         Entries with the paths of files that are there.
@@ -65,22 +67,26 @@ def read_training_split(
             f"{path} lists {len(unlabelled)} of {len(entries)} frames without ground truth "
             f"(None), which cannot be trained on: {_first(unlabelled)}"
         )
-    return _all_located(path, entries, root)
+    return _all_located(path, entries, root, layout)
 
 
-def read_located_split(path: Path, root: Path | None = None) -> list[SplitEntry]:
+def read_located_split(
+    path: Path, root: Path | None = None, *, layout: Layout = KITTI
+) -> list[SplitEntry]:
     """Entries of a list with the paths of files that are there; depth may be `None`.
 
     Raises:
         HmaDepthError: the list cannot be read, or files are missing.
 
     """
-    return _all_located(path, read_split(path, Path()), root)
+    return _all_located(path, read_split(path, Path()), root, layout)
 
 
-def _all_located(path: Path, entries: list[SplitEntry], root: Path | None) -> list[SplitEntry]:
+def _all_located(
+    path: Path, entries: list[SplitEntry], root: Path | None, layout: Layout
+) -> list[SplitEntry]:
     root = path.parent if root is None else root
-    located = [locate(root, entry) for entry in entries]
+    located = [locate(root, entry, layout) for entry in entries]
     missing = [
         str(item.listed.image if item.found is None else item.listed.depth)
         for item in located
@@ -89,7 +95,7 @@ def _all_located(path: Path, entries: list[SplitEntry], root: Path | None) -> li
     if missing:
         raise HmaDepthError(
             f"{path}: files of {len(missing)} of {len(entries)} frames are not under {root}: "
-            f"{_first(missing)}; `check_dataset` says what to download"
+            f"{_first(missing)}; `check_dataset` says more"
         )
     return [item.found for item in located if item.found is not None]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from hma_depth_ros.data.ground_truth import GroundTruth
@@ -12,6 +13,11 @@ from hma_depth_ros.geometry.window import Window
 #: Stored units in a metre.
 UNITS_PER_METRE = 1000.0
 
+PAGE = "https://cs.nyu.edu/~fergus/datasets/nyu_depth_v2.html"
+
+#: Of the colour camera, in pixels, as BTS's lists give it (the toolbox' fx).
+FOCAL_LENGTH = 518.8579
+
 #: Under the data folder, in the order tried; "" is the folder itself.
 FOLDERS = ("", "official_splits/test", "test", "sync")
 
@@ -21,12 +27,29 @@ def find_image(root: Path, relative: Path) -> Path | None:
     # Some of BTS's lists begin their paths with a slash.
     inside = relative.relative_to("/") if relative.is_absolute() else relative
     candidates = (root / folder / inside for folder in FOLDERS)
-    return next((path for path in candidates if path.is_file()), None)
+    # Lists say .jpg; `extract_nyu` writes PNG, which loses nothing.
+    names = (name for path in candidates for name in (path, path.with_suffix(".png")))
+    return next((path for path in names if path.is_file()), None)
 
 
 def find_depth(root: Path, relative: GroundTruth) -> GroundTruth | None:
     """The ground truth that a split calls `relative`, under `root`; no scene has LiDAR scans."""
     return None if isinstance(relative, LidarScan) else find_image(root, relative)
+
+
+def image_path(scene: str, number: int) -> Path:
+    """Of a frame, as `extract_nyu` writes it."""
+    return Path(scene, f"rgb_{number:05}.png")
+
+
+def depth_path(scene: str, number: int) -> Path:
+    """Of a frame's ground truth."""
+    return Path(scene, f"sync_depth_{number:05}.png")
+
+
+def is_image(path: Path) -> bool:
+    """Whether a path is of the form SCENE/rgb_N.jpg."""
+    return re.fullmatch(r"rgb_\d{5}", path.stem) is not None and bool(path.parent.name)
 
 
 def frame_name(path: Path) -> str:

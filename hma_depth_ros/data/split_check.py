@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from hma_depth_ros.data.frame_name import frame_name, kitti_drive_name
+from hma_depth_ros.data.frame_name import kitti_drive_name
 from hma_depth_ros.data.ground_truth import read_ground_truth
 from hma_depth_ros.data.image_file import read_rgb
 from hma_depth_ros.data.kitti_calibration import CAMERAS_FILE, read_cameras
 from hma_depth_ros.data.kitti_frames import intrinsics_of, read_intrinsics
 from hma_depth_ros.data.known_splits import EIGEN_TEST_DRIVES
+from hma_depth_ros.data.layout import KITTI, Layout
 from hma_depth_ros.data.located_split import LocatedEntry, locate
 from hma_depth_ros.data.split import SplitEntry
 from hma_depth_ros.errors import HmaDepthError
@@ -59,25 +60,27 @@ def check_split(
     *,
     training: bool,
     allow_test_scenes: bool = False,
+    layout: Layout = KITTI,
     workers: int = 2,
 ) -> Iterator[CheckedFrame]:
     """Check frame by frame, in order, decoding every file.
 
     Args:
         entries: with paths as in the list.
-        root: folder that KITTI was unpacked into.
+        root: folder that the data set was unpacked into.
         training: whether the list is to be trained on, where all must be labelled.
         allow_test_scenes: whether it may then hold drives of Eigen's test list.
+        layout: of the data set.
         workers: threads; decoding lets others run meanwhile.
 
     """
-    names = Counter(frame_name(entry.image) for entry in entries)
+    names = Counter(layout.frame_name(entry.image) for entry in entries)
 
     def check(entry: SplitEntry) -> CheckedFrame:
-        frame = _check_files(root, entry)
+        frame = _check_files(root, entry, layout)
         listed = _listed_problems(entry, training=training, allow_test_scenes=allow_test_scenes)
         # Predictions to score go by name; a training list may weigh a frame twice.
-        if not training and names[frame_name(entry.image)] > 1:
+        if not training and names[layout.frame_name(entry.image)] > 1:
             listed.append(Problem(TWICE, str(entry.image)))
         return replace(frame, problems=listed + frame.problems)
 
@@ -101,8 +104,8 @@ def _listed_problems(
     return problems
 
 
-def _check_files(root: Path, entry: SplitEntry) -> CheckedFrame:
-    located = locate(root, entry)
+def _check_files(root: Path, entry: SplitEntry, layout: Layout) -> CheckedFrame:
+    located = locate(root, entry, layout)
     problems = []
     if located.found is None:
         problems.append(Problem(MISSING_IMAGE, str(entry.image)))
@@ -115,7 +118,7 @@ def _check_files(root: Path, entry: SplitEntry) -> CheckedFrame:
     except HmaDepthError as error:
         return CheckedFrame(located, [*problems, Problem(UNREADABLE, str(error))])
     height, width = image.shape[:2]
-    problems += _check_truth(located.found, (height, width))
+    problems += _check_truth(located.found, (height, width), layout)
     try:
         expected = _calibrated(located.found.image, width)
     except HmaDepthError as error:
@@ -129,11 +132,11 @@ def _check_files(root: Path, entry: SplitEntry) -> CheckedFrame:
     return CheckedFrame(located, problems, focal_length_checked=True)
 
 
-def _check_truth(entry: SplitEntry, size: tuple[int, int]) -> list[Problem]:
+def _check_truth(entry: SplitEntry, size: tuple[int, int], layout: Layout) -> list[Problem]:
     if entry.depth is None:
         return []
     try:
-        depth = read_ground_truth(entry.depth)
+        depth = read_ground_truth(entry.depth, units_per_metre=layout.units_per_metre)
     except HmaDepthError as error:
         return [Problem(UNREADABLE, str(error))]
     if depth.shape != size:

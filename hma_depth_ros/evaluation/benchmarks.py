@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-from hma_depth_ros.data import depth_png, kitti_layout, nyu_layout
-from hma_depth_ros.data.frame_name import frame_name
-from hma_depth_ros.data.ground_truth import SOURCES, GroundTruth, Source
+from hma_depth_ros.data import layout
+from hma_depth_ros.data.ground_truth import SOURCES, Source
+from hma_depth_ros.data.layout import Layout
 from hma_depth_ros.evaluation.protocols import NYU_PROTOCOL, PROTOCOLS, Protocol
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """File layout, depth units and protocols of one data set."""
+    """Layout and protocols of one data set."""
 
-    name: str
-    frame_name: Callable[[Path], str]
-    #: Functions of the data folder and a split's path; None: not there.
-    find_image: Callable[[Path, Path], Path | None]
-    find_depth: Callable[[Path, GroundTruth], GroundTruth | None]
-    units_per_metre: float  #: of 16-bit depth PNG
+    layout: Layout
     protocols: Mapping[str, Protocol]
     prediction_names: str  #: for help texts
     default_protocol: str
@@ -32,11 +26,7 @@ class Benchmark:
 
 
 KITTI = Benchmark(
-    name="KITTI",
-    frame_name=frame_name,
-    find_image=kitti_layout.find_image,
-    find_depth=kitti_layout.find_depth,
-    units_per_metre=depth_png.UNITS_PER_METRE,
+    layout=layout.KITTI,
     protocols=PROTOCOLS,
     prediction_names="DRIVE_FRAME, of the 352x1216 crop or the whole image",
     default_protocol="bts",
@@ -45,11 +35,7 @@ KITTI = Benchmark(
     published=True,
 )
 NYU = Benchmark(
-    name="NYU Depth v2",
-    frame_name=nyu_layout.frame_name,
-    find_image=nyu_layout.find_image,
-    find_depth=nyu_layout.find_depth,
-    units_per_metre=nyu_layout.UNITS_PER_METRE,
+    layout=layout.NYU,
     protocols={NYU_PROTOCOL.name: NYU_PROTOCOL},
     prediction_names="SCENE_rgb_N",
     default_protocol=NYU_PROTOCOL.name,

@@ -61,7 +61,8 @@ def _parser(prog: str, summary: str, benchmark: Benchmark) -> argparse.ArgumentP
         type=Path,
         metavar="DIR",
         help="score these instead of a checkpoint: 16-bit PNG of metres x "
-        f"{benchmark.units_per_metre:g} or npy of metres, named {benchmark.prediction_names}",
+        f"{benchmark.layout.units_per_metre:g} or npy of metres, named "
+        f"{benchmark.prediction_names}",
     )
     how = parser.add_argument_group("how")
     how.add_argument(
@@ -134,12 +135,12 @@ def evaluate_command(
     settings = Settings(
         protocols_by_name(arguments.protocols.split(","), benchmark.protocols),
         _caps(arguments.caps),
-        benchmark.units_per_metre,
+        benchmark.layout.units_per_metre,
         quantised=arguments.quantise,
     )
     frames = _frames(arguments, benchmark)
     description: dict[str, Any] = {
-        "data_set": benchmark.name,
+        "data_set": benchmark.layout.name,
         "ground_truth_source": arguments.ground_truth_source,
         "flip": arguments.flip,
         "quantised": arguments.quantise,
@@ -191,6 +192,8 @@ def _check(arguments: argparse.Namespace) -> None:
         raise HmaDepthError("--workers and --panel-count must be 1 or more")
     for name in ("data", "ground_truth", "predictions"):
         folder = getattr(arguments, name)
+        if folder is not None and folder.suffix == ".mat":
+            raise HmaDepthError(f"unpack {folder} first: extract_nyu {folder} --output ROOT")
         if folder is not None and not folder.is_dir():
             raise HmaDepthError(f"--{name.replace('_', '-')}: there is no folder {folder}")
 
@@ -236,7 +239,7 @@ def _network(
         network,
         arguments.predictions_dir,
         settings={"checkpoint": network.description, "flip": arguments.flip},
-        units_per_metre=benchmark.units_per_metre,
+        units_per_metre=benchmark.layout.units_per_metre,
         file_format=arguments.predictions_format,
     )
     print(f"{cache.count()} predictions are in {arguments.predictions_dir} and will be reused")

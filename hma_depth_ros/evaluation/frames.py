@@ -95,9 +95,9 @@ def frames_of_split(
     for entry in with_source(entries, source):
         if entry.depth is None:
             continue
-        name = benchmark.frame_name(entry.image)
-        depth = benchmark.find_depth(ground_truth, entry.depth)
-        image = None if images is None else benchmark.find_image(images, entry.image)
+        name = benchmark.layout.frame_name(entry.image)
+        depth = benchmark.layout.find_depth(ground_truth, entry.depth)
+        image = None if images is None else benchmark.layout.find_image(images, entry.image)
         if depth is None:
             missing.append(f"{name}: no ground truth {ground_truth / str(entry.depth)}")
         elif image_needed and image is None:
@@ -123,7 +123,7 @@ def frames_of_folder(ground_truth: Path, benchmark: Benchmark) -> FrameList:
     )
     if not files:
         raise HmaDepthError(f"no ground truth: {ground_truth} holds no PNG")
-    frames = [Frame(benchmark.frame_name(path), path) for path in files]
+    frames = [Frame(benchmark.layout.frame_name(path), path) for path in files]
     _check_names(frames, ground_truth)
     return FrameList(frames, [])
 

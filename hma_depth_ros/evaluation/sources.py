@@ -41,12 +41,12 @@ class StoredPredictions:
             HmaDepthError: there is no prediction, or there are two for one frame.
 
         """
-        self._units_per_metre = benchmark.units_per_metre
+        self._units_per_metre = benchmark.layout.units_per_metre
         self._files: dict[str, Path] = {}
         for path in sorted(folder.iterdir()):
             if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
                 continue
-            name = benchmark.frame_name(path)
+            name = benchmark.layout.frame_name(path)
             if name in self._files:
                 raise HmaDepthError(f"two predictions of {name}: {self._files[name]} and {path}")
             self._files[name] = path

@@ -47,7 +47,7 @@ class Yardstick:
         if benchmark.published:
             known[WHOLE_IMAGE.name] = WHOLE_IMAGE
         protocol = protocols_by_name([name or benchmark.default_protocol], known)[0]
-        return cls(protocol, benchmark.default_cap, benchmark.units_per_metre)
+        return cls(protocol, benchmark.default_cap, benchmark.layout.units_per_metre)
 
     def __str__(self) -> str:
         return f"{self.protocol.name}, cap {self.cap:g} m"

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from hma_depth_ros.data.augmentation import Augmentation
 from hma_depth_ros.data.ground_truth import Source
+from hma_depth_ros.data.layout import DatasetName
 from hma_depth_ros.training.dataset import CropSettings
 
 Positive = Annotated[float, Field(gt=0)]
@@ -19,7 +20,6 @@ NonNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(gt=0)]
 
-DatasetName = Literal["kitti", "nyu"]
 Precision = Literal["fp32", "bf16", "fp16"]
 
 

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from hma_depth_ros.data.known_splits import eigen_test_drives_in, identify
+from hma_depth_ros.data.layout import DatasetName
 from hma_depth_ros.data.located_split import read_located_split, read_training_split
 from hma_depth_ros.data.split import SplitEntry, read_split
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.benchmarks import KITTI, NYU, Benchmark
 from hma_depth_ros.training.config import DataSection
 
-BENCHMARKS: dict[str, Benchmark] = {"kitti": KITTI, "nyu": NYU}
+BENCHMARKS: dict[DatasetName, Benchmark] = {"kitti": KITTI, "nyu": NYU}
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ def read_lists(section: DataSection) -> Lists:
     if not section.train:
         raise HmaDepthError("there is nothing to train on: name a list by --split or data.train")
     root = None if section.root is None else Path(section.root)
+    benchmark = BENCHMARKS[section.dataset]
     training: list[SplitEntry] = []
     for name in section.train:
         training += read_training_split(
@@ -47,12 +49,17 @@ def read_lists(section: DataSection) -> Lists:
             root,
             source=section.ground_truth_source,
             allow_test_scenes=section.allow_test_scenes,
+            layout=benchmark.layout,
         )
     validation: list[SplitEntry] = []
     if section.validation is not None:
         path = Path(section.validation)
         _check_validation(path, allow_test_scenes=section.allow_test_scenes)
-        validation = [entry for entry in read_located_split(path, root) if entry.depth is not None]
+        validation = [
+            entry
+            for entry in read_located_split(path, root, layout=benchmark.layout)
+            if entry.depth is not None
+        ]
         if not validation:
             raise HmaDepthError(f"no frame of {path} has ground truth to validate by")
         both = {entry.image for entry in training} & {entry.image for entry in validation}
@@ -61,9 +68,7 @@ def read_lists(section: DataSection) -> Lists:
                 f"{path} has {len(both)} frames that are trained on too, the first {min(both)}"
             )
     names = [*section.train, *([section.validation] if section.validation else [])]
-    return Lists(
-        training, validation, BENCHMARKS[section.dataset], {n: _described(Path(n)) for n in names}
-    )
+    return Lists(training, validation, benchmark, {n: _described(Path(n)) for n in names})
 
 
 def _check_validation(path: Path, *, allow_test_scenes: bool) -> None:

@@ -69,7 +69,7 @@ class Trainer:
             config.augmentation,
             seed=config.run.seed,
             labels=config.loss.smoothness_weight > 0,
-            units_per_metre=lists.benchmark.units_per_metre,
+            units_per_metre=lists.benchmark.layout.units_per_metre,
         )
         self.sampler = GlobalBatchSampler(
             len(dataset),

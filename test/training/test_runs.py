@@ -156,8 +156,18 @@ def test_killed_and_resumed_gives_the_same_bits(whole_run: Path, drives: Path, t
     assert any(name.startswith("optimiser/") for name in expected)
 
 
-#: Steps whose size follows the gradient's: AdamW's usual ones would blow up rounding differences.
-CALM = (*SHORT, "optimiser.learning_rate=1e-3", "optimiser.adam_epsilon=1.0")
+#: Steps whose size follows the gradient's, and statistics of more than a few pixels: AdamW's usual
+#: steps and the tiniest crops blow rounding differences up.
+CALM = (
+    *SHORT,
+    "optimiser.learning_rate=1e-2",
+    "optimiser.adam_epsilon=1.0",
+    "optimiser.batch_size=4",
+    "crop.input_width=200",
+    "crop.focal_length=116.19",
+    "crop.height=64",
+    "crop.width=160",
+)
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +182,7 @@ def test_two_processes_follow_the_curve_of_one(calm_run: Path, drives: Path, tmp
     run = tmp_path / "two"
     done = run_train(*arguments(drives, run, *CALM), processes=2)
     assert done.returncode == 0, done.stderr
-    np.testing.assert_allclose(losses(run), losses(calm_run), rtol=1e-3)
+    np.testing.assert_allclose(losses(run), losses(calm_run), rtol=1e-4)
     one, two = state(calm_run), state(run)
     assert one.keys() == two.keys()
     for name, expected in one.items():
@@ -182,7 +192,7 @@ def test_two_processes_follow_the_curve_of_one(calm_run: Path, drives: Path, tmp
         [line["validation"]["all"]["abs_rel"] for line in steps(r) if "validation" in line]
         for r in (calm_run, run)
     ]
-    np.testing.assert_allclose(validated[1], validated[0], rtol=1e-3)
+    np.testing.assert_allclose(validated[1], validated[0], rtol=1e-4)
 
 
 def test_each_processes_own_statistics_follow_another_curve(
@@ -193,7 +203,7 @@ def test_each_processes_own_statistics_follow_another_curve(
     overrides = [*CALM, "compute.synchronised_batch_norm=false", "optimiser.epochs=1"]
     done = run_train(*arguments(drives, run, *overrides), processes=2)
     assert done.returncode == 0, done.stderr
-    assert abs(losses(run)[0] / losses(calm_run)[0] - 1) > 0.01
+    assert abs(losses(run)[0] / losses(calm_run)[0] - 1) > 1e-3
 
 
 @pytest.mark.parametrize(

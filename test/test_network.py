@@ -286,3 +286,12 @@ def test_a_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.M
         save_checkpoint(path, model, info_of(model))
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_weights_that_cannot_be_downloaded_are_one_clear_error(monkeypatch: pytest.MonkeyPatch):
+    def offline(*_: object, **__: object) -> None:
+        raise FileNotFoundError("no connection\n to the hub.")
+
+    monkeypatch.setattr("timm.create_model", offline)
+    with pytest.raises(HmaDepthError, match=r"weights of 'resnet50' .* no connection to the hub. "):
+        HmaDepth(preset("resnet50"), pretrained_encoder=True)

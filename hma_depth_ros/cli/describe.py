@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import yaml
 from rich.console import Console
 from rich.table import Table
 
@@ -59,17 +61,25 @@ def parameter_table(model: HmaDepth) -> Table:
 
 
 def _print_info(console: Console, info: CheckpointInfo) -> None:
-    for title, content in (
-        ("model", vars(info.model)),
-        ("preprocessing", vars(info.preprocessing)),
-        ("training", info.training),
-        ("evaluation", info.evaluation),
-    ):
-        console.print(f"{title}:")
-        for key, value in content.items():
-            console.print(f"  {key}: {value}", markup=False, highlight=False)
+    content = {
+        "model": vars(info.model),
+        "preprocessing": vars(info.preprocessing),
+        "training": info.training,
+        "evaluation": info.evaluation,
+    }
+    text = yaml.safe_dump(_rounded(content), sort_keys=False, default_flow_style=None, width=100)
+    console.print(text, end="", markup=False, highlight=False)
     console.print(f"description: {info.description}", markup=False, highlight=False)
     console.print(f"written by version: {info.code_version}")
+
+
+def _rounded(content: Any) -> Any:
+    """With figures for people, and without tuples, which YAML lacks."""
+    if isinstance(content, dict):
+        return {key: _rounded(value) for key, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [_rounded(value) for value in content]
+    return float(f"{content:.5g}") if isinstance(content, float) else content
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -28,6 +28,12 @@ class Encoder(nn.Module):
             )
         except RuntimeError as error:
             raise HmaDepthError(f"timm cannot build the encoder '{name}': {error}") from error
+        except OSError as error:  # what all failed downloads are, and a full disk
+            reason = " ".join(str(error).split())
+            raise HmaDepthError(
+                f"the ImageNet weights of '{name}' cannot be downloaded: {reason} Once "
+                "downloaded they are kept; without them, start from random weights or a checkpoint"
+            ) from error
         info = self.backbone.feature_info
         available = dict(zip(info.reduction(), info.channels(), strict=True))  # type: ignore[operator,union-attr]
         missing = set(ENCODER_REDUCTIONS) - set(available)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 import torch
 
@@ -88,7 +89,9 @@ class Trainer:
         self.steps = self.epoch_steps * settings.epochs
 
         torch.manual_seed(config.run.seed)
-        self.model = initial_model(config.model)
+        # A snapshot replaces them; a download or an older checkpoint is not needed again.
+        section = replace(config.model, weights="random") if resume else config.model
+        self.model = initial_model(section)
         if settings.frozen_stem:
             freeze_stem(self.model)
         if config.compute.channels_last:
@@ -98,6 +101,14 @@ class Trainer:
             make_average(self.model, settings.average_decay) if settings.average_decay else None
         )
         optimiser = make_optimiser(self.model, settings)
+        # Without folders and the like, which tell of a machine and not of the model.
+        kept = ("crop", "augmentation", "loss", "optimiser")
+        self._recipe = {
+            "lists": {Path(name).name: found for name, found in lists.description.items()},
+            "seed": config.run.seed,
+            "initial_weights": Path(config.model.weights).name,
+            **{name: asdict(getattr(config, name)) for name in kept},
+        }
         self.info = CheckpointInfo(
             self.model.config,
             Preprocessing(
@@ -193,7 +204,7 @@ class Trainer:
         kept = self.model if self.average is None else self.average.module
         assert isinstance(kept, HmaDepth)
         section, last_epoch = self.config.validation, self.progress.step == self.steps
-        info = replace(self.info, training={"config": asdict(self.config), "epoch": epoch + 1})
+        info = replace(self.info, training={**self._recipe, "epoch": epoch + 1})
         is_best = False
         if self.validator.entries and ((epoch + 1) % section.every == 0 or last_epoch):
             sums = self.validator.score(kept, info)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from hma_depth_ros.network.checkpoint import CheckpointInfo, load_checkpoint
-from hma_depth_ros.network.config import PRESETS, preset
+from hma_depth_ros.network.config import PRESETS, ModelConfig, preset
+from hma_depth_ros.network.flops import count_flops, saved_flops
 from hma_depth_ros.network.model import HmaDepth
 from hma_depth_ros.network.published import BTS_PARAMETERS
 
@@ -23,6 +25,14 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("--model", metavar="NAME", help=f"one of {', '.join(PRESETS)}")
     what.add_argument("--checkpoint", type=Path, metavar="FILE", help="a .safetensors checkpoint")
     parser.add_argument("--scales", type=int, choices=(3, 4, 5), help="with --model (default 4)")
+    parser.add_argument(
+        "--flops",
+        type=_size,
+        nargs="?",
+        const=(352, 1216),
+        metavar="HxW",
+        help="the operations of each part for an image of this size (352x1216)",
+    )
     parser.add_argument(
         "--no-attention",
         action="store_true",
@@ -58,6 +68,33 @@ def parameter_table(model: HmaDepth) -> Table:
     bts = BTS_PARAMETERS.get(config.encoder)
     table.add_row("BTS with this encoder", "not published" if bts is None else f"{bts} M")
     return table
+
+
+def flop_table(config: ModelConfig, size: tuple[int, int]) -> Table:
+    """Operations by part of the network, and what the decoder's decisions save."""
+    table = Table(
+        title=f"operations for one image of {size[0]}x{size[1]}, a multiply-add being two"
+    )
+    table.add_column("part")
+    table.add_column("GFLOP", justify="right")
+    table.add_column("share", justify="right")
+    flops = count_flops(config, size)
+    total = sum(flops.values())
+    for name, count in flops.items():
+        table.add_row(name, f"{count / 1e9:.2f}", f"{count / total:.1%}")
+    table.add_section()
+    table.add_row("total", f"{total / 1e9:.2f}", "")
+    table.add_section()
+    for name, count in saved_flops(config, size).items():
+        table.add_row(f"saved: {name}", f"{count / 1e9:.2f}", f"{count / total:.1%}")
+    return table
+
+
+def _size(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d+)x(\d+)", text)
+    if match is None or not all(32 <= int(side) <= 8192 for side in match.groups()):
+        raise argparse.ArgumentTypeError(f"not a size HxW of 32 to 8192 pixels: {text}")
+    return int(match[1]), int(match[2])
 
 
 def _print_info(console: Console, info: CheckpointInfo) -> None:
@@ -101,4 +138,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             )
         )
     console.print(parameter_table(model))
+    if arguments.flops is not None:
+        console.print(flop_table(model.config, arguments.flops))
     return 0

@@ -1,0 +1,58 @@
+"""How many floating-point operations each part of the network takes."""
+
+from __future__ import annotations
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from hma_depth_ros.network.config import DECODER_REDUCTIONS, ModelConfig
+from hma_depth_ros.network.model import HmaDepth
+
+
+def count_flops(config: ModelConfig, size: tuple[int, int]) -> dict[str, float]:
+    """Operations by part for one image of (height, width), a multiply-add being two.
+
+    Convolutions and matrix products, by PyTorch's counter; normalisation, activations and
+    resampling are not counted. Nothing is computed: tensors have shapes only.
+    """
+    counts = _by_module(config, size)
+    found = {"encoder": counts["encoder"]}
+    for reduction in DECODER_REDUCTIONS:
+        scale = "H" if reduction == 1 else f"H/{reduction}"
+        found[f"decoder {scale}: upsampling with skip"] = counts[f"decoder.steps.{reduction}"]
+        if reduction == 8:
+            found[f"decoder {scale}: ASPP"] = counts["decoder.aspp"]
+        for kind in ("depth", "attention"):
+            path = f"decoder.{kind}_heads.{reduction}"
+            if path in counts:
+                found[f"decoder {scale}: {kind} module"] = counts[path]
+    return found
+
+
+def saved_flops(config: ModelConfig, size: tuple[int, int]) -> dict[str, float]:
+    """Operations that the decoder would take more without each of its shapes' decisions."""
+    counts = _by_module(config, size)
+    late = sum(3 * counts[f"decoder.steps.{r}.reduce"] for r in DECODER_REDUCTIONS)
+    heads = sum(
+        (r * r - 1) * counts[path]
+        for r in config.reductions
+        for kind in ("depth", "attention")
+        if (path := f"decoder.{kind}_heads.{r}") in counts
+    )
+    return {
+        "convolution before upsampling, not after": late,
+        "modules at their own resolution, not at H": heads,
+    }
+
+
+def _by_module(config: ModelConfig, size: tuple[int, int]) -> dict[str, float]:
+    with torch.device("meta"):
+        model = HmaDepth(config).eval()
+        image = torch.empty(1, 3, *size)
+    counter = FlopCounterMode(display=False)
+    with counter, torch.no_grad():
+        model(image)
+    return {
+        name.partition(".")[2]: float(sum(operations.values()))
+        for name, operations in counter.get_flop_counts().items()
+    }

@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     config = with_data_arguments(
         load_config(preset=preset, file=arguments.config, overrides=arguments.overrides), arguments
     )
-    lists = read_lists(config.data)
+    lists = read_lists(config.data, labels_needed=config.loss.smoothness_weight > 0)
     cv2.setNumThreads(1)  # the loader's processes have a core each
     with joined_processes(config.compute.device) as processes:
         results = run_ablation(

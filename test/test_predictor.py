@@ -47,7 +47,7 @@ class PlaneEngine:
     focal_length / fx. Padded like the network pads.
     """
 
-    name, precision, device = "plane", "fp32", torch.device("cpu")
+    name, precision, device, hardware = "plane", "fp32", torch.device("cpu"), "paper"
 
     def __init__(
         self, camera: PinholeCamera, plane: tuple[float, float, float], focal_length: float

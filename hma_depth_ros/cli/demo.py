@@ -84,13 +84,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     from hma_depth_ros.demo.run import Plan, run
     from hma_depth_ros.demo.source import find_source
     from hma_depth_ros.inference.bundled import default_checkpoint
-    from hma_depth_ros.network.checkpoint import read_info
+    from hma_depth_ros.inference.model_file import read_model_info
     from hma_depth_ros.visualization.contact_sheet import contact_sheet
 
     console = Console(highlight=False, soft_wrap=True)
     output: Path = arguments.output
     checkpoint = arguments.checkpoint or default_checkpoint()
-    model = read_info(checkpoint).model
+    model = read_model_info(checkpoint).model
     source = find_source(
         _bag(arguments, console),
         image_topic=arguments.image_topic,

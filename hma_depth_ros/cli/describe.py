@@ -12,6 +12,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from hma_depth_ros.inference.model_file import ModelFormat, read_exported
 from hma_depth_ros.network.checkpoint import CheckpointInfo, load_checkpoint
 from hma_depth_ros.network.config import PRESETS, ModelConfig, preset
 from hma_depth_ros.network.flops import count_flops, saved_flops
@@ -23,7 +24,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="describe", description=__doc__)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--model", metavar="NAME", help=f"one of {', '.join(PRESETS)}")
-    what.add_argument("--checkpoint", type=Path, metavar="FILE", help="a .safetensors checkpoint")
+    what.add_argument("--checkpoint", type=Path, metavar="FILE", help="checkpoint or exported file")
     parser.add_argument("--scales", type=int, choices=(3, 4, 5), help="with --model (default 4)")
     parser.add_argument(
         "--flops",
@@ -127,7 +128,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.checkpoint is not None:
         if arguments.scales or arguments.no_attention:
             parser.error("--scales and --no-attention go with --model: a checkpoint has its own")
-        model, info = load_checkpoint(arguments.checkpoint)
+        if ModelFormat.of(arguments.checkpoint) is ModelFormat.CHECKPOINT:
+            model, info = load_checkpoint(arguments.checkpoint)
+        else:
+            info = read_exported(arguments.checkpoint).info
+            model = HmaDepth(info.model)  # for its shapes only
         _print_info(console, info)
     else:
         model = HmaDepth(

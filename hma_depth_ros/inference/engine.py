@@ -10,17 +10,43 @@ from torch import Tensor
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.network.model import ScaleMaps
 
+ENGINES = ("auto", "torch", "openvino", "onnxruntime")
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+
 
 class Engine(Protocol):
-    """A network ready to run on one device in one precision."""
+    """A network ready to run on one device in one precision.
+
+    It gives the maps of the scales and not the blended depth: the maps are a quarter of its size,
+    and whoever wants depth, masks or both computes just these (see docs/architecture.md).
+    """
 
     name: str  #: of the runtime, such as `torch`
     precision: str  #: `fp32`, `bf16` or `fp16`
     device: torch.device  #: where inputs are expected and outputs lie
+    hardware: str  #: what it runs on, for people
 
     def __call__(self, image: Tensor) -> ScaleMaps:
-        """Maps of all scales for RGB (B, 3, h, w) with values 0 to 255, uint8 or float."""
+        """Maps of all scales for RGB (B, 3, h, w) with values 0 to 255, uint8 or float.
+
+        The maps are valid until the next call.
+        """
         ...
+
+
+class MissingPackageError(HmaDepthError):
+    """A runtime is not installed; `engine:=auto` does without it."""
+
+
+def check_precision(precision: str) -> None:
+    """Check the name of a precision.
+
+    Raises:
+        HmaDepthError: there is none of that name.
+
+    """
+    if precision not in PRECISIONS:
+        raise HmaDepthError(f"no precision '{precision}'; use one of {', '.join(PRECISIONS)}")
 
 
 def choose_device(device: str) -> torch.device:

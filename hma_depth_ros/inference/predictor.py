@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -16,14 +17,17 @@ from torch.nn import functional as F
 
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.inference.bundled import default_checkpoint
-from hma_depth_ros.inference.engine import Engine, choose_device
+from hma_depth_ros.inference.engine import Engine
+from hma_depth_ros.inference.engine_choice import EngineRequest, start_engine
+from hma_depth_ros.inference.model_source import ModelSource
 from hma_depth_ros.inference.pixels import PixelFormat, check_image, network_input, to_device
 from hma_depth_ros.inference.plan import InputPlan, Region, plan_input
 from hma_depth_ros.inference.points import CloudLayout, pack_colors, write_cloud
-from hma_depth_ros.inference.torch_engine import TorchEngine
 from hma_depth_ros.inference.transfer import to_host
-from hma_depth_ros.network.checkpoint import CheckpointInfo, load_checkpoint
+from hma_depth_ros.network.checkpoint import CheckpointInfo
 from hma_depth_ros.network.model import ScaleMaps
+
+_LOG = logging.getLogger(__name__)
 
 Output = Literal["depth", "attention", "points"]
 OUTPUTS: frozenset[Output] = frozenset(get_args(Output))
@@ -93,26 +97,34 @@ class DepthPredictor:
         path: Path | None = None,
         *,
         device: str = "auto",
+        engine: str | None = None,
         precision: str = "auto",
+        threads: int = 0,
         region: Region | None = None,
         input_width: int | None = None,
         resolution: Literal["image", "network"] = "image",
         max_range: float | None = None,
         cloud_layout: CloudLayout = CloudLayout.PADDED,
     ) -> DepthPredictor:
-        """Load a checkpoint (None: the bundled default) and prepare it for a device.
+        """Load a checkpoint (None: the bundled default), or an exported file, for a device.
+
+        `engine` None is PyTorch for a checkpoint, which is what all others are measured by, and
+        for an exported file a runtime that takes it, in fp32; `auto` is the fastest one. No
+        self-check is made here.
 
         Raises:
-            HmaDepthError: the file, the device or the precision cannot be used.
+            HmaDepthError: the file, the device, the engine or the precision cannot be used.
 
         """
-        model, info = load_checkpoint(default_checkpoint() if path is None else path)
-        engine = TorchEngine(
-            model, info.preprocessing, device=choose_device(device), precision=precision
-        )
+        source = ModelSource(default_checkpoint() if path is None else path)
+        if engine is None:
+            engine = source.plain_engine
+            precision = source.plain_precision if precision == "auto" else precision
+        request = EngineRequest(engine=engine, precision=precision, device=device, threads=threads)
+        chosen, _ = start_engine(source, request, self_check=False, warn=_LOG.warning)
         return cls(
-            engine,
-            info,
+            chosen,
+            source.info,
             region=region,
             input_width=input_width,
             resolution=resolution,

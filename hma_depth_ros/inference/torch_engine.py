@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor
 
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.inference.cpu import cpu_name
+from hma_depth_ros.inference.cuda_graph import CapturedModel
+from hma_depth_ros.inference.engine import check_precision
+from hma_depth_ros.inference.folding import fold_batch_norm
 from hma_depth_ros.network.checkpoint import Preprocessing
 from hma_depth_ros.network.model import HmaDepth, ScaleMaps
 
-AUTOCAST_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
-PRECISIONS = ("auto", "fp32", *AUTOCAST_TYPES)
+TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class TorchEngine:
-    """Eager PyTorch: channels_last, autocast below fp32; `auto` is fp16 on CUDA, else fp32."""
+    """PyTorch: channels_last, folded normalisation, on CUDA a graph captured for each input size.
+
+    `auto` is fp16 on CUDA, else fp32. Below fp32 the whole network is in the smaller type but for
+    the sigmoids and all that follows them.
+    """
 
     name = "torch"
 
@@ -25,25 +34,47 @@ class TorchEngine:
         *,
         device: torch.device,
         precision: str = "auto",
+        as_trained: bool = False,
     ) -> None:
-        if precision not in PRECISIONS:
-            raise HmaDepthError(f"no precision '{precision}'; use one of {', '.join(PRECISIONS)}")
+        """Prepare a copy of `model`.
+
+        Args:
+            model: left as it is.
+            preprocessing: of its checkpoint.
+            device: CPU or CUDA.
+            precision: of `PRECISIONS`.
+            as_trained: run the model's own modules eagerly, nothing folded or captured: the
+                reference that all engines are compared with.
+
+        Raises:
+            HmaDepthError: the precision is unknown, or the device does not have it.
+
+        """
+        check_precision(precision)
         if precision == "auto":
             precision = "fp16" if device.type == "cuda" else "fp32"
         if precision == "fp16" and device.type == "cpu":
             raise HmaDepthError("precision fp16 needs a CUDA device; on the CPU use fp32 or bf16")
         self.precision = precision
         self.device = device
-        self._model = model.eval().to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.hardware = (
+            f"{device} {torch.cuda.get_device_name(device)}"
+            if device.type == "cuda"
+            else cpu_name()
+        )
+        self._type = TYPES[precision]
         self._mean, self._std = preprocessing.mean_and_std(device)
+        prepared = copy.deepcopy(model).eval() if as_trained else fold_batch_norm(model)
+        prepared = prepared.requires_grad_(False).to(  # type: ignore[call-overload]
+            device=device, dtype=self._type, memory_format=torch.channels_last
+        )
+        capture = device.type == "cuda" and not as_trained
+        self._model = CapturedModel(prepared) if capture else prepared
 
     @torch.inference_mode()
     def __call__(self, image: Tensor) -> ScaleMaps:
         """See `Engine`."""
         normalised = image.float().sub_(self._mean).div_(self._std)
-        normalised = normalised.contiguous(memory_format=torch.channels_last)
-        if self.precision == "fp32":
-            maps: ScaleMaps = self._model(normalised)
-            return maps
-        with torch.autocast(self.device.type, dtype=AUTOCAST_TYPES[self.precision]):
-            return self._model(normalised)
+        normalised = normalised.to(self._type).contiguous(memory_format=torch.channels_last)
+        maps: ScaleMaps = self._model(normalised)
+        return maps

@@ -66,6 +66,24 @@ class CheckpointInfo:
     code_version: str = __version__
 
 
+def encode_info(info: CheckpointInfo) -> str:
+    """JSON of the metadata, as every model file carries it under `METADATA_KEY`."""
+    return json.dumps({"format": FORMAT, **dataclasses.asdict(info)})
+
+
+def decode_info(text: str, path: Path) -> CheckpointInfo:
+    """Parse what `encode_info` wrote.
+
+    Raises:
+        HmaDepthError: naming `path`, the text is not that.
+
+    """
+    try:
+        return _parse(json.loads(text))
+    except (KeyError, TypeError, ValueError) as error:
+        raise HmaDepthError(f"{path}: metadata '{METADATA_KEY}' not understood: {error}") from error
+
+
 def save_checkpoint(
     path: Path, model: HmaDepth, info: CheckpointInfo, *, half: bool = False
 ) -> None:
@@ -77,7 +95,7 @@ def save_checkpoint(
         HmaDepthError: the file cannot be written.
 
     """
-    metadata = {METADATA_KEY: json.dumps({"format": FORMAT, **dataclasses.asdict(info)})}
+    metadata = {METADATA_KEY: encode_info(info)}
     tensors = {name: t.detach().contiguous() for name, t in model.state_dict().items()}
     if half:
         tensors = {n: t.half() if t.is_floating_point() else t for n, t in tensors.items()}
@@ -107,10 +125,7 @@ def read_info(path: Path) -> CheckpointInfo:
             f"{path} holds weights but no '{METADATA_KEY}' metadata: not a checkpoint of this "
             "package; those are written by its `train` command"
         )
-    try:
-        return _parse(json.loads(metadata[METADATA_KEY]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise HmaDepthError(f"{path}: metadata '{METADATA_KEY}' not understood: {error}") from error
+    return decode_info(metadata[METADATA_KEY], path)
 
 
 def _parse(content: dict[str, Any]) -> CheckpointInfo:

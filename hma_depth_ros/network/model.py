@@ -69,7 +69,7 @@ class HmaDepth(nn.Module):
 
     def forward(self, image: Tensor) -> ScaleMaps:
         """Maps of all scales for a normalised image (B, 3, H, W) of any size."""
-        height, width = int(image.shape[-2]), int(image.shape[-1])
+        height, width = image.shape[-2:]  # not int(): symbolic while exported
         bottom, right = -height % SIZE_MULTIPLE, -width % SIZE_MULTIPLE
         if bottom or right:
             image = F.pad(image, (0, right, 0, bottom), mode="replicate")

@@ -8,12 +8,10 @@ from pathlib import Path
 import torch
 
 from hma_depth_ros.inference.bundled import default_checkpoint
-from hma_depth_ros.inference.engine import Engine, choose_device
+from hma_depth_ros.inference.engine_choice import EngineRequest, start_engine
+from hma_depth_ros.inference.model_source import ModelSource
 from hma_depth_ros.inference.points import CloudLayout
 from hma_depth_ros.inference.predictor import DepthPredictor
-from hma_depth_ros.inference.self_check import self_check
-from hma_depth_ros.inference.torch_engine import TorchEngine
-from hma_depth_ros.network.checkpoint import CheckpointInfo, load_checkpoint
 from hma_depth_ros.ros.parameters import DepthNodeParameters
 
 
@@ -21,10 +19,10 @@ class LoadedModel:
     """An engine, its checkpoint, and what is to be said about them."""
 
     def __init__(self, parameters: DepthNodeParameters, *, warn: Callable[[str], object]) -> None:
-        """Load, choose the precision, check.
+        """Load, choose engine and precision, check.
 
         Raises:
-            HmaDepthError: checkpoint, device or precision cannot be used.
+            HmaDepthError: checkpoint, device, engine or precision cannot be used.
 
         """
         if parameters.threads:
@@ -34,30 +32,17 @@ class LoadedModel:
             if parameters.checkpoint
             else default_checkpoint()
         )
-        self.engine, self.info = self._load(parameters.device, parameters.precision)
-        self.self_check = "off"
-        # On the CPU in fp32, torch is the reference itself.
-        is_reference = self.engine.device.type == "cpu" and self.engine.precision == "fp32"
-        if parameters.self_check and is_reference:
-            self.self_check = "is the reference"
-        elif parameters.self_check:
-            self._check(parameters.device, warn)
-
-    def _load(self, device: str, precision: str) -> tuple[Engine, CheckpointInfo]:
-        model, info = load_checkpoint(self.checkpoint)
-        chosen = choose_device(device)
-        return TorchEngine(model, info.preprocessing, device=chosen, precision=precision), info
-
-    def _check(self, device: str, warn: Callable[[str], object]) -> None:
-        outcome = self_check(self.engine, self.checkpoint)
-        found = f"median deviation {outcome.deviation:.2e} of {outcome.tolerance:.0e} allowed"
-        self.self_check = f"{'passed' if outcome.passed else 'failed'}, {found}"
-        if not outcome.passed:
-            warn(
-                f"{self.engine.name} in {self.engine.precision} on {self.engine.device} does not "
-                f"reproduce the network ({found}); falling back to precision:=fp32"
-            )
-            self.engine, self.info = self._load(device, "fp32")
+        source = ModelSource(self.checkpoint)
+        self.info = source.info
+        request = EngineRequest(
+            engine=parameters.engine,
+            precision=parameters.precision,
+            device=parameters.device,
+            threads=parameters.threads,
+        )
+        self.engine, self.self_check = start_engine(
+            source, request, self_check=parameters.self_check, warn=warn
+        )
 
     def predictor(self, parameters: DepthNodeParameters) -> DepthPredictor:
         """Wrap the engine in the pre- and post-processing that the parameters ask for."""
@@ -76,15 +61,12 @@ class LoadedModel:
         setup = {
             "engine": self.engine.name,
             "precision": self.engine.precision,
-            "device": str(self.engine.device),
+            "device": self.engine.hardware,
             "checkpoint": str(self.checkpoint),
             "encoder": self.info.model.encoder,
             "self-check": self.self_check,
         }
         if self.engine.device.type == "cuda":
             used = torch.cuda.memory_allocated(self.engine.device) / 2**20
-            setup |= {
-                "device": f"{self.engine.device} {torch.cuda.get_device_name(self.engine.device)}",
-                "device memory [MiB]": f"{used:.0f}",
-            }
+            setup["device memory [MiB]"] = f"{used:.0f}"
         return setup

@@ -11,8 +11,8 @@ from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.inference.engine import ENGINES, PRECISIONS
 from hma_depth_ros.inference.plan import Region
-from hma_depth_ros.inference.torch_engine import PRECISIONS
 
 
 def _parameter(
@@ -45,16 +45,28 @@ class DepthNodeParameters:
         True, "Configure and activate at start, without a lifecycle manager.", read_only=True
     )
     checkpoint: str = _parameter(
-        "", "Safetensors checkpoint; empty is the bundled model.", live=False
+        "",
+        "Checkpoint (.safetensors) or exported file (.onnx, .xml); empty is the bundled model.",
+        live=False,
     )
     device: str = _parameter(
-        "auto", "auto (CUDA where there is one), cpu, cuda or cuda:N.", live=False
+        "auto",
+        "auto (CUDA where there is one), cpu, cuda, cuda:N; gpu or gpu:N is Intel's, by OpenVINO.",
+        live=False,
     )
     engine: str = _parameter(
-        "auto", "What runs the network.", choices=("auto", "torch"), live=False
+        "auto",
+        "What runs the network; auto is PyTorch on CUDA, on the CPU OpenVINO where it is "
+        "installed, else PyTorch.",
+        choices=ENGINES,
+        live=False,
     )
     precision: str = _parameter(
-        "auto", "auto is fp16 on CUDA and fp32 on the CPU.", choices=PRECISIONS, live=False
+        "auto",
+        "auto is the fastest that engine and device have: fp16 on CUDA; on the CPU bf16 with "
+        "OpenVINO where the CPU has it, else fp32.",
+        choices=PRECISIONS,
+        live=False,
     )
     self_check: bool = _parameter(
         True,
@@ -64,7 +76,7 @@ class DepthNodeParameters:
     )
     threads: int = _parameter(
         0,
-        "CPU threads of the network; 0 leaves PyTorch's choice.",
+        "CPU threads of the network; 0 leaves the choice to the engine.",
         limits=(0, 256),
         live=False,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,9 +90,12 @@ class Validator:
         return drawn
 
     def _predictor(self, model: HmaDepth, info: CheckpointInfo) -> DepthPredictor:
-        # A copy, since an engine may change its model for speed.
         engine = TorchEngine(
-            copy.deepcopy(model), info.preprocessing, device=self.processes.device, precision="fp32"
+            model,
+            info.preprocessing,
+            device=self.processes.device,
+            precision="fp32",
+            as_trained=True,
         )
         return DepthPredictor(engine, info)
 

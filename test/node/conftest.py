@@ -69,6 +69,7 @@ def _bench_factory(stack: ExitStack, context: Context, checkpoint: Path) -> Star
         parameters = {
             "checkpoint": str(checkpoint),
             "device": "cpu",
+            "engine": "torch",  # the reference; test_engines.py has the others
             "diagnostics_period": 0.05,
             **values,
         }

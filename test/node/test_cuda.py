@@ -82,7 +82,9 @@ def test_cleanup_frees_the_device(start: StartBench):
     bench = start(device="cuda")
     bench.listen(*TYPES)
     bench.infer(rgb_message(1), info_message())
-    weights = sum(4 * w.numel() for w in bench.node._model.engine._model.parameters())
+    captured = bench.node._model.engine._model
+    weights = sum(w.numel() * w.element_size() for w in captured.model.parameters())
+    del captured
     loaded = torch.cuda.memory_allocated()
     assert loaded > weights
     assert bench.change("deactivate")

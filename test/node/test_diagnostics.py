@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,8 @@ def test_figures(start: StartBench, checkpoint: Path):
         bench.infer(rgb_message(number))
     until(lambda: bench.figures()["frames processed"] == "5", "five frames")
     status = bench.status()
-    assert (status.level, status.message, status.hardware_id) == (OK, "active", "cpu")
+    assert (status.level, status.message) == (OK, "active")
+    assert re.match("cpu .", status.hardware_id), "and which one it is"
     assert status.name == f"{bench.name}: depth"
     figures = bench.figures()
     assert figures["frames received"] == "5"
@@ -41,7 +43,7 @@ def test_figures(start: StartBench, checkpoint: Path):
         "state": "active",
         "engine": "torch",
         "precision": "fp32",
-        "device": "cpu",
+        "device": status.hardware_id,
         "checkpoint": str(checkpoint),
         "encoder": "mobilenetv3_small_050",
         "self-check": "is the reference",

@@ -1,0 +1,97 @@
+"""Converted models on disk, so that a conversion of seconds happens once for each checkpoint."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from hma_depth_ros import __version__
+from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.files import atomic_path
+
+#: Names the folder that replaces the default one.
+VARIABLE = "HMA_DEPTH_CACHE"
+_DIGEST = "sha256"
+
+
+def cache_folder() -> Path:
+    """`$HMA_DEPTH_CACHE`, else `hma_depth_ros` in `$XDG_CACHE_HOME` or `~/.cache`."""
+    if chosen := os.environ.get(VARIABLE):
+        return Path(chosen).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "hma_depth_ros"
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal.
+
+    Raises:
+        HmaDepthError: it cannot be read.
+
+    """
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        raise HmaDepthError(f"cannot read {path}: {error.strerror}") from error
+    return digest.hexdigest()
+
+
+def cached(
+    checkpoint: Path,
+    kind: str,
+    convert: Callable[[], dict[str, bytes]],
+    warn: Callable[[str], object],
+) -> dict[str, bytes]:
+    """Parts of the converted model: from the cache, or converted and put there.
+
+    Args:
+        checkpoint: what is converted; its content counts, not its name.
+        kind: of the result, with the version of the runtime that it is for.
+        convert: does it.
+        warn: told of an entry that cannot be used, and of a folder that cannot be written; both
+            only cost time.
+
+    """
+    name = f"{file_digest(checkpoint)[:32]}-{kind}-{__version__}.safetensors"
+    entry = cache_folder() / name
+    if entry.exists():
+        try:
+            return _read(entry)
+        except (SafetensorError, OSError, ValueError) as error:
+            warn(f"the cached conversion {entry} cannot be used ({error}); converting again")
+    parts = convert()
+    try:
+        _write(entry, parts)
+    except HmaDepthError as error:
+        warn(f"{error}; the conversion is not kept (set {VARIABLE} to a writable folder)")
+    return parts
+
+
+def _digest(parts: dict[str, bytes]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(parts):
+        digest.update(parts[name])
+    return digest.hexdigest()
+
+
+def _write(entry: Path, parts: dict[str, bytes]) -> None:
+    arrays = {name: np.frombuffer(part, np.uint8) for name, part in parts.items()}
+    with atomic_path(entry) as temporary:
+        save_file(arrays, temporary, metadata={_DIGEST: _digest(parts)})
+
+
+def _read(entry: Path) -> dict[str, bytes]:
+    with safe_open(entry, framework="np") as file:
+        parts = {name: file.get_tensor(name).tobytes() for name in file.keys()}  # noqa: SIM118
+        if (file.metadata() or {}).get(_DIGEST) != _digest(parts):
+            raise ValueError("its checksum is wrong")
+    return parts

@@ -1,0 +1,110 @@
+"""Which engine runs the network: the fastest that is there and says what the network says."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.inference.engine import (
+    ENGINES,
+    Engine,
+    MissingPackageError,
+    check_precision,
+)
+from hma_depth_ros.inference.model_source import ModelSource
+from hma_depth_ros.inference.self_check import SelfCheck
+
+REFERENCE = "is the reference"
+UNCHECKED = "off"
+
+
+@dataclass(frozen=True)
+class EngineRequest:
+    """What the user asks for."""
+
+    engine: str = "auto"
+    precision: str = "auto"
+    device: str = "auto"
+    threads: int = 0
+
+
+def start_engine(
+    source: ModelSource,
+    request: EngineRequest,
+    *,
+    self_check: bool,
+    warn: Callable[[str], object],
+) -> tuple[Engine, str]:
+    """Start the engine that the request means, and say how its self-check ended.
+
+    `engine` `auto` tries those for the device, the fastest first, and does without one whose
+    package is missing. An engine that deviates too far gives way to fp32, at last to PyTorch's,
+    with a warning.
+
+    Raises:
+        HmaDepthError: what was asked for cannot be had.
+
+    """
+    if request.engine not in ENGINES:
+        raise HmaDepthError(f"no engine '{request.engine}'; use one of {', '.join(ENGINES)}")
+    check_precision(request.precision)
+    automatic = request.engine == "auto"
+    names = source.engines(request.device) if automatic else [request.engine]
+    first_error: HmaDepthError | None = None
+    failed = ""
+    attempts = deque((name, request.precision) for name in names)
+    while attempts:
+        name, precision = attempts.popleft()
+        try:
+            engine = source.start(
+                name,
+                device=request.device,
+                precision=precision,
+                threads=request.threads,
+                warn=warn,
+            )
+        except HmaDepthError as error:
+            if attempts and not isinstance(error, MissingPackageError):
+                warn(f"engine {name} is left out: {error}")
+            first_error = first_error or error
+            continue
+        if not self_check:
+            return engine, UNCHECKED
+        if _is_reference(engine):
+            return engine, f"{failed}; fp32 torch took over" if failed else REFERENCE
+        outcome = source.check(engine)
+        if outcome.passed:
+            passed = f"passed, {_figures(outcome)}"
+            return engine, f"{failed}; fp32 {engine.name} {passed}" if failed else passed
+        if not failed:
+            attempts = deque(_fallbacks(source, names, engine))
+        failed = failed or f"failed, {_figures(outcome)}"
+        what = f"{engine.name} in {engine.precision} on {engine.hardware}"
+        if not attempts:
+            warn(f"{what} does not reproduce the network ({_figures(outcome)}); nothing better")
+            return engine, failed
+        warn(
+            f"{what} does not reproduce the network ({_figures(outcome)}); "
+            "falling back to precision:=fp32"
+        )
+    assert first_error is not None
+    raise first_error
+
+
+def _fallbacks(source: ModelSource, names: list[str], deviating: Engine) -> list[tuple[str, str]]:
+    """What is tried after an engine that deviates: fp32 in each runtime, PyTorch the last."""
+    last = ["torch"] if source.plain_engine == "torch" else []
+    order = dict.fromkeys([*names, *last])
+    return [
+        (name, "fp32") for name in order if (name, "fp32") != (deviating.name, deviating.precision)
+    ]
+
+
+def _is_reference(engine: Engine) -> bool:
+    return (engine.name, engine.precision, engine.device.type) == ("torch", "fp32", "cpu")
+
+
+def _figures(outcome: SelfCheck) -> str:
+    return f"median deviation {outcome.deviation:.2e} of {outcome.tolerance:.0e} allowed"

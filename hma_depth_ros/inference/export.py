@@ -1,0 +1,181 @@
+"""A checkpoint as an ONNX or OpenVINO file, which is a checkpoint too, and runs without PyTorch."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.files import atomic_path
+from hma_depth_ros.inference.conversion_cache import file_digest
+from hma_depth_ros.inference.graph import ATTENTION, DEPTH, INPUT, Graph, trace
+from hma_depth_ros.inference.model_file import ExportRecord, ModelFormat, export_metadata
+from hma_depth_ros.inference.model_source import ModelSource
+from hma_depth_ros.inference.onnx_conversion import convert_to_onnx
+from hma_depth_ros.inference.onnxruntime_engine import import_onnxruntime
+from hma_depth_ros.inference.openvino_conversion import convert_graph, import_openvino
+from hma_depth_ros.inference.padding import pad, to_rows
+from hma_depth_ros.inference.self_check import (
+    TOLERANCES,
+    check_size_for,
+    frame_depth,
+    frame_image,
+    grid_of,
+)
+from hma_depth_ros.inference.torch_engine import TorchEngine
+from hma_depth_ros.network.checkpoint import load_checkpoint
+from hma_depth_ros.network.model import ScaleMaps
+
+_LOG = logging.getLogger(__name__)
+
+FORMATS = {"onnx": ModelFormat.ONNX, "openvino": ModelFormat.OPENVINO}
+PRECISIONS = ("fp32", "fp16")
+
+
+@dataclass(frozen=True)
+class Verification:
+    """How far the written file is from fp32 PyTorch, on the bundled frame."""
+
+    depth: float  #: median of |d - d_ref| / d_ref
+    attention: float  #: median of |m - m_ref|; 0 without attention
+    through_package: float  #: as `depth`, of the file loaded as a checkpoint
+    limit: float  #: for each of them
+
+    @property
+    def passed(self) -> bool:
+        """Whether the file may be kept; NaN may not."""
+        return all(d <= self.limit for d in (self.depth, self.attention, self.through_package))
+
+
+def export_model(
+    checkpoint: Path,
+    output: Path,
+    *,
+    kind: str,
+    size: tuple[int, int] | None = None,
+    precision: str = "fp32",
+) -> Verification:
+    """Write `checkpoint` to `output`, having run what was written.
+
+    Args:
+        checkpoint: a safetensors checkpoint.
+        output: .onnx, or .xml with the weights beside it in .bin.
+        kind: of `FORMATS`.
+        size: (H, W) of its input; None takes any multiple of 32.
+        precision: fp16 halves the file. In ONNX it computes in float16 too; in OpenVINO only the
+            weights are stored so.
+
+    Raises:
+        HmaDepthError: the checkpoint cannot be used, a package is missing, the file cannot be
+            written, or what was written does not say what the network says; then none is left.
+
+    """
+    if ModelFormat.of(output) is not FORMATS[kind]:
+        raise HmaDepthError(f"{output}: a file for {kind} is named *{FORMATS[kind].value}")
+    if ModelFormat.of(checkpoint) is not ModelFormat.CHECKPOINT:
+        raise HmaDepthError(f"{checkpoint} is an exported file; export the checkpoint itself")
+    model, info = load_checkpoint(checkpoint)
+    if size is not None:
+        info = replace(info, preprocessing=replace(info.preprocessing, input_width=size[1]))
+    reference = TorchEngine(
+        model, info.preprocessing, device=torch.device("cpu"), precision="fp32", as_trained=True
+    )
+    reference_size = size or check_size_for(info.preprocessing.input_width)
+    record = ExportRecord(
+        precision=precision,
+        source=file_digest(checkpoint),
+        reference_size=reference_size,
+        reference=tuple(grid_of(frame_depth(reference, reference_size)).ravel().tolist()),
+    )
+    half = precision == "fp16"
+    graph = Graph(model, info.preprocessing, full=True, half=half and kind == "onnx")
+    program = trace(graph, size)
+    metadata = export_metadata(info, record)
+    with tempfile.TemporaryDirectory() as folder:
+        written = Path(folder, f"model{output.suffix}")
+        if kind == "onnx":
+            _write_onnx(convert_to_onnx(graph, program), metadata, written)
+        else:
+            _write_openvino(convert_graph(graph, program, size), metadata, written, half=half)
+        verification = _verify(
+            written, reference, reference_size, fixed=size is not None, precision=precision
+        )
+        if not verification.passed:
+            raise HmaDepthError(
+                f"{output} was not written: the exported model deviates from PyTorch by "
+                f"{verification.depth:.1e} in depth, {verification.attention:.1e} in the masks and "
+                f"{verification.through_package:.1e} when loaded, of {verification.limit:.0e} "
+                "allowed"
+            )
+        # Weights first: a graph is never there without them.
+        for suffix in ([".bin"] if kind == "openvino" else []) + [output.suffix]:
+            with atomic_path(output.with_suffix(suffix)) as temporary:
+                shutil.copyfile(written.with_suffix(suffix), temporary)
+    return verification
+
+
+def _write_onnx(model: Any, metadata: Mapping[str, str], path: Path) -> None:
+    del model.metadata_props[:]
+    for key, value in metadata.items():
+        entry = model.metadata_props.add()
+        entry.key, entry.value = key, value
+    path.write_bytes(model.SerializeToString())
+
+
+def _write_openvino(model: Any, metadata: Mapping[str, str], path: Path, *, half: bool) -> None:
+    for key, value in metadata.items():
+        model.set_rt_info(value, [key])
+    import_openvino().save_model(model, path, compress_to_fp16=half)
+
+
+def _verify(
+    path: Path, reference: TorchEngine, size: tuple[int, int], *, fixed: bool, precision: str
+) -> Verification:
+    """Compare all outputs of full size, and the depth of the file loaded as a checkpoint."""
+    image = frame_image(size)
+    maps: ScaleMaps = reference(image)
+    rows = to_rows(image)
+    runtime, run = _RUNTIMES[ModelFormat.of(path)]
+    outputs = run(path, rows if fixed else pad(rows))
+    height, width = size
+    found, expected = outputs[DEPTH][..., :height, :width], maps.depth().numpy()
+    attention = 0.0
+    if maps.attentions:
+        masks = outputs[ATTENTION][..., :height, :width]
+        attention = float(np.median(np.abs(masks - maps.masks().numpy())))
+    source = ModelSource(path)
+    asked = precision if runtime == "onnxruntime" else "fp32"
+    engine = source.start(runtime, device="cpu", precision=asked, threads=0, warn=_LOG.warning)
+    return Verification(
+        depth=float(np.median(np.abs(found - expected) / expected)),
+        attention=attention,
+        through_package=source.check(engine).deviation,
+        limit=TOLERANCES[precision],
+    )
+
+
+def _run_onnx(path: Path, rows: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[np.float32]]:
+    session = import_onnxruntime().InferenceSession(path, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, {INPUT: rows}), strict=True))
+
+
+def _run_openvino(path: Path, rows: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[np.float32]]:
+    core = import_openvino().Core()
+    compiled = core.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return {output.any_name: value for output, value in compiled([rows]).items()}
+
+
+_RUNTIMES = {
+    ModelFormat.ONNX: ("onnxruntime", _run_onnx),
+    ModelFormat.OPENVINO: ("openvino", _run_openvino),
+}

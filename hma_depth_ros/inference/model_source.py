@@ -1,0 +1,194 @@
+"""A network's file, opened: what it says, the engines that can run it, and its reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.inference.conversion_cache import cached
+from hma_depth_ros.inference.engine import Engine, choose_device
+from hma_depth_ros.inference.graph import Graph, trace
+from hma_depth_ros.inference.model_file import ExportedFile, ModelFormat, read_exported
+from hma_depth_ros.inference.onnx_conversion import convert_to_onnx, import_onnx
+from hma_depth_ros.inference.onnxruntime_engine import (
+    OnnxRuntimeEngine,
+    gpu_index,
+    import_onnxruntime,
+)
+from hma_depth_ros.inference.openvino_conversion import (
+    convert_to_openvino,
+    import_openvino,
+    model_from_parts,
+    model_to_parts,
+)
+from hma_depth_ros.inference.openvino_engine import OpenVinoEngine, openvino_device
+from hma_depth_ros.inference.self_check import (
+    SelfCheck,
+    check_size_for,
+    compare,
+    frame_depth,
+    grid_of,
+)
+from hma_depth_ros.inference.torch_engine import TorchEngine
+from hma_depth_ros.network.checkpoint import CheckpointInfo, load_checkpoint
+from hma_depth_ros.network.model import HmaDepth
+
+
+class ModelSource:
+    """A checkpoint, or a file that `export` made of one."""
+
+    def __init__(self, path: Path) -> None:
+        """Read the file.
+
+        Raises:
+            HmaDepthError: it cannot be used.
+
+        """
+        self.path = path
+        self.format = ModelFormat.of(path)
+        self._model: HmaDepth | None = None
+        self._exported: ExportedFile | None = None
+        self.info: CheckpointInfo
+        if self.format is ModelFormat.CHECKPOINT:
+            self._model, self.info = load_checkpoint(path)
+        else:
+            self._exported = read_exported(path)
+            self.info = self._exported.info
+
+    @property
+    def plain_engine(self) -> str:
+        """The engine that computes just what the file says: PyTorch wherever it can."""
+        return "torch" if self._model is not None else "auto"
+
+    @property
+    def plain_precision(self) -> str:
+        """The precision to go with it."""
+        stored = self._exported.record.precision if self._exported is not None else None
+        # OpenVINO's fp16 is that of the stored weights; an ONNX graph computes in its own.
+        exact = stored == "fp32" or self.format is ModelFormat.OPENVINO
+        return "fp32" if exact else "auto"
+
+    def engines(self, device: str) -> list[str]:
+        """Engines for this file and device, the fastest first."""
+        if self.format is ModelFormat.OPENVINO:
+            return ["openvino"]
+        if device.startswith("gpu"):  # an Intel one
+            return ["openvino"]
+        on_cuda = device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())
+        if self.format is ModelFormat.ONNX:
+            return ["onnxruntime"] if on_cuda else ["openvino", "onnxruntime"]
+        return ["torch"] if on_cuda else ["openvino", "torch"]
+
+    def start(
+        self,
+        engine: str,
+        *,
+        device: str,
+        precision: str,
+        threads: int,
+        warn: Callable[[str], object],
+    ) -> Engine:
+        """Start `torch`, `openvino` or `onnxruntime`; a conversion is kept for the next time.
+
+        Raises:
+            HmaDepthError: engine, device or precision are not there, or not for this file.
+
+        """
+        if engine == "torch":
+            if self._model is None:
+                raise HmaDepthError(
+                    f"{self.path} is an exported file, which PyTorch does not run; use "
+                    "engine:=auto, or the checkpoint itself"
+                )
+            return TorchEngine(
+                self._model,
+                self.info.preprocessing,
+                device=choose_device(device),
+                precision=precision,
+            )
+        if engine == "openvino":
+            openvino_device(device)  # before the conversion, which takes its time
+            return OpenVinoEngine(
+                self._openvino_model(warn),
+                self.info.model,
+                device=device,
+                precision=precision,
+                threads=threads,
+            )
+        if self.format is ModelFormat.OPENVINO:
+            raise HmaDepthError(f"{self.path} is for OpenVINO; use engine:=auto, or an .onnx file")
+        return self._start_onnxruntime(device, precision, threads, warn)
+
+    def _openvino_model(self, warn: Callable[[str], object]) -> object:
+        if self._exported is not None:
+            if self.format is ModelFormat.OPENVINO:
+                return self._exported.model
+            return import_openvino().Core().read_model(self.path)
+        model, info = self._model, self.info
+        assert model is not None
+        version = import_openvino().__version__.partition("-")[0]
+        parts = cached(
+            self.path,
+            f"openvino-{version}",
+            lambda: model_to_parts(convert_to_openvino(model, info)),
+            warn,
+        )
+        return model_from_parts(parts)
+
+    def _start_onnxruntime(
+        self, device: str, precision: str, threads: int, warn: Callable[[str], object]
+    ) -> Engine:
+        import_onnxruntime()
+        if self._exported is not None:
+            stored = self._exported.record.precision
+            if precision not in ("auto", stored):
+                raise HmaDepthError(
+                    f"{self.path} was exported in {stored}, and ONNX Runtime does not change that; "
+                    f"use precision:=auto, or export with --precision {precision}"
+                )
+            model = self._exported.model
+            precision = stored
+        else:
+            on_gpu = gpu_index(device) is not None
+            if precision == "auto":
+                precision = "fp16" if on_gpu else "fp32"
+            if precision == "bf16" or (precision == "fp16" and not on_gpu):
+                raise HmaDepthError(
+                    f"ONNX Runtime runs fp32 on the CPU and fp32 or fp16 on CUDA, not {precision} "
+                    "here; use precision:=auto"
+                )
+            model = self._onnx_model(precision, warn)
+        return OnnxRuntimeEngine(
+            model, self.info.model, device=device, precision=precision, threads=threads
+        )
+
+    def _onnx_model(self, precision: str, warn: Callable[[str], object]) -> object:
+        def convert() -> dict[str, bytes]:
+            model, info = load_checkpoint(self.path)  # its own copy: half precision changes it
+            graph = Graph(model, info.preprocessing, full=False, half=precision == "fp16")
+            return {"graph": convert_to_onnx(graph, trace(graph, None)).SerializeToString()}
+
+        onnx = import_onnx()
+        parts = cached(self.path, f"onnx-{onnx.__version__}-{precision}", convert, warn)
+        return onnx.load_model_from_string(parts["graph"])
+
+    def check(self, engine: Engine) -> SelfCheck:
+        """Compare an engine with fp32 PyTorch: the model itself, or what the export has kept."""
+        if self._exported is not None:
+            record = self._exported.record
+            found = grid_of(frame_depth(engine, record.reference_size)).ravel()
+            return compare(found, np.asarray(record.reference, np.float32), engine.precision)
+        assert self._model is not None
+        reference = TorchEngine(
+            self._model,
+            self.info.preprocessing,
+            device=torch.device("cpu"),
+            precision="fp32",
+            as_trained=True,
+        )
+        size = check_size_for(self.info.preprocessing.input_width)
+        return compare(frame_depth(engine, size), frame_depth(reference, size), engine.precision)

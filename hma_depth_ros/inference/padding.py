@@ -1,0 +1,72 @@
+"""What surrounds a graph that takes multiples of 32 only: padding in, and maps out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.inference.graph import ATTENTION, DEPTH, scale_names
+from hma_depth_ros.network.config import ModelConfig
+from hma_depth_ros.network.model import SIZE_MULTIPLE, ScaleMaps
+
+
+def to_rows(image: Tensor) -> npt.NDArray[np.uint8]:
+    """uint8 (B, h, w, 3), without a copy where the memory is that already, of (B, 3, h, w)."""
+    if image.dtype != torch.uint8:
+        image = image.round().clamp(0, 255).to(torch.uint8)
+    return image.permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def padded_size(height: int, width: int) -> tuple[int, int]:
+    """The multiples of 32 that a size is padded to."""
+    return height + -height % SIZE_MULTIPLE, width + -width % SIZE_MULTIPLE
+
+
+def check_size(size: tuple[int, int], fixed: tuple[int, int] | None) -> None:
+    """Check (h, w) against the one size of a model, if there is one.
+
+    Raises:
+        HmaDepthError: it is another.
+
+    """
+    if fixed is not None and size != fixed:
+        raise HmaDepthError(
+            f"this exported model takes {fixed[1]}x{fixed[0]} pixels, and the network's input is "
+            f"{size[1]}x{size[0]}; export with --dynamic or --size {size[0]}x{size[1]}, or choose "
+            "region and input_width to match"
+        )
+
+
+def pad(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Replicate the right and the bottom border of (B, h, w, 3), as the network itself does."""
+    height, width = images.shape[1:3]
+    rows, columns = padded_size(height, width)
+    if (rows, columns) == (height, width):
+        return images
+    return np.stack(
+        [
+            cv2.copyMakeBorder(image, 0, rows - height, 0, columns - width, cv2.BORDER_REPLICATE)
+            for image in images
+        ]
+    )
+
+
+def scale_maps(
+    outputs: Sequence[npt.NDArray[np.float32]], config: ModelConfig, size: tuple[int, int]
+) -> ScaleMaps:
+    """Maps of an image of (h, w), of a graph's outputs in the order of `scale_names`."""
+    named: Mapping[str, Tensor] = dict(
+        zip(scale_names(config), map(torch.from_numpy, outputs), strict=True)
+    )
+    return ScaleMaps(
+        depths=[m for name, m in named.items() if name.startswith(DEPTH)],
+        attentions=[m for name, m in named.items() if name.startswith(ATTENTION)],
+        padded_size=padded_size(*size),
+        size=size,
+    )

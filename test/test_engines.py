@@ -1,0 +1,384 @@
+"""Every engine says what PyTorch says; the fastest that does is chosen."""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.inference import self_check
+from hma_depth_ros.inference.bundled import self_check_image
+from hma_depth_ros.inference.conversion_cache import cache_folder, cached
+from hma_depth_ros.inference.engine import Engine
+from hma_depth_ros.inference.engine_choice import EngineRequest, start_engine
+from hma_depth_ros.inference.folding import fold_batch_norm
+from hma_depth_ros.inference.model_source import ModelSource
+from hma_depth_ros.inference.predictor import DepthPredictor
+from hma_depth_ros.inference.torch_engine import TorchEngine
+from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
+from hma_depth_ros.network.config import PRESETS, ModelConfig
+from hma_depth_ros.network.model import HmaDepth
+
+CONFIG = ModelConfig("mobilenetv3_small_050", (16, 16, 8, 8, 8), aspp_channels=8)
+#: Largest relative deviation of a pixel: other orders of summation, not other arithmetic.
+EQUAL = 1e-4
+
+
+def random_model(config: ModelConfig) -> HmaDepth:
+    """Random weights; normalisations with statistics of their own, as after training."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = HmaDepth(config).eval()
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                assert module.running_mean is not None
+                assert module.running_var is not None
+                module.running_mean.normal_(0, 0.1)
+                module.running_var.uniform_(0.5, 2)
+    return model
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("engines") / "tiny.safetensors"
+    info = CheckpointInfo(CONFIG, Preprocessing(input_width=150, focal_length=90.0))
+    save_checkpoint(path, random_model(CONFIG), info)
+    return path
+
+
+@pytest.fixture(scope="module")
+def source(checkpoint: Path) -> ModelSource:
+    return ModelSource(checkpoint)
+
+
+@pytest.fixture(scope="module")
+def reference(source: ModelSource) -> Engine:
+    return TorchEngine(
+        random_model(CONFIG),
+        source.info.preprocessing,
+        device=torch.device("cpu"),
+        precision="fp32",
+        as_trained=True,
+    )
+
+
+def noise(height: int, width: int, batch: int = 1) -> torch.Tensor:
+    shape = (batch, 3, height, width)
+    values = np.random.default_rng(height * width).integers(0, 256, shape, dtype=np.uint8)
+    return torch.from_numpy(values)
+
+
+def fail(message: str) -> None:
+    pytest.fail(f"warned: {message}")
+
+
+def start(source: ModelSource, name: str, precision: str = "fp32", **values: object) -> Engine:
+    package = {"openvino": ["openvino"], "onnxruntime": ["onnxruntime", "onnx", "onnxscript"]}
+    for module in package.get(name, []):
+        pytest.importorskip(module)
+    request = EngineRequest(engine=name, precision=precision, device="cpu", **values)  # type: ignore[arg-type]
+    engine, _ = start_engine(source, request, self_check=False, warn=fail)
+    assert (engine.name, engine.precision) == (name, precision)
+    return engine
+
+
+def worst(found: torch.Tensor, expected: torch.Tensor) -> float:
+    assert found.shape == expected.shape
+    return float(((found - expected) / expected).abs().max())
+
+
+@pytest.mark.parametrize("name", ["torch", "openvino", "onnxruntime"])
+def test_every_engine_says_what_pytorch_says_at_every_size(
+    source: ModelSource, reference: Engine, name: str
+):
+    engine = start(source, name)
+    # From one size to another and back; odd, a multiple of 32, and smaller than 32.
+    for image in (noise(75, 150), noise(64, 96), noise(20, 31), noise(75, 150), noise(33, 40, 2)):
+        found, expected = engine(image), reference(image)
+        assert worst(found.depth(), expected.depth()) < EQUAL
+        assert worst(found.scale_depths(), expected.scale_depths()) < EQUAL
+        assert float((found.masks() - expected.masks()).abs().max()) < EQUAL
+        assert float((found.masks().sum(1) - 1).abs().max()) < 1e-6
+
+
+@pytest.mark.parametrize("name", ["torch", "openvino"])
+def test_bf16_is_close(source: ModelSource, reference: Engine, name: str):
+    if name == "openvino":
+        openvino = pytest.importorskip("openvino")
+        offered = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        if "BF16" not in offered:
+            pytest.skip("this CPU has no bf16")
+    engine = start(source, name, "bf16")
+    image = noise(75, 150)
+    found, expected = engine(image), reference(image)
+    assert found.depth().dtype == torch.float32
+    deviation = float(((found.depth() - expected.depth()) / expected.depth()).abs().median())
+    assert 1e-5 < deviation < 0.02
+    assert float((found.masks().sum(1) - 1).abs().max()) < 1e-6
+
+
+def test_openvino_converts_models_without_attention(tmp_path: Path):
+    """Their coarser maps are enlarged to the finest one's size, which must not be written down."""
+    config = replace(CONFIG, attention=False)
+    path = tmp_path / "plain.safetensors"
+    save_checkpoint(path, random_model(config), CheckpointInfo(config, Preprocessing()))
+    source = ModelSource(path)
+    engine, plain = start(source, "openvino"), start(source, "torch")
+    for image in (noise(75, 150), noise(64, 70)):
+        assert not engine(image).attentions
+        assert worst(engine(image).depth(), plain(image).depth()) < EQUAL
+
+
+@pytest.mark.parametrize("channels", [(2, 1, 0), (0, 1, 2)])
+def test_any_memory_layout_is_taken(source: ModelSource, reference: Engine, channels: list[int]):
+    image = noise(64, 96).contiguous(memory_format=torch.channels_last)[:, list(channels)]
+    assert worst(start(source, "openvino")(image).depth(), reference(image).depth()) < EQUAL
+    floats = start(source, "openvino")(image.float())
+    assert worst(floats.depth(), reference(image).depth()) < EQUAL
+
+
+def test_threads_reach_openvino(source: ModelSource):
+    engine = start(source, "openvino", threads=1)
+    compiled = engine._request.get_compiled_model()  # type: ignore[attr-defined]
+    assert compiled.get_property("INFERENCE_NUM_THREADS") == 1
+
+
+def test_threads_reach_onnxruntime(source: ModelSource):
+    engine = start(source, "onnxruntime", threads=1)
+    assert engine._session.get_session_options().intra_op_num_threads == 1  # type: ignore[attr-defined]
+
+
+def test_only_what_is_asked_for_is_computed(source: ModelSource, monkeypatch: pytest.MonkeyPatch):
+    engine = start(source, "openvino")
+    outputs = engine._request.get_compiled_model().outputs  # type: ignore[attr-defined]
+    assert len(outputs) == 4 + 3, "maps of the scales, and nothing of full size"
+    predictor = DepthPredictor(engine, source.info)
+    maps = type(engine(noise(32, 32)))
+    monkeypatch.setattr(maps, "masks", lambda _: pytest.fail("nobody asked for masks"))
+    found = predictor.predict(self_check_image(), outputs={"depth"})
+    assert found.depth is not None
+    monkeypatch.undo()
+    monkeypatch.setattr(maps, "depth", lambda _: pytest.fail("nobody asked for depth"))
+    found = predictor.predict(self_check_image(), outputs={"attention"})
+    assert found.attention is not None
+
+
+# --- folding ----------------------------------------------------------------------------------
+
+
+def norms(model: nn.Module) -> int:
+    return sum(isinstance(module, nn.BatchNorm2d) for module in model.modules())
+
+
+@pytest.mark.parametrize(
+    ("name", "left"), [("mobile", 0), ("resnet50", 0), ("densenet121", 62), ("densenet161", None)]
+)
+def test_folding_changes_nothing(name: str, left: int | None):
+    model = random_model(PRESETS[name])
+    folded = fold_batch_norm(model)
+    count = norms(folded)
+    assert count < norms(model)
+    assert left is None or count == left
+    image = torch.randn(1, 3, 50, 70)
+    with torch.no_grad():
+        assert worst(folded(image).depth(), model(image).depth()) < EQUAL
+
+
+class Forked(nn.Module):
+    """Uses a convolution's output twice; folding its normalisation would change the other use."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution, self.norm = nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.convolution(x)
+        return x + self.norm(x)
+
+
+def test_what_would_change_is_not_folded():
+    model = random_model(CONFIG)
+    forked = Forked().eval()
+    nn.init.constant_(forked.norm.running_mean, 1.0)  # type: ignore[arg-type]
+    model.encoder = nn.Sequential(forked, model.encoder)  # type: ignore[assignment]
+    folded = fold_batch_norm(model)
+    image = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(folded(image).depth(), model(image).depth())
+
+
+# --- the choice -------------------------------------------------------------------------------
+
+
+def choose(source: ModelSource, **values: str) -> tuple[Engine, str, list[str]]:
+    warnings: list[str] = []
+    request = EngineRequest(**{"device": "cpu", **values})  # type: ignore[arg-type]
+    engine, verdict = start_engine(source, request, self_check=True, warn=warnings.append)
+    return engine, verdict, warnings
+
+
+def test_auto_is_openvino_and_checked(source: ModelSource, monkeypatch: pytest.MonkeyPatch):
+    pytest.importorskip("openvino")
+    monkeypatch.setitem(self_check.TOLERANCES, "bf16", 0.05)
+    engine, verdict, warnings = choose(source)
+    assert engine.name == "openvino"
+    assert verdict.startswith("passed, median deviation")
+    assert warnings == []
+
+
+def test_without_openvino_auto_is_pytorch_and_says_nothing(
+    source: ModelSource, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    engine, verdict, warnings = choose(source)
+    assert (engine.name, engine.precision, verdict) == ("torch", "fp32", "is the reference")
+    assert warnings == []
+    with pytest.raises(HmaDepthError, match="pip install openvino"):
+        choose(source, engine="openvino")
+
+
+@pytest.mark.parametrize("package", ["onnxruntime", "onnx", "onnxscript"])
+def test_a_missing_package_of_onnx_is_named(
+    source: ModelSource,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    package: str,
+):
+    pytest.importorskip("onnx")
+    monkeypatch.setenv("HMA_DEPTH_CACHE", str(tmp_path))
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(HmaDepthError, match=f"pip install .*{package}"):
+        choose(source, engine="onnxruntime")
+
+
+def test_beyond_tolerance_comes_fp32(source: ModelSource, monkeypatch: pytest.MonkeyPatch):
+    pytest.importorskip("openvino")
+    monkeypatch.setitem(self_check.TOLERANCES, "bf16", 0.0)
+    engine, verdict, warnings = choose(source, engine="torch", precision="bf16")
+    assert (engine.name, engine.precision) == ("torch", "fp32")
+    assert verdict.startswith("failed, median deviation")
+    assert len(warnings) == 1
+    assert "falling back to precision:=fp32" in warnings[0]
+
+    monkeypatch.setitem(self_check.TOLERANCES, "fp32", 0.0)
+    engine, verdict, warnings = choose(source, precision="fp32")
+    assert (engine.name, engine.precision) == ("torch", "fp32")
+    assert "openvino in fp32 on CPU" in warnings[0]
+    assert verdict.endswith("fp32 torch took over")
+
+
+def test_a_wrong_engine_is_noticed(source: ModelSource, monkeypatch: pytest.MonkeyPatch):
+    """A runtime that gets a whole scale wrong by 1%."""
+    pytest.importorskip("openvino")
+    from hma_depth_ros.inference.openvino_engine import OpenVinoEngine
+
+    call = OpenVinoEngine.__call__
+
+    def wrong(self: OpenVinoEngine, image: torch.Tensor):
+        maps = call(self, image)
+        maps.depths = [1.01 * depth for depth in maps.depths]
+        return maps
+
+    monkeypatch.setattr(OpenVinoEngine, "__call__", wrong)
+    engine, verdict, warnings = choose(source, precision="fp32")
+    assert engine.name == "torch"
+    found = re.match(r"failed, median deviation (\S+) of", verdict)
+    assert found
+    assert float(found[1]) == pytest.approx(0.01, rel=0.02)
+    assert len(warnings) == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"engine": "tensorflow"}, "no engine 'tensorflow'"),
+        ({"precision": "fp8"}, "no precision 'fp8'"),
+        ({"engine": "openvino", "precision": "fp16"}, "offers .*not fp16"),
+        ({"engine": "openvino", "device": "gpu"}, "no device 'gpu' for OpenVINO"),
+        ({"engine": "openvino", "device": "cuda"}, "no device 'cuda' for OpenVINO"),
+        ({"engine": "onnxruntime", "precision": "bf16"}, "ONNX Runtime runs fp32 on the CPU"),
+        ({"engine": "torch", "precision": "fp16"}, "needs a CUDA device"),
+        ({"precision": "fp16"}, "not fp16"),
+    ],
+)
+def test_what_cannot_be_had_is_refused(source: ModelSource, values: dict[str, str], message: str):
+    pytest.importorskip("openvino")
+    pytest.importorskip("onnxruntime")
+    with pytest.raises(HmaDepthError, match=message):
+        choose(source, **values)
+
+
+# --- the cache --------------------------------------------------------------------------------
+
+
+def test_a_conversion_is_kept_and_a_damaged_one_made_again(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("HMA_DEPTH_CACHE", str(tmp_path / "cache"))
+    conversions: list[int] = []
+    warnings: list[str] = []
+
+    def convert() -> dict[str, bytes]:
+        conversions.append(1)
+        return {"graph": b"a graph", "weights": bytes(range(256))}
+
+    def get() -> dict[str, bytes]:
+        return cached(checkpoint, "test-1", convert, warnings.append)
+
+    first = get()
+    assert get() == first == convert()
+    assert len(conversions) == 2
+    assert warnings == []
+    (entry,) = (tmp_path / "cache").iterdir()
+    good = entry.read_bytes()
+    flipped = good[:-3] + bytes([good[-3] ^ 1]) + good[-2:]
+    for number, damaged in enumerate((flipped, good[:-10], b"", b"rubbish" * 99), start=1):
+        entry.write_bytes(damaged)
+        assert get() == first
+        assert len(warnings) == number
+        assert f"{entry} cannot be used" in warnings[-1]
+        assert entry.read_bytes() == good
+    assert list((tmp_path / "cache").iterdir()) == [entry]
+
+
+def test_another_checkpoint_is_another_entry(checkpoint: Path, tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("HMA_DEPTH_CACHE", str(tmp_path / "cache"))
+    other = tmp_path / "other.safetensors"
+    other.write_bytes(checkpoint.read_bytes() + b" ")
+    assert cached(checkpoint, "test", lambda: {"n": b"1"}, fail) == {"n": b"1"}
+    assert cached(other, "test", lambda: {"n": b"2"}, fail) == {"n": b"2"}
+
+
+def test_a_cache_that_cannot_be_written_costs_time_only(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("HMA_DEPTH_CACHE", str(tmp_path / "file" / "below"))
+    warnings: list[str] = []
+    assert cached(checkpoint, "test", lambda: {"n": b"1"}, warnings.append) == {"n": b"1"}
+    assert "HMA_DEPTH_CACHE" in warnings[0]
+
+
+def test_the_cache_folder_follows_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("HMA_DEPTH_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / "hma_depth_ros"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert cache_folder() == Path.home() / ".cache" / "hma_depth_ros"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_captured_graphs_follow_the_size(source: ModelSource, reference: Engine):
+    request = EngineRequest(engine="torch", device="cuda", precision="fp16")
+    engine, _ = start_engine(source, request, self_check=False, warn=fail)
+    for size in ((64, 96), (75, 150), (64, 96), (32, 32), (96, 64), (33, 65), (64, 96)):
+        image = noise(*size)
+        found = engine(image.cuda()).depth().cpu()
+        assert worst(found, reference(image).depth()) < 0.05

@@ -1,0 +1,257 @@
+"""An exported file is a checkpoint: it says what PyTorch says, wherever a checkpoint is taken."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hma_depth_ros.cli import run_command
+from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.inference import export as export_module
+from hma_depth_ros.inference import openvino_conversion, self_check
+from hma_depth_ros.inference.bundled import self_check_image
+from hma_depth_ros.inference.engine_choice import EngineRequest, start_engine
+from hma_depth_ros.inference.model_source import ModelSource
+from hma_depth_ros.inference.predictor import DepthPredictor
+from hma_depth_ros.network.checkpoint import (
+    CheckpointInfo,
+    Preprocessing,
+    load_checkpoint,
+    save_checkpoint,
+)
+from hma_depth_ros.network.config import ModelConfig
+from hma_depth_ros.network.model import HmaDepth
+
+pytest.importorskip("openvino")
+onnx = pytest.importorskip("onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
+pytest.importorskip("onnxscript")
+
+CONFIG = ModelConfig("mobilenetv3_small_050", (16, 16, 8, 8, 8), aspp_channels=8)
+SIZE = (45, 150)  # of the bundled frame at that width; odd
+EQUAL = 1e-4
+
+#: name -> arguments of `export` beside checkpoint and output
+KINDS = {
+    "fixed.onnx": ("--format", "onnx", "--size", "45x150"),
+    "half.onnx": ("--format", "onnx", "--size", "45x150", "--precision", "fp16"),
+    "fixed.xml": ("--format", "openvino", "--size", "45x150"),
+    "any.xml": ("--format", "openvino", "--dynamic", "--precision", "fp16"),
+    "any.onnx": ("--format", "onnx"),
+}
+LIMITS = {name: 5e-3 if "fp16" in arguments else EQUAL for name, arguments in KINDS.items()}
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = HmaDepth(CONFIG)
+    path = tmp_path_factory.mktemp("export") / "tiny.safetensors"
+    info = CheckpointInfo(
+        CONFIG,
+        Preprocessing(input_width=150, focal_length=90.0),
+        description="a test, with 'quotes' & <brackets>",
+        evaluation={"abs_rel": 0.5},
+    )
+    save_checkpoint(path, model, info)
+    return path
+
+
+@pytest.fixture(scope="module")
+def exported(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Path of an exported file of KINDS; each is made once."""
+    folder = tmp_path_factory.mktemp("exported")
+
+    def get(name: str) -> Path:
+        path = folder / name
+        if not path.exists():
+            assert (
+                run_command("export", [str(checkpoint), "--output", str(path), *KINDS[name]]) == 0
+            )
+        return path
+
+    return get
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_an_exported_file_is_taken_as_a_checkpoint(exported, checkpoint: Path, name: str):
+    path = exported(name)
+    expected = DepthPredictor.from_checkpoint(checkpoint, device="cpu").predict(self_check_image())
+    engines = ["openvino"] if name.endswith(".xml") else ["openvino", "onnxruntime"]
+    for engine in [None, *engines]:
+        if name == "half.onnx" and engine != "onnxruntime":
+            continue  # an fp16 graph is for GPUs: the test of ONNX Runtime shows that it is right
+        precision = "fp32" if engine == "openvino" else "auto"
+        predictor = DepthPredictor.from_checkpoint(
+            path, device="cpu", engine=engine, precision=precision
+        )
+        found = predictor.predict(self_check_image())
+        assert found.depth is not None
+        assert found.attention is not None
+        assert expected.depth is not None
+        deviation = np.abs(found.depth / expected.depth - 1)
+        assert np.median(deviation) < LIMITS[name]
+        assert deviation.max() < 10 * LIMITS[name]
+        assert np.abs(found.attention.sum(0) - 1).max() < 1e-6
+        assert expected.attention is not None
+        assert np.median(np.abs(found.attention - expected.attention)) < LIMITS[name]
+        assert predictor.info == load_checkpoint(checkpoint)[1]
+
+
+def test_the_file_alone_gives_depth_and_masks(exported, checkpoint: Path):
+    """As somebody uses it who has ONNX Runtime and not this package."""
+    session = onnxruntime.InferenceSession(exported("fixed.onnx"))
+    names = [output.name for output in session.get_outputs()]
+    assert names[:2] == ["depth", "attention"]
+    images = np.random.default_rng(0).integers(0, 256, (3, *SIZE, 3), dtype=np.uint8)
+    outputs = dict(zip(names, session.run(None, {"image": images}), strict=True))
+    assert outputs["depth"].shape == (3, 1, *SIZE)
+    assert outputs["attention"].shape == (3, 4, *SIZE)
+    assert np.abs(outputs["attention"].sum(1) - 1).max() < 1e-6
+    model, info = load_checkpoint(checkpoint)
+    mean, std = info.preprocessing.mean_and_std(torch.device("cpu"))
+    with torch.inference_mode():
+        maps = model((torch.from_numpy(images).permute(0, 3, 1, 2) - mean) / std)
+        np.testing.assert_allclose(outputs["depth"], maps.depth(), rtol=EQUAL)
+        np.testing.assert_allclose(outputs["attention"], maps.masks(), atol=EQUAL)
+
+
+def test_half_precision_halves_the_file(exported):
+    assert exported("half.onnx").stat().st_size < 0.7 * exported("fixed.onnx").stat().st_size
+    weights = [
+        exported(name).with_suffix(".bin").stat().st_size for name in ("any.xml", "fixed.xml")
+    ]
+    assert weights[0] < 0.6 * weights[1]
+
+
+def test_an_exported_file_is_checked_against_pytorch_s_depth(exported, monkeypatch):
+    """Without the checkpoint at hand: the file has kept what PyTorch said."""
+    for name in ("any.xml", "fixed.onnx"):
+        source = ModelSource(exported(name))
+        request = EngineRequest(precision="fp32", device="cpu")
+        _, verdict = start_engine(source, request, self_check=True, warn=pytest.fail)
+        assert verdict.startswith("passed, median deviation")
+    wrong = EngineRequest(precision="fp32", device="cpu")
+    monkeypatch.setitem(self_check.TOLERANCES, "fp32", -1.0)
+    warnings: list[str] = []
+    start_engine(source, wrong, self_check=True, warn=warnings.append)
+    assert "does not reproduce the network" in warnings[0]
+
+
+def test_another_size_than_the_file_s_is_explained(exported):
+    predictor = DepthPredictor.from_checkpoint(exported("fixed.xml"), device="cpu")
+    with pytest.raises(HmaDepthError, match=r"takes 150x45 pixels, .* is 150x100; export"):
+        predictor.predict(np.zeros((100, 150, 3), np.uint8))
+
+
+def test_the_commands_take_it(exported, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    image = str(Path(self_check.__file__).parents[1] / "assets" / "self_check.jpg")
+    arguments = [image, "--output", str(tmp_path), "--checkpoint", str(exported("any.xml"))]
+    assert run_command("predict", arguments) == 0
+    assert (tmp_path / "self_check_depth.png").is_file()
+    assert run_command("describe", ["--checkpoint", str(exported("fixed.onnx"))]) == 0
+    printed = capsys.readouterr().out
+    assert "description: a test, with 'quotes' & <brackets>" in printed
+    assert "input_width: 150" in printed
+
+
+def test_a_model_that_deviates_is_not_written(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    convert = openvino_conversion.convert_graph
+
+    def broken(graph, program, size):
+        with torch.no_grad():  # of the graph that is exported, not of the reference
+            head = graph.model.decoder.get_parameter("depth_heads.1.logit.bias")
+            head.add_(0.5)
+        return convert(graph, program, size)
+
+    monkeypatch.setattr(export_module, "convert_graph", broken)
+    with pytest.raises(HmaDepthError, match=r"was not written: .* deviates from PyTorch"):
+        export_module.export_model(checkpoint, tmp_path / "m.xml", kind="openvino", size=SIZE)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_no_exported_file_is_refused(exported, tmp_path: Path):
+    def load(path: Path):
+        with pytest.raises(HmaDepthError) as raised:
+            ModelSource(path)
+        return str(raised.value)
+
+    for suffix in (".onnx", ".xml"):
+        assert (
+            load(tmp_path / f"missing{suffix}") == f"no checkpoint {tmp_path / f'missing{suffix}'}"
+        )
+        rubbish = tmp_path / f"rubbish{suffix}"
+        rubbish.write_bytes(b"\x00rubbish" * 50)
+        rubbish.with_suffix(".bin").write_bytes(b"")
+        assert "is not a readable" in load(rubbish)
+    empty = tmp_path / "empty.onnx"
+    empty.write_bytes(b"")
+    assert "holds no graph" in load(empty)
+
+    without = tmp_path / "without.xml"
+    without.write_bytes(exported("fixed.xml").read_bytes())
+    assert load(without) == f"no checkpoint {tmp_path / 'without.bin'}"
+
+    model = onnx.load(exported("fixed.onnx"))
+    del model.metadata_props[:]
+    foreign = tmp_path / "foreign.onnx"
+    onnx.save(model, foreign)
+    assert "not made by this package's `export` command" in load(foreign)
+
+    truncated = tmp_path / "truncated.onnx"
+    truncated.write_bytes(exported("fixed.onnx").read_bytes()[:-1000])
+    assert "truncated.onnx is not a readable ONNX file" in load(truncated)
+
+
+def test_pytorch_cannot_run_it_and_openvino_s_is_not_onnx(exported):
+    with pytest.raises(HmaDepthError, match="PyTorch does not run"):
+        DepthPredictor.from_checkpoint(exported("fixed.xml"), engine="torch")
+    with pytest.raises(HmaDepthError, match="is for OpenVINO"):
+        DepthPredictor.from_checkpoint(exported("fixed.xml"), engine="onnxruntime")
+    with pytest.raises(HmaDepthError, match="exported in fp32"):
+        DepthPredictor.from_checkpoint(
+            exported("fixed.onnx"), engine="onnxruntime", precision="fp16"
+        )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--format", "onnx", "--output", "{}/m.xml"], "is named *.onnx"),
+        (["--format", "openvino", "--output", "{}/m.onnx"], "is named *.xml"),
+        (["--format", "onnx", "--output", "{}/m.onnx", "--size", "352"], "such as 352x1216"),
+        (["--format", "onnx", "--output", "{}/m.onnx", "--size", "0x9"], "such as 352x1216"),
+    ],
+)
+def test_wrong_arguments_are_named(checkpoint: Path, tmp_path: Path, capsys, arguments, message):
+    filled = [argument.format(tmp_path) for argument in arguments]
+    assert run_command("export", [str(checkpoint), *filled]) == 2
+    assert message in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_exported_file_is_not_exported_again(exported, tmp_path: Path):
+    with pytest.raises(HmaDepthError, match="export the checkpoint itself"):
+        export_module.export_model(exported("fixed.xml"), tmp_path / "m.onnx", kind="onnx")
+
+
+def test_a_missing_package_is_named(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for package, kind in (("onnxscript", "onnx"), ("openvino", "openvino")):
+        with monkeypatch.context() as patch:
+            patch.setitem(sys.modules, package, None)
+            suffix = export_module.FORMATS[kind].value
+            with pytest.raises(HmaDepthError, match=f"pip install .*{package}"):
+                export_module.export_model(
+                    checkpoint, tmp_path / f"m{suffix}", kind=kind, size=SIZE
+                )
+    assert list(tmp_path.iterdir()) == []

@@ -28,7 +28,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--scales", type=int, choices=(3, 4, 5), help="with --model (default 4)")
     parser.add_argument(
         "--flops",
-        type=_size,
+        type=image_size,
         nargs="?",
         const=(352, 1216),
         metavar="HxW",
@@ -91,7 +91,8 @@ def flop_table(config: ModelConfig, size: tuple[int, int]) -> Table:
     return table
 
 
-def _size(text: str) -> tuple[int, int]:
+def image_size(text: str) -> tuple[int, int]:
+    """(height, width) of the argument HxW."""
     match = re.fullmatch(r"(\d+)x(\d+)", text)
     if match is None or not all(32 <= int(side) <= 8192 for side in match.groups()):
         raise argparse.ArgumentTypeError(f"not a size HxW of 32 to 8192 pixels: {text}")

@@ -1,0 +1,218 @@
+"""Engines and other networks side by side on one input, taking turns in one run."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.inference.engine import choose_device
+from hma_depth_ros.inference.model_source import ModelSource
+from hma_depth_ros.inference.torch_engine import TorchEngine
+from hma_depth_ros.network.checkpoint import (
+    CheckpointInfo,
+    Preprocessing,
+    load_checkpoint,
+    save_checkpoint,
+)
+from hma_depth_ros.network.config import preset
+from hma_depth_ros.network.flops import count_flops
+from hma_depth_ros.network.model import HmaDepth
+
+REFERENCE = "torch fp32, as trained"
+_WARM_UP = 3
+#: Side of the square matrices whose product is measured beside the networks.
+_MATRIX = 2048
+
+
+@dataclass
+class Timing:
+    """Seconds of each call, by the clock and of all threads' CPU time."""
+
+    wall: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+
+    @property
+    def median(self) -> float:
+        """Seconds by the clock."""
+        return float(np.median(self.wall))
+
+    @property
+    def quartiles(self) -> tuple[float, float]:
+        """First and third, seconds."""
+        first, third = np.quantile(self.wall, (0.25, 0.75))
+        return float(first), float(third)
+
+    @property
+    def cpu_median(self) -> float:
+        """Seconds of CPU time of a call."""
+        return float(np.median(self.cpu))
+
+
+@dataclass(frozen=True)
+class ModelReport:
+    """What was measured."""
+
+    size: tuple[int, int]  #: (H, W) of the input
+    timings: dict[str, Timing]  #: by candidate, the reference of all ratios first
+    gflop: float  #: of our network
+    #: GFLOP/s of a plain matrix product, by precision.
+    products: dict[str, float]
+    left_out: dict[str, str]  #: candidates that could not start, and why
+
+
+def take_turns(candidates: Mapping[str, Callable[[], object]], *, rounds: int) -> dict[str, Timing]:
+    """Time calls of all candidates in turn, so that what else the machine does hits all alike."""
+    timings = {name: Timing() for name in candidates}
+    for call in candidates.values():
+        for _ in range(_WARM_UP):
+            call()
+    for _ in range(rounds):
+        for name, call in candidates.items():
+            cpu, wall = time.process_time(), time.perf_counter()
+            call()
+            timings[name].wall.append(time.perf_counter() - wall)
+            timings[name].cpu.append(time.process_time() - cpu)
+    return timings
+
+
+def measure_model(
+    path: Path,
+    size: tuple[int, int],
+    *,
+    engines: Sequence[tuple[str, str]],
+    device: str,
+    threads: int,
+    rounds: int,
+    baseline: str | None = None,
+    warn: Callable[[str], object],
+) -> ModelReport:
+    """Time the network's forward pass on uint8 images, from pixels to the maps of all scales.
+
+    Args:
+        path: checkpoint.
+        size: (H, W) of the input.
+        engines: (engine, precision), of those that the node knows.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        threads: of the CPU; 0 leaves it to each runtime.
+        rounds: calls of each.
+        baseline: `module:callable`, see `load_baseline`; the ratios are then to it.
+        warn: is told what goes wrong on the way.
+
+    Raises:
+        HmaDepthError: checkpoint, device or baseline cannot be used.
+
+    """
+    if threads:
+        torch.set_num_threads(threads)
+    chosen = choose_device(device)
+    source = ModelSource(path)
+    generator = torch.Generator().manual_seed(0)
+    image = torch.randint(0, 256, (1, 3, *size), generator=generator, dtype=torch.uint8).to(chosen)
+    candidates: dict[str, Callable[[], object]] = {}
+    if baseline is not None:
+        candidates[f"baseline {baseline}"] = _baseline_call(baseline, image, source.info)
+    reference = TorchEngine(
+        load_checkpoint(path)[0],
+        source.info.preprocessing,
+        device=chosen,
+        precision="fp32",
+        as_trained=True,
+    )
+    candidates[REFERENCE] = _call(reference, image)
+    left_out = {}
+    for name, precision in engines:
+        try:
+            engine = source.start(
+                name, device=device, precision=precision, threads=threads, warn=warn
+            )
+        except HmaDepthError as error:
+            left_out[f"{name} {precision}"] = str(error)
+            continue
+        candidates[f"{engine.name} {engine.precision}"] = _call(engine, image)
+    return ModelReport(
+        size=size,
+        timings=take_turns(candidates, rounds=rounds),
+        gflop=sum(count_flops(source.info.model, size).values()) / 1e9,
+        products=_matrix_products(chosen),
+        left_out=left_out,
+    )
+
+
+def random_checkpoint(name: str, folder: Path) -> Path:
+    """A checkpoint of a preset with random weights, always the same ones, to measure speed with.
+
+    Raises:
+        HmaDepthError: no such preset, or the file cannot be written.
+
+    """
+    torch.manual_seed(0)
+    model = HmaDepth(preset(name))
+    path = folder / f"{name}.safetensors"
+    info = CheckpointInfo(model.config, Preprocessing(), description=f"{name}, random weights")
+    save_checkpoint(path, model, info)
+    return path
+
+
+def load_baseline(name: str) -> nn.Module:
+    """The network that `module:callable` returns; it takes normalised images (B, 3, H, W).
+
+    Raises:
+        HmaDepthError: there is no such callable, or it returns something else.
+
+    """
+    module, _, attribute = name.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), attribute)()
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        raise HmaDepthError(f"--baseline {name}: {error}; expected module:callable") from error
+    if not isinstance(found, nn.Module):
+        raise HmaDepthError(f"--baseline {name} returned {type(found).__name__}, not a Module")
+    return found
+
+
+def _baseline_call(name: str, image: torch.Tensor, info: CheckpointInfo) -> Callable[[], object]:
+    network = load_baseline(name).eval().to(image.device)
+    mean, std = info.preprocessing.mean_and_std(image.device)
+
+    @torch.inference_mode()
+    def call() -> None:
+        network((image.float() - mean) / std)
+        _wait(image.device)
+
+    return call
+
+
+def _call(engine: Callable[[torch.Tensor], object], image: torch.Tensor) -> Callable[[], object]:
+    def call() -> None:
+        engine(image)
+        _wait(image.device)
+
+    return call
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _matrix_products(device: torch.device) -> dict[str, float]:
+    """GFLOP/s of the product of two square matrices, the best of ten."""
+    found = {}
+    for name, kind in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
+        a = torch.rand(_MATRIX, _MATRIX, device=device).to(kind)
+
+        def multiply(a: torch.Tensor = a) -> None:
+            torch.mm(a, a)
+            _wait(device)
+
+        timing = take_turns({name: multiply}, rounds=10)[name]
+        found[name] = 2 * _MATRIX**3 / min(timing.wall) / 1e9
+    return found

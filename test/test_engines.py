@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from hma_depth_ros.inference.engine import Engine
 from hma_depth_ros.inference.engine_choice import EngineRequest, start_engine
 from hma_depth_ros.inference.folding import fold_batch_norm
 from hma_depth_ros.inference.model_source import ModelSource
+from hma_depth_ros.inference.openvino_core import openvino_core
 from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.inference.torch_engine import TorchEngine
 from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
@@ -111,8 +113,8 @@ def test_every_engine_says_what_pytorch_says_at_every_size(
 @pytest.mark.parametrize("name", ["torch", "openvino"])
 def test_bf16_is_close(source: ModelSource, reference: Engine, name: str):
     if name == "openvino":
-        openvino = pytest.importorskip("openvino")
-        offered = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        pytest.importorskip("openvino")
+        offered = openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         if "BF16" not in offered:
             pytest.skip("this CPU has no bf16")
     engine = start(source, name, "bf16")
@@ -142,6 +144,29 @@ def test_any_memory_layout_is_taken(source: ModelSource, reference: Engine, chan
     assert worst(start(source, "openvino")(image).depth(), reference(image).depth()) < EQUAL
     floats = start(source, "openvino")(image.float())
     assert worst(floats.depth(), reference(image).depth()) < EQUAL
+
+
+def test_openvinos_engines_come_and_go_without_leaving_a_stray_signal_stack(checkpoint: Path):
+    """Each core of OpenVINO swaps the thread's signal stack, and puts back one that may be gone."""
+    pytest.importorskip("openvino")
+    script = """
+import faulthandler, os, signal, sys
+from pathlib import Path
+from hma_depth_ros.inference.model_source import ModelSource
+from hma_depth_ros.inference.openvino_core import openvino_core
+faulthandler.enable()  # the signal stack that was there before
+signal.signal(signal.SIGUSR1, lambda *_: print("handled"))
+source = ModelSource(Path(sys.argv[1]))
+start = lambda: source.start("openvino", device="cpu", precision="fp32", threads=1, warn=print)
+first = start()
+second = start()
+del first
+del second
+os.kill(os.getpid(), signal.SIGUSR1)
+"""
+    command = [sys.executable, "-c", script, str(checkpoint)]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stdout) == (0, "handled\n"), found
 
 
 def test_threads_reach_openvino(source: ModelSource):

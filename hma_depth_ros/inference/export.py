@@ -22,7 +22,8 @@ from hma_depth_ros.inference.model_file import ExportRecord, ModelFormat, export
 from hma_depth_ros.inference.model_source import ModelSource
 from hma_depth_ros.inference.onnx_conversion import convert_to_onnx
 from hma_depth_ros.inference.onnxruntime_engine import import_onnxruntime
-from hma_depth_ros.inference.openvino_conversion import convert_graph, import_openvino
+from hma_depth_ros.inference.openvino_conversion import convert_graph
+from hma_depth_ros.inference.openvino_core import import_openvino, openvino_core
 from hma_depth_ros.inference.padding import pad, to_rows
 from hma_depth_ros.inference.self_check import (
     TOLERANCES,
@@ -170,7 +171,7 @@ def _run_onnx(path: Path, rows: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[
 
 
 def _run_openvino(path: Path, rows: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[np.float32]]:
-    core = import_openvino().Core()
+    core = openvino_core()
     compiled = core.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     return {output.any_name: value for output, value in compiled([rows]).items()}
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.onnx_conversion import onnx_metadata, read_onnx
-from hma_depth_ros.inference.openvino_conversion import import_openvino
+from hma_depth_ros.inference.openvino_core import openvino_core
 from hma_depth_ros.network.checkpoint import (
     METADATA_KEY,
     CheckpointInfo,
@@ -93,12 +93,11 @@ def read_exported(path: Path) -> ExportedFile:
 
 
 def _read_openvino(path: Path) -> tuple[Any, dict[str, str]]:
-    openvino = import_openvino()
     for file in (path, path.with_suffix(".bin")):
         if not file.is_file():
             raise HmaDepthError(f"no checkpoint {file}")
     try:
-        model = openvino.Core().read_model(path)
+        model = openvino_core().read_model(path)
         keys = [key for key in (METADATA_KEY, EXPORT_KEY) if model.has_rt_info([key])]
         return model, {key: str(model.get_rt_info([key]).astype(str)) for key in keys}
     except RuntimeError as error:

@@ -21,10 +21,10 @@ from hma_depth_ros.inference.onnxruntime_engine import (
 )
 from hma_depth_ros.inference.openvino_conversion import (
     convert_to_openvino,
-    import_openvino,
     model_from_parts,
     model_to_parts,
 )
+from hma_depth_ros.inference.openvino_core import import_openvino, openvino_core
 from hma_depth_ros.inference.openvino_engine import OpenVinoEngine, openvino_device
 from hma_depth_ros.inference.self_check import (
     SelfCheck,
@@ -127,7 +127,7 @@ class ModelSource:
         if self._exported is not None:
             if self.format is ModelFormat.OPENVINO:
                 return self._exported.model
-            return import_openvino().Core().read_model(self.path)
+            return openvino_core().read_model(self.path)
         model, info = self._model, self.info
         assert model is not None
         version = import_openvino().__version__.partition("-")[0]

@@ -9,27 +9,10 @@ from typing import Any
 from torch.export import ExportedProgram
 
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.inference.engine import MissingPackageError
 from hma_depth_ros.inference.graph import CHANNELS, INPUT, Graph, trace, trace_quickly
+from hma_depth_ros.inference.openvino_core import import_openvino, openvino_core
 from hma_depth_ros.network.checkpoint import CheckpointInfo
 from hma_depth_ros.network.model import HmaDepth
-
-
-def import_openvino() -> Any:
-    """Import the package.
-
-    Raises:
-        MissingPackageError: it is not installed, or does not load.
-
-    """
-    try:
-        import openvino
-    except ImportError as error:
-        raise MissingPackageError(
-            f"OpenVINO cannot be used ({error}); install it with 'pip install openvino', or use "
-            "engine:=torch"
-        ) from error
-    return openvino
 
 
 def convert_to_openvino(model: HmaDepth, info: CheckpointInfo) -> Any:
@@ -90,4 +73,4 @@ def model_from_parts(parts: dict[str, bytes]) -> Any:
 
     openvino = import_openvino()
     weights = openvino.Tensor(np.frombuffer(parts["weights"], np.uint8))
-    return openvino.Core().read_model(parts["graph"], weights)
+    return openvino_core().read_model(parts["graph"], weights)

@@ -10,7 +10,7 @@ from torch import Tensor
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.engine import check_precision
 from hma_depth_ros.inference.graph import scale_names
-from hma_depth_ros.inference.openvino_conversion import import_openvino
+from hma_depth_ros.inference.openvino_core import import_openvino, openvino_core
 from hma_depth_ros.inference.padding import check_size, pad, scale_maps, to_rows
 from hma_depth_ros.network.config import ModelConfig
 from hma_depth_ros.network.model import ScaleMaps
@@ -27,7 +27,7 @@ def openvino_device(device: str) -> str:
 
     """
     name = "CPU" if device == "auto" else device.upper().replace(":", ".")
-    available = import_openvino().Core().available_devices
+    available = openvino_core().available_devices
     if name.partition(".")[0] not in {"CPU", "GPU"} or not any(
         name in (known, known.partition(".")[0]) for known in available
     ):
@@ -40,7 +40,7 @@ def openvino_device(device: str) -> str:
 
 def openvino_precisions(device: str) -> list[str]:
     """Precisions that a device (`CPU`, `GPU`) computes fast in, the fastest first."""
-    capabilities = import_openvino().Core().get_property(device, "OPTIMIZATION_CAPABILITIES")
+    capabilities = openvino_core().get_property(device, "OPTIMIZATION_CAPABILITIES")
     # Among the half types one is native where there are both: AMX and AVX-512 have bf16.
     return [p for p in ("bf16", "fp16", "fp32") if _TYPES[p][0] in capabilities]
 
@@ -86,7 +86,7 @@ class OpenVinoEngine:
                 f"OpenVINO offers {' and '.join(offered)} on this {target}, not {self.precision}; "
                 "use precision:=auto"
             )
-        core = openvino.Core()
+        core = openvino_core()
         self.hardware = f"{target} {core.get_property(target, 'FULL_DEVICE_NAME')}"
         self._config = config
         options: dict[str, Any] = {

@@ -34,6 +34,9 @@ class Augmentation:
     gamma: tuple[float, float] = (0.9, 1.1)  #: range of the exponent on values in [0, 1]
     brightness: tuple[float, float] = (0.9, 1.1)  #: range of the factor on all channels
     gain: tuple[float, float] = (0.9, 1.1)  #: range of the factor on each channel
+    blur: float = 0.0  #: probability of a Gaussian blur
+    sigma: tuple[float, float] = (0.3, 1.2)  #: range of its width, pixels of the crop
+    boxes: float = 0.0  #: probability that upright boxes are pasted, see `pasted_boxes`
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -45,9 +48,13 @@ class Augmentation:
         wrong = {
             "rotation": not 0 <= self.rotation <= 45,
             "zoom": not 1 <= self.zoom < np.inf,
-            **{name: not 0 <= getattr(self, name) <= 1 for name in ("flip", "colour")},
             **{
-                name: not _is_range(getattr(self, name)) for name in ("gamma", "brightness", "gain")
+                name: not 0 <= getattr(self, name) <= 1
+                for name in ("flip", "colour", "blur", "boxes")
+            },
+            **{
+                name: not _is_range(getattr(self, name))
+                for name in ("gamma", "brightness", "gain", "sigma")
             },
         }
         for field in fields(self):
@@ -167,6 +174,14 @@ def change_colours(image: Image, augmentation: Augmentation, random: np.random.G
     levels = (np.arange(256) / 255) ** gamma * brightness * 255
     table = np.clip(np.outer(levels, gains).round(), 0, 255).astype(np.uint8)
     return np.asarray(cv2.LUT(image, table[None]), np.uint8)
+
+
+def blur(image: Image, augmentation: Augmentation, random: np.random.Generator) -> Image:
+    """Perhaps blur, as a lens out of focus or a camera of fewer pixels does."""
+    if not augmentation.blur or random.random() >= augmentation.blur:
+        return image
+    sigma = random.uniform(*augmentation.sigma)
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.uint8)
 
 
 #: Every frame as it is: no change is random but the place of the crop.

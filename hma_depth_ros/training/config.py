@@ -36,6 +36,9 @@ class ModelSection:
     aspp_channels: Count | None = None
     #: `imagenet`: the encoder's classifier weights; `random`; or a checkpoint of the same model.
     weights: str = "imagenet"
+    #: Start a checkpoint's attention modules anew, as after a training that left one scale with
+    #: nearly all of the weight.
+    fresh_attention: bool = False
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from hma_depth_ros.data.augmentation import Augmentation, View, change_colours
+from hma_depth_ros.data.augmentation import Augmentation, View, blur, change_colours
 from hma_depth_ros.data.depth_png import UNITS_PER_METRE
 from hma_depth_ros.data.ground_truth import GroundTruth, read_ground_truth
 from hma_depth_ros.data.image_file import read_rgb
 from hma_depth_ros.data.nyu_layout import without_border
+from hma_depth_ros.data.pasted_boxes import paste_boxes
 from hma_depth_ros.data.semantic_labels import NO_LABEL, find_labels, read_labels
 from hma_depth_ros.data.split import SplitEntry
 from hma_depth_ros.errors import HmaDepthError
@@ -164,8 +165,11 @@ class CropDataset(Dataset[Sample]):
         settings, augmentation = self.settings, self.augmentation
         rows, columns = frame.image.shape[:2]
         size = settings.height, settings.width
+        if augmentation.boxes and random.random() < augmentation.boxes:
+            frame = _with_boxes(frame, entry.focal_length, random)
         view = View.random((rows, columns), size, augmentation, random, width=settings.input_width)
         image = change_colours(view.image(frame.image), augmentation, random)
+        image = blur(image, augmentation, random)
         depth: npt.NDArray[np.float32] = np.zeros(size, np.float32)
         if frame.depth is not None:
             depth = view.nearest(frame.depth, outside=0)
@@ -186,6 +190,14 @@ class Frame(NamedTuple):
     image: npt.NDArray[np.uint8]  #: (H, W, 3)
     depth: npt.NDArray[np.float32] | None  #: (H, W)
     labels: npt.NDArray[np.uint8] | None  #: (H, W)
+
+
+def _with_boxes(frame: Frame, focal_length: float, random: np.random.Generator) -> Frame:
+    if frame.depth is None:
+        return frame
+    image, depth, pasted = paste_boxes(frame.image, frame.depth, focal_length, random)
+    labels = None if frame.labels is None else np.where(pasted, NO_LABEL, frame.labels)
+    return Frame(image, depth, None if labels is None else labels.astype(np.uint8))
 
 
 def _check_size(

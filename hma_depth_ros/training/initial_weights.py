@@ -61,4 +61,7 @@ def initial_model(section: ModelSection) -> HmaDepth:
             f"{section.weights} is a checkpoint of another model: {'; '.join(differing)}; set "
             "model.* to match, or model.weights=imagenet"
         )
+    if section.fresh_attention:
+        heads = HmaDepth(config).decoder.attention_heads.state_dict()
+        model.decoder.attention_heads.load_state_dict(heads)
     return model

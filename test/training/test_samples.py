@@ -10,7 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from hma_depth_ros.data.augmentation import NO_AUGMENTATION, Augmentation, View, change_colours
+from hma_depth_ros.data.augmentation import (
+    NO_AUGMENTATION,
+    Augmentation,
+    View,
+    blur,
+    change_colours,
+)
 from hma_depth_ros.data.depth_png import write_depth_png
 from hma_depth_ros.data.semantic_labels import NO_LABEL, find_labels, read_labels
 from hma_depth_ros.data.split import SplitEntry
@@ -224,3 +230,35 @@ def test_labels_are_found_where_kittis_semantics_and_the_drives_have_them(tmp_pa
 def test_ranges_without_sense_are_refused(make):
     with pytest.raises(HmaDepthError):
         make()
+
+
+def test_blur_keeps_the_mean_and_takes_detail_away():
+    image = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
+    always = Augmentation(blur=1.0, sigma=(1.0, 1.0))
+    found = blur(image, always, np.random.default_rng(0))
+    assert found.mean() == pytest.approx(image.mean(), abs=1)
+    assert found.std() < 0.4 * image.std()
+    assert blur(image, Augmentation(), np.random.default_rng(0)) is image
+    with pytest.raises(HmaDepthError, match="sigma cannot be"):
+        Augmentation(sigma=(0.0, 1.0))
+
+
+def test_boxes_come_with_their_depth_and_without_labels(wall: list[SplitEntry], tmp_path: Path):
+    """A frame of a flat road; where a box was pasted, depth is another and there is no label."""
+    below = np.arange(96)[:, None] - 44.0
+    depth = np.where(below > 2, 1.65 * 100 / np.maximum(below, 1), 0).repeat(192, axis=1)
+    write_depth_png(tmp_path / "0_depth.png", depth.astype(np.float32))
+    settings = CropSettings(96, 192, "whole", focal_length=100.0)
+    plain = Augmentation(rotation=0, flip=0, colour=0)
+    boxed = Augmentation(rotation=0, flip=0, colour=0, boxes=1.0)
+    before = CropDataset(wall, settings, plain, seed=0, labels=True)[SampleKey(0, 0)]
+    dataset = CropDataset(wall, settings, boxed, seed=0, labels=True)
+    changed = 0
+    for epoch in range(6):
+        after = dataset[SampleKey(epoch, 0)]
+        pasted = (after["labels"] == NO_LABEL) & (before["labels"] != NO_LABEL)
+        changed += bool(pasted.any())
+        assert (after["depth"] == before["depth"])[~pasted].all()
+        same = (after["image"] == before["image"]).all(dim=0, keepdim=True)
+        assert same[~pasted].float().mean() > 0.97, "but for the boxes' soft edges"
+    assert changed >= 2

@@ -1,0 +1,73 @@
+"""Where each scale wins: weights of the attention masks on road, boundaries, near and far."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from hma_depth_ros.data.ground_truth import read_ground_truth
+from hma_depth_ros.data.image_file import read_rgb
+from hma_depth_ros.data.located_split import read_located_split
+from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.evaluation.mask_regions import MaskShares, regions
+from hma_depth_ros.files import atomic_path
+from hma_depth_ros.geometry.camera import PinholeCamera
+from hma_depth_ros.inference.bundled import default_checkpoint
+from hma_depth_ros.inference.predictor import DepthPredictor
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="mask_shares", description=__doc__)
+    parser.add_argument("--split", type=Path, required=True, metavar="FILE", help="list of frames")
+    parser.add_argument(
+        "--data", type=Path, metavar="ROOT", help="folder of its files (default: the list's)"
+    )
+    parser.add_argument(
+        "--checkpoint", type=Path, metavar="FILE", help="network (default: the bundled one)"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here too")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """See the module's docstring."""
+    arguments = _parser().parse_args(argv)
+    entries = read_located_split(arguments.split, arguments.data)
+    path = arguments.checkpoint or default_checkpoint()
+    predictor = DepthPredictor.from_checkpoint(path)
+    if not predictor.info.model.attention:
+        raise HmaDepthError(f"{path} is a model without attention: it has no masks")
+    shares = MaskShares(predictor.info.model.scales)
+    for number, entry in enumerate(entries):
+        if entry.depth is None:
+            continue
+        image, truth = read_rgb(entry.image), read_ground_truth(entry.depth)
+        rows, columns = image.shape[:2]
+        camera = PinholeCamera.from_focal_length(entry.focal_length, width=columns, height=rows)
+        found = predictor.predict(image, camera, outputs={"depth", "attention"})
+        assert found.depth is not None
+        assert found.attention is not None
+        random = np.random.default_rng(number)
+        shares.add(found.attention, regions(truth, found.depth, entry.focal_length, random))
+    if not shares.pixels:
+        raise HmaDepthError(f"{arguments.split} lists no frame with ground truth")
+    weights, wins = shares.mean_weights(), shares.win_shares()
+    names = [f"H/{r}" if r > 1 else "H" for r in predictor.info.model.reductions]
+    table = Table(title="mean weight of each scale, and share of pixels that it wins")
+    for title in ("", "pixels", *names):
+        table.add_column(title, justify="left" if not title else "right")
+    for name, values in weights.items():
+        cells = [f"{w:.3f} ({x:.0%})" for w, x in zip(values, wins[name], strict=True)]
+        table.add_row(name, f"{shares.pixels[name]:,}", *cells)
+    Console(width=100).print(table)
+    if arguments.json is not None:
+        content = {"scales": names, "weights": weights, "wins": wins, "pixels": shares.pixels}
+        with atomic_path(arguments.json) as temporary:
+            temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    return 0

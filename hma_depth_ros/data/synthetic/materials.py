@@ -16,12 +16,16 @@ class Label(IntEnum):
     BUILDING = 11
     WALL = 12
     FENCE = 13
+    GUARD_RAIL = 14
+    BRIDGE = 15
     POLE = 17
     TRAFFIC_SIGN = 20
     VEGETATION = 21
     TERRAIN = 22
     SKY = 23
     CAR = 26
+    TRUCK = 27
+    BUS = 28
 
 
 class Pattern(IntEnum):
@@ -37,6 +41,13 @@ class Pattern(IntEnum):
     CAR_CABIN = 7
     WHEEL = 8
     SIGN = 9
+    LIVERY = 10
+    LORRY_CAB = 11
+    BUS_BODY = 12
+    HAZARD = 13
+    CONCRETE = 14
+    TURF = 15
+    DIRECTIONS = 16
 
 
 class Cutout(IntEnum):

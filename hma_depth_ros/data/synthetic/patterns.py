@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hma_depth_ros.data.synthetic import pattern_building, pattern_car, pattern_plain, pattern_plant
+from hma_depth_ros.data.synthetic import (
+    pattern_building,
+    pattern_car,
+    pattern_lorry,
+    pattern_plain,
+    pattern_plant,
+    pattern_structure,
+)
 from hma_depth_ros.data.synthetic.materials import Pattern
 from hma_depth_ros.data.synthetic.paint import Paint
 from hma_depth_ros.data.synthetic.surface import SolidSurface
@@ -24,6 +31,13 @@ _PAINTERS: dict[Pattern, Callable[[SolidSurface], Paint]] = {
     Pattern.CAR_CABIN: pattern_car.cabin,
     Pattern.WHEEL: pattern_car.wheel,
     Pattern.SIGN: pattern_plain.sign,
+    Pattern.LIVERY: pattern_lorry.livery,
+    Pattern.LORRY_CAB: pattern_lorry.cab,
+    Pattern.BUS_BODY: pattern_lorry.bus,
+    Pattern.HAZARD: pattern_lorry.hazard,
+    Pattern.CONCRETE: pattern_structure.concrete,
+    Pattern.TURF: pattern_structure.turf,
+    Pattern.DIRECTIONS: pattern_structure.directions,
 }
 
 

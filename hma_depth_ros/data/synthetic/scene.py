@@ -7,15 +7,24 @@ from functools import lru_cache
 
 import numpy as np
 
-from hma_depth_ros.data.synthetic import furniture, houses, plants, vehicles
-from hma_depth_ros.data.synthetic.solids import Doubles, Solid, SolidSet
+from hma_depth_ros.data.synthetic import (
+    furniture,
+    houses,
+    lorries,
+    plants,
+    structures,
+    vehicles,
+)
+from hma_depth_ros.data.synthetic.solids import Solid, SolidSet
 from hma_depth_ros.data.synthetic.street import SIDES, Side, rotation_z
 from hma_depth_ros.data.synthetic.style import Style
+from hma_depth_ros.data.synthetic.traffic import Traffic
 
 BLOCK = 48.0  #: metres of street that are built at a time
 AHEAD = 210.0  #: metres of street that exist before the camera
 BEHIND = 70.0  #: and behind it, for the LiDAR and for shadows
 
+_BOUND = 8.0  #: metres of a piece of guard rail or wall
 _PARKING_PITCH = 6.1  #: metres of kerb per parked car
 _PASSING = 2.3  #: least distance between the middles of the own car and a parked one
 
@@ -25,9 +34,9 @@ class Scene:
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
-        self.style = Style.random(self._random(0))
+        self.style = Style.random(self._random(0), self._random(8))
+        self._traffic = Traffic(self.style, self._random)
         self._block = lru_cache(maxsize=16)(self._build_block)
-        self._car = lru_cache(maxsize=64)(self._build_car)
 
     def _random(self, *keys: int) -> np.random.Generator:
         """Random numbers that depend on the seed and the keys alone, not on what was drawn before.
@@ -44,10 +53,8 @@ class Scene:
         return SolidSet.union(self._block(index) for index in range(first, last + 1))
 
     def traffic(self, x: float, time: float) -> SolidSet:
-        """Cars on their way, when the camera is at x, `time` seconds after the start."""
-        return SolidSet.union(
-            self._car(lane, number).moved(pose) for lane, number, pose in self._positions(x, time)
-        )
+        """Vehicles on their way, when the camera is at x, `time` seconds after the start."""
+        return self._traffic.solids(x, time)
 
     def landscape(self, x: float) -> SolidSet:
         """Wooded hills at the horizon. They keep their distance: at 1 km nobody can tell."""
@@ -62,34 +69,20 @@ class Scene:
             hills.append(SolidSet.of(solids).moved(away))
         return SolidSet.union(hills)
 
-    # ---- traffic -------------------------------------------------------------------------------
-
-    def _positions(self, x: float, time: float) -> Iterator[tuple[int, int, Doubles]]:
-        """Lane, number and pose of each car in view. Cars of a lane keep their distances."""
-        style, street = self.style, self.style.street
-        rng = self._random(1)
-        speed, gap = 9.0 + 4.0 * rng.random(), style.oncoming
-        travelled = speed * time - gap * rng.random()
-        first, last = (int(np.floor((x + away + travelled) / gap)) for away in (-40.0, 150.0))
-        for number in range(first, last + 1):
-            jitter = 0.35 * gap * self._random(2, number).random()
-            place = number * gap + jitter - travelled
-            yield 1, number, street.pose(place, -style.ego_lateral, yaw=np.pi)
-        if style.leading:
-            sway = 0.12 * style.leading * np.sin(0.35 * time)
-            for number in range(3):
-                place = x + style.leading * (1 + 1.6 * number) + sway + 4.0
-                yield 2, number, street.pose(place, style.ego_lateral)
-        yield 2, -1, street.pose(x - 14.0, style.ego_lateral)  # seen by the LiDAR
-
-    def _build_car(self, lane: int, number: int) -> SolidSet:
-        return SolidSet.of(vehicles.car(self._random(3, lane, number)))
-
     # ---- blocks --------------------------------------------------------------------------------
 
     def _build_block(self, index: int) -> SolidSet:
         start = index * BLOCK
-        parts: list[SolidSet] = []
+        bounds, rng = self.style.bounds, self._random(11, index)
+        spanned = rng.random()
+        parts: list[SolidSet] = [*self._median(start)]
+        for side in SIDES:
+            parts += self._bound(rng, start, side)
+        if spanned < bounds.bridge:
+            parts.append(self._bridge(rng, start))
+            return SolidSet.union(parts)
+        if spanned > 1 - bounds.gantry:
+            parts.append(self._gantry(rng, start))
         for side in SIDES:
             rng = self._random(4, index, side)
             parts += self._lots(rng, start, side)
@@ -217,15 +210,82 @@ class Scene:
                 furniture.dustbin(rng), x, side * max(pavement - 0.4, clear), yaw=rng.uniform(0, 6)
             )
 
+    def _bound(self, rng: np.random.Generator, start: float, side: Side) -> Iterator[SolidSet]:
+        """Rail, barrier or wall along one side of a large road, piece by piece along its bends."""
+        style, street = self.style, self.style.street
+        kind = style.bounds.sides.get(side, "none")
+        if kind == "none":
+            return
+        clear = self._clear_lateral(side)
+        lateral = clear + 0.35 if kind != "noise" else max(street.edges[-1], clear + 0.3) - 0.1
+        yaw = 0.0 if side > 0 else np.pi
+        for x in np.arange(start + _BOUND / 2, start + BLOCK, _BOUND).tolist():
+            if kind == "rail":
+                solids = structures.guard_rail(length=_BOUND)
+            elif kind == "concrete":
+                solids = structures.barrier(rng, length=_BOUND, height=0.9)
+            else:
+                works = style.bounds
+                solids = structures.noise_wall(
+                    rng,
+                    length=_BOUND,
+                    height=works.wall_height,
+                    kind=works.wall_kind,
+                    color=works.wall_color,
+                )
+            yield self._put(solids, x, side * lateral, yaw=yaw)
+
+    def _median(self, start: float) -> Iterator[SolidSet]:
+        """What divides the directions of a large road."""
+        kind = self.style.bounds.median
+        if kind == "none":
+            return
+        for x in np.arange(start + _BOUND / 2, start + BLOCK, _BOUND).tolist():
+            if kind == "concrete":
+                rng = self._random(12)  # all pieces are cast alike
+                yield self._put(structures.barrier(rng, length=_BOUND, height=0.85), x, 0.0)
+            else:
+                for side in SIDES:
+                    yaw = 0.0 if side < 0 else np.pi
+                    yield self._put(structures.guard_rail(length=_BOUND), x, side * 0.14, yaw=yaw)
+
+    def _bridge(self, rng: np.random.Generator, start: float) -> SolidSet:
+        """Bridge over the road; in its block there is nothing but its embankments."""
+        free = max(self._clear_lateral(side) for side in SIDES) + 0.8
+        divided = self.style.bounds.median != "none" and rng.random() < 0.4
+        solids = structures.bridge(rng, half_road=free, divided=divided)
+        yaw = rng.uniform(-0.2, 0.2)
+        return self._put(solids, start + BLOCK / 2, 0.0, yaw=yaw)
+
+    def _gantry(self, rng: np.random.Generator, start: float) -> SolidSet:
+        right = -self._clear_lateral(-1) - 0.9
+        whole = rng.random() < 0.5 or self.style.bounds.median == "none"
+        left = self._clear_lateral(1) + 0.9 if whole else 0.0
+        lane = self.style.street.half_width / self.style.paving.lanes
+        solids = structures.gantry(rng, left=left, right=right, lane=lane)
+        return self._put(solids, start + rng.uniform(5, BLOCK - 5), 0.0)
+
     def _parked(self, rng: np.random.Generator, start: float, side: Side) -> Iterator[SolidSet]:
         street, lateral = self.style.street, self._parking_lateral()
+        heavy = self._random(13, round(start / BLOCK), side)
+        taken = -np.inf  # by a heavy vehicle, which takes two or three places
         for x in np.arange(start + 3.2, start + BLOCK - 2.8, _PARKING_PITCH).tolist():
+            begins = heavy.random() < self.style.parked_heavy
+            if begins and x > taken and x + 2 * _PARKING_PITCH < start + BLOCK:
+                taken = x + 1.5 * _PARKING_PITCH
+                solids = lorries.heavy(heavy, longest=11.0)
+                pose = street.pose(
+                    x + _PARKING_PITCH / 2, side * (lateral + 0.3), yaw=np.pi if side > 0 else 0.0
+                )
+                yield SolidSet.of(solids).moved(pose)
             if rng.random() < self.style.parked[side]:
                 against = rng.random() < 0.1
                 yaw = rng.uniform(-0.03, 0.03) + (np.pi if (side > 0) != against else 0.0)
                 aside = lateral + rng.uniform(0.0, 0.2)
                 pose = street.pose(x + rng.uniform(-0.4, 0.4), side * aside, yaw=yaw)
-                yield SolidSet.of(vehicles.car(rng)).moved(pose)
+                car = SolidSet.of(vehicles.car(rng)).moved(pose)
+                if x > taken:
+                    yield car
 
     def _far_trees(self, rng: np.random.Generator, start: float, side: Side) -> Iterator[SolidSet]:
         """A line of trees in the distance, which closes the view between the houses."""

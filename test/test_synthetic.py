@@ -120,9 +120,11 @@ def test_frames_agree_about_what_stands_still(drive: SyntheticDrive):
     first, later = drive.frame(0), drive.frame(3)
     solid = np.isin(first.labels, [Label.ROAD, Label.SIDEWALK, Label.TERRAIN, Label.BUILDING])
     points = world_points(first)[solid & (first.depth > 6) & (first.depth < 40)]
-    _, expected, found = seen_again(points, later)
-    error = np.abs(found - expected) / expected
-    assert expected.size > 1000
+    uv, expected, found = seen_again(points, later)
+    u, v = np.rint(uv).astype(int).T
+    still = ~np.isin(later.labels[v, u], [Label.CAR, Label.TRUCK, Label.BUS])
+    error = (np.abs(found - expected) / expected)[still]
+    assert error.size > 1000
     assert np.median(error) < 6e-4  # OpenCV 4 interpolates in steps of 1/32 pixel
     assert np.mean(error < 0.01) > 0.85  # the rest is hidden by something in one of the two
 
@@ -138,8 +140,8 @@ def test_texture_stays_where_it_is(drive: SyntheticDrive):
     u, v = uvz[inside, 0].astype(np.float32), uvz[inside, 1].astype(np.float32)
     after = cv2.remap(later.image, u[None], v[None], cv2.INTER_LINEAR)[0].mean(axis=1)
     same_pixel = later.image[near_road].astype(float).mean(axis=1)[inside]
-    moved = np.abs(after - before[inside]).mean()
-    assert moved < 0.75 * np.abs(same_pixel - before[inside]).mean()
+    moved = np.median(np.abs(after - before[inside]))  # the shadows of traffic move
+    assert moved < 0.75 * np.median(np.abs(same_pixel - before[inside]))
 
 
 def test_lidar_and_camera_see_the_same(drive: SyntheticDrive):

@@ -34,7 +34,7 @@ def concrete(s: SolidSurface) -> Paint:
 
 def turf(s: SolidSurface) -> Paint:
     """Rough grass on a slope."""
-    u, v = s.local[0] + s.local[2], s.local[1]
+    u, v = s.local[0], s.local[1]
     tone = 1 + 0.22 * noise(u, v, 0.12, s.footprint) + 0.2 * noise(u, v, 0.5, s.footprint)
     dry = np.clip(
         0.14 * noise(u, v, 1.3, s.footprint) + 0.1 * noise(u, v, 4.1, s.footprint), -0.3, 1

@@ -13,6 +13,7 @@ from hma_depth_ros.data.synthetic.materials import Color, Label, Material, Patte
 from hma_depth_ros.data.synthetic.solids import Solid
 
 _STEEL: Color = (0.58, 0.59, 0.60)
+_DAM = 70.0  #: metres from the road's middle at which a bridge's embankments end
 
 
 def _concrete(
@@ -127,37 +128,68 @@ def gantry(rng: np.random.Generator, *, left: float, right: float, lane: float) 
 def bridge(rng: np.random.Generator, *, half_road: float, divided: bool) -> list[Solid]:
     """Return a bridge over the road: deck, railings, abutments or pillars, embankments.
 
-    The road, with what belongs to it, is free up to `half_road` on either side.
+    The road, with what belongs to it, is free up to `half_road` on either side. The bridge rests on
+    walls there, or on pillars, behind which the embankments slope down to the road.
     """
     clearance, thick = rng.uniform(4.7, 5.8), rng.uniform(0.9, 1.7)
     half = rng.uniform(2.5, 9.0)  # of the deck, along our road
     top = clearance + thick
-    open_ = rng.random() < 0.5
-    span = half_road + (rng.uniform(4.0, 9.0) if open_ else rng.uniform(0.3, 2.0))
-    end = 70.0
+    sloped = rng.random() < 0.5
+    gradient = rng.uniform(1.2, 1.6)
+    foot = half_road + (rng.uniform(1.6, 4.0) if sloped else rng.uniform(0.3, 2.0))
+    span = foot + gradient * clearance if sloped else foot
     deck = _concrete(rng, Label.BRIDGE, top=top, panel=(rng.uniform(3, 8), 9.0))
     stone = _concrete(rng, Label.BRIDGE, top=clearance, panel=(rng.uniform(1.5, 4), 1.2))
     edge = half + rng.uniform(0.15, 0.45)
     solids = [
         Solid.box(deck, (-half, -span - 1.0, clearance), (half, span + 1.0, top)),
-        Solid.box(deck, (-edge, -end, top - 0.35), (edge, end, top)),
+        Solid.box(deck, (-edge, -_DAM, top - 0.35), (edge, _DAM, top)),
     ]
     if rng.random() < 0.4:  # beams under the deck
         beams = int(rng.integers(3, 7))
         for x in np.linspace(-half + 0.4, half - 0.4, beams).tolist():
             low = (x - 0.25, -span - 0.5, clearance - 0.5)
             solids.append(Solid.box(stone, low, (x + 0.25, span + 0.5, clearance)))
+    grass = Material(Label.TERRAIN, (0.30 + rng.uniform(0, 0.08), 0.36, 0.18), Pattern.TURF)
+    flank = half + top * 1.5
+    profile = [(-flank, 0.0), (flank, 0.0), (half, top - 0.4), (-half, top - 0.4)]
     for side in (-1, 1):
-        solids += _railing(rng, side * (edge - 0.1), top, end)
-        near, far = sorted((side * span, side * (span + 2.0)))
-        solids.append(Solid.box(stone, (-half - 0.1, near, 0), (half + 0.1, far, clearance)))
-        solids.append(_embankment(rng, side, (span + 0.6, end), half, top - 0.4))
-    if open_:
-        rows = [-1, 1] if half_road + 1.2 < span else []
-        solids += _pillars(rng, stone, half, clearance, [side * (half_road + 0.7) for side in rows])
-    if divided:
-        solids += _pillars(rng, stone, half, clearance, [0.0])
+        solids += _railing(rng, side * (edge - 0.1), top, _DAM)
+        if sloped:
+            solids.append(_sloped_dam(grass, side, foot, gradient, (half, top - 0.4)))
+            continue
+        near, middle, far = (side * y for y in (span, span + 0.7, _DAM))
+        wing = Solid.prism(stone, profile, min(near, middle), max(near, middle), axis=1)
+        dam = Solid.prism(grass, profile, min(middle, far), max(middle, far), axis=1)
+        y = sorted((near - side * 0.05, middle))
+        wall = Solid.box(stone, (-half - 0.1, y[0], 0), (half + 0.1, y[1], clearance))
+        solids += [wing, dam, wall]
+    rows = [side * (half_road + 0.6) for side in (-1, 1)] if sloped else []
+    solids += _pillars(rng, stone, half, clearance, [*rows, *([0.0] if divided else [])])
     return solids
+
+
+def _sloped_dam(
+    grass: Material, side: int, foot: float, gradient: float, crown: tuple[float, float]
+) -> Solid:
+    """Dam that begins `foot` metres from the road's middle and slopes up on three sides.
+
+    `crown` is half the width of the top, and its height.
+    """
+    half, top = crown
+    planes = np.array(
+        [
+            [0, 0, 1, -top],
+            [0, 0, -1, 0],
+            [1, 0, 1.5, -half - 1.5 * top],
+            [-1, 0, 1.5, -half - 1.5 * top],
+            [0, -side, gradient, foot],
+            [0, side, 0, -_DAM],
+        ]
+    )
+    y = sorted((side * foot, side * _DAM))
+    flank = half + 1.5 * top
+    return Solid.polyhedron(grass, planes, (-flank, y[0], 0), (flank, y[1], top))
 
 
 def _railing(rng: np.random.Generator, x: float, foot: float, end: float) -> list[Solid]:
@@ -193,14 +225,3 @@ def _pillars(
             low, high = (-half + 0.5, y - radius, 0), (half - 0.5, y + radius, height)
             solids.append(Solid.box(stone, low, high))
     return solids
-
-
-def _embankment(
-    rng: np.random.Generator, side: int, ends: tuple[float, float], half: float, top: float
-) -> Solid:
-    """Dam from `ends[0]` to `ends[1]` on one side, which carries the other road to the bridge."""
-    grass = Material(Label.TERRAIN, (0.30 + rng.uniform(0, 0.08), 0.36, 0.18), Pattern.TURF)
-    foot = half + top * 1.5
-    profile = [(-foot, 0.0), (foot, 0.0), (half, top), (-half, top)]
-    low, high = sorted(side * end for end in ends)
-    return Solid.prism(grass, profile, low, high, axis=1)

@@ -36,8 +36,12 @@ class Traffic:
 
     def solids(self, x: float, time: float) -> SolidSet:
         """Vehicles on their way, when the camera is at x, `time` seconds after the start."""
-        placed = [*self._lanes(x, time), *self._convoys(x, time)]
-        return SolidSet.union(vehicle.moved(pose) for vehicle, pose in placed)
+        return SolidSet.union(vehicle.moved(pose) for vehicle, pose in self.placed(x, time))
+
+    def placed(self, x: float, time: float) -> Iterator[Placed]:
+        """Vehicles in their own frames, and where each is."""
+        yield from self._lanes(x, time)
+        yield from self._convoys(x, time)
 
     # ---- two lanes -----------------------------------------------------------------------------
 

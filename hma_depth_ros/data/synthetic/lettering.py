@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from hma_depth_ros.data.synthetic.noise import Bools, Floats, cell_hash
-from hma_depth_ros.data.synthetic.surface import Ints
 
 _ASPECT = 0.72  #: width of a letter with its gap, per height
 
 
-def letters(along: Floats, up: Floats, height: Floats | float, *keys: Ints | int) -> Bools:
+def letters(
+    along: Floats,
+    up: Floats,
+    height: npt.NDArray[np.floating] | float,
+    *keys: npt.NDArray[np.generic] | int,
+) -> Bools:
     """Which places (n) are ink of one line of letters.
 
     Args:

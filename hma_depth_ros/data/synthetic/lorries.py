@@ -422,18 +422,20 @@ def _running_gear(b: _Build, rng: np.random.Generator, axles: list[float]) -> li
         solids.append(Solid.box(lamp, low, (end + 0.08, y[1], height + 0.36)))
     ordered = sorted(axles)
     gaps = [(low + b.wheel, high - b.wheel) for low, high in pairwise(ordered)]
-    low, high = max(gaps, key=lambda gap: gap[1] - gap[0])
-    high = min(high, b.front - 2.4)
-    if high - low > 1.2:
+    start, stop = max(gaps, key=lambda gap: gap[1] - gap[0])
+    stop = min(stop, b.front - 2.4)
+    if stop - start > 1.2:
         color = _color(rng) if rng.random() < 0.3 else (0.30, 0.31, 0.32)
         board = Material(b.label, color, gloss=0.02)
         rails = [(0.45, 0.62), (0.75, 0.92)] if rng.random() < 0.6 else [(0.40, b.deck - 0.12)]
         for bottom, top in rails:
             for side in (-1, 1):
                 y = sorted((side * (half - 0.10), side * (half - 0.05)))
-                solids.append(Solid.box(board, (low + 0.1, y[0], bottom), (high - 0.1, y[1], top)))
+                solids.append(
+                    Solid.box(board, (start + 0.1, y[0], bottom), (stop - 0.1, y[1], top))
+                )
         boxes = Material(b.label, (0.16, 0.16, 0.17), gloss=0.03)
-        x = rng.uniform(low + 0.1, high - 0.9)
+        x = rng.uniform(start + 0.1, stop - 0.9)
         corner = (x, -half + 0.15, 0.5), (x + 0.8, half - 0.15, b.deck - 0.02)
         solids.append(Solid.box(boxes, *corner))
     if rng.random() < 0.25 and b.deck < b.height:  # a tail lift, folded up

@@ -7,7 +7,7 @@
 - how things are built of the bodies of `solids` and the surfaces of `materials`: `houses`,
   `vehicles`, `lorries`, `plants`, `furniture`, `structures` (of large roads);
 - what a sensor's `rays` meet: `casting` with `intersection` and `cutouts`, `ground`, `surface`;
-- what that looks like: `patterns` with `pattern_*`, `lettering`, `paving`, `noise`, and in the light
-  of day `light`, `shadows`, `occlusion`, `shading`;
+- what that looks like: `patterns` with `pattern_*`, `lettering`, `paving`, `noise`, and in the
+  light of day `light`, `shadows`, `occlusion`, `shading`;
 - what sensors make of it: `imaging`, `lidar`, `oxts`.
 """

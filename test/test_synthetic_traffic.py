@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import pairwise
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -16,6 +19,7 @@ from hma_depth_ros.data.synthetic.scene import Scene
 from hma_depth_ros.data.synthetic.shading import painted
 from hma_depth_ros.data.synthetic.solids import SolidSet
 from hma_depth_ros.data.synthetic.street import rotation_z
+from hma_depth_ros.data.synthetic.traffic import Traffic
 
 SMALL = KITTI_CAMERA.resize(width=310, height=94)
 UNDER_A_BRIDGE = 71  #: seed of an arterial road with a bridge 24 m ahead of the start
@@ -106,13 +110,13 @@ def test_a_gap_takes_only_what_fits(longest: float):
 
 
 def test_every_vehicle_has_a_look_of_its_own():
-    style = Scene(0).style
+    street = Scene(0).style
     looks = []
     for seed in range(24):
         solids = placed(heavy(seed), 16.0, 4.0, yaw=0.6 * seed)
         rays, hits = seen(solids)
         colors = []
-        for surface, look in painted(rays, hits, solids, style):
+        for surface, look in painted(rays, hits, solids, street):
             assert surface.rays.size == look.albedo.shape[1] == look.gloss.size
             assert np.isfinite(look.albedo).all()
             assert look.albedo.min() >= 0
@@ -176,6 +180,18 @@ def test_vehicles_keep_out_of_one_another_s_way(time: float):
                     assert nose < low + 0.6 or high < tail + 0.6, (seed, lateral, tail, nose)
 
 
+def test_lorries_ahead_push_one_another_on():
+    for seed in (0, 4, 11):
+        scene = Scene(seed)
+        only_lorries = replace(scene.style, leading=9.0, heavy=1.0)
+        scene._traffic = Traffic(only_lorries, scene._random)
+        own = scene.style.ego_lateral
+        ahead = [v for v in lanes(scene, 0.0, 0.0) if abs(v[0] - own) < 0.5 and v[1] > 0]
+        assert [vehicle[3] for vehicle in ahead] == [True] * 3
+        gaps = [later[1] - sooner[2] for sooner, later in pairwise(ahead)]
+        assert min(gaps) > 0.5, (seed, gaps)
+
+
 def test_queues_stand_beside_the_car_and_hold_lorries():
     counts = []
     for seed in arterial(12):
@@ -190,10 +206,10 @@ def test_queues_stand_beside_the_car_and_hold_lorries():
 
 def test_streets_with_one_lane_have_no_neighbours():
     for seed in range(40):
-        style = Scene(seed).style
-        if style.paving.lanes == 1:
-            assert style.convoys.ahead == style.convoys.oncoming == ()
-            assert style.ego_lane == 0
+        street = Scene(seed).style
+        if street.paving.lanes == 1:
+            assert street.convoys.ahead == street.convoys.oncoming == ()
+            assert street.ego_lane == 0
     assert any(Scene(seed).style.convoys.ahead for seed in (1, 6, 39))
 
 

@@ -43,7 +43,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     train = read_located_split(arguments.train, arguments.train_data)
     frames = read_located_split(arguments.split, arguments.data)
-    baselines = {"mean_depth": MeanDepth.of(train), "ground_and_wall": GroundAndWall.of(train)}
+    plane = GroundAndWall.of(train)
+    baselines: dict[str, MeanDepth | GroundAndWall] = {
+        "mean_depth": MeanDepth.of(train),
+        "ground_and_wall": plane,
+    }
     for name, baseline in baselines.items():
         folder = arguments.output / name
         folder.mkdir(parents=True, exist_ok=True)
@@ -52,8 +56,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             depth = baseline.depth((rows, columns), entry.focal_length)
             write_stored_depth(folder / f"{KITTI.frame_name(entry.image)}.png", depth)
         print(f"{folder}: {len(frames)} predictions")
-    plane = baselines["ground_and_wall"]
-    assert isinstance(plane, GroundAndWall)
     print(
         f"road {plane.height:.2f} m below, horizon at {plane.horizon:.2f} of the rows, wall at "
         f"{plane.wall:.0f} m"

@@ -64,6 +64,8 @@ class LossSection:
     form: Literal["silog", "eq6"] = "silog"
     lam: Share = 0.85  #: lambda of eq. 6
     scale_weight: NonNegative = 0.0  #: of the same error of each scale's own depth
+    #: Of differences between neighbours' errors (Eigen & Fergus, 2015): sharp boundaries.
+    gradient_weight: NonNegative = 0.0
     smoothness_weight: NonNegative = 0.0  #: of bends inside semantic regions; needs label maps
 
 

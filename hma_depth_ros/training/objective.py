@@ -8,6 +8,7 @@ from torch import Tensor
 
 from hma_depth_ros.network.model import ScaleMaps
 from hma_depth_ros.training.config import LossSection
+from hma_depth_ros.training.gradient import gradient_error
 from hma_depth_ros.training.loss import alone, scale_invariant_error, silog_loss
 from hma_depth_ros.training.smoothness import semantic_smoothness
 
@@ -43,6 +44,9 @@ def objective(
         errors = [error(one, target, valid, lam=settings.lam, total=total) for one in scales]
         parts["scales"] = sum(errors[1:], start=errors[0]) / len(errors)
         loss = loss + settings.scale_weight * parts["scales"]
+    if settings.gradient_weight:
+        parts["gradient"] = gradient_error(depth, target, valid, total=total)
+        loss = loss + settings.gradient_weight * parts["gradient"]
     if settings.smoothness_weight:
         parts["smoothness"] = semantic_smoothness(depth, batch["labels"])
         loss = loss + settings.smoothness_weight * parts["smoothness"]

@@ -12,6 +12,7 @@ from hma_depth_ros.data.synthetic.drive import SyntheticDrive
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.network.model import ScaleMaps
 from hma_depth_ros.training.config import LossSection
+from hma_depth_ros.training.gradient import gradient_error
 from hma_depth_ros.training.loss import scale_invariant_error, silog_loss
 from hma_depth_ros.training.objective import objective
 from hma_depth_ros.training.smoothness import semantic_smoothness
@@ -123,6 +124,43 @@ def test_ground_truth_nearer_than_the_minimum_does_not_count():
     found = objective(_maps(depth), {"depth": truth}, LossSection(), minimum_depth=1.0)
     only = 10 * math.sqrt((1 - 0.85) * math.log(5 / 4) ** 2)
     assert found["loss"].item() == pytest.approx(only, rel=1e-5)
+
+
+def test_gradient_error_sees_steps_and_not_scale():
+    torch.manual_seed(0)
+    truth = torch.rand(1, 1, 6, 7) * 20 + 2
+    valid = torch.ones_like(truth, dtype=torch.bool)
+    assert gradient_error(3 * truth, truth, valid).item() < 1e-6
+    # One pixel of a row of five is wrong by e: it has 2, 2 and 1 neighbours at 1, 2 and 4 pixels.
+    row = torch.full((1, 1, 1, 5), 4.0)
+    wrong = row.clone()
+    wrong[..., 2] *= math.e
+    some = torch.ones_like(row, dtype=torch.bool)
+    assert gradient_error(wrong, row, some).item() == pytest.approx(4 / (4 + 3 + 1))
+    # An unknown pixel has no pairs.
+    some[..., 2] = False
+    wrong[..., 2], row[..., 2] = torch.nan, 0
+    assert gradient_error(wrong, row, some).item() == 0
+    assert gradient_error(wrong, row, torch.zeros_like(some)).item() == 0
+    some[..., 1] = False
+    scaled = wrong * torch.tensor([1.0, 1, 1, 2, 2])
+    # Pairs left: (3, 4) at 1 and (0, 4) at 4.
+    assert gradient_error(scaled, row, some).item() == pytest.approx(math.log(2) / 2)
+
+
+def test_gradient_error_is_differentiable_and_weighted():
+    torch.manual_seed(0)
+    depth = (torch.rand(1, 1, 4, 4, dtype=torch.float64) + 2).requires_grad_()
+    maps, truth = _maps(depth.float()), torch.rand(1, 1, 4, 4) + 3
+    plain = objective(maps, {"depth": truth}, LossSection(), minimum_depth=1.0)
+    settings = LossSection(gradient_weight=0.5)
+    found = objective(maps, {"depth": truth}, settings, minimum_depth=1.0)
+    expected = plain["loss"].item() + 0.5 * found["gradient"].item()
+    assert found["loss"].item() == pytest.approx(expected, rel=1e-6)
+    found["gradient"].backward()
+    assert depth.grad is not None
+    assert float(depth.grad.abs().sum()) > 0
+    assert abs(float((depth.grad * depth.detach()).sum())) < 1e-5, "scale has no slope"
 
 
 def test_smoothness_spares_planes_and_borders_and_punishes_bends():

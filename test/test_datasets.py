@@ -434,3 +434,13 @@ def test_validation_tells_drives_apart_by_their_folders(root: Path):
     means = validate(cast("DepthPredictor", exact), entries, yardstick).means()
     assert set(means) == {DRIVE.removesuffix("_sync"), "all"}
     assert means["all"]["abs_rel"] == 0
+
+
+def test_paths_may_begin_with_a_slash_or_be_absolute(root: Path, tmp_path: Path):
+    listed = read_split(make_split(root), Path())
+    other = tmp_path / "other.txt"
+    other.write_text("".join(f"/{e.image} /{e.depth} {e.focal_length}\n" for e in listed))
+    expected = read_located_split(make_split(root), root)
+    assert read_located_split(other, root) == expected
+    other.write_text("".join(f"{e.image} {e.depth} {e.focal_length}\n" for e in expected))
+    assert read_located_split(other, tmp_path / "elsewhere") == expected

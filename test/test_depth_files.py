@@ -138,3 +138,22 @@ def test_points_and_colors_must_match(tmp_path: Path):
     with pytest.raises(ValueError, match="not both"):
         write_ply(tmp_path / "c.ply", np.zeros((4, 3), np.float32), np.zeros((5, 3), np.uint8))
     assert not list(tmp_path.iterdir())
+
+
+def test_every_flipped_bit_and_every_cut_is_found_without_a_word(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    """Libraries below print what they think of a damaged PNG; one error is enough."""
+    path, rng = tmp_path / "depth.png", np.random.default_rng(0)
+    write_depth_png(path, rng.uniform(1, 80, (20, 30)))
+    whole = path.read_bytes()
+    damaged = [whole[:size] for size in range(0, len(whole), 7)]
+    for position in rng.integers(0, len(whole), 200):
+        flipped = bytearray(whole)
+        flipped[position] ^= 1 << int(rng.integers(8))
+        damaged.append(bytes(flipped))
+    for content in damaged:
+        path.write_bytes(content)
+        with pytest.raises(HmaDepthError, match=r"depth\.png is truncated, damaged or not a PNG"):
+            read_depth_png(path)
+    assert capfd.readouterr() == ("", "")

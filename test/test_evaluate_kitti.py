@@ -158,19 +158,48 @@ def test_what_lies_beside_ground_truth_is_not_scored(pairs: tuple[Path, Path], t
 
 
 def test_a_damaged_file_is_one_error_unless_allowed(
-    pairs: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+    pairs: tuple[Path, Path], capfd: pytest.CaptureFixture[str]
 ):
     damaged = pairs[0] / "2011_09_26_drive_9001_sync_0000000007.png"
     damaged.write_bytes(damaged.read_bytes()[:1000])
     assert evaluate(*options(pairs)) == 2
-    error = capsys.readouterr().err
+    error = capfd.readouterr().err  # libpng's own words would be here too
     assert error == (
-        f"evaluate_kitti: the depth image {damaged} is truncated, damaged or not an image\n"
+        f"evaluate_kitti: the depth image {damaged} is truncated, damaged or not a PNG\n"
     )
     assert evaluate(*options(pairs), "--allow-partial") == 0
-    printed = capsys.readouterr().out
+    printed = capfd.readouterr().out
     assert "1 of 2 frames scored" in printed
     assert f"left out: the depth image {damaged}" in printed
+
+
+def test_brackets_in_paths_are_no_markup(
+    pairs: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    folder = tmp_path / "seq [bold] [" / "foo]"
+    shutil.copytree(pairs[1], folder)
+    damaged = next(folder.rglob("0000000007.png"))
+    damaged.write_bytes(b"")
+    found = ("--predictions", pairs[0], "--ground-truth", folder, "--allow-partial")
+    assert evaluate(*found) == 0
+    assert f"left out: the depth image {damaged}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("value", [np.inf, np.nan, 0, -1])
+def test_a_prediction_without_any_depth_has_figures(
+    pairs: tuple[Path, Path], tmp_path: Path, value: float
+):
+    """As 1 mm everywhere: the worst there is, but nothing that JSON cannot hold."""
+    name = "2011_09_26_drive_9001_sync_0000000007"
+    (pairs[0] / f"{name}.png").unlink()
+    np.save(pairs[0] / f"{name}.npy", np.full((352, 1216), value, np.float32))
+    output = tmp_path / "o.json"
+    found = ("--predictions", pairs[0], "--ground-truth", pairs[1], "--json", output)
+    assert evaluate(*found, "--protocols", "benchmark, bts") == 0
+    figures = json.loads(output.read_text())
+    assert figures["benchmark"]["per_image"][name]["abs_error_rel"] == pytest.approx(100, abs=0.1)
+    if value != np.inf:
+        assert figures["bts_cap80"]["per_image"][name]["abs_rel"] == pytest.approx(1, abs=1e-3)
 
 
 def test_a_known_list_without_some_of_its_ground_truth_is_refused_unless_allowed():
@@ -291,7 +320,9 @@ def test_a_checkpoint_sees_the_crop_or_the_image(
             assert metrics == pytest.approx(expected, rel=1e-5)
 
 
-def test_kept_predictions_are_reused(data: Path, checkpoints: list[Path], tmp_path: Path):
+def test_kept_predictions_are_reused(
+    data: Path, checkpoints: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     outputs = [tmp_path / f"{number}.json" for number in range(3)]
     folder = tmp_path / "kept"
     keep = ("--predictions-dir", folder)
@@ -307,6 +338,15 @@ def test_kept_predictions_are_reused(data: Path, checkpoints: list[Path], tmp_pa
     third = json.loads(outputs[2].read_text())["bts_cap80"]
     assert third["per_image"][NAMES[0]]["silog"] != first["per_image"][NAMES[0]]["silog"]
     assert third["per_image"][NAMES[1]] == first["per_image"][NAMES[1]]
+
+    kept = folder / f"{NAMES[0]}.npy"
+    whole = kept.read_bytes()
+    kept.write_bytes(whole[:5000])
+    capsys.readouterr()
+    assert evaluate(*network(data, checkpoints[0], outputs[1]), *keep) == 2
+    assert f"{kept}: " in (error := capsys.readouterr().err)
+    assert error.endswith("; delete it, and it is predicted anew\n")
+    kept.write_bytes(whole)
 
     truths = ("--ground-truth", data, "--split", data / "split.txt")
     assert evaluate("--predictions", folder, *truths, "--json", outputs[0]) == 0

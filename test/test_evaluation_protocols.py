@@ -151,7 +151,10 @@ def test_wrong_sizes_and_empty_windows_are_errors():
     truth = np.zeros(SIZE, np.float32)
     with pytest.raises(HmaDepthError, match="no pixel has ground truth for bts_cap80"):
         score(np.ones(CROP, np.float32), truth, PROTOCOLS["bts"], [80.0])
-    with pytest.raises(HmaDepthError, match=r"prediction is 621x187; .* 1242x375 or, .* 1216x352"):
+    with pytest.raises(
+        HmaDepthError,
+        match=r"prediction is 621x187, its ground truth 1242x375, .* 1242x375 or, .* 1216x352",
+    ):
         score(np.ones((187, 621), np.float32), truth, PROTOCOLS["bts"], [80.0])
 
 
@@ -174,6 +177,7 @@ def test_fill_holes():
     np.testing.assert_array_equal(fill_holes(np.array(depth, np.float32)), filled)
     empty = np.zeros((2, 2), np.float32)
     np.testing.assert_array_equal(fill_holes(empty), empty)
+    np.testing.assert_array_equal(fill_holes(np.full((2, 2), np.inf, np.float32)), empty)
 
 
 def test_bins_by_distance():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -58,3 +59,17 @@ def test_truncated_and_missing_files_are_named(tmp_path: Path):
             read_stored_depth(tmp_path / "a.npy")
     with pytest.raises(HmaDepthError, match=r"b\.npy"):
         read_stored_depth(tmp_path / "b.npy")
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".png"])
+def test_a_full_disk_is_named(tmp_path: Path, suffix: str):
+    """The limit on the size of files stands in for the disk."""
+    depth = np.random.default_rng(0).uniform(1, 80, (100, 100)).astype(np.float32)
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, usual[1]))
+    try:
+        with pytest.raises(HmaDepthError, match=rf"cannot write .*a\{suffix}: File too large"):
+            write_stored_depth(tmp_path / f"a{suffix}", depth)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    assert not list(tmp_path.iterdir())

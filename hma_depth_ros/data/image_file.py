@@ -25,7 +25,8 @@ def read_rgb(path: Path) -> npt.NDArray[np.uint8]:
     """
     try:
         with Image.open(path) as image:
-            return np.array(ImageOps.exif_transpose(image).convert("RGB"))
+            ImageOps.exif_transpose(image, in_place=True)
+            return np.array(image if image.mode == "RGB" else image.convert("RGB"))
     except UnidentifiedImageError as error:
         raise HmaDepthError(f"{path} is not an image") from error
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hma_depth_ros.data.ground_truth import GroundTruth
 from hma_depth_ros.data.lidar_depth import LidarScan
+from hma_depth_ros.data.listed_path import candidates
 
 #: Where the archive of the depth selection puts its labelled part.
 SELECTION_FOLDER = "depth_selection/val_selection_cropped"
@@ -28,16 +29,16 @@ DEPTH_FOLDERS = (
 def find_image(root: Path, relative: Path) -> Path | None:
     """The image that a split calls `relative`, under `root`; as JPEG too, as many keep KITTI."""
     names = (relative, relative.with_suffix(".jpg"))
-    return _first(root / folder / name for name in names for folder in IMAGE_FOLDERS)
+    return _first(path for name in names for path in candidates(root, IMAGE_FOLDERS, name))
 
 
 def find_depth(root: Path, relative: GroundTruth) -> GroundTruth | None:
     """The ground truth that a split calls `relative`, under `root`; scans lie by the images."""
     if isinstance(relative, LidarScan):
-        scan = _first(root / folder / relative.path for folder in IMAGE_FOLDERS)
+        scan = _first(candidates(root, IMAGE_FOLDERS, relative.path))
         return None if scan is None else replace(relative, path=scan)
-    return _first(root / folder / relative for folder in DEPTH_FOLDERS)
+    return _first(candidates(root, DEPTH_FOLDERS, relative))
 
 
-def _first(candidates: Iterable[Path]) -> Path | None:
-    return next((path for path in candidates if path.is_file()), None)
+def _first(paths: Iterable[Path]) -> Path | None:
+    return next((path for path in paths if path.is_file()), None)

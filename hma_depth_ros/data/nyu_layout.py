@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hma_depth_ros.data.ground_truth import GroundTruth
 from hma_depth_ros.data.lidar_depth import LidarScan
+from hma_depth_ros.data.listed_path import candidates
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.window import Window
 
@@ -24,11 +25,12 @@ FOLDERS = ("", "official_splits/test", "test", "sync")
 
 def find_image(root: Path, relative: Path) -> Path | None:
     """The image that a split calls `relative`, under `root`."""
-    # Some of BTS's lists begin their paths with a slash.
-    inside = relative.relative_to("/") if relative.is_absolute() else relative
-    candidates = (root / folder / inside for folder in FOLDERS)
     # Lists say .jpg; `extract_nyu` writes PNG, which loses nothing.
-    names = (name for path in candidates for name in (path, path.with_suffix(".png")))
+    names = (
+        name
+        for path in candidates(root, FOLDERS, relative)
+        for name in (path, path.with_suffix(".png"))
+    )
     return next((path for path in names if path.is_file()), None)
 
 

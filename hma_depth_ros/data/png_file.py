@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +12,41 @@ import numpy.typing as npt
 
 from hma_depth_ros.errors import HmaDepthError
 
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
 
 def decode_png(path: Path, flags: int, *, what: str) -> npt.NDArray[Any]:
-    """Array of an image file by OpenCV's reading `flags`; `what` names it in errors.
-
-    Decoded from memory, since OpenCV's own reading accepts truncated files of some formats.
+    """Array of a PNG by OpenCV's reading `flags`; `what` names it in errors.
 
     Raises:
-        HmaDepthError: the file is missing, damaged or not an image.
+        HmaDepthError: the file is missing, damaged or not a PNG.
 
     """
     try:
-        data = np.fromfile(path, np.uint8)
+        data = path.read_bytes()
     except OSError as error:
         raise HmaDepthError(f"cannot read the {what} {path}: {error.strerror}") from error
-    stored = cv2.imdecode(data, flags) if data.size else None
+    # Before decoding: libpng writes what it finds wrong to stderr, past every error handling.
+    stored = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if is_whole_png(data) else None
     if stored is None:
-        raise HmaDepthError(f"the {what} {path} is truncated, damaged or not an image")
+        raise HmaDepthError(f"the {what} {path} is truncated, damaged or not a PNG")
     return np.asarray(stored)
+
+
+def is_whole_png(data: bytes) -> bool:
+    """Whether all chunks up to the last one, IEND, are there with the right checksums.
+
+    Source: PNG specification (ISO/IEC 15948), 5.3: length, type, content, CRC of the latter two.
+    """
+    if not data.startswith(_SIGNATURE):
+        return False
+    view, start = memoryview(data), len(_SIGNATURE)
+    while start + 12 <= len(data):
+        end = start + 8 + int.from_bytes(view[start : start + 4], "big")
+        content = view[start + 4 : end]
+        if int.from_bytes(view[end : end + 4], "big") != zlib.crc32(content):
+            return False
+        if bytes(content[:4]) == b"IEND":
+            return True
+        start = end + 4
+    return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -49,5 +50,7 @@ def write_stored_depth(
     if path.suffix == ".png":
         write_depth_png(path, depth, units_per_metre=units_per_metre)
         return
-    with atomic_path(path) as temporary:
-        np.save(temporary, depth)
+    content = io.BytesIO()
+    np.save(content, depth)
+    with atomic_path(path) as temporary:  # np.save itself does not say when the disk is full
+        temporary.write_bytes(content.getbuffer())

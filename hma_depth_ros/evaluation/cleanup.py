@@ -31,11 +31,14 @@ def fill_holes(depth: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Give every pixel a depth, as KITTI's depth development kit does with sparse submissions.
 
     A run without depth (0, negative or not finite) in a row takes the farther of the two depths at
-    its ends, or the only one; rows without any take the nearest row above, or else below.
+    its ends, or the only one; rows without any take the nearest row above, or else below. Without
+    any depth at all, the result is 0.
     """
     holes = ~(np.isfinite(depth) & (depth > 0))
-    if not holes.any() or holes.all():
+    if not holes.any():
         return depth
+    if holes.all():
+        return np.zeros_like(depth)
     columns = np.arange(depth.shape[1])
     left = np.maximum.accumulate(np.where(holes, -1, columns), axis=1)
     right = np.minimum.accumulate(np.where(holes, columns.size, columns)[:, ::-1], axis=1)[:, ::-1]

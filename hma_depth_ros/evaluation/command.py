@@ -133,7 +133,9 @@ def evaluate_command(
     arguments = _parser(prog, summary, benchmark).parse_args(argv)
     _check(arguments)
     settings = Settings(
-        protocols_by_name(arguments.protocols.split(","), benchmark.protocols),
+        protocols_by_name(
+            [name.strip() for name in arguments.protocols.split(",")], benchmark.protocols
+        ),
         _caps(arguments.caps),
         benchmark.layout.units_per_metre,
         quantised=arguments.quantise,

@@ -84,10 +84,13 @@ class CachedPredictions:
                 is_png = self._suffix == ".png"
                 as_stored = quantise(depth, units_per_metre=self._units) if is_png else depth
                 write_stored_depth(files[view], as_stored, units_per_metre=self._units)
-        return {
-            view: read_stored_depth(path, units_per_metre=self._units)
-            for view, path in files.items()
-        }
+        return {view: self._stored(path) for view, path in files.items()}
+
+    def _stored(self, path: Path) -> Depth:
+        try:
+            return read_stored_depth(path, units_per_metre=self._units)
+        except HmaDepthError as error:
+            raise HmaDepthError(f"{error}; delete it, and it is predicted anew") from error
 
     def _file(self, frame: Frame, view: View) -> Path:
         folder = self._folder / _FOLDERS[view]

@@ -53,7 +53,10 @@ def placed(prediction: Depth, size: tuple[int, int]) -> tuple[Depth, Window]:
         allowed = f"{width}x{height}"
         if crop.shape != size:
             allowed += " or, for the crop, 1216x352"
-        raise HmaDepthError(f"the prediction is {columns}x{rows}; its ground truth asks {allowed}")
+        raise HmaDepthError(
+            f"the prediction is {columns}x{rows}, its ground truth {width}x{height}, which asks "
+            f"for {allowed}"
+        )
     canvas = np.zeros(size, np.float32)
     crop.of(canvas)[...] = prediction
     return canvas, crop

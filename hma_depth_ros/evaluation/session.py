@@ -96,10 +96,10 @@ class Session:
         counts = self._counts(scored, failures)
 
         for line in window_lines(summary, self.settings.protocols):
-            console.print(line)
+            console.print(line, markup=False)
         console.print(f"{scored} frames in {seconds:.1f} s, {scored / seconds:.1f} frames/s")
         for problem in (*self.frames.missing, *failures):
-            console.print(f"left out: {problem}")
+            console.print(f"left out: {problem}", markup=False)  # paths may hold [brackets]
         for table in tables(summary, title=self._title(counts), published=self.published):
             console.print(table)
         self._write(summary, counts)

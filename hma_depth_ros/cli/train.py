@@ -88,7 +88,8 @@ def _configured(arguments: argparse.Namespace) -> TrainConfig:
 def _resumed(arguments: argparse.Namespace) -> TrainConfig:
     """The run's own configuration; where its files lie and who reads them may have changed."""
     allowed = ("data.root=", "data.workers=")
-    fixed = [name for name in ("preset", "config", "split", "validation") if vars(arguments)[name]]
+    options = ("preset", "config", "split", "validation", "ground_truth_source")
+    fixed = [f"--{name.replace('_', '-')}" for name in options if vars(arguments)[name]]
     fixed += [text for text in arguments.overrides if not text.startswith(allowed)]
     if fixed:
         raise HmaDepthError(

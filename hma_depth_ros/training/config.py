@@ -16,6 +16,7 @@ from hma_depth_ros.data.layout import DatasetName
 from hma_depth_ros.training.dataset import CropSettings
 
 Positive = Annotated[float, Field(gt=0)]
+Finite = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(gt=0)]
@@ -30,7 +31,7 @@ class ModelSection:
     preset: str = "resnet50"  #: of `network.config.PRESETS`; gives what is not set below
     scales: Literal[3, 4, 5] = 4
     attention: bool = True
-    max_depth: Positive = 80.0  #: metres
+    max_depth: Finite = 80.0  #: metres
     encoder: str | None = None  #: another timm model
     decoder_channels: tuple[int, int, int, int, int] | None = None
     aspp_channels: Count | None = None
@@ -76,7 +77,7 @@ class OptimiserSection:
     epochs: Count = 50
     batch_size: Count = 16  #: of all processes together
     accumulation: Count = 1  #: parts that a process' share of a batch is computed in
-    learning_rate: Positive = 1e-4
+    learning_rate: Finite = 1e-4
     final_learning_rate: NonNegative = 1e-5
     schedule: Literal["polynomial", "one_cycle"] = "polynomial"
     power: Positive = 0.9  #: of the polynomial

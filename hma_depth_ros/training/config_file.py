@@ -72,8 +72,8 @@ def config_from(content: Mapping[str, Any], *, source: str) -> TrainConfig:
         return TypeAdapter(TrainConfig).validate_python(content)
     except ValidationError as error:
         first = error.errors()[0]
-        # Indices of tuples and names of union members are no keys.
         key = ".".join(part for part in first["loc"] if isinstance(part, str))
+        key += "".join(f"[{part}]" for part in first["loc"] if isinstance(part, int))
         raise HmaDepthError(f"{source}: {key}: {first['msg']}, not {first['input']!r}") from None
 
 
@@ -113,12 +113,16 @@ def _parse(text: str, source: str) -> dict[str, Any]:
     try:
         content = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise HmaDepthError(f"{source} is not YAML: {' '.join(str(error).split())}") from error
+        raise HmaDepthError(f"{source} is not YAML: {_one_line(error)}") from error
     if content is None:
         return {}
     if not isinstance(content, dict):
         raise HmaDepthError(f"{source} does not hold sections such as 'model:' and 'data:'")
     return content
+
+
+def _one_line(error: yaml.YAMLError) -> str:
+    return " ".join(str(error).split())
 
 
 def _override(text: str) -> dict[str, Any]:
@@ -128,7 +132,7 @@ def _override(text: str) -> dict[str, Any]:
     try:
         content: Any = yaml.safe_load(value)
     except yaml.YAMLError as error:
-        raise HmaDepthError(f"'{text}': the value is not YAML: {error}") from error
+        raise HmaDepthError(f"'{text}': the value is not YAML: {_one_line(error)}") from error
     for part in reversed(key.strip().split(".")):
         content = {part: content}
     return content

@@ -50,6 +50,10 @@ def initial_model(section: ModelSection) -> HmaDepth:
             load_efficientnet_lite0(model)
             return model
         return HmaDepth(config, pretrained_encoder=True)
+    if not Path(section.weights).is_file():
+        raise HmaDepthError(
+            f"model.weights={section.weights}: neither 'imagenet' nor 'random', and no such file"
+        )
     model, info = load_checkpoint(Path(section.weights))
     if info.model != config:
         differing = [

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +57,8 @@ class Reporter:
 
     def __enter__(self) -> Reporter:
         self._stack.enter_context(self._bar)
+        if self._writer is not None:
+            self._stack.enter_context(_threads_without_disk_errors())
         return self
 
     def __exit__(
@@ -64,13 +67,19 @@ class Reporter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._stack.close()
-        if self._writer is not None:
-            self._writer.close()
+        with self._stack:
+            if self._writer is None:
+                return
+            try:
+                with self._disk_errors():
+                    self._writer.close()
+            except HmaDepthError:
+                if error is None:  # else it is not the first
+                    raise
 
     def say(self, text: str) -> None:
         """Print a line, above the bar where there is one."""
-        self._console.print(text)
+        self._console.print(text, markup=False)
 
     def advance(self, step: int) -> None:
         """`step` steps are done."""
@@ -96,10 +105,8 @@ class Reporter:
             )
         line = {"step": self._step, "epoch": epoch, **figures, "images_per_second": round(rate, 2)}
         self._folder.log(line)
-        if self._writer is not None:
-            for name, value in line.items():
-                if name not in {"step", "epoch"}:
-                    self._writer.add_scalar(f"training/{name}", value, self._step)
+        scalars = {name: value for name, value in line.items() if name not in {"step", "epoch"}}
+        self._add_scalars({f"training/{name}": value for name, value in scalars.items()})
 
     def validation(
         self, epoch: int, means: Mapping[str, Mapping[str, float]], shares: list[float], text: str
@@ -108,20 +115,34 @@ class Reporter:
         self.say(text)
         line = {"step": self._step, "epoch": epoch, "validation": means, "mask_shares": shares}
         self._folder.log(line)
-        if self._writer is not None:
-            for name, value in means[ALL].items():
-                self._writer.add_scalar(f"validation/{name}", value, self._step)
-            for drive, metrics in means.items():
-                if drive != ALL:
-                    self._writer.add_scalar(f"drives/{drive}", metrics["abs_rel"], self._step)
-            for index, share in enumerate(shares):
-                self._writer.add_scalar(f"mask_share/{index}", share, self._step)
+        drives = {name: metrics for name, metrics in means.items() if name != ALL}
+        self._add_scalars({f"validation/{name}": value for name, value in means[ALL].items()})
+        self._add_scalars({f"drives/{name}": found["abs_rel"] for name, found in drives.items()})
+        self._add_scalars({f"mask_share/{index}": share for index, share in enumerate(shares)})
 
     def pictures(self, pictures: Mapping[str, npt.NDArray[np.uint8]]) -> None:
         """Add pictures (H, W, 3), RGB, to TensorBoard."""
         if self._writer is not None:
-            for name, picture in pictures.items():
-                self._writer.add_image(name, picture, self._step, dataformats="HWC")
+            with self._disk_errors():
+                for name, picture in pictures.items():
+                    self._writer.add_image(name, picture, self._step, dataformats="HWC")
+
+    def _add_scalars(self, scalars: Mapping[str, float]) -> None:
+        if self._writer is not None:
+            with self._disk_errors():
+                for name, value in scalars.items():
+                    self._writer.add_scalar(name, value, self._step)
+
+    @contextmanager
+    def _disk_errors(self) -> Iterator[None]:
+        """TensorBoard writes in a thread of its own, whose errors come with a later call."""
+        try:
+            yield
+        except OSError as error:
+            raise HmaDepthError(
+                f"cannot write {self._folder.tensorboard}: {error.strerror}; make room and go on "
+                "with --resume"
+            ) from error
 
 
 def _writer(folder: RunFolder, first_step: int) -> SummaryWriter:
@@ -134,6 +155,22 @@ def _writer(folder: RunFolder, first_step: int) -> SummaryWriter:
     # What a killed run logged beyond its snapshot is not shown.
     options: dict[str, Any] = {"purge_step": first_step} if first_step else {}
     return SummaryWriter(str(folder.tensorboard), **options)
+
+
+@contextmanager
+def _threads_without_disk_errors() -> Iterator[None]:
+    """Keep threads' `OSError` off the screen: TensorBoard's raises it, and hands it on too."""
+    usual = threading.excepthook
+
+    def hook(failure: threading.ExceptHookArgs) -> None:
+        if not issubclass(failure.exc_type, OSError):
+            usual(failure)
+
+    threading.excepthook = hook
+    try:
+        yield
+    finally:
+        threading.excepthook = usual
 
 
 def _duration(seconds: float) -> str:

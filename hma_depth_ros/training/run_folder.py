@@ -72,6 +72,27 @@ class RunFolder:
             raise HmaDepthError(f"{self.path} holds no training run (no {self.config.name})")
         return load_config(file=self.config)
 
+    def check_lists(self, data: Mapping[str, Any]) -> None:
+        """Refuse to go on with lists that are not those of the run's beginning.
+
+        Raises:
+            HmaDepthError: one has changed, or the record of them cannot be read.
+
+        """
+        try:
+            recorded = json.loads(self.environment.read_text(encoding="utf-8"))["data"]
+            before = {name: entry["sha256"] for name, entry in recorded.items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise HmaDepthError(
+                f"cannot read the run's lists from {self.environment}: {error}"
+            ) from error
+        for name, entry in data.items():
+            if entry["sha256"] != before.get(name):
+                raise HmaDepthError(
+                    f"the list {name} is not what it was when {self.path} began; restore it, or "
+                    "start a new run"
+                )
+
     def log(self, line: Mapping[str, Any]) -> None:
         """Append a line to the metrics.
 
@@ -90,12 +111,22 @@ class RunFolder:
         if not self.metrics.is_file():
             return
         kept = []
-        for line in self.metrics.read_text(encoding="utf-8").splitlines(keepends=True):
-            # A killed run may have left half a line.
-            if line.endswith("\n") and json.loads(line)["step"] <= step:
+        for line in self.metrics.read_text(encoding="utf-8", errors="replace").splitlines(
+            keepends=True
+        ):
+            if (logged := _logged_step(line)) is not None and logged <= step:
                 kept.append(line)
         with atomic_path(self.metrics) as temporary:
             temporary.write_text("".join(kept), encoding="utf-8")
+
+
+def _logged_step(line: str) -> int | None:
+    """Step of a line of the metrics; None if a killed run or a power cut left no whole line."""
+    try:
+        content = json.loads(line) if line.endswith("\n") else None
+    except ValueError:
+        return None
+    return content.get("step") if isinstance(content, dict) else None
 
 
 def environment() -> dict[str, Any]:

@@ -113,7 +113,9 @@ def read_snapshot(path: Path, trained: Trained) -> Progress:
 
     """
     if not path.is_file():
-        raise HmaDepthError(f"there is no {path}: nothing to resume; start the run anew")
+        raise HmaDepthError(
+            f"there is no {path}: nothing to resume; delete the folder and start the run anew"
+        )
     try:
         with safe_open(path, framework="pt") as file:
             metadata: dict[str, Any] = file.metadata() or {}

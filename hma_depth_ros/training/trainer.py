@@ -58,7 +58,8 @@ class Trainer:
         """Build everything, or take it over from the folder's snapshot.
 
         Raises:
-            HmaDepthError: initial weights, snapshot or settings cannot be used.
+            HmaDepthError: initial weights, snapshot or settings cannot be used, or a list has
+                changed since the snapshot.
 
         """
         self.config, self.lists, self.folder, self.processes = config, lists, folder, processes
@@ -127,6 +128,7 @@ class Trainer:
         self.trained = Trained(self.model, optimiser, self.average)
         self.progress = Progress()
         if resume:
+            folder.check_lists(lists.description)
             self.progress = read_snapshot(folder.state, self.trained)
             self.take_step.restored(self.progress.scaler)
         self.outcome = Outcome(self.progress.step, self.progress.best, {})

@@ -79,7 +79,9 @@ def test_file_and_overrides_change_the_preset_in_that_order(tmp_path: Path):
         (["loss.form=l1"], r"loss.form: .*'silog' or 'eq6'.* not 'l1'"),
         (["model=resnet50"], r"'model' is a section of keys, not 'resnet50'"),
         (["epochs"], r"'epochs' is not of the form section.key=value"),
-        (["run.seed=[1"], r"the value is not YAML"),
+        (["run.seed=[1"], r"the value is not YAML: while parsing [^\n]*$"),
+        (["augmentation.gamma=[1]"], r"augmentation.gamma\[1\]: .*required"),
+        (["optimiser.learning_rate=.inf"], r"optimiser.learning_rate: .*finite.* not inf"),
     ],
 )
 def test_a_mistake_is_named(overrides: list[str], message: str):

@@ -22,6 +22,8 @@ from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.network.checkpoint import read_info
 from hma_depth_ros.training.config_file import load_config
+from hma_depth_ros.training.reporting import Reporter
+from hma_depth_ros.training.run_folder import RunFolder
 
 from .runs import (
     SHORT,
@@ -210,6 +212,7 @@ def test_each_processes_own_statistics_follow_another_curve(
     ("change", "message"),
     [
         ("optimiser.batch_size=3", "the run's own configuration, which optimiser.batch_size=3"),
+        ("--ground-truth-source=lidar", "own configuration, which --ground-truth-source would"),
         ("data.workers=0", ""),
     ],
 )
@@ -219,6 +222,45 @@ def test_a_resumed_run_keeps_its_configuration(
     status = run_command("train", ["--resume", str(whole_run), change])
     assert (status == 2) == bool(message)
     assert message in capsys.readouterr().err
+
+
+def test_a_resumed_run_keeps_its_lists(
+    whole_run: Path, drives: Path, capsys: pytest.CaptureFixture[str]
+):
+    split = drives / "train.txt"
+    lines = split.read_text()
+    split.write_text("".join(reversed(lines.splitlines(keepends=True))))
+    try:
+        assert f"{split} is not what it was when" in _error(["--resume", str(whole_run)], capsys)
+    finally:
+        split.write_text(lines)
+    assert run_command("train", ["--resume", str(whole_run)]) == 0
+
+
+def test_unreadable_lines_of_the_metrics_are_dropped(whole_run: Path, tmp_path: Path):
+    folder = RunFolder(tmp_path)
+    lines = (whole_run / "metrics.jsonl").read_bytes()
+    torn = [b"\0\0\0\n", b'{"step": 1, "lo\n', b"\xff\n", b'"text"\n', b'{"step": 1']
+    folder.metrics.write_bytes(torn[0] + torn[1] + lines + b"".join(torn[2:]))
+    folder.forget_after(10**6)
+    assert folder.metrics.read_bytes() == lines
+
+
+def test_tensorboard_on_a_full_disk_is_one_error(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    """It writes in a thread of its own, whose traceback would be the first that a user sees."""
+    noise = np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8)
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    reporter = Reporter(RunFolder(tmp_path), steps=1, first_step=0, batch_size=1, tensorboard=True)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, usual[1]))
+    try:
+        with (
+            pytest.raises(HmaDepthError, match=r"cannot write .*tensorboard: File too large"),
+            reporter,
+        ):
+            reporter.pictures({"noise": noise})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_a_second_run_in_the_same_folder_is_refused(
@@ -309,6 +351,8 @@ def test_what_is_wrong_is_said_before_anything_is_written(
     weights = Path(__file__).parents[2] / "hma_depth_ros/assets/hma_depth_mobile.safetensors"
     found = _error([*short, *lists, f"model.weights={weights}"], capsys)
     assert "a checkpoint of another model: encoder is efficientnet_lite0 there" in found
+    found = _error([*short, *lists, "model.weights=imagnet"], capsys)
+    assert "model.weights=imagnet: neither 'imagenet' nor 'random', and no such file" in found
     assert "name the folder of the run" in _error(["--preset", "tiny", *lists], capsys)
     assert "holds no training run" in _error(["--resume", str(tmp_path / "none")], capsys)
     assert not run.exists()

@@ -299,6 +299,7 @@ def test_damage_is_found(
     printed = capsys.readouterr().out
     assert f"\n{kind}: {count}\n" in printed
     assert f"NOT usable: {count} of 3 frames have problems" in printed
+    assert "no calibration file" not in printed  # there is one, whatever else is damaged
     kinds = [line.partition("\t")[0] for line in problems.read_text().splitlines()]
     assert kinds == [kind] * count
 

@@ -15,7 +15,9 @@ import torch
 from PIL import Image
 
 from hma_depth_ros.cli import run
+from hma_depth_ros.data import known_splits
 from hma_depth_ros.data.depth_png import read_depth_png, write_depth_png
+from hma_depth_ros.data.frame_name import kitti_frame
 from hma_depth_ros.data.image_file import read_rgb, write_png
 from hma_depth_ros.data.known_splits import KNOWN_SPLITS, SplitIdentity
 from hma_depth_ros.errors import HmaDepthError
@@ -171,6 +173,26 @@ def test_a_damaged_file_is_one_error_unless_allowed(
     printed = capfd.readouterr().out
     assert "1 of 2 frames scored" in printed
     assert f"left out: the depth image {damaged}" in printed
+
+
+def test_a_folder_of_a_published_lists_ground_truth_is_recognised(
+    pairs: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    names = [path.stem for path in BUNDLED.glob("predictions/*.png")]
+    frames = [frame for name in names if (frame := kitti_frame(Path(name))) is not None]
+    mark = known_splits.fingerprint(frames)
+    published = known_splits.KnownSplit("Pairs", 3, 2, "of three frames", mark)
+    output = tmp_path / "o.json"
+
+    def split() -> str:
+        assert evaluate(*options(pairs), "--json", output, "--allow-partial") == 0
+        return str(json.loads(output.read_text())["run"]["split"])
+
+    assert split() == "all ground truth in the folder, another list"
+    monkeypatch.setattr(known_splits, "KNOWN_SPLITS", (published,))
+    assert split() == "all ground truth in the folder, that of Pairs, verified"
+    next(pairs[0].glob("*.png")).unlink()
+    assert split() == "all ground truth in the folder, another list"
 
 
 def test_brackets_in_paths_are_no_markup(

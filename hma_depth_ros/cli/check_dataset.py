@@ -145,8 +145,7 @@ def _print_problems(problems: Sequence[Problem]) -> None:
 
 
 def _print_focal_lengths(frames: Sequence[CheckedFrame]) -> None:
-    present = [frame for frame in frames if frame.located.found is not None]
-    unchecked = sum(not frame.focal_length_checked for frame in present)
+    unchecked = sum(frame.lacks_calibration for frame in frames)
     if unchecked:
         print(f"{unchecked} frames have no calibration file to check their focal lengths by")
 

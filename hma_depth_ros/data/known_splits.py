@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from hma_depth_ros.data import nyu_layout
 from hma_depth_ros.data.frame_name import KittiFrame, kitti_drive_name, kitti_frame
@@ -109,6 +110,16 @@ def identify(entries: Sequence[SplitEntry]) -> SplitIdentity:
     known = next((split for split in KNOWN_SPLITS if split.fingerprint == mark), None)
     verified = known is not None and known.ground_truth_fingerprint == labelled_mark
     return SplitIdentity(len(entries), len(labelled), known, verified)
+
+
+def known_by_ground_truth(names: Sequence[str]) -> KnownSplit | None:
+    """The published list whose frames with ground truth are those of these names, if there is one.
+
+    Names are `Layout.frame_name`'s: DRIVE_FRAME of KITTI, SCENE_rgb_N of NYU Depth v2.
+    """
+    frames = [frame for name in names if (frame := kitti_frame(Path(name))) is not None]
+    mark = fingerprint(frames) if len(frames) == len(names) else _digest(sorted(names))
+    return next((split for split in KNOWN_SPLITS if split.ground_truth_fingerprint == mark), None)
 
 
 def eigen_test_drives_in(entries: Iterable[SplitEntry]) -> list[str]:

@@ -50,8 +50,8 @@ class CheckedFrame:
 
     located: LocatedEntry
     problems: list[Problem]
-    #: Whether there was a calibration to compare the list's focal length with.
-    focal_length_checked: bool = False
+    #: Whether there is no calibration to compare the list's focal length with.
+    lacks_calibration: bool = False
 
 
 def check_split(
@@ -124,12 +124,12 @@ def _check_files(root: Path, entry: SplitEntry, layout: Layout) -> CheckedFrame:
     except HmaDepthError as error:
         return CheckedFrame(located, [*problems, Problem(UNREADABLE, str(error))])
     if expected is None:
-        return CheckedFrame(located, problems)
+        return CheckedFrame(located, problems, lacks_calibration=True)
     focal_length, tolerance = expected
     if abs(entry.focal_length / focal_length - 1) > tolerance:
         detail = f"{entry.image}: {entry.focal_length:g} listed, {focal_length:.4f} by calibration"
         problems.append(Problem(FOCAL_LENGTH, detail))
-    return CheckedFrame(located, problems, focal_length_checked=True)
+    return CheckedFrame(located, problems)
 
 
 def _check_truth(entry: SplitEntry, size: tuple[int, int], layout: Layout) -> list[Problem]:

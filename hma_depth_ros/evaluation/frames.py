@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hma_depth_ros.data.ground_truth import GroundTruth, Source
-from hma_depth_ros.data.known_splits import SplitIdentity, identify
+from hma_depth_ros.data.known_splits import SplitIdentity, identify, known_by_ground_truth
 from hma_depth_ros.data.split import read_split, with_source
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.benchmarks import Benchmark
@@ -36,6 +36,15 @@ class FrameList:
     missing: list[str]
     #: Of the split; None without one.
     identity: SplitIdentity | None = None
+
+    @property
+    def title(self) -> str:
+        """What the frames are, for reports."""
+        if self.identity is not None:
+            return str(self.identity)
+        known = known_by_ground_truth([frame.name for frame in self.frames])
+        which = "another list" if known is None else f"that of {known.name}, verified"
+        return f"all ground truth in the folder, {which}"
 
     def with_predictions(self, names: Collection[str]) -> FrameList:
         """Move the frames that are not among `names` to the missing ones."""

@@ -139,16 +139,14 @@ class Session:
         }
 
     def _title(self, counts: dict[str, Any]) -> str:
-        identity = self.frames.identity
-        what = "all ground truth in the folder" if identity is None else str(identity)
         by = "; ground truth from LiDAR scans" if self._by_lidar() else ""
-        return f"{what}{by}; {counts['scored']} of {counts['expected']} frames scored"
+        return f"{self.frames.title}{by}; {counts['scored']} of {counts['expected']} frames scored"
 
     def _by_lidar(self) -> bool:
         return any(isinstance(frame.ground_truth, LidarScan) for frame in self.frames.frames)
 
     def _write(self, summary: Summary, counts: dict[str, Any]) -> None:
-        reports, identity = self.reports, self.frames.identity
+        reports = self.reports
         if reports.json is not None:
             windows = {
                 protocol.name: {
@@ -159,7 +157,7 @@ class Session:
             }
             run = {
                 **self.description,
-                "split": None if identity is None else str(identity),
+                "split": self.frames.title,
                 "frames": counts,
                 "windows": windows,
                 "code_version": __version__,

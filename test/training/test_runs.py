@@ -279,6 +279,14 @@ def _error(argv: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     return found
 
 
+def test_parts_of_a_batch_must_be_equal(
+    drives: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    options = [*SHORT, "optimiser.batch_size=4", "optimiser.accumulation=3"]
+    argv = arguments(drives, tmp_path / "uneven", *options)
+    assert "accumulation=3 does not divide the 4 images" in _error(argv, capsys)
+
+
 def test_the_semantic_smoothness_reads_the_drives_labels(
     drives: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):

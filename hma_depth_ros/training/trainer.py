@@ -67,8 +67,8 @@ class Trainer:
         share = settings.batch_size // processes.world
         if share % settings.accumulation:
             raise HmaDepthError(
-                f"optimiser.accumulation={settings.accumulation} does not divide the {share} images "
-                "that a process has of each batch: its parts would weigh unequally"
+                f"optimiser.accumulation={settings.accumulation} does not divide the {share} "
+                "images that a process has of each batch: its parts would weigh unequally"
             )
         self.validator = Validator.of(lists, config.validation, processes)
         dataset = CropDataset(

@@ -103,6 +103,14 @@ def test_all_reports(pairs: tuple[Path, Path], tmp_path: Path, capsys: pytest.Ca
     expected = json.loads((BUNDLED / "expected.json").read_text())["bts_cap80"]["per_image"]
     for name, metrics in found["bts_cap80"]["per_image"].items():
         assert metrics == pytest.approx(expected[name], rel=1e-5)  # the npy one too
+    drives = found["bts_cap80"]["by_drive"]
+    assert {drive: own["images"] for drive, own in drives.items()} == {
+        "2011_09_26_drive_9001_sync": 1,
+        "2011_09_26_drive_9002_sync": 1,
+    }
+    for drive, own in drives.items():
+        (name,) = (name for name in found["bts_cap80"]["per_image"] if name.startswith(drive))
+        assert own["mean"] == found["bts_cap80"]["per_image"][name]
     rows = found["bts_cap80"]["by_depth"]
     assert [row["from"] for row in rows] == [0, 10, 20, 30, 40, 50, 60, 70]
     assert sum(row["pixels"] for row in rows) == found["bts_cap80"]["pixels"]

@@ -15,7 +15,8 @@ def write_json(path: Path, summary: Summary, run: dict[str, Any]) -> None:
     """Write figures by `Protocol.key`, and under `run` what was scored and how.
 
     Each has `mean` and `per_image` by metric, `confidence_95` of the mean, `pixels`,
-    `pixels_outside_prediction`, and `by_depth` over all pixels.
+    `pixels_outside_prediction`, `by_depth` over all pixels, and by drive `by_drive` with the number
+    of `images` and their `mean`.
 
     Raises:
         HmaDepthError: the file cannot be written.
@@ -29,6 +30,10 @@ def write_json(path: Path, summary: Summary, run: dict[str, Any]) -> None:
             "pixels": figures.pixels,
             "pixels_outside_prediction": figures.outside,
             "by_depth": figures.by_depth,
+            "by_drive": {
+                drive: {"images": len(own.per_image), "mean": own.mean}
+                for drive, own in figures.by_drive.items()
+            },
         }
         for key, figures in summary.figures.items()
     }

@@ -13,6 +13,8 @@ from hma_depth_ros.evaluation.summary import Figures, Summary
 
 #: As in the paper's Table I; the metrics that it leaves out come last.
 _COLUMNS = (*TABLE_1_METRICS, *(name for name in DEPTH_METRICS if name not in TABLE_1_METRICS))
+#: More would push the other figures off the screen; the JSON has them.
+_DRIVES_AT_MOST = 12
 _TITLES = {
     "d1": "δ1",
     "d2": "δ2",
@@ -57,7 +59,10 @@ def tables(summary: Summary, *, title: str, published: bool = True) -> list[Tabl
         _add_figures(table, others, BENCHMARK_METRICS)
         made.append(table)
     if capped:
-        made.append(_depth_table(*next(iter(capped.items()))))
+        key, figures = next(iter(capped.items()))
+        made.append(_depth_table(key, figures))
+        if 1 < len(figures.by_drive) <= _DRIVES_AT_MOST:
+            made.append(_drive_table(key, figures))
     return made
 
 
@@ -93,6 +98,14 @@ def _depth_table(key: str, figures: Figures) -> Table:
             f"{row['rmse']:.3f}",
             f"{row['bias']:+.3f}",
         )
+    return table
+
+
+def _drive_table(key: str, figures: Figures) -> Table:
+    table = _table(f"{key} by drive", TABLE_1_METRICS)
+    for drive, own in figures.by_drive.items():
+        means = (f"{own.mean[name]:.3f}" for name in TABLE_1_METRICS)
+        table.add_row(drive, str(len(own.per_image)), *means)
     return table
 
 

@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from hma_depth_ros.data.frame_name import kitti_drive_name
 from hma_depth_ros.evaluation.bootstrap import confidence_interval
 from hma_depth_ros.evaluation.depth_bins import bin_errors
 from hma_depth_ros.evaluation.score import FrameScores, Score
@@ -44,6 +46,15 @@ class Figures:
         low, high = confidence_interval(self._values)
         ends = zip(self.metric_names, low, high, strict=True)
         return {name: (float(a), float(b)) for name, a, b in ends}
+
+    @cached_property
+    def by_drive(self) -> dict[str, Figures]:
+        """The same for the images of each KITTI drive; images of no known drive are left out."""
+        drives: dict[str, dict[str, Score]] = {}
+        for name, score in self.per_image.items():
+            if drive := kitti_drive_name(Path(name)):
+                drives.setdefault(drive, {})[name] = score
+        return {drive: Figures(scores, self.cap) for drive, scores in sorted(drives.items())}
 
     @property
     def pixels(self) -> int:

@@ -18,6 +18,7 @@ from typing import Any
 
 import rclpy
 from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import qos_profile_sensor_data
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CameraInfo, Image
@@ -35,7 +36,6 @@ from hma_depth_ros.network.checkpoint import CheckpointInfo
 from hma_depth_ros.ros.image_messages import image_message
 from hma_depth_ros.ros.outputs import DEPTH, INFO, POINTS, attention_topic, output_types
 from hma_depth_ros.ros.qos import output_qos
-from hma_depth_ros.ros.spin import make_executor
 from hma_depth_ros.ros.transport import tune_malloc, use_large_message_profile
 
 #: Seconds that a node may take to convert and load its network.
@@ -246,7 +246,7 @@ class Camera:
                 )
                 for topic, kind in self._topics.items()
             ]
-        self._executor = make_executor(self._context)
+        self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)
         self._image = image_message(Header(), street(self._plan.image_size), "rgb8")
         self._info = _camera_info(self._plan.image_size)

@@ -19,7 +19,8 @@ from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.inference.bundled import self_check_image
 from hma_depth_ros.inference.model_source import ModelSource
 from hma_depth_ros.inference.points import CloudLayout
-from hma_depth_ros.inference.predictor import DepthPredictor, Output, Prediction
+from hma_depth_ros.inference.predictor import DepthPredictor, Output
+from hma_depth_ros.inference.threads import leave_cores_to
 
 #: fx over the image's width, KITTI's.
 _FOCAL_LENGTH = 721.5 / 1242
@@ -120,25 +121,40 @@ def measure_predictor(
 
     stages: dict[str, dict[str, Timing]] = {name: {} for name in predictors}
 
+    own_threads = torch.get_num_threads()
+
+    def as_in_the_node(name: str) -> DepthPredictor:
+        torch.set_num_threads(own_threads)
+        leave_cores_to(predictors[name].engine)
+        return predictors[name]
+
     def one(name: str) -> None:
-        found = predictors[name].predict(image, camera, outputs=outputs, cloud_out=cloud)
+        found = as_in_the_node(name).predict(image, camera, outputs=outputs, cloud_out=cloud)
         for stage, seconds in found.seconds.items():
             stages[name].setdefault(stage, Timing()).wall.append(seconds)
 
     totals = take_turns({name: partial(one, name) for name in predictors}, rounds=rounds)
     batched: dict[str, dict[int, Timing]] = {name: {} for name in predictors}
     one_by_one: dict[str, dict[int, Timing]] = {name: {} for name in predictors}
+
+    def batch(name: str, count: int) -> None:
+        as_in_the_node(name).predict_batch([image] * count, [camera] * count, outputs=outputs)
+
+    def singles(name: str, count: int) -> None:
+        predictor = as_in_the_node(name)
+        for _ in range(count):
+            predictor.predict(image, camera, outputs=outputs)
+
     for count in cameras:
         calls: dict[str, Callable[[], object]] = {}
-        for name, predictor in predictors.items():
-            calls[f"{name}/batch"] = partial(
-                predictor.predict_batch, [image] * count, [camera] * count, outputs=outputs
-            )
-            calls[f"{name}/single"] = partial(_single, predictor, image, camera, outputs, count)
+        for name in predictors:
+            calls[f"{name}/batch"] = partial(batch, name, count)
+            calls[f"{name}/single"] = partial(singles, name, count)
         timings = take_turns(calls, rounds=max(1, rounds // count))
         for name in predictors:
             batched[name][count] = _of_a_frame(timings[f"{name}/batch"], count)
             one_by_one[name][count] = _of_a_frame(timings[f"{name}/single"], count)
+    torch.set_num_threads(own_threads)
     first = next(iter(predictors.values()))
     return PredictorReport(
         image_size=image_size,
@@ -157,16 +173,6 @@ def measure_predictor(
         },
         left_out=left_out,
     )
-
-
-def _single(
-    predictor: DepthPredictor,
-    image: npt.NDArray[np.uint8],
-    camera: PinholeCamera,
-    outputs: Sequence[Output],
-    count: int,
-) -> list[Prediction]:
-    return [predictor.predict(image, camera, outputs=outputs) for _ in range(count)]
 
 
 def _of_a_frame(timing: Timing, count: int) -> Timing:

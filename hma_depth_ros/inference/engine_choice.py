@@ -95,6 +95,8 @@ def start_engine(
 
 def _fallbacks(source: ModelSource, names: list[str], deviating: Engine) -> list[tuple[str, str]]:
     """What is tried after an engine that deviates: fp32 in each runtime, PyTorch the last."""
+    if deviating.precision == "int8":  # of the file itself
+        return []
     last = ["torch"] if source.plain_engine == "torch" else []
     order = dict.fromkeys([*names, *last])
     return [

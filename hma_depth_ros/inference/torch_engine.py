@@ -10,7 +10,7 @@ from torch import Tensor
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.cpu import cpu_name
 from hma_depth_ros.inference.cuda_graph import CapturedModel
-from hma_depth_ros.inference.engine import check_precision
+from hma_depth_ros.inference.engine import check_precision, needs_calibration
 from hma_depth_ros.inference.folding import fold_batch_norm
 from hma_depth_ros.network.checkpoint import Preprocessing
 from hma_depth_ros.network.model import HmaDepth, ScaleMaps
@@ -51,6 +51,8 @@ class TorchEngine:
 
         """
         check_precision(precision)
+        if precision == "int8":
+            raise needs_calibration()
         if precision == "auto":
             precision = "fp16" if device.type == "cuda" else "fp32"
         if precision == "fp16" and device.type == "cpu":

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from hma_depth_ros.benchmarks import node as node_benchmark
-from hma_depth_ros.benchmarks.timing import take_turns
+from hma_depth_ros.benchmarks.timing import Timing, take_turns
 from hma_depth_ros.cli import benchmark, run_command
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
@@ -66,10 +66,12 @@ def run(part: str, checkpoint: Path, folder: Path, *arguments: str) -> dict[str,
 
 def test_candidates_take_turns():
     calls: list[str] = []
-    timings = take_turns(
-        {"a": lambda: calls.append("a"), "b": lambda: (calls.append("b"), time.sleep(0.01))},
-        rounds=3,
-    )
+
+    def slow() -> None:
+        calls.append("b")
+        time.sleep(0.01)
+
+    timings = take_turns({"a": lambda: calls.append("a"), "b": slow}, rounds=3)
     assert calls == ["a"] * 3 + ["b"] * 3 + ["a", "b"] * 3
     assert [len(t.wall) for t in timings.values()] == [3, 3]
     assert timings["b"].median >= 0.01 > timings["b"].cpu_median
@@ -84,7 +86,7 @@ def test_model_beside_a_baseline(
         checkpoint,
         tmp_path,
         *("--size", "64x160", "--rounds", "4", "--engines", "torch:fp32,torch:fp16"),
-        *("--baseline", f"{baseline}:Sleepy"),
+        *("--baseline", f"{baseline}:Sleepy", "--by-stage"),
     )
     assert report["size"] == [64, 160]
     assert report["gflop"] == pytest.approx(sum(count_flops(CONFIG, (64, 160)).values()) / 1e9)
@@ -99,6 +101,11 @@ def test_model_beside_a_baseline(
     assert "needs a CUDA device" in report["left_out"]["torch fp16"]
     assert set(report["matrix_product_gflops"]) == {"fp32", "bf16"}
     assert min(report["matrix_product_gflops"].values()) > 0
+    # The parts are all of the network, in operations and in time.
+    assert report["gflop"] == pytest.approx(sum(report["stage_gflop"].values()))
+    for stages in report["stages"].values():
+        assert list(stages) == list(report["stage_gflop"])
+        assert stages["encoder"]["median"] > stages["decoder H/8: depth module"]["median"] > 0
     # The image that the engines get, normalised by ImageNet's figures: uniform noise of 0 to 255.
     seen = sys.modules[baseline].Sleepy.seen
     assert seen.shape == (1, 3, 64, 160)
@@ -219,7 +226,7 @@ def test_figures_of_node_and_listener_come_together():
         "dropped": {"replaced by a newer frame": 1},
         "peak_bytes": 5,
     }
-    timing = node_benchmark.Timing([0.025])
+    timing = Timing([0.025])
     found = node_benchmark._candidate(recorded, [turn], plan, timing)
     assert found.frames == 3
     assert found.rates == {"depth/image": 1.0, "points": 1.0}

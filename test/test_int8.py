@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -12,6 +13,7 @@ import torch
 from hma_depth_ros.cli import run_command
 from hma_depth_ros.data.depth_png import write_depth_png
 from hma_depth_ros.data.image_file import write_png
+from hma_depth_ros.data.located_split import read_located_split
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation import int8_export
 from hma_depth_ros.inference.engine_choice import EngineRequest, start_engine
@@ -118,20 +120,28 @@ def test_an_int8_file_that_deviates_has_nothing_to_fall_back_to(
 
 
 def test_a_model_whose_error_changes_is_refused(
-    checkpoint: Path,
+    exported: Path,
     frames: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ):
-    # What is judged does not matter here, and quantisation takes its time.
-    monkeypatch.setattr(int8_export, "quantise", lambda model, config, images: model)
-    monkeypatch.setattr(int8_export, "LIMIT", 0.0)
+    checkpoint = exported.with_name("tiny.safetensors")
+
+    def write_and_judge(*_: object, judge: Callable[[Path], None], **__: object) -> None:
+        judge(exported)
+
+    monkeypatch.setattr(int8_export, "export_model", write_and_judge)
+    assert (
+        int8_export.export_int8(checkpoint, tmp_path / "m.xml", read_located_split(frames)).change
+        < 0.02
+    )
+    monkeypatch.setattr(int8_export, "LIMIT", 1e-7)
     assert export(checkpoint, tmp_path / "model.xml", frames) == 2
     error = capsys.readouterr().err
     assert "was not written: AbsRel changes from" in error
     assert "on 2 frames" in error
-    assert list(tmp_path.iterdir()) == []
+    assert "(4 now)" in error
 
 
 def test_without_calibration_there_is_no_int8(

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from hma_depth_ros.benchmarks.candidates import start_engines
+from hma_depth_ros.benchmarks.stages import measure_stages
 from hma_depth_ros.benchmarks.timing import Timing, resident_bytes, take_turns
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.engine import choose_device
@@ -43,6 +44,9 @@ class ModelReport:
     left_out: dict[str, str]  #: candidates that could not start, and why
     #: Bytes of this process's memory that came with each candidate, its first pass included.
     memory: dict[str, int]
+    #: By precision: each part of the network in PyTorch, if asked for.
+    stages: dict[str, dict[str, Timing]]
+    stage_gflop: dict[str, float]
 
 
 def measure_model(
@@ -54,6 +58,7 @@ def measure_model(
     threads: int,
     rounds: int,
     baseline: str | None = None,
+    by_stage: bool = False,
     warn: Callable[[str], object],
 ) -> ModelReport:
     """Time the network's forward pass on uint8 images, from pixels to the maps of all scales.
@@ -65,6 +70,7 @@ def measure_model(
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         threads: of the CPU; 0 leaves it to each runtime.
         rounds: calls of each.
+        by_stage: also time each part of the network, in PyTorch.
         baseline: `module:callable`, see `load_baseline`; the ratios are then to it.
         warn: is told what goes wrong on the way.
 
@@ -104,10 +110,17 @@ def measure_model(
     )
     for name, engine in started:
         add(name, _call(engine, image))
+    flops = count_flops(source.info.model, size)
+    stages = {
+        precision: measure_stages(path, size, device=chosen, precision=precision, rounds=rounds)
+        for precision in (("fp32", "bf16") if by_stage else ())
+    }
     return ModelReport(
         size=size,
         timings=take_turns(candidates, rounds=rounds),
-        gflop=sum(count_flops(source.info.model, size).values()) / 1e9,
+        gflop=sum(flops.values()) / 1e9,
+        stages=stages,
+        stage_gflop={name: count / 1e9 for name, count in flops.items()},
         products=matrix_products(chosen),
         left_out=left_out,
         memory=memory,

@@ -61,6 +61,20 @@ def model_table(report: ModelReport) -> Table:
     return table
 
 
+def stage_table(report: ModelReport) -> Table:
+    """Roofline: GFLOP/s of each part, and their share of a plain matrix product's."""
+    columns = (f"{p} {what}" for p in report.stages for what in ("ms", "GFLOP/s", "of product"))
+    table = _table("parts of the network in PyTorch, medians", "GFLOP", *columns)
+    for name, gflop in report.stage_gflop.items():
+        cells = []
+        for precision, stages in report.stages.items():
+            seconds = stages[name].median
+            share = gflop / seconds / report.products[precision]
+            cells += [f"{1e3 * seconds:.2f}", f"{gflop / seconds:.0f}", f"{share:.0%}"]
+        table.add_row(name, f"{gflop:.2f}", *cells)
+    return table
+
+
 def model_figures(report: ModelReport) -> dict[str, Any]:
     """For JSON; times in seconds."""
     return {
@@ -68,6 +82,11 @@ def model_figures(report: ModelReport) -> dict[str, Any]:
         "gflop": report.gflop,
         "matrix_product_gflops": report.products,
         "left_out": report.left_out,
+        "stage_gflop": report.stage_gflop,
+        "stages": {
+            precision: {name: timing.figures() for name, timing in stages.items()}
+            for precision, stages in report.stages.items()
+        },
         "candidates": {
             name: {**timing.figures(), "memory_bytes": report.memory[name]}
             for name, timing in report.timings.items()

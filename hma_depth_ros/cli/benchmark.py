@@ -28,6 +28,7 @@ from hma_depth_ros.benchmarks.tables import (
     node_tables,
     predictor_figures,
     predictor_tables,
+    stage_table,
 )
 from hma_depth_ros.cli.describe import image_size
 from hma_depth_ros.data.located_split import read_located_split
@@ -75,6 +76,11 @@ def _parser() -> argparse.ArgumentParser:
         "--baseline",
         metavar="MODULE:CALLABLE",
         help="another network: what this returns takes normalised images (B, 3, H, W)",
+    )
+    model.add_argument(
+        "--by-stage",
+        action="store_true",
+        help="also each part of the network, in PyTorch, beside its operations",
     )
     model.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     predictor = parts.add_parser(
@@ -201,9 +207,11 @@ def _model(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
         threads=arguments.threads,
         rounds=arguments.rounds,
         baseline=arguments.baseline,
+        by_stage=arguments.by_stage,
         warn=_warn,
     )
-    _show([model_table(report)], report.left_out)
+    tables = [model_table(report), *([stage_table(report)] if report.stages else [])]
+    _show(tables, report.left_out)
     for name, gflops in report.products.items():
         print(f"a plain matrix product in {name}: {gflops:.0f} GFLOP/s")
     return model_figures(report)

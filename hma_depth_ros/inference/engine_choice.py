@@ -28,6 +28,7 @@ class EngineRequest:
     precision: str = "auto"
     device: str = "auto"
     threads: int = 0
+    compiled: bool = False  #: PyTorch's network by torch.compile
 
 
 def start_engine(
@@ -63,6 +64,7 @@ def start_engine(
                 device=request.device,
                 precision=precision,
                 threads=request.threads,
+                compiled=request.compiled,
                 warn=warn,
             )
         except HmaDepthError as error:
@@ -72,7 +74,7 @@ def start_engine(
             continue
         if not self_check:
             return engine, UNCHECKED
-        if _is_reference(engine):
+        if _is_reference(engine) and not request.compiled:
             return engine, f"{failed}; fp32 torch took over" if failed else REFERENCE
         outcome = source.check(engine)
         if outcome.passed:

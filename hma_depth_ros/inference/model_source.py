@@ -95,9 +95,12 @@ class ModelSource:
         device: str,
         precision: str,
         threads: int,
+        compiled: bool = False,
         warn: Callable[[str], object],
     ) -> Engine:
         """Start `torch`, `openvino` or `onnxruntime`; a conversion is kept for the next time.
+
+        `compiled` has PyTorch compile the network; other engines always do.
 
         Raises:
             HmaDepthError: engine, device or precision are not there, or not for this file.
@@ -114,6 +117,7 @@ class ModelSource:
                 self.info.preprocessing,
                 device=choose_device(device),
                 precision=precision,
+                compiled=compiled,
             )
         if engine == "openvino":
             openvino_device(device)  # before the conversion, which takes its time

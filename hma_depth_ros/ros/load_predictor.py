@@ -40,6 +40,7 @@ class LoadedModel:
             precision=parameters.precision,
             device=parameters.device,
             threads=parameters.threads,
+            compiled=parameters.compile,
         )
         self.engine, self.self_check = start_engine(
             source, request, self_check=parameters.self_check, warn=warn

@@ -316,11 +316,14 @@ def test_a_batch_is_what_its_images_are_one_by_one():
     for image, camera, one in zip(images, cameras, found, strict=True):
         alone = predictor.predict(image, camera)
         assert one.depth is not None
+        assert alone.depth is not None
         assert one.attention is not None
+        assert alone.attention is not None
         np.testing.assert_allclose(one.depth, alone.depth, rtol=1e-4)
         np.testing.assert_allclose(one.attention, alone.attention, atol=1e-4)
         assert (one.cloud is None) == (camera is None)
-        if camera is not None:
+        if one.cloud is not None:
+            assert alone.cloud is not None
             np.testing.assert_allclose(one.cloud, alone.cloud, rtol=1e-4, atol=1e-6)
     # The same picture behind another lens.
     assert found[0].depth is not None

@@ -78,10 +78,9 @@ class TorchEngine:
         prepared = prepared.requires_grad_(False).to(  # type: ignore[call-overload]
             device=device, dtype=self._type, memory_format=torch.channels_last
         )
-        if compiled and not as_trained:
-            prepared = self._compile(prepared)
+        network = self._compile(prepared) if compiled and not as_trained else prepared
         capture = device.type == "cuda" and not as_trained
-        self._model = CapturedModel(prepared) if capture else prepared
+        self._model = CapturedModel(network) if capture else network
 
     @torch.inference_mode()
     def _compile(self, model: HmaDepth) -> Callable[[Tensor], ScaleMaps]:

@@ -111,10 +111,8 @@ def measure_model(
     for name, engine in started:
         add(name, _call(engine, image))
     flops = count_flops(source.info.model, size)
-    stages = {
-        precision: measure_stages(path, size, device=chosen, precision=precision, rounds=rounds)
-        for precision in (("fp32", "bf16") if by_stage else ())
-    }
+    precisions = ("fp32", "bf16") if by_stage else ()
+    stages = measure_stages(path, size, device=chosen, precisions=precisions, rounds=rounds)
     return ModelReport(
         size=size,
         timings=take_turns(candidates, rounds=rounds),

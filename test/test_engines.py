@@ -407,3 +407,34 @@ def test_captured_graphs_follow_the_size(source: ModelSource, reference: Engine)
         image = noise(*size)
         found = engine(image.cuda()).depth().cpu()
         assert worst(found, reference(image).depth()) < 0.05
+
+
+def test_torch_compile_is_asked_for_and_checked(
+    source: ModelSource, monkeypatch: pytest.MonkeyPatch
+):
+    """Without waiting for the compiler: that takes minutes."""
+    sizes: list[tuple[int, ...]] = []
+
+    def compiler(model: nn.Module) -> object:
+        def compiled(image: torch.Tensor) -> object:
+            sizes.append(tuple(image.shape))
+            return model(image)
+
+        return compiled
+
+    monkeypatch.setattr(torch, "compile", compiler)
+    request = EngineRequest(engine="torch", precision="fp32", device="cpu", compiled=True)
+    _, outcome = start_engine(source, request, self_check=True, warn=fail)
+    assert outcome.startswith("passed")  # it is not taken for the reference itself
+    assert len(sizes) == 2
+    assert sizes[0] == (1, 3, 64, 96)
+
+    def broken(model: nn.Module) -> object:
+        def compiled(image: torch.Tensor) -> object:
+            raise RuntimeError("no C++ compiler\nmore lines")
+
+        return compiled
+
+    monkeypatch.setattr(torch, "compile", broken)
+    with pytest.raises(HmaDepthError, match=r"\(no C\+\+ compiler\); use compile:=false"):
+        start_engine(source, request, self_check=True, warn=fail)

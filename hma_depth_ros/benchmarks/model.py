@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import importlib
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import nn
 
+from hma_depth_ros.benchmarks.candidates import start_engines
+from hma_depth_ros.benchmarks.stages import measure_stages
+from hma_depth_ros.benchmarks.timing import Timing, resident_bytes, take_turns
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.engine import choose_device
 from hma_depth_ros.inference.model_source import ModelSource
@@ -27,33 +28,8 @@ from hma_depth_ros.network.flops import count_flops
 from hma_depth_ros.network.model import HmaDepth
 
 REFERENCE = "torch fp32, as trained"
-_WARM_UP = 3
 #: Side of the square matrices whose product is measured beside the networks.
 _MATRIX = 2048
-
-
-@dataclass
-class Timing:
-    """Seconds of each call, by the clock and of all threads' CPU time."""
-
-    wall: list[float] = field(default_factory=list)
-    cpu: list[float] = field(default_factory=list)
-
-    @property
-    def median(self) -> float:
-        """Seconds by the clock."""
-        return float(np.median(self.wall))
-
-    @property
-    def quartiles(self) -> tuple[float, float]:
-        """First and third, seconds."""
-        first, third = np.quantile(self.wall, (0.25, 0.75))
-        return float(first), float(third)
-
-    @property
-    def cpu_median(self) -> float:
-        """Seconds of CPU time of a call."""
-        return float(np.median(self.cpu))
 
 
 @dataclass(frozen=True)
@@ -66,21 +42,11 @@ class ModelReport:
     #: GFLOP/s of a plain matrix product, by precision.
     products: dict[str, float]
     left_out: dict[str, str]  #: candidates that could not start, and why
-
-
-def take_turns(candidates: Mapping[str, Callable[[], object]], *, rounds: int) -> dict[str, Timing]:
-    """Time calls of all candidates in turn, so that what else the machine does hits all alike."""
-    timings = {name: Timing() for name in candidates}
-    for call in candidates.values():
-        for _ in range(_WARM_UP):
-            call()
-    for _ in range(rounds):
-        for name, call in candidates.items():
-            cpu, wall = time.process_time(), time.perf_counter()
-            call()
-            timings[name].wall.append(time.perf_counter() - wall)
-            timings[name].cpu.append(time.process_time() - cpu)
-    return timings
+    #: Bytes of this process's memory that came with each candidate, its first pass included.
+    memory: dict[str, int]
+    #: By precision: each part of the network in PyTorch, if asked for.
+    stages: dict[str, dict[str, Timing]]
+    stage_gflop: dict[str, float]
 
 
 def measure_model(
@@ -92,6 +58,7 @@ def measure_model(
     threads: int,
     rounds: int,
     baseline: str | None = None,
+    by_stage: bool = False,
     warn: Callable[[str], object],
 ) -> ModelReport:
     """Time the network's forward pass on uint8 images, from pixels to the maps of all scales.
@@ -103,6 +70,7 @@ def measure_model(
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         threads: of the CPU; 0 leaves it to each runtime.
         rounds: calls of each.
+        by_stage: also time each part of the network, in PyTorch.
         baseline: `module:callable`, see `load_baseline`; the ratios are then to it.
         warn: is told what goes wrong on the way.
 
@@ -117,8 +85,17 @@ def measure_model(
     generator = torch.Generator().manual_seed(0)
     image = torch.randint(0, 256, (1, 3, *size), generator=generator, dtype=torch.uint8).to(chosen)
     candidates: dict[str, Callable[[], object]] = {}
+    memory, before = {}, resident_bytes()
+
+    def add(name: str, call: Callable[[], object]) -> None:
+        nonlocal before
+        call()
+        candidates[name] = call
+        now = resident_bytes()
+        memory[name], before = now - before, now
+
     if baseline is not None:
-        candidates[f"baseline {baseline}"] = _baseline_call(baseline, image, source.info)
+        add(f"baseline {baseline}", _baseline_call(baseline, image, source.info))
     reference = TorchEngine(
         load_checkpoint(path)[0],
         source.info.preprocessing,
@@ -126,23 +103,25 @@ def measure_model(
         precision="fp32",
         as_trained=True,
     )
-    candidates[REFERENCE] = _call(reference, image)
-    left_out = {}
-    for name, precision in engines:
-        try:
-            engine = source.start(
-                name, device=device, precision=precision, threads=threads, warn=warn
-            )
-        except HmaDepthError as error:
-            left_out[f"{name} {precision}"] = str(error)
-            continue
-        candidates[f"{engine.name} {engine.precision}"] = _call(engine, image)
+    add(REFERENCE, _call(reference, image))
+    left_out: dict[str, str] = {}
+    started = start_engines(
+        source, engines, device=device, threads=threads, left_out=left_out, warn=warn
+    )
+    for name, engine in started:
+        add(name, _call(engine, image))
+    flops = count_flops(source.info.model, size)
+    precisions = ("fp32", "bf16") if by_stage else ()
+    stages = measure_stages(path, size, device=chosen, precisions=precisions, rounds=rounds)
     return ModelReport(
         size=size,
         timings=take_turns(candidates, rounds=rounds),
-        gflop=sum(count_flops(source.info.model, size).values()) / 1e9,
-        products=_matrix_products(chosen),
+        gflop=sum(flops.values()) / 1e9,
+        stages=stages,
+        stage_gflop={name: count / 1e9 for name, count in flops.items()},
+        products=matrix_products(chosen),
         left_out=left_out,
+        memory=memory,
     )
 
 
@@ -203,7 +182,7 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def _matrix_products(device: torch.device) -> dict[str, float]:
+def matrix_products(device: torch.device) -> dict[str, float]:
     """GFLOP/s of the product of two square matrices, the best of ten."""
     found = {}
     for name, kind in (("fp32", torch.float32), ("bf16", torch.bfloat16)):

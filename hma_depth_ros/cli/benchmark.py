@@ -1,4 +1,4 @@
-"""Measure speed on this machine: the network in all engines, or the loader of training samples.
+"""Measure speed on this machine: the network, the predictor, the whole node, or training's loader.
 
 Engines take turns in one run, so that ratios hold even where the machine does other work; compare
 figures of different runs only on a quiet machine.
@@ -10,7 +10,7 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,30 @@ from rich.console import Console
 from rich.table import Table
 
 from hma_depth_ros.benchmarks.loader import LoaderReport, measure_loader, render_frames
-from hma_depth_ros.benchmarks.model import ModelReport, measure_model, random_checkpoint
+from hma_depth_ros.benchmarks.model import measure_model, random_checkpoint
+from hma_depth_ros.benchmarks.predictor import measure_predictor
+from hma_depth_ros.benchmarks.tables import (
+    model_figures,
+    model_table,
+    node_figures,
+    node_tables,
+    predictor_figures,
+    predictor_tables,
+    stage_table,
+)
 from hma_depth_ros.cli.describe import image_size
 from hma_depth_ros.data.located_split import read_located_split
+from hma_depth_ros.demo.children import termination_as_exit
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import atomic_path
 from hma_depth_ros.inference.bundled import default_checkpoint
 from hma_depth_ros.inference.engine import ENGINES
+from hma_depth_ros.inference.points import CloudLayout
+from hma_depth_ros.inference.predictor import OUTPUTS
 from hma_depth_ros.network.checkpoint import read_info
+
+#: Of the engines what `auto` would choose, and PyTorch.
+_FASTEST = "auto:auto,torch:fp32"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -43,41 +59,115 @@ def _parser() -> argparse.ArgumentParser:
     loader.add_argument("--data", type=Path, metavar="ROOT", help="folder of the list's files")
     loader.add_argument("--workers", type=int, default=2, metavar="N", help="default: 2")
     loader.add_argument("--seconds", type=float, default=10.0, help="of each part; default: 10")
-    loader.add_argument("--json", type=Path, metavar="FILE", help="write the figures here too")
+    _add_json(loader)
     model = parts.add_parser(
         "model",
         description="The network alone, from an image in memory to the maps of all scales: engines "
         "in turn, beside a baseline and a plain matrix product.",
         help="the network alone, engines side by side",
     )
-    what = model.add_mutually_exclusive_group()
-    what.add_argument("--checkpoint", type=Path, metavar="FILE", help="default: the bundled one")
-    what.add_argument("--model", metavar="NAME", help="a preset with random weights instead")
-    model.add_argument(
-        "--size", type=image_size, metavar="HxW", help="default: the checkpoint's, or 352x1216"
+    _add_network(
+        model, "torch:fp32,torch:bf16,openvino:fp32,openvino:bf16,onnxruntime:fp32", rounds=20
     )
     model.add_argument(
-        "--engines",
-        default="torch:fp32,torch:bf16,openvino:fp32,openvino:bf16,onnxruntime:fp32",
-        metavar="ENGINE:PRECISION,...",
-        help="default: %(default)s",
+        "--size", type=image_size, metavar="HxW", help="default: the checkpoint's, or 352x1216"
     )
     model.add_argument(
         "--baseline",
         metavar="MODULE:CALLABLE",
         help="another network: what this returns takes normalised images (B, 3, H, W)",
     )
+    model.add_argument(
+        "--by-stage",
+        action="store_true",
+        help="also each part of the network, in PyTorch, beside its operations",
+    )
     model.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
-    model.add_argument("--threads", type=int, default=0, help="of the CPU; 0: each engine's choice")
-    model.add_argument("--rounds", type=int, default=20, metavar="N", help="default: %(default)s")
-    model.add_argument("--json", type=Path, metavar="FILE", help="write the figures here too")
+    predictor = parts.add_parser(
+        "predictor",
+        description="From an image in memory to depth, masks and cloud, stage by stage; and the "
+        "images of several cameras, as one batch and one after the other.",
+        help="image to depth, masks and cloud, without ROS; several cameras",
+    )
+    _add_network(predictor, _FASTEST, rounds=50)
+    _add_image_size(predictor)
+    predictor.add_argument(
+        "--outputs",
+        default="depth,attention,points",
+        metavar="NAME,...",
+        help="of depth, attention and points (default: all)",
+    )
+    predictor.add_argument(
+        "--cameras", default="1,2,4", metavar="N,...", help="default: %(default)s; empty: none"
+    )
+    predictor.add_argument("--cloud-layout", choices=("padded", "packed"), default="padded")
+    predictor.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    node = parts.add_parser(
+        "node",
+        description="The whole node over DDS: a process of its own, to which another publishes "
+        "images and of which it takes the outputs. Engines in turn, each beside its network alone.",
+        help="the node over DDS, from image to the last output",
+    )
+    _add_network(node, _FASTEST, rounds=3)
+    _add_image_size(node)
+    node.add_argument(
+        "--topics",
+        metavar="TOPIC,...",
+        help="that are listened to (default: depth, its camera_info, the cloud and all masks)",
+    )
+    node.add_argument("--rate", type=float, default=30.0, help="images a second; default: 30")
+    node.add_argument("--seconds", type=float, default=5.0, help="of each round; default: 5")
+    node.add_argument(
+        "--parameter",
+        action="append",
+        default=[],
+        metavar="NAME:=VALUE",
+        help="more of the node's parameters, such as cloud_layout:=packed; may be repeated",
+    )
     return parser
+
+
+def _add_network(parser: argparse.ArgumentParser, engines: str, *, rounds: int) -> None:
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--checkpoint", type=Path, metavar="FILE", help="default: the bundled one")
+    what.add_argument("--model", metavar="NAME", help="a preset with random weights instead")
+    parser.add_argument(
+        "--engines", default=engines, metavar="ENGINE:PRECISION,...", help="default: %(default)s"
+    )
+    parser.add_argument(
+        "--threads", type=int, default=0, help="of the CPU; 0: each engine's choice"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=rounds, metavar="N", help="default: %(default)s"
+    )
+    _add_json(parser)
+
+
+def _add_image_size(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--image-size",
+        type=image_size,
+        default=(375, 1242),
+        metavar="HxW",
+        help="of the camera; default: 375x1242",
+    )
+
+
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here too")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """See the module's docstring."""
     arguments = _parser().parse_args(argv)
-    content = _loader(arguments) if arguments.part == "loader" else _model(arguments)
+    if arguments.part == "loader":
+        content = _loader(arguments)
+    else:
+        if arguments.rounds < 1 or arguments.threads < 0:
+            raise HmaDepthError("--rounds must be 1 or more, and --threads not negative")
+        with tempfile.TemporaryDirectory(prefix="hma_depth_benchmark_") as folder:
+            run = {"model": _model, "predictor": _predictor, "node": _node}[arguments.part]
+            content = run(arguments, Path(folder))
     if arguments.json is not None:
         with atomic_path(arguments.json) as temporary:
             temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
@@ -104,39 +194,99 @@ def _loader(arguments: argparse.Namespace) -> dict[str, Any]:
     return _json(report)
 
 
-def _model(arguments: argparse.Namespace) -> dict[str, Any]:
-    if arguments.rounds < 1 or arguments.threads < 0:
-        raise HmaDepthError("--rounds must be 1 or more, and --threads not negative")
-    with tempfile.TemporaryDirectory(prefix="hma_depth_benchmark_") as folder:
-        if arguments.model is not None:
-            path = random_checkpoint(arguments.model, Path(folder))
-        else:
-            path = arguments.checkpoint or default_checkpoint()
-        width = read_info(path).preprocessing.input_width
-        # KITTI's 1242x375 at the width of the checkpoint, or BTS's crop.
-        usual = (352, 1216) if width is None else (round(width * 375 / 1242), width)
-        report = measure_model(
-            path,
-            arguments.size or usual,
-            engines=_engines(arguments.engines),
-            device=arguments.device,
-            threads=arguments.threads,
-            rounds=arguments.rounds,
-            baseline=arguments.baseline,
-            warn=lambda text: print(text, file=sys.stderr),
-        )
-    Console(width=100).print(_table(report))
-    for name, reason in report.left_out.items():
-        print(f"left out: {name}: {reason}")
+def _model(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    path = _checkpoint(arguments, folder)
+    width = read_info(path).preprocessing.input_width
+    # KITTI's 1242x375 at the width of the checkpoint, or BTS's crop.
+    usual = (352, 1216) if width is None else (round(width * 375 / 1242), width)
+    report = measure_model(
+        path,
+        arguments.size or usual,
+        engines=_engines(arguments.engines),
+        device=arguments.device,
+        threads=arguments.threads,
+        rounds=arguments.rounds,
+        baseline=arguments.baseline,
+        by_stage=arguments.by_stage,
+        warn=_warn,
+    )
+    tables = [model_table(report), *([stage_table(report)] if report.stages else [])]
+    _show(tables, report.left_out)
     for name, gflops in report.products.items():
         print(f"a plain matrix product in {name}: {gflops:.0f} GFLOP/s")
-    return {
-        "size": report.size,
-        "gflop": report.gflop,
-        "matrix_product_gflops": report.products,
-        "left_out": report.left_out,
-        "timings": {name: asdict(timing) for name, timing in report.timings.items()},
-    }
+    return model_figures(report)
+
+
+def _predictor(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    outputs = [name for name in OUTPUTS if name in arguments.outputs.split(",")]
+    if unknown := set(arguments.outputs.split(",")) - OUTPUTS - {""}:
+        raise HmaDepthError(f"no output '{min(unknown)}'; use depth, attention and points")
+    report = measure_predictor(
+        _checkpoint(arguments, folder),
+        arguments.image_size,
+        engines=_engines(arguments.engines),
+        outputs=sorted(outputs),
+        cameras=_counts(arguments.cameras),
+        cloud_layout=CloudLayout[arguments.cloud_layout.upper()],
+        device=arguments.device,
+        threads=arguments.threads,
+        rounds=arguments.rounds,
+        warn=_warn,
+    )
+    _show(predictor_tables(report), report.left_out)
+    return predictor_figures(report)
+
+
+def _node(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    if not arguments.rate > 0 or not arguments.seconds > 0:
+        raise HmaDepthError("--rate and --seconds must be positive")
+    # Only here: the other parts need no ROS.
+    from hma_depth_ros.benchmarks.node import Plan, default_topics, measure_node
+
+    path = _checkpoint(arguments, folder)
+    plan = Plan(
+        checkpoint=path.absolute(),
+        image_size=arguments.image_size,
+        engines=_engines(arguments.engines),
+        topics=arguments.topics.split(",") if arguments.topics else default_topics(read_info(path)),
+        rate=arguments.rate,
+        seconds=arguments.seconds,
+        rounds=arguments.rounds,
+        threads=arguments.threads,
+        parameters=arguments.parameter,
+    )
+    with termination_as_exit():
+        report = measure_node(plan, folder, warn=_warn)
+    height, width = plan.image_size
+    print(f"{plan.rate:g} images of {height}x{width} a second; heard: {', '.join(plan.topics)}")
+    _show(node_tables(report), report.left_out)
+    return node_figures(report)
+
+
+def _checkpoint(arguments: argparse.Namespace, folder: Path) -> Path:
+    if arguments.model is not None:
+        return random_checkpoint(arguments.model, folder)
+    chosen: Path | None = arguments.checkpoint
+    return default_checkpoint() if chosen is None else chosen
+
+
+def _warn(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def _show(tables: Sequence[Table], left_out: Mapping[str, str]) -> None:
+    console = Console(width=140)
+    for table in tables:
+        console.print(table)
+    for name, reason in left_out.items():
+        print(f"left out: {name}: {reason}")
+
+
+def _counts(text: str) -> list[int]:
+    words = [word for word in text.split(",") if word]
+    if not all(word.isdecimal() and int(word) > 0 for word in words):
+        raise HmaDepthError(f"--cameras takes numbers such as 1,2,4, not '{text}'")
+    return [int(word) for word in words]
 
 
 def _engines(text: str) -> list[tuple[str, str]]:
@@ -144,28 +294,6 @@ def _engines(text: str) -> list[tuple[str, str]]:
     if wrong := [name for name, _, _ in pairs if name not in ENGINES]:
         raise HmaDepthError(f"no engine '{wrong[0]}'; use one of {', '.join(ENGINES)}")
     return [(name, precision or "auto") for name, _, precision in pairs]
-
-
-def _table(report: ModelReport) -> Table:
-    height, width = report.size
-    table = Table(title=f"one image of {height}x{width}, {report.gflop:.1f} GFLOP")
-    for title in ("", "median ms", "quartiles", "ratio", "images/s", "CPU ms", "GFLOP/s"):
-        table.add_column(title, justify="left" if not title else "right")
-    first = next(iter(report.timings.values())).median
-    for name, timing in report.timings.items():
-        quartiles = " to ".join(f"{1e3 * seconds:.1f}" for seconds in timing.quartiles)
-        # A baseline's operations are not known.
-        rate = "" if name.startswith("baseline") else f"{report.gflop / timing.median:.0f}"
-        table.add_row(
-            name,
-            f"{1e3 * timing.median:.1f}",
-            quartiles,
-            f"{first / timing.median:.2f}",
-            f"{1 / timing.median:.1f}",
-            f"{1e3 * timing.cpu_median:.1f}",
-            rate,
-        )
-    return table
 
 
 def _print(report: LoaderReport, workers: int) -> None:

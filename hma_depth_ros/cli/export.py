@@ -38,10 +38,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--precision",
-        choices=("fp32", "fp16"),
+        choices=("fp32", "fp16", "int8"),
         default="fp32",
         help="fp16 halves the file: ONNX then computes in it, for GPUs; OpenVINO only stores its "
-        "weights so (default: %(default)s)",
+        "weights so; int8 is for OpenVINO and needs --calibration (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--calibration",
+        type=Path,
+        metavar="LIST",
+        help="for int8: frames of your camera, some with ground truth, as for training; every "
+        "second one of those is kept to see that AbsRel changes by less than 2%%",
+    )
+    parser.add_argument(
+        "--data", type=Path, metavar="ROOT", help="folder of the list's files (default: its own)"
     )
     return parser
 
@@ -50,6 +60,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     arguments = _parser().parse_args(argv)
     size = None if arguments.size is None else _size(arguments.size)
+    if (arguments.precision == "int8") != (arguments.calibration is not None):
+        raise HmaDepthError("--precision int8 and --calibration LIST go together")
+    if arguments.precision == "int8":
+        return _int8(arguments, size)
 
     # Only now: PyTorch takes seconds to import, and a wrong argument should not wait for it.
     from hma_depth_ros.inference.export import export_model
@@ -66,6 +80,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         f"{arguments.precision}; median deviation from fp32 PyTorch: depth {outcome.depth:.1e}, "
         f"attention {outcome.attention:.1e}, loaded as a checkpoint {outcome.through_package:.1e} "
         f"({outcome.limit:.0e} allowed)"
+    )
+    return 0
+
+
+def _int8(arguments: argparse.Namespace, size: tuple[int, int] | None) -> int:
+    if arguments.format != "openvino":
+        raise HmaDepthError("--precision int8 needs --format openvino")
+
+    from hma_depth_ros.data.located_split import read_located_split
+    from hma_depth_ros.evaluation.int8_export import LIMIT, export_int8
+
+    entries = read_located_split(arguments.calibration, arguments.data)
+    outcome = export_int8(arguments.checkpoint, arguments.output, entries, size=size)
+    print(
+        f"{arguments.output}: {'any multiple of 32' if size is None else arguments.size}, int8, "
+        f"calibrated on {outcome.calibrated_on} frames; AbsRel on {outcome.judged_on} others "
+        f"{outcome.abs_rel_int8:.4f} instead of {outcome.abs_rel:.4f}: {outcome.change:+.2%} "
+        f"({LIMIT:.0%} allowed); median deviation from fp32 PyTorch "
+        f"{outcome.verification.depth:.1e}"
     )
     return 0
 

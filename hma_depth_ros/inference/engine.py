@@ -11,7 +11,7 @@ from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.network.model import ScaleMaps
 
 ENGINES = ("auto", "torch", "openvino", "onnxruntime")
-PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
 
 
 class Engine(Protocol):
@@ -22,7 +22,7 @@ class Engine(Protocol):
     """
 
     name: str  #: of the runtime, such as `torch`
-    precision: str  #: `fp32`, `bf16` or `fp16`
+    precision: str  #: `fp32`, `bf16`, `fp16` or `int8`
     device: torch.device  #: where inputs are expected and outputs lie
     hardware: str  #: what it runs on, for people
 
@@ -32,6 +32,14 @@ class Engine(Protocol):
         The maps are valid until the next call.
         """
         ...
+
+
+def needs_calibration() -> HmaDepthError:
+    """What to do for int8, where a checkpoint is asked to run in it."""
+    return HmaDepthError(
+        "precision int8 needs a file that was calibrated: run 'export CHECKPOINT --format openvino "
+        "--precision int8 --calibration LIST --output FILE.xml', then use checkpoint:=FILE.xml"
+    )
 
 
 class MissingPackageError(HmaDepthError):

@@ -28,6 +28,7 @@ class EngineRequest:
     precision: str = "auto"
     device: str = "auto"
     threads: int = 0
+    compiled: bool = False  #: PyTorch's network by torch.compile
 
 
 def start_engine(
@@ -63,6 +64,7 @@ def start_engine(
                 device=request.device,
                 precision=precision,
                 threads=request.threads,
+                compiled=request.compiled,
                 warn=warn,
             )
         except HmaDepthError as error:
@@ -72,7 +74,7 @@ def start_engine(
             continue
         if not self_check:
             return engine, UNCHECKED
-        if _is_reference(engine):
+        if _is_reference(engine) and not request.compiled:
             return engine, f"{failed}; fp32 torch took over" if failed else REFERENCE
         outcome = source.check(engine)
         if outcome.passed:
@@ -95,6 +97,8 @@ def start_engine(
 
 def _fallbacks(source: ModelSource, names: list[str], deviating: Engine) -> list[tuple[str, str]]:
     """What is tried after an engine that deviates: fp32 in each runtime, PyTorch the last."""
+    if deviating.precision == "int8":  # of the file itself
+        return []
     last = ["torch"] if source.plain_engine == "torch" else []
     order = dict.fromkeys([*names, *last])
     return [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,12 +34,12 @@ from hma_depth_ros.inference.self_check import (
 )
 from hma_depth_ros.inference.torch_engine import TorchEngine
 from hma_depth_ros.network.checkpoint import load_checkpoint
+from hma_depth_ros.network.config import ModelConfig
 from hma_depth_ros.network.model import ScaleMaps
 
 _LOG = logging.getLogger(__name__)
 
 FORMATS = {"onnx": ModelFormat.ONNX, "openvino": ModelFormat.OPENVINO}
-PRECISIONS = ("fp32", "fp16")
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,8 @@ def export_model(
     kind: str,
     size: tuple[int, int] | None = None,
     precision: str = "fp32",
+    quantise: Callable[[Any, ModelConfig], Any] | None = None,
+    judge: Callable[[Path], object] | None = None,
 ) -> Verification:
     """Write `checkpoint` to `output`, having run what was written.
 
@@ -73,7 +75,9 @@ def export_model(
         kind: of `FORMATS`.
         size: (H, W) of its input; None takes any multiple of 32.
         precision: fp16 halves the file. In ONNX it computes in float16 too; in OpenVINO only the
-            weights are stored so.
+            weights are stored so. int8 needs `quantise`, and OpenVINO.
+        quantise: makes an int8 `openvino.Model` of one in fp32.
+        judge: is given the written file before it gets its name, and raises if it is not to.
 
     Raises:
         HmaDepthError: the checkpoint cannot be used, a package is missing, the file cannot be
@@ -106,7 +110,10 @@ def export_model(
         if kind == "onnx":
             _write_onnx(convert_to_onnx(graph, program), metadata, written)
         else:
-            _write_openvino(convert_graph(graph, program, size), metadata, written, half=half)
+            converted = convert_graph(graph, program, size)
+            if quantise is not None:
+                converted = quantise(converted, info.model)
+            _write_openvino(converted, metadata, written, half=half)
         verification = _verify(
             written, reference, reference_size, fixed=size is not None, precision=precision
         )
@@ -117,6 +124,8 @@ def export_model(
                 f"{verification.through_package:.1e} when loaded, of {verification.limit:.0e} "
                 "allowed"
             )
+        if judge is not None:
+            judge(written)
         # Weights first: a graph is never there without them.
         for suffix in ([".bin"] if kind == "openvino" else []) + [output.suffix]:
             with atomic_path(output.with_suffix(suffix)) as temporary:
@@ -154,7 +163,7 @@ def _verify(
         masks = outputs[ATTENTION][..., :height, :width]
         attention = float(np.median(np.abs(masks - maps.masks().numpy())))
     source = ModelSource(path)
-    asked = precision if runtime == "onnxruntime" else "fp32"
+    asked = "fp32" if runtime == "openvino" and precision != "int8" else precision
     engine = source.start(runtime, device="cpu", precision=asked, threads=0, warn=_LOG.warning)
     return Verification(
         depth=float(np.median(np.abs(found - expected) / expected)),

@@ -40,7 +40,7 @@ class ModelFormat(Enum):
 class ExportRecord:
     """What an exported file knows beside the checkpoint's metadata."""
 
-    precision: str  #: of the stored graph: fp32 or fp16
+    precision: str  #: of the stored graph: fp32, fp16 or int8
     source: str  #: SHA-256 of the checkpoint
     #: Of the self-check: the bundled frame at this size (h, w), ...
     reference_size: tuple[int, int]

@@ -10,7 +10,7 @@ import torch
 
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.conversion_cache import cached
-from hma_depth_ros.inference.engine import Engine, choose_device
+from hma_depth_ros.inference.engine import Engine, choose_device, needs_calibration
 from hma_depth_ros.inference.graph import Graph, trace
 from hma_depth_ros.inference.model_file import ExportedFile, ModelFormat, read_exported
 from hma_depth_ros.inference.onnx_conversion import convert_to_onnx, import_onnx
@@ -67,10 +67,15 @@ class ModelSource:
     @property
     def plain_precision(self) -> str:
         """The precision to go with it."""
-        stored = self._exported.record.precision if self._exported is not None else None
         # OpenVINO's fp16 is that of the stored weights; an ONNX graph computes in its own.
-        exact = stored == "fp32" or self.format is ModelFormat.OPENVINO
+        exact = self._stored == "fp32" or self.format is ModelFormat.OPENVINO
+        exact = exact and self._stored != "int8"
         return "fp32" if exact else "auto"
+
+    @property
+    def _stored(self) -> str | None:
+        """Precision of an exported file."""
+        return self._exported.record.precision if self._exported is not None else None
 
     def engines(self, device: str) -> list[str]:
         """Engines for this file and device, the fastest first."""
@@ -90,9 +95,12 @@ class ModelSource:
         device: str,
         precision: str,
         threads: int,
+        compiled: bool = False,
         warn: Callable[[str], object],
     ) -> Engine:
         """Start `torch`, `openvino` or `onnxruntime`; a conversion is kept for the next time.
+
+        `compiled` has PyTorch compile the network; other engines always do.
 
         Raises:
             HmaDepthError: engine, device or precision are not there, or not for this file.
@@ -109,6 +117,7 @@ class ModelSource:
                 self.info.preprocessing,
                 device=choose_device(device),
                 precision=precision,
+                compiled=compiled,
             )
         if engine == "openvino":
             openvino_device(device)  # before the conversion, which takes its time
@@ -118,6 +127,7 @@ class ModelSource:
                 device=device,
                 precision=precision,
                 threads=threads,
+                quantised=self._stored == "int8",
             )
         if self.format is ModelFormat.OPENVINO:
             raise HmaDepthError(f"{self.path} is for OpenVINO; use engine:=auto, or an .onnx file")
@@ -156,6 +166,8 @@ class ModelSource:
             on_gpu = gpu_index(device) is not None
             if precision == "auto":
                 precision = "fp16" if on_gpu else "fp32"
+            if precision == "int8":
+                raise needs_calibration()
             if precision == "bf16" or (precision == "fp16" and not on_gpu):
                 raise HmaDepthError(
                     f"ONNX Runtime runs fp32 on the CPU and fp32 or fp16 on CUDA, not {precision} "

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.inference.engine import check_precision
+from hma_depth_ros.inference.engine import check_precision, needs_calibration
 from hma_depth_ros.inference.graph import scale_names
 from hma_depth_ros.inference.openvino_core import import_openvino, openvino_core
 from hma_depth_ros.inference.padding import check_size, pad, scale_maps, to_rows
@@ -62,6 +62,7 @@ class OpenVinoEngine:
         device: str = "auto",
         precision: str = "auto",
         threads: int = 0,
+        quantised: bool = False,
     ) -> None:
         """Compile.
 
@@ -69,8 +70,9 @@ class OpenVinoEngine:
             model: `openvino.Model` with outputs named by `scale_names`, among others.
             config: of the network.
             device: `auto` (the CPU), `cpu`, `gpu` or `gpu:N`.
-            precision: of `PRECISIONS`.
+            precision: of `PRECISIONS`; int8 if `quantised`.
             threads: on the CPU; 0 leaves it to OpenVINO.
+            quantised: the model is in int8; what is not of it is in the device's fastest type.
 
         Raises:
             HmaDepthError: device or precision are not there, or the model cannot be compiled.
@@ -80,10 +82,18 @@ class OpenVinoEngine:
         openvino = import_openvino()
         target = openvino_device(device)
         offered = openvino_precisions(target)
-        self.precision = offered[0] if precision == "auto" else precision
-        if self.precision not in offered:
+        chosen = offered[0] if precision == "auto" or quantised else precision
+        self.precision = "int8" if quantised else chosen
+        if quantised and precision not in ("auto", "int8"):
             raise HmaDepthError(
-                f"OpenVINO offers {' and '.join(offered)} on this {target}, not {self.precision}; "
+                f"the model was exported in int8 and does not run in {precision}; use "
+                "precision:=auto, or the checkpoint itself"
+            )
+        if chosen == "int8":
+            raise needs_calibration()
+        if chosen not in offered:
+            raise HmaDepthError(
+                f"OpenVINO offers {' and '.join(offered)} on this {target}, not {chosen}; "
                 "use precision:=auto"
             )
         core = openvino_core()
@@ -91,7 +101,7 @@ class OpenVinoEngine:
         self._config = config
         options: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_PRECISION_HINT": _TYPES[self.precision][1],
+            "INFERENCE_PRECISION_HINT": _TYPES[chosen][1],
         }
         if threads and target == "CPU":
             options["INFERENCE_NUM_THREADS"] = threads

@@ -52,6 +52,14 @@ def write_cloud(
 
     """
     x_over_z, y_over_z = _slopes(camera, depth.device)
+    if depth.device.type == "cpu" and cloud.is_contiguous():
+        # One pass over the points, which are too many for the cache, where strided assignment
+        # takes one for each column: half the time.
+        z = depth.numpy()
+        columns = [z * x_over_z.numpy(), z * y_over_z.numpy(), z, colors.numpy()]
+        order = [0, 0, 1, 1, 2, 2, 3, layout.color_column]
+        cv2.mixChannels(columns, [cloud.numpy()], order)
+        return
     torch.mul(depth, x_over_z, out=cloud[..., 0])
     torch.mul(depth, y_over_z, out=cloud[..., 1])
     cloud[..., 2] = depth

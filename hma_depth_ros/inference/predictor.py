@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
@@ -23,6 +23,7 @@ from hma_depth_ros.inference.model_source import ModelSource
 from hma_depth_ros.inference.pixels import PixelFormat, check_image, network_input, to_device
 from hma_depth_ros.inference.plan import InputPlan, Region, plan_input
 from hma_depth_ros.inference.points import CloudLayout, pack_colors, write_cloud
+from hma_depth_ros.inference.resampling import blended_depth, full_masks, resample
 from hma_depth_ros.inference.transfer import to_host
 from hma_depth_ros.network.checkpoint import CheckpointInfo
 from hma_depth_ros.network.model import ScaleMaps
@@ -52,6 +53,19 @@ class Prediction:
     def points(self) -> npt.NDArray[np.float32] | None:
         """(H, W, 3) float32, metres in the optical frame (REP 103); NaN without depth."""
         return None if self.cloud is None else self.cloud[..., :3]
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """An image on its way to the network."""
+
+    plan: InputPlan
+    camera: PinholeCamera | None
+    network_camera: PinholeCamera | None
+    pixels: Tensor  #: (H, W, C), uint8, on the engine's device
+    pixel_format: PixelFormat
+    network_pixels: Tensor  #: (1, 3, h, w), values 0 to 255
+    seconds: float  #: that this took
 
 
 class DepthPredictor:
@@ -188,32 +202,107 @@ class DepthPredictor:
             HmaDepthError: the camera is for another image size, or the region is not inside.
 
         """
+        prepared = self._prepare(image, camera, pixel_format)
+        start = time.perf_counter()
+        maps = self._forward(prepared.network_pixels)
+        return self._finish(prepared, maps, time.perf_counter() - start, outputs, cloud_out)
+
+    @torch.inference_mode()
+    def predict_batch(
+        self,
+        images: Sequence[npt.NDArray[np.uint8]],
+        cameras: Sequence[PinholeCamera | None],
+        *,
+        pixel_format: PixelFormat = PixelFormat.RGB,
+        outputs: Collection[Output] = OUTPUTS,
+    ) -> list[Prediction]:
+        """`predict` for images of several cameras, with one pass through the network.
+
+        Args:
+            images: as for `predict`; the network's input has the same size for all.
+            cameras: one for each image.
+            pixel_format: of all images.
+            outputs: of all images.
+
+        Returns:
+            One prediction for each image; the batch's forward pass counts in equal shares.
+
+        Raises:
+            ValueError: as `predict`; no image; or network inputs of several sizes.
+            HmaDepthError: as `predict`.
+
+        """
+        prepared = [
+            self._prepare(image, camera, pixel_format)
+            for image, camera in zip(images, cameras, strict=True)
+        ]
+        sizes = {frame.plan.network_size for frame in prepared}
+        if len(sizes) != 1:
+            raise ValueError(f"a batch needs images of one size for the network, not {len(sizes)}")
+        start = time.perf_counter()
+        maps = self._forward(torch.cat([frame.network_pixels for frame in prepared]))
+        share = (time.perf_counter() - start) / len(prepared)
+        return [
+            self._finish(frame, maps.of_image(index), share, outputs, None)
+            for index, frame in enumerate(prepared)
+        ]
+
+    def _prepare(
+        self,
+        image: npt.NDArray[np.uint8],
+        camera: PinholeCamera | None,
+        pixel_format: PixelFormat,
+    ) -> _Prepared:
         check_image(image, pixel_format)
         start = time.perf_counter()
         plan = self.plan((image.shape[0], image.shape[1]))
         network_camera = None if camera is None else plan.network_camera(camera)
         pixels = to_device(image, self.engine.device)
         network_pixels = network_input(pixels, plan, pixel_format)
-        preprocessed = time.perf_counter()
+        return _Prepared(
+            plan=plan,
+            camera=camera,
+            network_camera=network_camera,
+            pixels=pixels,
+            pixel_format=pixel_format,
+            network_pixels=network_pixels,
+            seconds=time.perf_counter() - start,
+        )
 
+    def _forward(self, network_pixels: Tensor) -> ScaleMaps:
         maps = self.engine(network_pixels)
-        self._synchronise()
-        forwarded = time.perf_counter()
+        # CUDA runs behind the host; without this the forward pass would count as post-processing.
+        if self.engine.device.type == "cuda":
+            torch.cuda.synchronize(self.engine.device)
+        return maps
 
-        prediction = Prediction(camera=network_camera if self.resolution == "network" else camera)
+    def _finish(
+        self,
+        frame: _Prepared,
+        maps: ScaleMaps,
+        forward: float,
+        outputs: Collection[Output],
+        cloud_out: npt.NDArray[np.float32] | None,
+    ) -> Prediction:
+        """What was asked for, of the maps of one image that took `forward` seconds."""
+        start = time.perf_counter()
+        plan = frame.plan
+        in_image = self.resolution == "image"
+        prediction = Prediction(camera=frame.camera if in_image else frame.network_camera)
         tensors: dict[str, Tensor] = {}
         if "depth" in outputs or "points" in outputs:
-            depth = self._depth(maps, plan, self.depth_scale(network_camera))
+            depth = self._depth(maps, plan, self.depth_scale(frame.network_camera))
             if "depth" in outputs:
                 tensors["depth"] = depth
             if "points" in outputs and prediction.camera is not None:
-                if self.resolution == "image":
-                    colors = pack_colors(pixels, pixel_format.rgb)
+                if in_image:
+                    colors = pack_colors(frame.pixels, frame.pixel_format.rgb)
                 else:
-                    colors = pack_colors(network_pixels[0].permute(1, 2, 0), PixelFormat.RGB.rgb)
+                    network_image = frame.network_pixels[0].permute(1, 2, 0)
+                    colors = pack_colors(network_image, PixelFormat.RGB.rgb)
                 tensors["cloud"] = self._cloud(depth, prediction.camera, colors, cloud_out)
         if "attention" in outputs and maps.attentions:
-            tensors["attention"] = self._restored(maps.masks(), plan)[0]
+            tensors["attention"] = self._restored(full_masks(maps), plan)[0]
         arrays = dict(zip(tensors, to_host(list(tensors.values())), strict=True))
         prediction.depth = arrays.get("depth")
         prediction.attention = arrays.get("attention")
@@ -222,18 +311,17 @@ class DepthPredictor:
             if self.engine.device.type == "cuda":
                 cloud_out[...] = prediction.cloud
             prediction.cloud = cloud_out
-        finished = time.perf_counter()
         prediction.seconds = {
-            "preprocess": preprocessed - start,
-            "forward": forwarded - preprocessed,
-            "postprocess": finished - forwarded,
+            "preprocess": frame.seconds,
+            "forward": forward,
+            "postprocess": time.perf_counter() - start,
         }
         return prediction
 
     def _depth(self, maps: ScaleMaps, plan: InputPlan, scale: float) -> Tensor:
         """Depth (H, W) in metres at the output resolution."""
         # Scaled before it is enlarged: fewer pixels.
-        depth = self._restored(maps.depth() * scale, plan)[0, 0]
+        depth = self._restored(blended_depth(maps) * scale, plan)[0, 0]
         if self.max_range is not None:
             depth.masked_fill_(depth > self.max_range, torch.inf)
         return depth
@@ -243,11 +331,7 @@ class DepthPredictor:
         if self.resolution == "network":
             return maps
         region = plan.region
-        if plan.network_size != (region.height, region.width):
-            # OpenCV is five times as fast, but rounds its weights: 2e-4 of the depth.
-            maps = F.interpolate(
-                maps, size=(region.height, region.width), mode="bilinear", align_corners=False
-            )
+        maps = resample(maps, (region.height, region.width))
         if plan.is_whole_image:
             return maps
         height, width = plan.image_size
@@ -270,8 +354,3 @@ class DepthPredictor:
             depth = depth.masked_fill(depth.isinf(), torch.nan)
         write_cloud(cloud, depth, camera, colors, self.cloud_layout)
         return cloud
-
-    def _synchronise(self) -> None:
-        # CUDA runs behind the host; without this the forward pass would count as post-processing.
-        if self.engine.device.type == "cuda":
-            torch.cuda.synchronize(self.engine.device)

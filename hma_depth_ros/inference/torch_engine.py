@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -10,10 +11,13 @@ from torch import Tensor
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.cpu import cpu_name
 from hma_depth_ros.inference.cuda_graph import CapturedModel
-from hma_depth_ros.inference.engine import check_precision
+from hma_depth_ros.inference.engine import check_precision, needs_calibration
 from hma_depth_ros.inference.folding import fold_batch_norm
 from hma_depth_ros.network.checkpoint import Preprocessing
 from hma_depth_ros.network.model import HmaDepth, ScaleMaps
+
+#: (H, W) of the first image of a compiled network.
+_COMPILED_AT = (64, 96)
 
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -35,6 +39,7 @@ class TorchEngine:
         device: torch.device,
         precision: str = "auto",
         as_trained: bool = False,
+        compiled: bool = False,
     ) -> None:
         """Prepare a copy of `model`.
 
@@ -45,12 +50,17 @@ class TorchEngine:
             precision: of `PRECISIONS`.
             as_trained: run the model's own modules eagerly, nothing folded or captured: the
                 reference that all engines are compared with.
+            compiled: by torch.compile, which takes minutes at the start and again for each new
+                input size, and needs a C++ compiler (CPU) or Triton (CUDA).
 
         Raises:
-            HmaDepthError: the precision is unknown, or the device does not have it.
+            HmaDepthError: the precision is unknown, the device does not have it, or torch.compile
+                does not work here.
 
         """
         check_precision(precision)
+        if precision == "int8":
+            raise needs_calibration()
         if precision == "auto":
             precision = "fp16" if device.type == "cuda" else "fp32"
         if precision == "fp16" and device.type == "cpu":
@@ -68,8 +78,23 @@ class TorchEngine:
         prepared = prepared.requires_grad_(False).to(  # type: ignore[call-overload]
             device=device, dtype=self._type, memory_format=torch.channels_last
         )
+        network = self._compile(prepared) if compiled and not as_trained else prepared
         capture = device.type == "cuda" and not as_trained
-        self._model = CapturedModel(prepared) if capture else prepared
+        self._model = CapturedModel(network) if capture else network
+
+    @torch.inference_mode()
+    def _compile(self, model: HmaDepth) -> Callable[[Tensor], ScaleMaps]:
+        """Compile, and run once: what is missing shows only then."""
+        compiled: Callable[[Tensor], ScaleMaps] = torch.compile(model)
+        image = torch.zeros((1, 3, *_COMPILED_AT), device=self.device, dtype=self._type)
+        try:
+            compiled(image.contiguous(memory_format=torch.channels_last))
+        except Exception as error:  # compilers fail in many ways
+            reason = (str(error).strip().splitlines() or [repr(error)])[0]
+            raise HmaDepthError(
+                f"torch.compile does not work here ({reason}); use compile:=false"
+            ) from error
+        return compiled
 
     @torch.inference_mode()
     def __call__(self, image: Tensor) -> ScaleMaps:

@@ -16,16 +16,21 @@ def count_flops(config: ModelConfig, size: tuple[int, int]) -> dict[str, float]:
     resampling are not counted. Nothing is computed: tensors have shapes only.
     """
     counts = _by_module(config, size)
-    found = {"encoder": counts["encoder"]}
+    return {name: counts[path] for name, path in stages(config).items()}
+
+
+def stages(config: ModelConfig) -> dict[str, str]:
+    """Path in `HmaDepth` of the module that does each part, in the order of the forward pass."""
+    found = {"encoder": "encoder"}
     for reduction in DECODER_REDUCTIONS:
         scale = "H" if reduction == 1 else f"H/{reduction}"
-        found[f"decoder {scale}: upsampling with skip"] = counts[f"decoder.steps.{reduction}"]
+        found[f"decoder {scale}: upsampling with skip"] = f"decoder.steps.{reduction}"
         if reduction == 8:
-            found[f"decoder {scale}: ASPP"] = counts["decoder.aspp"]
-        for kind in ("depth", "attention"):
-            path = f"decoder.{kind}_heads.{reduction}"
-            if path in counts:
-                found[f"decoder {scale}: {kind} module"] = counts[path]
+            found[f"decoder {scale}: ASPP"] = "decoder.aspp"
+        if reduction in config.reductions:
+            found[f"decoder {scale}: depth module"] = f"decoder.depth_heads.{reduction}"
+        if config.attention and reduction in config.reductions[:-1]:
+            found[f"decoder {scale}: attention module"] = f"decoder.attention_heads.{reduction}"
     return found
 
 

@@ -51,6 +51,15 @@ class ScaleMaps:
         """Depth maps D_s of all scales (B, n, H, W) in metres, coarse to fine."""
         return self._unpadded(torch.cat(self._full(self.depths), dim=1))
 
+    def of_image(self, index: int) -> ScaleMaps:
+        """Return the maps of one image of the batch, B = 1; views."""
+        return ScaleMaps(
+            depths=[m[index : index + 1] for m in self.depths],
+            attentions=[m[index : index + 1] for m in self.attentions],
+            padded_size=self.padded_size,
+            size=self.size,
+        )
+
     def _full(self, maps: list[Tensor]) -> list[Tensor]:
         return [upsample(m, self.padded_size) for m in maps]
 

@@ -102,7 +102,14 @@ def _qos_overrides(topic: str) -> Iterator[QoSOverridingOptions]:
 class DepthNode(LifecycleNode):
     """Managed node; the topics are those of the README's table."""
 
-    def __init__(self, node_name: str = "depth_node", **kwargs: Any) -> None:
+    def __init__(
+        self,
+        node_name: str = "depth_node",
+        *,
+        statistics: FrameStatistics | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Start; `statistics` takes the figures of the frames, of which benchmarks keep more."""
         super().__init__(node_name, **kwargs)
         self._values = DepthNodeParameters()
         self._model: LoadedModel | None = None
@@ -113,7 +120,7 @@ class DepthNode(LifecycleNode):
         self._worker: threading.Thread | None = None
         self._inputs: list[Any] = []
         self._created_publishers: list[Any] = []
-        self._statistics = FrameStatistics()
+        self._statistics = statistics or FrameStatistics()
         self._reporter = Reporter(self.get_logger().warning)
         self._latest_stamp = 0
         self._active_since = 0.0
@@ -430,6 +437,11 @@ class DepthNode(LifecycleNode):
 
     # --- diagnostics ----------------------------------------------------------------------------
 
+    @property
+    def setup(self) -> dict[str, str]:
+        """What runs: engine, precision, checkpoint and so on; empty while unconfigured."""
+        return self._model.setup() if self._model is not None else {}
+
     def _publish_diagnostics(self) -> None:
         snapshot = self._statistics.snapshot()
         if self._buffer is not None:
@@ -443,7 +455,7 @@ class DepthNode(LifecycleNode):
                 failure=self._failure,
                 problems=self._reporter.problems(),
                 snapshot=snapshot,
-                setup=self._model.setup() if self._model is not None else {},
+                setup=self.setup,
             )
         )
 

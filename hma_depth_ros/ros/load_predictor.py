@@ -12,6 +12,7 @@ from hma_depth_ros.inference.engine_choice import EngineRequest, start_engine
 from hma_depth_ros.inference.model_source import ModelSource
 from hma_depth_ros.inference.points import CloudLayout
 from hma_depth_ros.inference.predictor import DepthPredictor
+from hma_depth_ros.inference.threads import leave_cores_to
 from hma_depth_ros.ros.parameters import DepthNodeParameters
 
 
@@ -39,10 +40,12 @@ class LoadedModel:
             precision=parameters.precision,
             device=parameters.device,
             threads=parameters.threads,
+            compiled=parameters.compile,
         )
         self.engine, self.self_check = start_engine(
             source, request, self_check=parameters.self_check, warn=warn
         )
+        leave_cores_to(self.engine)
 
     def predictor(self, parameters: DepthNodeParameters) -> DepthPredictor:
         """Wrap the engine in the pre- and post-processing that the parameters ask for."""

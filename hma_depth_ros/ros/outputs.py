@@ -27,21 +27,27 @@ def attention_topic(reduction: int) -> str:
     return f"attention/scale_{reduction}"
 
 
+def output_types(scales: tuple[int, ...]) -> dict[str, Any]:
+    """Message type of each topic, for the reductions of the model's masks, if any."""
+    return {
+        DEPTH: Image,
+        INFO: CameraInfo,
+        POINTS: PointCloud2,
+        DEPTH_COLOR: Image,
+        **{attention_topic(reduction): Image for reduction in scales},
+        **({ATTENTION_COLOR: Image} if scales else {}),
+    }
+
+
 class Outputs:
     """All publishers of the node."""
 
     def __init__(self, create: CreatePublisher, scales: tuple[int, ...]) -> None:
         """Create the publishers; `scales` are the reductions of the model's masks, if any."""
         self._masks = [attention_topic(reduction) for reduction in scales]
-        types = {
-            DEPTH: Image,
-            INFO: CameraInfo,
-            POINTS: PointCloud2,
-            DEPTH_COLOR: Image,
-            **dict.fromkeys(self._masks, Image),
-            **({ATTENTION_COLOR: Image} if scales else {}),
+        self.publishers = {
+            topic: create(kind, topic) for topic, kind in output_types(scales).items()
         }
-        self.publishers = {topic: create(kind, topic) for topic, kind in types.items()}
         self._cloud: CloudMessage | None = None
 
     def wanted(self) -> Set[str]:

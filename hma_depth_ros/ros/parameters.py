@@ -68,6 +68,12 @@ class DepthNodeParameters:
         choices=PRECISIONS,
         live=False,
     )
+    compile: bool = _parameter(
+        False,
+        "With engine:=torch: optimise the network by torch.compile, which takes minutes while "
+        "configuring and at each new input size.",
+        live=False,
+    )
     self_check: bool = _parameter(
         True,
         "Compare engine and precision with fp32 PyTorch on one frame while configuring; beyond "

@@ -1,0 +1,41 @@
+"""The engines that a benchmark compares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.inference.engine import Engine
+from hma_depth_ros.inference.model_source import ModelSource
+
+
+def start_engines(
+    source: ModelSource,
+    engines: Sequence[tuple[str, str]],
+    *,
+    device: str,
+    threads: int,
+    left_out: dict[str, str],
+    warn: Callable[[str], object],
+) -> Iterator[tuple[str, Engine]]:
+    """Start engines one after the other and give each with its name.
+
+    Args:
+        source: of the network.
+        engines: (engine, precision); `auto` is the first one for the device.
+        device: as the node's parameter.
+        threads: of the CPU; 0 leaves it to the runtime.
+        left_out: takes the names of those that cannot start, and why.
+        warn: is told what goes wrong on the way.
+
+    """
+    for asked, precision in engines:
+        name = source.engines(device)[0] if asked == "auto" else asked
+        try:
+            engine = source.start(
+                name, device=device, precision=precision, threads=threads, warn=warn
+            )
+        except HmaDepthError as error:
+            left_out[f"{name} {precision}"] = str(error)
+            continue
+        yield f"{engine.name} {engine.precision}", engine

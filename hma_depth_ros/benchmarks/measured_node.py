@@ -1,0 +1,69 @@
+"""The depth node as it is, with every frame's figures written to a file when it ends.
+
+Started by `benchmark node`: `python3 -m hma_depth_ros.benchmarks.measured_node FILE --ros-args ...`
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import rclpy
+
+from hma_depth_ros.files import atomic_path
+from hma_depth_ros.ros.depth_node import DepthNode
+from hma_depth_ros.ros.spin import spin
+from hma_depth_ros.ros.statistics import FrameStatistics
+
+
+class RecordedStatistics(FrameStatistics):
+    """Keeps the figures of all frames."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frames: list[dict[str, Any]] = []
+
+    def count_processed(self, *, latency: float, age: float, stages: Mapping[str, float]) -> None:
+        """See `FrameStatistics`."""
+        self.frames.append(
+            {
+                # Of Linux's monotonic clock, which all processes share.
+                "finished": time.perf_counter(),
+                "cpu": time.process_time(),
+                "latency": latency,
+                "stages": dict(stages),
+            }
+        )
+        super().count_processed(latency=latency, age=age, stages=stages)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the node until a signal ends it, then write the file."""
+    path = Path(argv[0])
+    rclpy.init(args=["depth_node", *argv[1:]])
+    statistics = RecordedStatistics()
+    node = DepthNode(statistics=statistics)
+    setup = node.setup
+    try:
+        spin(node)
+    finally:
+        node.destroy_node()
+        rclpy.try_shutdown()
+    content = {
+        "setup": setup,
+        "frames": statistics.frames,
+        "dropped": dict(statistics.dropped),
+        "peak_bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+    }
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(content), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,249 @@
+"""`benchmark model`, `predictor` and `node`: that they measure the real thing.
+
+How fast this machine is, is not asserted; that figures add up and that delays are seen, is.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from hma_depth_ros.benchmarks import node as node_benchmark
+from hma_depth_ros.benchmarks.timing import Timing, take_turns
+from hma_depth_ros.cli import benchmark, run_command
+from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
+from hma_depth_ros.network.config import ModelConfig
+from hma_depth_ros.network.flops import count_flops
+from hma_depth_ros.network.model import HmaDepth
+
+CONFIG = ModelConfig("mobilenetv3_small_050", (16, 16, 8, 8, 8), aspp_channels=8)
+SLEEP = 0.03
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("speed") / "tiny.safetensors"
+    torch.manual_seed(0)
+    info = CheckpointInfo(CONFIG, Preprocessing(input_width=160, focal_length=90.0))
+    save_checkpoint(path, HmaDepth(CONFIG), info)
+    return path
+
+
+@pytest.fixture
+def baseline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A network that takes its time and keeps what it is given."""
+    (tmp_path / "sleepy_baseline.py").write_text(
+        "import time\n"
+        "from torch import nn\n"
+        "class Sleepy(nn.Module):\n"
+        "    seen = None\n"
+        "    def forward(self, x):\n"
+        f"        time.sleep({SLEEP})\n"
+        "        Sleepy.seen = x\n"
+        "        return x\n"
+        "def other():\n"
+        "    return 'no network'\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "sleepy_baseline", raising=False)
+    return "sleepy_baseline"
+
+
+def run(part: str, checkpoint: Path, folder: Path, *arguments: str) -> dict[str, Any]:
+    path = folder / "report.json"
+    words = [part, "--checkpoint", str(checkpoint), *arguments, "--json", str(path)]
+    assert benchmark.main(words) == 0
+    report: dict[str, Any] = json.loads(path.read_text())
+    return report
+
+
+def test_candidates_take_turns():
+    calls: list[str] = []
+
+    def slow() -> None:
+        calls.append("b")
+        time.sleep(0.01)
+
+    timings = take_turns({"a": lambda: calls.append("a"), "b": slow}, rounds=3)
+    assert calls == ["a"] * 3 + ["b"] * 3 + ["a", "b"] * 3
+    assert [len(t.wall) for t in timings.values()] == [3, 3]
+    assert timings["b"].median >= 0.01 > timings["b"].cpu_median
+    assert timings["a"].median < timings["b"].quartiles[0]
+
+
+def test_model_beside_a_baseline(
+    checkpoint: Path, tmp_path: Path, baseline: str, capsys: pytest.CaptureFixture[str]
+):
+    report = run(
+        "model",
+        checkpoint,
+        tmp_path,
+        *("--size", "64x160", "--rounds", "4", "--engines", "torch:fp32,torch:fp16"),
+        *("--baseline", f"{baseline}:Sleepy", "--by-stage"),
+    )
+    assert report["size"] == [64, 160]
+    assert report["gflop"] == pytest.approx(sum(count_flops(CONFIG, (64, 160)).values()) / 1e9)
+    names = list(report["candidates"])
+    assert names == [f"baseline {baseline}:Sleepy", "torch fp32, as trained", "torch fp32"]
+    first = report["candidates"][names[0]]
+    assert first["median"] >= SLEEP
+    assert first["cpu_median"] < first["median"]
+    low, high = first["quartiles"]
+    assert low <= first["median"] <= high
+    assert {found["count"] for found in report["candidates"].values()} == {4}
+    assert "needs a CUDA device" in report["left_out"]["torch fp16"]
+    assert set(report["matrix_product_gflops"]) == {"fp32", "bf16"}
+    assert min(report["matrix_product_gflops"].values()) > 0
+    # The parts are all of the network, in operations and in time.
+    assert report["gflop"] == pytest.approx(sum(report["stage_gflop"].values()))
+    for stages in report["stages"].values():
+        assert list(stages) == list(report["stage_gflop"])
+        assert stages["encoder"]["median"] > stages["decoder H/8: depth module"]["median"] > 0
+    # The image that the engines get, normalised by ImageNet's figures: uniform noise of 0 to 255.
+    seen = sys.modules[baseline].Sleepy.seen
+    assert seen.shape == (1, 3, 64, 160)
+    assert seen.mean((0, 2, 3)).tolist() == pytest.approx([0.07, 0.2, 0.42], abs=0.05)
+    out = capsys.readouterr().out
+    assert "a plain matrix product in fp32" in out
+    assert "left out: torch fp16" in out
+
+
+def test_wrong_baselines_and_arguments_are_one_line(
+    checkpoint: Path, baseline: str, capsys: pytest.CaptureFixture[str]
+):
+    start = ["model", "--checkpoint", str(checkpoint)]
+    for arguments, words in (
+        ([*start, "--baseline", f"{baseline}:missing"], "expected module:callable"),
+        ([*start, "--baseline", "no_such_module:f"], "No module named"),
+        ([*start, "--baseline", f"{baseline}:other"], "returned str, not a Module"),
+        ([*start, "--engines", "tensorflow"], "no engine 'tensorflow'"),
+        ([*start, "--rounds", "0"], "--rounds must be 1 or more"),
+        (["model", "--model", "resnet5"], "did you mean 'resnet50'?"),
+        (["predictor", "--outputs", "depth,flow"], "no output 'flow'"),
+        (["predictor", "--cameras", "1,two"], "--cameras takes numbers"),
+        (["predictor", "--engines", "torch:fp16"], "needs a CUDA device"),
+        (["node", "--rate", "0"], "--rate and --seconds must be positive"),
+        (["node", "--topics", "depth"], "no topic 'depth'; the node has depth/image"),
+    ):
+        assert run_command("benchmark", arguments) == 2
+        assert words in capsys.readouterr().err
+
+
+def test_predictor_by_stage_and_by_number_of_cameras(checkpoint: Path, tmp_path: Path):
+    report = run(
+        "predictor",
+        checkpoint,
+        tmp_path,
+        *("--image-size", "120x320", "--rounds", "4", "--engines", "torch:fp32"),
+        *("--cameras", "1,3"),
+    )
+    assert report["network_size"] == [60, 160]
+    (found,) = report["candidates"].values()
+    stages = found["stages"]
+    assert set(stages) == {"preprocess", "forward", "postprocess"}
+    assert {stage["count"] for stage in stages.values()} == {4}
+    assert found["count"] == 4
+    assert 0.5 * found["median"] < sum(s["median"] for s in stages.values()) < 1.5 * found["median"]
+    for kind in ("batched", "one_by_one"):
+        assert list(found[kind]) == ["1", "3"]
+        assert min(timing["median"] for timing in found[kind].values()) > 0
+
+
+def test_the_node_over_dds(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    report = run(
+        "node",
+        checkpoint,
+        tmp_path,
+        *("--image-size", "120x320", "--engines", "torch:fp32", "--rate", "10"),
+        *("--rounds", "1", "--seconds", "2", "--parameter", "self_check:=false"),
+    )
+    (found,) = report["candidates"].values()
+    assert found["setup"]["engine"] == "torch"
+    assert found["setup"]["self-check"] == "off"  # the parameter has arrived
+    masks = {f"attention/scale_{scale}" for scale in (8, 4, 2, 1)}
+    assert set(found["rates"]) == {"depth/image", "depth/camera_info", "points", *masks}
+    assert 0 < min(found["rates"].values()) <= max(found["rates"].values()) <= 11
+    assert 2 <= found["frames"] <= 21
+    stages = {name: stage["median"] for name, stage in found["stages"].items()}
+    work = sum(value for name, value in stages.items() if name != "wait")
+    assert found["overhead"] == pytest.approx(work / stages["forward"] - 1)
+    assert found["end_to_end"]["median"] > stages["forward"]
+    assert found["period"]["median"] == pytest.approx(0.1, rel=0.5)
+    assert found["period"]["cpu_median"] > 0
+    assert found["peak_bytes"] > 50e6
+    assert "10 images of 120x320 a second" in capsys.readouterr().out
+
+
+def frame(finished: float, cpu: float, wait: float, forward: float) -> dict[str, Any]:
+    stages = {"wait": wait, "convert": 0.001, "forward": forward, "publish": 0.002}
+    return {
+        "finished": finished,
+        "cpu": cpu,
+        "latency": sum(stages.values()),
+        "stages": stages,
+    }
+
+
+def test_figures_of_node_and_listener_come_together():
+    plan = node_benchmark.Plan(
+        checkpoint=Path(),
+        image_size=(1, 1),
+        engines=[],
+        topics=["depth/image", "points"],
+        rate=10,
+        seconds=2.0,
+        rounds=1,
+        threads=0,
+        parameters=[],
+    )
+    turn = node_benchmark._Turn(
+        begin=100.0,
+        end=102.0,
+        sent={1: 100.0, 2: 100.1, 3: 101.9},
+        arrived=[
+            ("depth/image", 1, 100.04),
+            ("points", 1, 100.05),
+            ("depth/image", 2, 100.16),
+            ("points", 2, 100.17),
+            ("points", 3, 102.5),  # after the end
+        ],
+    )
+    recorded = {
+        "setup": {"engine": "torch"},
+        "frames": [
+            frame(99.9, 1.0, 0.0, 0.02),  # warm-up
+            frame(100.04, 1.1, 0.0005, 0.02),
+            frame(100.16, 1.3, 0.0007, 0.03),
+            frame(100.20, 1.4, 0.0300, 0.04),  # had to wait for the one before
+        ],
+        "dropped": {"replaced by a newer frame": 1},
+        "peak_bytes": 5,
+    }
+    timing = Timing([0.025])
+    found = node_benchmark._candidate(recorded, [turn], plan, timing)
+    assert found.frames == 3
+    assert found.rates == {"depth/image": 1.0, "points": 1.0}
+    assert found.end_to_end.wall == pytest.approx([0.05, 0.07])
+    assert found.period.wall == pytest.approx([0.12, 0.04])
+    assert found.period.cpu == pytest.approx([0.2, 0.1])
+    assert found.hand_over.wall == [0.0007]
+    assert found.work == pytest.approx(0.001 + 0.03 + 0.002)
+    assert found.overhead == pytest.approx(0.1)
+    recorded["frames"] = []
+    with pytest.raises(HmaDepthError, match="take more --seconds"):
+        node_benchmark._candidate(recorded, [turn], plan, timing)
+
+
+def test_a_node_that_fails_is_quoted(checkpoint: Path, capsys: pytest.CaptureFixture[str]):
+    arguments = ["node", "--checkpoint", str(checkpoint), "--engines", "torch:fp32"]
+    assert run_command("benchmark", [*arguments, "--parameter", "cloud_layout:=spiral"]) == 2
+    error = capsys.readouterr().err
+    assert "the node does not get ready" in error or "ended with status" in error
+    assert "cloud_layout" in error

@@ -21,8 +21,11 @@ ALLOWED = {
     "evaluation": {"geometry", "data", "inference", "network", "visualization"},
     "training": {"geometry", "data", "inference", "network", "evaluation", "visualization"},
     "benchmarks": {"geometry", "data", "inference", "network", "evaluation", "training"},
-    "bags": {"geometry", "data"},
-    "ros": {"geometry", "network", "inference", "visualization", "bags", "data"},
+    "bags": {"geometry", "data", "network", "inference", "evaluation", "visualization"},
+    "ros": {
+        *{"geometry", "network", "inference", "visualization", "bags", "data"},
+        "evaluation",
+    },
 }
 COMMON = {"errors", "files"}
 ROS_PACKAGES = {"rclpy", "sensor_msgs", "std_msgs", "diagnostic_msgs", "cv_bridge"}

@@ -19,19 +19,16 @@ from hma_depth_ros.bags.message_types import (
     IMAGE,
     POINT_CLOUD,
     TF_MESSAGE,
-    header,
     message,
 )
 from hma_depth_ros.bags.qos import offered_qos
+from hma_depth_ros.bags.transforms import TF_STATIC_TOPIC, transform_message
 from hma_depth_ros.data.image_file import read_rgb
 from hma_depth_ros.data.kitti_calibration import KittiCalibration, rigid_transform
 from hma_depth_ros.data.kitti_drive import KittiDrive, SensorStream, load_velodyne
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.geometry.rotation import quaternion_from_matrix
 
 Matrix = npt.NDArray[np.float64]
-
-TF_STATIC_TOPIC = "/tf_static"
 
 #: The left camera of each stereo pair, which the right one's Tx refers to.
 _LEFT_CAMERA = {0: 0, 1: 0, 2: 2, 3: 2}
@@ -199,24 +196,11 @@ def _static_transforms(
         )
     return message(
         TF_MESSAGE,
-        transforms=[_transform(parent, child, matrix, stamp) for parent, child, matrix in edges],
+        transforms=[
+            transform_message(parent, child, matrix, stamp) for parent, child, matrix in edges
+        ],
     )
 
 
 def _inverse(transform: Matrix) -> Matrix:
     return np.asarray(np.linalg.inv(transform), dtype=np.float64)
-
-
-def _transform(parent: str, child: str, matrix: Matrix, stamp: int) -> Any:
-    x, y, z = matrix[:3, 3].tolist()
-    qx, qy, qz, qw = quaternion_from_matrix(matrix[:3, :3])
-    return message(
-        "geometry_msgs/msg/TransformStamped",
-        header=header(stamp, parent),
-        child_frame_id=child,
-        transform=message(
-            "geometry_msgs/msg/Transform",
-            translation=message("geometry_msgs/msg/Vector3", x=x, y=y, z=z),
-            rotation=message("geometry_msgs/msg/Quaternion", x=qx, y=qy, z=qz, w=qw),
-        ),
-    )

@@ -30,6 +30,9 @@ class KittiDialect:
         return f"{self.camera_topics[camera]}/camera_info"
 
 
+#: Ends the topic of a camera's true depth.
+GROUND_TRUTH = "depth_ground_truth"
+
 _CAMERAS = {
     0: "camera_gray_left",
     1: "camera_gray_right",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 from rosbags.typesys import Stores, get_typestore
@@ -35,6 +36,13 @@ def header(stamp: int, frame: str) -> Any:
     seconds, nanoseconds = divmod(stamp, _BILLION)
     time = message("builtin_interfaces/msg/Time", sec=seconds, nanosec=nanoseconds)
     return message("std_msgs/msg/Header", stamp=time, frame_id=frame)
+
+
+def raw_header_stamp(cdr: bytes | memoryview) -> int:
+    """Nanoseconds of the header stamp of a serialised message whose first field is a header."""
+    order = "<" if cdr[1] & 1 else ">"
+    seconds, nanoseconds = struct.unpack_from(f"{order}iI", cdr, 4)
+    return int(seconds) * _BILLION + int(nanoseconds)
 
 
 def header_stamp(stamped: Any) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hma_depth_ros.bags.bag_reader import BagReader
+from hma_depth_ros.bags.cameras import camera_info_beside
 from hma_depth_ros.bags.kitti_bag import write_kitti_bag
 from hma_depth_ros.bags.message_types import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, IMAGE_TYPES
 from hma_depth_ros.data.kitti_drive import KittiDrive
@@ -60,16 +61,6 @@ def find_source(
             images=image.count,
             seconds=(reader.end - reader.start) / 1e9,
         )
-
-
-def camera_info_beside(image_topic: str, infos: list[str]) -> str | None:
-    """Camera info topic of an image topic: in its namespace or the nearest one around it."""
-    namespace = image_topic
-    while namespace:
-        namespace = namespace.rpartition("/")[0]
-        if f"{namespace}/camera_info" in infos:
-            return f"{namespace}/camera_info"
-    return None
 
 
 def drive_bag(drive: Path, bag: Path) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hma_depth_ros.data.ground_truth import GroundTruth, Source
+import numpy as np
+import numpy.typing as npt
+
+from hma_depth_ros.data.ground_truth import GroundTruth, MeasuredDepth, Source
 from hma_depth_ros.data.known_splits import SplitIdentity, identify
 from hma_depth_ros.data.split import read_split, with_source
 from hma_depth_ros.errors import HmaDepthError
@@ -22,9 +25,11 @@ class Frame:
     """One frame to be scored."""
 
     name: str  #: of `Benchmark.frame_name`
-    ground_truth: GroundTruth
+    ground_truth: GroundTruth | MeasuredDepth
     image: Path | None = None  #: None: not given, or not there
     focal_length: float | None = None  #: fx in pixels of the stored image
+    #: Gives the picture (H, W, 3), RGB, for reports, where it lies in no file.
+    picture: Callable[[], npt.NDArray[np.uint8]] | None = None
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,8 @@ class FrameList:
     missing: list[str]
     #: Of the split; None without one.
     identity: SplitIdentity | None = None
+    #: What the frames are, where they come from no split.
+    what: str = "all ground truth in the folder"
 
     def with_predictions(self, names: Collection[str]) -> FrameList:
         """Move the frames that are not among `names` to the missing ones."""

@@ -140,7 +140,7 @@ class Session:
 
     def _title(self, counts: dict[str, Any]) -> str:
         identity = self.frames.identity
-        what = "all ground truth in the folder" if identity is None else str(identity)
+        what = self.frames.what if identity is None else str(identity)
         by = "; ground truth from LiDAR scans" if self._by_lidar() else ""
         return f"{what}{by}; {counts['scored']} of {counts['expected']} frames scored"
 

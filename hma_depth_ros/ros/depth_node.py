@@ -31,6 +31,7 @@ from hma_depth_ros.bags.camera_messages import (
     camera_from_info,
     info_for_camera,
 )
+from hma_depth_ros.bags.depth_topics import INFO
 from hma_depth_ros.bags.image_messages import BadImageError
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.camera import PinholeCamera
@@ -40,7 +41,7 @@ from hma_depth_ros.ros.diagnostics import diagnostic_array
 from hma_depth_ros.ros.frame_buffer import FrameBuffer, FrameQueue, LatestFrame
 from hma_depth_ros.ros.image_messages import image_from_message
 from hma_depth_ros.ros.load_predictor import LoadedModel
-from hma_depth_ros.ros.outputs import INFO, Outputs
+from hma_depth_ros.ros.outputs import Outputs
 from hma_depth_ros.ros.pairing import CachedPairing, ExactPairing
 from hma_depth_ros.ros.parameters import DepthNodeParameters, ParameterError
 from hma_depth_ros.ros.qos import input_qos, output_qos

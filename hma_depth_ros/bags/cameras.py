@@ -39,7 +39,7 @@ def camera_info_beside(image_topic: str, infos: Sequence[str]) -> str | None:
 def find_cameras(
     bag: BagReader, *, images: Sequence[str] = (), info: str | None = None
 ) -> list[CameraTopics]:
-    """Cameras of a bag, by name of their topics.
+    """Cameras of a bag, those of raw images before those of compressed ones.
 
     Args:
         bag: open.
@@ -65,7 +65,7 @@ def find_cameras(
             and not t.endswith(("/compressedDepth", "depth/compressed"))
         ]
     if not chosen:
-        raise HmaDepthError(f"{bag.path} has no pictures; its topics: {', '.join(bag.topics)}")
+        raise HmaDepthError(f"{bag.path} has no images; its topics: {', '.join(bag.topics)}")
     if info is not None:
         bag.topic(info, CAMERA_INFO)
         if len(chosen) > 1:
@@ -75,7 +75,8 @@ def find_cameras(
             )
     infos = bag.topics_of(CAMERA_INFO)
     return [
-        CameraTopics(topic, info or camera_info_beside(topic, infos)) for topic in sorted(chosen)
+        CameraTopics(topic, info or camera_info_beside(topic, infos))
+        for topic in dict.fromkeys(chosen)
     ]
 
 

@@ -255,7 +255,7 @@ def _break_calibration(root: Path, split: Path) -> None:
 def _other_days_focal_length(root: Path, split: Path) -> None:
     """The two of KITTI's days that differ least, 2011_10_03 and 2011_09_29."""
     other = f"{FX * 718.856 / 718.3351:.4f}"
-    split.write_text(split.read_text().replace(f"{FX:.4f}", other, 1))
+    split.write_text(split.read_text().replace(f"{FX!r}", other, 1))
 
 
 def _repeat_a_line(root: Path, split: Path) -> None:

@@ -15,6 +15,7 @@ from hma_depth_ros.bags.camera_messages import camera_from_info
 from hma_depth_ros.bags.cloud_messages import cloud_xyz
 from hma_depth_ros.bags.depth_messages import depth_array
 from hma_depth_ros.bags.image_messages import rgb_image
+from hma_depth_ros.bags.message_types import stamp_text
 from hma_depth_ros.bags.topic_cursor import TopicCursor
 from hma_depth_ros.bags.transforms import StaticTransforms
 from hma_depth_ros.data.kitti_calibration import KittiCalibration
@@ -26,7 +27,6 @@ from hma_depth_ros.evaluation.protocols import View
 from hma_depth_ros.geometry.camera import PinholeCamera
 
 Depth = npt.NDArray[np.float32]
-_BILLION = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Match:
     @property
     def name(self) -> str:
         """Name of the frame in reports: its stamp in seconds."""
-        return f"{self.stamp // _BILLION}.{self.stamp % _BILLION:09d}"
+        return stamp_text(self.stamp)
 
 
 def match_nearest(depths: Sequence[int], truths: Sequence[int], *, limit: int) -> list[Match]:

@@ -51,3 +51,9 @@ def header_stamp(stamped: Any) -> int:
     """Nanoseconds of a message's header stamp, of this module's messages and of rclpy's alike."""
     stamp = stamped.header.stamp
     return int(stamp.sec) * _BILLION + int(stamp.nanosec)
+
+
+def stamp_text(stamp: int) -> str:
+    """Nanoseconds as seconds with all nine decimals, which a float would round."""
+    seconds, nanoseconds = divmod(stamp, _BILLION)
+    return f"{seconds}.{nanoseconds:09d}"

@@ -20,7 +20,7 @@ from hma_depth_ros.bags.bag_writer import BagWriter
 from hma_depth_ros.bags.calibration import Calibrations
 from hma_depth_ros.bags.cameras import CameraTopics, find_cameras
 from hma_depth_ros.bags.depth_outputs import DepthOutputs, OutputSettings
-from hma_depth_ros.bags.message_types import TF_MESSAGE, TYPESTORE, header_stamp
+from hma_depth_ros.bags.message_types import TF_MESSAGE, TYPESTORE, header_stamp, stamp_text
 from hma_depth_ros.bags.prefetch import prefetched
 from hma_depth_ros.bags.qos import offered_qos
 from hma_depth_ros.bags.transforms import TF_STATIC_TOPIC
@@ -225,7 +225,7 @@ class BagProcess:
             try:
                 made = self._depth(raw.topic, image)
             except HmaDepthError as error:
-                problem = f"{raw.topic} at {header_stamp(image) / _BILLION:.9f}: {error}"
+                problem = f"{raw.topic} at {stamp_text(header_stamp(image))}: {error}"
                 if not self._settings.allow_partial:
                     raise HmaDepthError(
                         f"{self._bag.path}: {problem}; --allow-partial leaves bad images out"

@@ -16,8 +16,10 @@ Depth = npt.NDArray[np.float32]
 #: Half the height and width in pixels of the surroundings. Two of the scanner's rings are 5 pixels
 #: apart in KITTI's images; a roof at 5 m hides from the camera 12 rows that the scanner sees.
 _ROWS, _COLUMNS = 12, 3
-#: How much nearer the surroundings must be, as a share of the depth.
-_NEARER = 0.1
+#: How much nearer the surroundings must be, as a share of the depth. On six frames of KITTI's drive
+#: 0001 of 2011_09_26 this removes 55 % of the returns that lie more than 10 % behind the annotated
+#: depth, and 1.5 % of the others; with 0.1 it would be 34 % and 0.8 %.
+_NEARER = 0.05
 
 
 def without_occluded(depth: Depth) -> Depth:

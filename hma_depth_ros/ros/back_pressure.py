@@ -14,7 +14,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
-from hma_depth_ros.bags.message_types import raw_header_stamp
+from hma_depth_ros.bags.message_types import raw_header_stamp, stamp_text
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.ros.topic_name import checked_topic_name
 
@@ -99,7 +99,7 @@ class BackPressure:
                 if time.monotonic() > deadline:
                     raise HmaDepthError(
                         f"no message on {output} within {self._timeout:g} s for the image of stamp "
-                        f"{stamp / 1e9:.9f} on {topic}; does the node run, with lockstep:=true?"
+                        f"{stamp_text(stamp)} on {topic}; does the node run, with lockstep:=true?"
                     )
                 self._changed.wait(_POLL)
 

@@ -339,6 +339,6 @@ def test_bags_of_kitti2mcap(kitti2mcap: str, tmp_path: Path, tiny_checkpoint: Pa
         results.append(figures(report)["full_cap80"]["mean"])
         with BagReader(out) as reader:
             depths.append([reader.decode(m).data for m in reader.messages(["/depth/image"])])
-    np.testing.assert_array_equal(*depths)
+    np.testing.assert_array_equal(depths[0], depths[1])
     # Its camera frames lack the millimetres forward and up in P_rect's fourth column.
     assert results[0] == pytest.approx(results[1], rel=0.01)

@@ -351,6 +351,9 @@ def test_wrong_requests_are_explained(
     (line,) = capsys.readouterr().err.splitlines()
     assert re.search(complaint, line)
     assert not (tmp_path / "out").exists()
+    # What led to nothing is in nobody's way.
+    assert process(bag, tmp_path / "out", "--outputs", "depth") == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_a_processed_bag_is_not_processed_into_itself(

@@ -47,7 +47,8 @@ class Workshop:
         self.folder = self.out.parent / f".{self.out.name}.unfinished"
         note = self.folder / "settings.json"
         wanted = json.loads(json.dumps({**settings, "parts": parts}))
-        if not note.is_file():
+        # Settings that have led to nothing yet bind nobody.
+        if not note.is_file() or not any(self.folder.glob(f"{self.out.name}_*/{_METADATA}")):
             with atomic_path(note) as temporary:
                 temporary.write_text(json.dumps(wanted, indent=1) + "\n", encoding="utf-8")
         try:

@@ -115,6 +115,13 @@ class AccuracyMonitor(Node):
 
         """
         super().__init__(node_name, **kwargs)
+        try:
+            self._start()
+        except BaseException:
+            self.destroy_node()
+            raise
+
+    def _start(self) -> None:
         self._settings = settings = _declare(self)
         self._protocol = protocols_by_name([settings.protocol])[0]
         if not self._protocol.capped:

@@ -304,6 +304,23 @@ def test_without_calibration_there_is_an_error_or_unscaled_depth(
         assert not {"/points", "/depth/camera_info"} & set(reader.topics)
 
 
+def test_zero_calibration_is_an_error(
+    bag: Path, tmp_path: Path, process: Process, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with BagReader(bag) as reader, BagWriter(tmp_path / "in") as writer:
+        for topic in (IMAGE_TOPIC, INFO_TOPIC):
+            writer.add_topic(topic, reader.topics[topic].type)
+        for raw in reader.messages([IMAGE_TOPIC, INFO_TOPIC]):
+            message = reader.decode(raw)
+            if raw.topic == INFO_TOPIC:
+                message.p = np.zeros(12)
+            writer.write(raw.topic, raw.stamp, message)
+    assert process(tmp_path / "in", tmp_path / "out") == 2
+    error = capsys.readouterr().err
+    assert "no calibration: its projection matrix P is zero; --uncalibrated does without" in error
+    assert process(tmp_path / "in", tmp_path / "out", "--uncalibrated") == 0
+
+
 def test_a_bad_image_ends_the_run_or_is_left_out(
     bag: Path, tmp_path: Path, process: Process, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -18,6 +18,7 @@ from rosbags.rosbag2 import StoragePlugin
 from hma_depth_ros.bags.bag_reader import BagMessage, BagReader
 from hma_depth_ros.bags.bag_writer import BagWriter
 from hma_depth_ros.bags.calibration import Calibrations
+from hma_depth_ros.bags.camera_messages import BadCalibrationError
 from hma_depth_ros.bags.cameras import CameraTopics, find_cameras
 from hma_depth_ros.bags.depth_outputs import DepthOutputs, OutputSettings
 from hma_depth_ros.bags.message_types import TF_MESSAGE, TYPESTORE, header_stamp, stamp_text
@@ -227,9 +228,10 @@ class BagProcess:
             except HmaDepthError as error:
                 problem = f"{raw.topic} at {stamp_text(header_stamp(image))}: {error}"
                 if not self._settings.allow_partial:
-                    raise HmaDepthError(
-                        f"{self._bag.path}: {problem}; --allow-partial leaves bad images out"
-                    ) from error
+                    way_out = "--allow-partial leaves bad images out"
+                    if isinstance(error, BadCalibrationError):
+                        way_out = "--uncalibrated does without, --camera-info-topic names another"
+                    raise HmaDepthError(f"{self._bag.path}: {problem}; {way_out}") from error
                 tally.problems.append(problem)
                 made = []
             yield raw.stamp, [*own, *made], True

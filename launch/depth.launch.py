@@ -51,23 +51,24 @@ ARGUMENTS = (
     argument("engine", "", "Parameter 'engine': what runs the network, such as auto, torch"),
     argument("checkpoint", "", "Parameter 'checkpoint': path of a .safetensors file"),
     argument("compressed", "", "Whether to subscribe to CompressedImage", choices=FLAG),
+    argument("lockstep", "", "Whether to process every frame in order", choices=FLAG),
     argument("use_sim_time", "", "Whether to take the time from /clock", choices=FLAG),
     argument("log_level", "", "Log level of the node", choices=LEVELS),
     argument("rviz", "false", "Whether to show everything in RViz", choices=FLAG[1:]),
 )
 
 
-def executable() -> dict[str, str]:
-    """How `Node` finds the executable: by package where colcon installed it, else on PATH."""
+def executable(name: str = EXECUTABLE) -> dict[str, str]:
+    """How `Node` finds an executable: by package where colcon installed it, else on PATH."""
     try:
-        if Path(get_package_prefix(PACKAGE), "lib", PACKAGE, EXECUTABLE).is_file():
-            return {"package": PACKAGE, "executable": EXECUTABLE}
+        if Path(get_package_prefix(PACKAGE), "lib", PACKAGE, name).is_file():
+            return {"package": PACKAGE, "executable": name}
     except (PackageNotFoundError, OSError):
         pass  # a pip install: not in the ament index, or AMENT_PREFIX_PATH is not even set
-    if path := shutil.which(EXECUTABLE):
+    if path := shutil.which(name):
         return {"executable": path}
     raise RuntimeError(
-        f"no executable '{EXECUTABLE}': source install/setup.bash of the colcon workspace, or "
+        f"no executable '{name}': source install/setup.bash of the colcon workspace, or "
         f"activate the environment into which {PACKAGE} was installed"
     )
 
@@ -90,6 +91,8 @@ def parameters(given: dict[str, str]) -> list[str | dict[str, str | bool]]:
     }
     if given["compressed"]:
         overrides["image_transport"] = "compressed" if given["compressed"] == "true" else "raw"
+    if given["lockstep"]:
+        overrides["lockstep"] = given["lockstep"] == "true"
     return [*sources, *([overrides] if overrides else []), *clock(given)]
 
 

@@ -32,3 +32,25 @@ def real_data() -> Path:
     if not path.is_dir():
         pytest.skip(f"no real driving data at {path} (set HMA_DEPTH_DATA to a copy)")
     return path
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model with random weights: depth and masks vary from pixel to pixel, and it is fast.
+
+    Its input is far below the size of images, so that a forward pass takes 10 ms.
+    """
+    import torch
+
+    from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
+    from hma_depth_ros.network.config import ModelConfig
+    from hma_depth_ros.network.model import HmaDepth
+
+    config = ModelConfig("mobilenetv3_small_050", (16, 16, 8, 8, 8), aspp_channels=8)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = HmaDepth(config)
+    path = tmp_path_factory.mktemp("checkpoint") / "tiny.safetensors"
+    preprocessing = Preprocessing(input_width=48, focal_length=40.0)
+    save_checkpoint(path, model, CheckpointInfo(config, preprocessing))
+    return path

@@ -82,13 +82,13 @@ def test_a_list_of_a_drive_in_bts_format(root: Path):
     assert len(lines) == 2
     assert lines[1] == (
         f"{DAY}/{DRIVE}/image_02/data/0000000002.png "
-        f"{DRIVE}/proj_depth/groundtruth/image_02/0000000002.png {FX:.4f}"
+        f"{DRIVE}/proj_depth/groundtruth/image_02/0000000002.png {FX!r}"
     )
     lines = make_split(root, "--unlabelled").read_text().splitlines()
-    assert lines[1] == f"{DAY}/{DRIVE}/image_02/data/0000000001.png None {FX:.4f}"
+    assert lines[1] == f"{DAY}/{DRIVE}/image_02/data/0000000001.png None {FX!r}"
     lines = make_split(root, "--ground-truth-source", "lidar", "--every", 2).read_text().split("\n")
     scan = f"{DAY}/{DRIVE}/velodyne_points/data/0000000002.bin"
-    assert lines[1:] == [f"{DAY}/{DRIVE}/image_02/data/0000000002.png {scan} {FX:.4f}", ""]
+    assert lines[1:] == [f"{DAY}/{DRIVE}/image_02/data/0000000002.png {scan} {FX!r}", ""]
 
 
 def test_the_focal_length_is_that_of_the_stored_image(root: Path):
@@ -99,7 +99,7 @@ def test_the_focal_length_is_that_of_the_stored_image(root: Path):
     assert list_frames(root)[0].focal_length == pytest.approx(FX / 2)
     split = make_split(root)
     assert check(root, split) == 0
-    split.write_text(split.read_text().replace(f"{FX / 2:.4f}", f"{FX:.4f}"))
+    split.write_text(split.read_text().replace(f"{FX / 2!r}", f"{FX!r}"))
     assert check(root, split) == 1
 
 
@@ -255,7 +255,7 @@ def _break_calibration(root: Path, split: Path) -> None:
 def _other_days_focal_length(root: Path, split: Path) -> None:
     """The two of KITTI's days that differ least, 2011_10_03 and 2011_09_29."""
     other = f"{FX * 718.856 / 718.3351:.4f}"
-    split.write_text(split.read_text().replace(f"{FX:.4f}", other, 1))
+    split.write_text(split.read_text().replace(f"{FX!r}", other, 1))
 
 
 def _repeat_a_line(root: Path, split: Path) -> None:

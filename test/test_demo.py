@@ -16,6 +16,7 @@ from rich.console import Console
 
 from hma_depth_ros.bags.bag_reader import BagReader
 from hma_depth_ros.bags.bag_writer import BagWriter
+from hma_depth_ros.bags.cameras import camera_info_beside
 from hma_depth_ros.bags.cloud_messages import cloud_message, cloud_xyz
 from hma_depth_ros.bags.image_messages import image_array, image_message
 from hma_depth_ros.bags.message_types import (
@@ -30,7 +31,7 @@ from hma_depth_ros.cli import run
 from hma_depth_ros.data.image_file import read_rgb
 from hma_depth_ros.demo.recording import bag_frames
 from hma_depth_ros.demo.report import read_summary, summary_table, write_summary
-from hma_depth_ros.demo.source import camera_info_beside, find_source, remove_bag
+from hma_depth_ros.demo.source import find_source, remove_bag
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.inference.predictor import DepthPredictor

@@ -13,9 +13,10 @@ from rosbags.interfaces import QosDurability
 from hma_depth_ros.bags.bag_reader import BagReader
 from hma_depth_ros.bags.cloud_messages import cloud_array
 from hma_depth_ros.bags.image_messages import image_array, rgb_image
-from hma_depth_ros.bags.kitti_bag import TF_STATIC_TOPIC, write_kitti_bag
+from hma_depth_ros.bags.kitti_bag import BagOptions, write_kitti_bag
 from hma_depth_ros.bags.kitti_dialect import KITTI2BAG
 from hma_depth_ros.bags.message_types import header_stamp
+from hma_depth_ros.bags.transforms import TF_STATIC_TOPIC
 from hma_depth_ros.cli import run_command
 from hma_depth_ros.data.kitti_calibration import CAMERAS_FILE, KittiCalibration, read_cameras
 from hma_depth_ros.data.kitti_drive import (
@@ -299,7 +300,7 @@ def test_camera_info_is_that_of_rectified_images(drive: KittiDrive, tmp_path: Pa
 
 
 def test_static_transforms_place_the_lidar_in_the_camera(drive: KittiDrive, tmp_path: Path) -> None:
-    write_kitti_bag(drive, tmp_path / "bag", cameras=[2])
+    write_kitti_bag(drive, tmp_path / "bag", BagOptions(cameras=(2,)))
     with BagReader(tmp_path / "bag") as bag:
         (qos,) = bag.topics[TF_STATIC_TOPIC].qos
         assert qos.durability is QosDurability.TRANSIENT_LOCAL
@@ -336,7 +337,9 @@ def test_kitti_to_bag_command(
     assert run_command("kitti_to_bag", arguments) == 0
     output = capsys.readouterr().out
     assert "      3  /kitti/camera_color_left/image_raw" in output
-    assert "frames 0 to 3, 1 of 3 without a LiDAR scan" in output
+    assert "frames 0 to 3\n" in output
+    assert "  LiDAR: without frames 1\n" in output
+    assert "  camera 2: gaps at frames 2\n" in output
     assert run_command("kitti_to_bag", arguments) == 2
     assert "exists already" in capsys.readouterr().err
 
@@ -349,7 +352,7 @@ def test_a_failed_conversion_leaves_nothing(drive: KittiDrive, tmp_path: Path) -
         write_kitti_bag(drive, out)
     assert list(out.parent.iterdir()) == []
     with pytest.raises(HmaDepthError, match="no images of camera 1, only of 0, 2, 3"):
-        write_kitti_bag(drive, out, cameras=[1])
+        write_kitti_bag(drive, out, BagOptions(cameras=(1,)))
 
 
 # --- real recordings ----------------------------------------------------------------------------

@@ -7,6 +7,7 @@ RViz itself is not started.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -22,8 +23,12 @@ import numpy as np
 import pytest
 import yaml
 
+from hma_depth_ros.bags.kitti_dialect import DIALECTS
+
 REPOSITORY = Path(__file__).resolve().parent.parent
-LAUNCH_FILE = REPOSITORY / "launch" / "depth.launch.py"
+LAUNCH_FILE, REPLAY, RIG = (
+    REPOSITORY / "launch" / f"{name}.launch.py" for name in ("depth", "replay", "rig")
+)
 DEFAULTS = REPOSITORY / "config" / "depth_node.yaml"
 PROFILE = "fastdds_large_messages.xml"
 PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
@@ -132,7 +137,7 @@ def test_every_argument_has_a_description(bin_folder: Path):
     arguments = source.get_launch_description(LaunchContext()).get_launch_arguments()
     assert {argument.name for argument in arguments} == {
         *("image", "camera_info", "namespace", "params_file", "device", "engine", "checkpoint"),
-        *("compressed", "use_sim_time", "log_level", "rviz"),
+        *("compressed", "lockstep", "use_sim_time", "log_level", "rviz"),
     }
     for argument in arguments:
         assert len(argument.description) > 10
@@ -296,6 +301,127 @@ def test_missing_executable_is_explained(bin_folder: Path, monkeypatch: pytest.M
     done = run_launch()
     assert done.returncode != 0
     assert "no executable 'depth_node': source install/setup.bash" in done.stdout + done.stderr
+
+
+# --- replay.launch.py and rig.launch.py ---------------------------------------------------------
+
+
+def test_dialects_are_those_of_the_package():
+    module = load_launch_file(REPLAY)
+    assert {
+        name: (tuple(dialect.camera_topics[camera] for camera in range(4)), dialect.lidar_topic)
+        for name, dialect in DIALECTS.items()
+    } == module.DIALECTS
+
+
+def load_launch_file(file: Path) -> Any:
+    pytest.importorskip("launch_ros.actions", reason="launch and launch_ros are not importable")
+    spec = importlib.util.spec_from_file_location("under_test", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("dialect", "camera", "lidar"),
+    [
+        ("kitti2bag", "/kitti/camera_color_left", "/kitti/velo/pointcloud"),
+        ("kitti2mcap", "/kitti/camera_color_left", "/kitti/velodyne_points"),
+        ("kitti_to_ros2bag", "/kitti/camera/color/left", "/kitti/velo"),
+    ],
+)
+def test_a_dialect_names_the_topics_of_a_replay(
+    bin_folder: Path, tmp_path: Path, dialect: str, camera: str, lidar: str
+):
+    names = ("depth_node", "replay_bag", "accuracy_monitor")
+    records = {name: write_recorder(bin_folder / name) for name in names}
+    bag = tmp_path / "a bag"
+    bag.mkdir()
+    done = run_launch(
+        *(f"bag:={bag}", f"dialect:={dialect}", "namespace:=car", "accuracy:=true"),
+        *("lockstep:=true", "rate:=2.5", "start:=3", "loop:=true", "calibration:=/day"),
+        file=REPLAY,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    image, info = f"{camera}/image_raw", f"{camera}/camera_info"
+    node, player, monitor = (read_start(records[name]) for name in names)
+    assert {f"image:={image}", f"camera_info:={info}"} <= set(node.ros_arguments("-r"))
+    values: dict[str, Any] = {}
+    for _, text in node.parameters[1:]:
+        values |= yaml.safe_load(text)["/car/depth_node"]["ros__parameters"]
+    assert values == {"lockstep": True, "use_sim_time": True}
+    assert player.argv[1:] == [
+        *(str(bag), "--clock", "--rate", "2.5", "--start", "3"),
+        *("--wait-for-subscribers", image, info, "--wait-timeout", "300"),
+        *("--loop", "--lockstep", f"{image}:=/car/depth/image", "--ros-args"),
+    ]
+    assert f"lidar:={lidar}" in monitor.ros_arguments("-r")
+    assert "__ns:=/car" in monitor.ros_arguments("-r")
+    ((_, text),) = monitor.parameters
+    assert yaml.safe_load(text)["/car/accuracy_monitor"]["ros__parameters"] == {
+        "use_sim_time": True,
+        "camera": 2,
+        "calibration": "/day",
+    }
+    assert all(start.profiles[1] is not None for start in (node, player, monitor))
+
+
+def test_a_replay_of_any_other_bag(bin_folder: Path, tmp_path: Path):
+    records = {n: write_recorder(bin_folder / n) for n in ("depth_node", "replay_bag")}
+    names = ("image:=/cam/rect", "camera_info:=/cam/info", "compressed:=true")
+    done = run_launch(f"bag:={tmp_path}", *names, "use_sim_time:=false", file=REPLAY)
+    assert done.returncode == 0, done.stdout + done.stderr
+    player = read_start(records["replay_bag"])
+    waited = player.argv.index("--wait-for-subscribers")
+    assert player.argv[waited + 1 : waited + 3] == ["/cam/rect/compressed", "/cam/info"]
+    assert "image:=/cam/rect" in read_start(records["depth_node"]).ros_arguments("-r")
+    assert not (bin_folder / "accuracy_monitor.json").exists()
+    done = run_launch("bag:=/no/such/bag", file=REPLAY)
+    assert done.returncode != 0
+    assert "bag: no such bag '/no/such/bag'" in done.stdout + done.stderr
+
+
+def test_a_rig_has_a_node_for_each_camera(bin_folder: Path):
+    folder = bin_folder / "starts"
+    executable = bin_folder / "depth_node"
+    executable.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir()
+    executable.write_text(
+        f"#!{sys.executable}\nimport os, pathlib, sys\n"
+        f"pathlib.Path({str(folder)!r}, str(os.getpid())).write_text('\\n'.join(sys.argv))\n"
+    )
+    executable.chmod(0o755)
+    done = run_launch(
+        *("cameras:=front,rear_left", "image:=/sensing/{camera}/rect", "namespace:=car"),
+        *("device:=cuda:0", "use_sim_time:=true"),
+        file=RIG,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    started = [set(path.read_text().split("\n")) for path in folder.iterdir()]
+    assert len(started) == 2
+    for camera in ("front", "rear_left"):
+        wanted = {
+            f"__ns:=/car/{camera}",
+            f"image:=/sensing/{camera}/rect",
+            f"camera_info:=/{camera}/camera_info",
+        }
+        assert any(wanted <= arguments for arguments in started)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["cameras:=front,2nd"], "cameras: '2nd' cannot be a namespace"),
+        (["cameras:=a,a"], "cameras: a name is there twice: a,a"),
+        (["image:=/image"], "image: '/image' is one topic for all cameras; write {camera} in it"),
+    ],
+)
+def test_a_wrong_rig_is_explained(bin_folder: Path, arguments: list[str], says: str):
+    done = run_launch(*arguments, file=RIG)
+    assert done.returncode != 0
+    assert says in done.stdout + done.stderr
 
 
 def test_the_real_node_answers_under_launch(bin_folder: Path):

@@ -27,11 +27,15 @@ ALLOWED = {
         "network",
         "evaluation",
         "training",
+        "bags",
         "ros",
         "demo",
     },
-    "bags": {"geometry", "data"},
-    "ros": {"geometry", "network", "inference", "visualization", "bags", "data"},
+    "bags": {"geometry", "data", "network", "inference", "evaluation", "visualization"},
+    "ros": {
+        *{"geometry", "network", "inference", "visualization", "bags", "data"},
+        "evaluation",
+    },
 }
 COMMON = {"errors", "files"}
 ROS_PACKAGES = {"rclpy", "sensor_msgs", "std_msgs", "diagnostic_msgs", "cv_bridge"}

@@ -21,7 +21,14 @@ from hma_depth_ros.bags.bag_reader import BagReader
 from hma_depth_ros.bags.bag_writer import BagWriter
 from hma_depth_ros.bags.cloud_messages import cloud_message
 from hma_depth_ros.bags.image_messages import image_message
-from hma_depth_ros.bags.message_types import IMAGE, POINT_CLOUD, TF_MESSAGE, TYPESTORE, message
+from hma_depth_ros.bags.message_types import (
+    IMAGE,
+    POINT_CLOUD,
+    TF_MESSAGE,
+    TYPESTORE,
+    header_stamp,
+    message,
+)
 from hma_depth_ros.bags.qos import offered_qos
 from hma_depth_ros.errors import HmaDepthError
 
@@ -147,6 +154,9 @@ def test_a_loop_ends_on_a_signal(
         (["--remap", "/points:=my points"], "'my points' cannot be the name of a topic: Invalid"),
         (["--ros-args", "--bogus"], "ROS does not start: UnknownROSArgsError: ['--bogus']"),
         (["--wait-for-subscribers", "/elsewhere"], "what is published is /eye/image"),
+        (["--lockstep", "/eye/imag:=/depth/image"], "no images on /eye/imag; there are /eye/image"),
+        (["--topics", "/points", "--lockstep", "/depth"], "say of which images, as in IMAGE:=/dep"),
+        (["--start", "100"], "has nothing after 100 s"),
         (
             ["--wait-for-subscribers", "/points:2", "--wait-timeout", "0.2"],
             "not enough subscribers after 0.2 s on /points",
@@ -222,6 +232,149 @@ def test_latched_messages_reach_those_who_come_late(
     with BagReader(tmp_path / "late") as late:
         durability = {name: topic.qos[0].durability.name for name, topic in late.topics.items()}
     assert durability == {"/latched": "TRANSIENT_LOCAL", "/words": "VOLATILE"}
+
+
+def test_a_part_of_the_bag_with_what_is_latched_before_it(
+    small_bag: Path, tmp_path: Path, node: Any
+) -> None:
+    from hma_depth_ros.ros.replayer import BagReplayer
+
+    with BagReader(small_bag) as bag:
+        replayer = BagReplayer(node, bag, start=0.03, duration=0.03)
+        begin = time.monotonic()
+        assert replayer.play(rate=0.1, stop=threading.Event())
+        assert 0.1 <= time.monotonic() - begin < 2  # the word at 40 ms, 10 ms after the start
+        assert replayer.report.sent == {"/latched": 0, "/words": 1}
+        recorded = _record(node, tmp_path / "late", "/latched", duration=0.5)
+        with pytest.raises(HmaDepthError, match=r"has nothing after 1 s: it ends at 0\.080 s"):
+            BagReplayer(node, bag, start=1.0)
+    assert [text.data for _, text in recorded] == ["always"]
+
+
+def test_pausing_by_service_and_topic(small_bag: Path, node: Any) -> None:
+    from rosgraph_msgs.msg import Clock
+    from std_msgs.msg import Bool
+    from std_srvs.srv import SetBool, Trigger
+
+    from hma_depth_ros.ros.background import served
+    from hma_depth_ros.ros.pause import PauseControl
+    from hma_depth_ros.ros.replayer import BagReplayer
+
+    # Names that begin with ~ are the node's own, so one node serves and asks.
+    pause = PauseControl(node, paused=True)
+    states: list[bool] = []
+    clocks: list[int] = []
+    latched = rclpy.qos.QoSProfile(depth=5, durability=rclpy.qos.DurabilityPolicy.TRANSIENT_LOCAL)
+    node.create_subscription(Bool, "~/paused", lambda m: states.append(m.data), latched)
+    node.create_subscription(Clock, "/clock", lambda m: clocks.append(m.clock.nanosec), 1000)
+    publisher = node.create_publisher(Bool, "~/pause", 10)
+    set_paused = node.create_client(SetBool, "~/set_paused")
+    toggle = node.create_client(Trigger, "~/toggle_paused")
+    stop = threading.Event()
+
+    def until(done: Any) -> None:
+        deadline = time.monotonic() + 20
+        while not done():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    with served(node), BagReader(small_bag) as bag:
+        replayer = BagReplayer(node, bag, topics=["/words"], clock_rate=100.0)
+        replayer.pause = pause
+        player = threading.Thread(target=replayer.play, kwargs={"rate": 0.02, "stop": stop})
+        player.start()
+        until(lambda: states == [True] and len(clocks) > 3)
+        assert replayer.report.sent == {"/words": 0}
+        assert len(set(clocks)) == 1  # time stands still
+        assert set_paused.wait_for_service(10)
+        answer = set_paused.call(SetBool.Request(data=False))
+        assert (answer.success, answer.message) == (True, "running")
+        until(lambda: replayer.report.sent["/words"] >= 1)
+        publisher.publish(Bool(data=True))
+        until(lambda: pause.paused)
+        time.sleep(0.2)
+        sent = replayer.report.sent["/words"]
+        assert sent < 5
+        time.sleep(1.2)  # more than the second from word to word
+        assert replayer.report.sent["/words"] == sent
+        assert toggle.wait_for_service(10)
+        assert toggle.call(Trigger.Request()).message == "running"
+        until(lambda: replayer.report.sent["/words"] > sent)
+        stop.set()
+        player.join(10)
+    assert states == [True, False, True, False]
+    assert replayer.report.late == 0  # a pause is no lateness
+
+
+@pytest.fixture
+def image_bag(tmp_path: Path) -> Path:
+    """Six images, each followed by its calibration, which a node may need for the image."""
+    with BagWriter(tmp_path / "images") as bag:
+        bag.add_topic("/eye", IMAGE)
+        bag.add_topic("/words", STRING)
+        for index in range(6):
+            stamp = START + index * 10 * MILLISECOND
+            pixels = np.zeros((4, 4), np.uint8)
+            bag.write("/eye", stamp, image_message(pixels, "mono8", stamp=stamp, frame="e"))
+            bag.write("/words", stamp, message(STRING, data=str(index)))
+    return tmp_path / "images"
+
+
+def test_an_image_waits_for_the_output_of_the_one_before(image_bag: Path, node: Any) -> None:
+    from sensor_msgs.msg import Image
+
+    from hma_depth_ros.ros.back_pressure import BackPressure
+    from hma_depth_ros.ros.background import served
+    from hma_depth_ros.ros.replayer import BagReplayer
+
+    events: list[tuple[str, int]] = []
+    output = node.create_publisher(Image, "/depth", 10)
+
+    def process(image: Any) -> None:
+        number = (header_stamp(image) - START) // (10 * MILLISECOND)
+        events.append(("in", number))
+        time.sleep(0.1)
+        events.append(("out", number))
+        output.publish(image)
+
+    node.create_subscription(Image, "/eye", process, 10)
+    worker = rclpy.create_node("player", context=node.context)
+    stop = threading.Event()
+    with served(node), served(worker), BagReader(image_bag) as bag:
+        replayer = BagReplayer(worker, bag)
+        assert replayer.cameras == ["/eye"]
+        replayer.wait_for_subscribers({"/eye": 1}, timeout=20, stop=stop)
+        replayer.back_pressure = BackPressure(worker, {"/eye": "/depth"}, timeout=10)
+        replayer.back_pressure.connect(timeout=20, stop=stop)
+        assert replayer.play(rate=100.0, stop=stop)
+        # What is not waited for goes out at once: a node may need it to process its image.
+        assert replayer.report.sent == {"/eye": 6, "/words": 6}
+        assert replayer.report.late == 0
+    numbers = [number for _, number in events[::2]]
+    assert numbers == list(range(6))
+    assert events == [(what, number) for number in numbers for what in ("in", "out")]
+    worker.destroy_node()
+
+
+def test_nobody_answers_in_lockstep(image_bag: Path, node: Any) -> None:
+    from sensor_msgs.msg import Image
+
+    from hma_depth_ros.ros.back_pressure import BackPressure
+    from hma_depth_ros.ros.background import served
+    from hma_depth_ros.ros.replayer import BagReplayer
+
+    stop = threading.Event()
+    with served(node), BagReader(image_bag) as bag:
+        replayer = BagReplayer(node, bag)
+        replayer.back_pressure = BackPressure(node, {"/eye": "depth"}, timeout=0.3)
+        with pytest.raises(HmaDepthError, match=r"nobody publishes /depth after 0\.2 s"):
+            replayer.back_pressure.connect(timeout=0.2, stop=stop)
+        node.create_publisher(Image, "/depth", 10)
+        replayer.back_pressure.connect(timeout=20, stop=stop)
+        with pytest.raises(
+            HmaDepthError, match=r"on /depth within 0\.3 s for the image of stamp \d+\.961661696 on"
+        ):
+            replayer.play(rate=1.0, stop=stop)
 
 
 def test_clock_runs_with_the_bag(small_bag: Path, tmp_path: Path, node: Any) -> None:

@@ -577,6 +577,7 @@ def test_the_command_writes_drive_and_bag(tmp_path: Path, capsys: pytest.Capture
     assert list(bag.glob("*.mcap"))
     kitti = KittiDrive.open(tmp_path / "root" / "2011_09_26" / "2011_09_26_drive_9001_sync")
     assert kitti.images(CAMERA).frames == (0, 1)
-    assert "7 messages" in capsys.readouterr().out  # 2 x image, camera_info, scan; one tf_static
+    # Two of image, camera_info, true depth, scan, imu and gps; one tf_static.
+    assert "13 messages" in capsys.readouterr().out
     assert run_command("synthetic_drive", [*options, "--bag", str(bag)]) == 2
     assert "--bag" in capsys.readouterr().err

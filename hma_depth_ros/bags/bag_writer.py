@@ -12,7 +12,13 @@ from types import TracebackType
 from typing import Any
 
 from rosbags.interfaces import Connection, Qos
-from rosbags.rosbag2 import StoragePlugin, Writer, WriterError
+from rosbags.rosbag2 import (
+    CompressionFormat,
+    CompressionMode,
+    StoragePlugin,
+    Writer,
+    WriterError,
+)
 from rosbags.typesys.store import Typestore
 
 from hma_depth_ros.bags.message_types import TYPESTORE
@@ -27,8 +33,19 @@ class BagWriter:
     an error and removed otherwise.
     """
 
-    def __init__(self, path: Path, *, storage: StoragePlugin = StoragePlugin.MCAP) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        storage: StoragePlugin = StoragePlugin.MCAP,
+        compressed: bool = False,
+    ) -> None:
         """Prepare to write the folder `path`.
+
+        Args:
+            path: of the bag.
+            storage: mcap or sqlite3.
+            compressed: with zstd: the chunks of an mcap file, the messages of an sqlite3 file.
 
         Raises:
             HmaDepthError: `path` exists, or its parent cannot be written.
@@ -48,6 +65,10 @@ class BagWriter:
             version=Writer.VERSION_LATEST,
             storage_plugin=storage,
         )
+        if compressed:
+            mcap = storage is StoragePlugin.MCAP
+            mode = CompressionMode.STORAGE if mcap else CompressionMode.MESSAGE
+            self._writer.set_compression(mode, CompressionFormat.ZSTD)
         self._connections: dict[str, Connection] = {}
 
     def __enter__(self) -> BagWriter:

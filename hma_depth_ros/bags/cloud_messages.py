@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -76,8 +77,25 @@ def cloud_message(
         frame: name of the frame.
 
     """
-    count, channels = points.shape
-    assert points.dtype == np.float32 and channels == len(names), (points.shape, names)
+    assert points.shape[1] == len(names), (points.shape, names)
+    columns = {name: column for column, name in enumerate(names)}
+    dense = bool(np.isfinite(points).all())
+    return _cloud(points[None], columns, header(stamp, frame), dense=dense)
+
+
+def organised_cloud_message(
+    points: npt.NDArray[np.float32], color_column: int, *, stamp: int, frame: str
+) -> Any:
+    """Cloud message for a bag of a depth image's points (H, W, columns): x y z, rgb, padding."""
+    columns = {"x": 0, "y": 1, "z": 2, "rgb": color_column}
+    return _cloud(points, columns, header(stamp, frame), dense=False)
+
+
+def _cloud(
+    points: npt.NDArray[np.float32], columns: dict[str, int], header_: Any, *, dense: bool
+) -> Any:
+    assert points.dtype == np.float32, points.dtype
+    height, width, channels = points.shape
     fields = [
         message(
             "sensor_msgs/msg/PointField",
@@ -86,17 +104,17 @@ def cloud_message(
             datatype=_FLOAT32,
             count=1,
         )
-        for column, name in enumerate(names)
+        for name, column in columns.items()
     ]
     return message(
         POINT_CLOUD,
-        header=header(stamp, frame),
-        height=1,
-        width=count,
+        header=header_,
+        height=height,
+        width=width,
         fields=fields,
-        is_bigendian=False,
+        is_bigendian=sys.byteorder == "big",
         point_step=4 * channels,
-        row_step=4 * channels * count,
+        row_step=4 * channels * width,
         data=np.ascontiguousarray(points).view(np.uint8).ravel(),
-        is_dense=bool(np.isfinite(points).all()),
+        is_dense=dense,
     )

@@ -11,18 +11,30 @@ import numpy.typing as npt
 from hma_depth_ros.bags.message_types import IMAGE, header, message
 from hma_depth_ros.errors import HmaDepthError
 
-#: Element type and number of channels of the encodings that need no decoding
-#: (sensor_msgs/image_encodings.hpp).
+
+class BadImageError(HmaDepthError):
+    """An image message that cannot be what it says it is."""
+
+
+class UnknownEncodingError(BadImageError):
+    """An encoding that nothing here can read; cv_bridge may."""
+
+
+#: Element type and number of channels of each encoding whose layout is known
+#: (sensor_msgs/image_encodings.hpp). Two channels are those of YUV 4:2:2.
 ENCODINGS: dict[str, tuple[str, int]] = {
-    "rgb8": ("u1", 3),
-    "bgr8": ("u1", 3),
-    "rgba8": ("u1", 4),
-    "bgra8": ("u1", 4),
-    "mono8": ("u1", 1),
-    "8UC1": ("u1", 1),
-    "8UC3": ("u1", 3),
-    "mono16": ("u2", 1),
-    "16UC1": ("u2", 1),
+    **dict.fromkeys(("rgb8", "bgr8", "8UC3"), ("u1", 3)),
+    **dict.fromkeys(("rgba8", "bgra8", "8UC4"), ("u1", 4)),
+    **dict.fromkeys(("mono8", "8UC1"), ("u1", 1)),
+    **dict.fromkeys(("uyvy", "yuv422", "yuyv", "yuv422_yuy2"), ("u1", 2)),
+    **dict.fromkeys(("mono16", "16UC1"), ("u2", 1)),
+    **dict.fromkeys(("rgb16", "bgr16", "16UC3"), ("u2", 3)),
+    **dict.fromkeys(("rgba16", "bgra16"), ("u2", 4)),
+    **{
+        f"bayer_{order}{bits}": (f"u{bits // 8}", 1)
+        for order in ("rggb", "bggr", "gbrg", "grbg")
+        for bits in (8, 16)
+    },
     "32FC1": ("f4", 1),
 }
 
@@ -42,44 +54,71 @@ def image_array(image: Any) -> npt.NDArray[Any]:
     """View of an Image's pixels: (H, W) or (H, W, C), in the message's encoding and byte order.
 
     Raises:
-        HmaDepthError: an encoding that is not in `ENCODINGS`, or sizes that do not fit together.
+        UnknownEncodingError: an encoding that is not in `ENCODINGS`.
+        BadImageError: no size or an impossible one, or too little data.
 
     """
     if image.encoding not in ENCODINGS:
-        raise HmaDepthError(
-            f"image encoding {image.encoding!r} is not supported here, only {', '.join(ENCODINGS)}"
+        raise UnknownEncodingError(
+            f"image encoding '{image.encoding}' is not supported here, only {', '.join(ENCODINGS)}"
         )
     kind, channels = ENCODINGS[image.encoding]
     dtype = np.dtype(kind).newbyteorder(">" if image.is_bigendian else "<")
     height, width, step = int(image.height), int(image.width), int(image.step)
+    if height == 0 or width == 0:
+        raise BadImageError(f"image of {width}x{height} pixels: the publisher sends no picture")
+    row = width * channels * dtype.itemsize
+    if step < row:
+        raise BadImageError(
+            f"a row of {width} {image.encoding} pixels takes {row} bytes, but step is {step}"
+        )
     data = np.frombuffer(image.data, np.uint8)
-    pixel = channels * dtype.itemsize
-    if height == 0 or width == 0 or step < width * pixel or data.size < height * step:
-        raise HmaDepthError(
-            f"not a whole image: {width}x{height} {image.encoding} with step {step} "
-            f"in {data.size} bytes"
+    needed = step * (height - 1) + row  # the last row may come without its padding
+    if data.size < needed:
+        raise BadImageError(
+            f"{width}x{height} {image.encoding} needs {needed} bytes, the message has {data.size}"
         )
     view: npt.NDArray[Any] = np.ndarray(
         (height, width, channels),
         dtype,
         buffer=data,
-        strides=(step, pixel, dtype.itemsize),
+        strides=(step, channels * dtype.itemsize, dtype.itemsize),
     )
     return view[..., 0] if channels == 1 else view
+
+
+def decompressed(image: Any) -> npt.NDArray[np.uint8]:
+    """Pixels (H, W, 3), BGR, of a CompressedImage: JPEG, PNG or whatever else OpenCV reads.
+
+    Raises:
+        BadImageError: the data are not an image.
+
+    """
+    data = np.frombuffer(image.data, np.uint8)
+    try:
+        pixels = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except cv2.error:  # OpenCV 4 raises for a header that promises too many pixels
+        pixels = None
+    if pixels is None:
+        raise BadImageError(
+            f"cannot decode {data.size} bytes of format '{image.format}' as an image"
+        )
+    return np.asarray(pixels, np.uint8)
 
 
 def rgb_image(image: Any) -> npt.NDArray[np.uint8]:
     """Pixels of an 8-bit Image, or of a CompressedImage, as (H, W, 3) uint8 RGB.
 
     Raises:
-        HmaDepthError: not such an image, or one that cannot be decoded.
+        BadImageError: not such an image, or one that cannot be decoded.
 
     """
     if hasattr(image, "format"):  # CompressedImage
-        return _decompress(image)
-    if image.encoding not in _TO_RGB:
-        raise HmaDepthError(f"image encoding {image.encoding!r} is not a picture of 8 bits")
-    pixels, conversion = image_array(image), _TO_RGB[image.encoding]
+        pixels, conversion = decompressed(image), _TO_RGB["bgr8"]
+    elif image.encoding in _TO_RGB:
+        pixels, conversion = image_array(image), _TO_RGB[image.encoding]
+    else:
+        raise BadImageError(f"image encoding '{image.encoding}' is not a picture of 8 bits")
     return np.asarray(
         pixels if conversion is None else cv2.cvtColor(pixels, conversion), dtype=np.uint8
     )
@@ -109,13 +148,3 @@ def image_message(pixels: npt.NDArray[Any], encoding: str, *, stamp: int, frame:
         step=width * channels * pixels.dtype.itemsize,
         data=np.ascontiguousarray(pixels).view(np.uint8).ravel(),
     )
-
-
-def _decompress(image: Any) -> npt.NDArray[np.uint8]:
-    data = np.frombuffer(image.data, np.uint8)
-    pixels = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    if pixels is None:
-        raise HmaDepthError(
-            f"cannot decode a compressed image of {data.size} bytes ({image.format})"
-        )
-    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), dtype=np.uint8)

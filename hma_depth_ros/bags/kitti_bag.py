@@ -1,55 +1,88 @@
-"""A KITTI raw drive as a rosbag2."""
+"""A KITTI drive as a rosbag2."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
-import cv2
-import numpy as np
-import numpy.typing as npt
+from rosbags.rosbag2 import StoragePlugin
 
 from hma_depth_ros.bags.bag_writer import BagWriter
-from hma_depth_ros.bags.cloud_messages import cloud_message
-from hma_depth_ros.bags.image_messages import image_message
 from hma_depth_ros.bags.kitti_dialect import KITTI2BAG, KittiDialect
+from hma_depth_ros.bags.kitti_messages import (
+    ImageFormat,
+    camera_info,
+    compressed_image,
+    ground_truth_image,
+    imu_and_gps,
+    lidar_cloud,
+    raw_image,
+    static_transforms,
+)
 from hma_depth_ros.bags.message_types import (
     CAMERA_INFO,
+    COMPRESSED_IMAGE,
     IMAGE,
+    IMU,
+    NAV_SAT_FIX,
     POINT_CLOUD,
     TF_MESSAGE,
-    header,
-    message,
 )
+from hma_depth_ros.bags.prefetch import prefetched
 from hma_depth_ros.bags.qos import offered_qos
-from hma_depth_ros.data.image_file import read_rgb
-from hma_depth_ros.data.kitti_calibration import KittiCalibration, rigid_transform
-from hma_depth_ros.data.kitti_drive import KittiDrive, SensorStream, load_velodyne
+from hma_depth_ros.bags.transforms import TF_STATIC_TOPIC
+from hma_depth_ros.data.kitti_drive import KittiDrive, SensorStream
+from hma_depth_ros.data.kitti_odometry import OdometrySequence
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.geometry.rotation import quaternion_from_matrix
 
-Matrix = npt.NDArray[np.float64]
+Recording: TypeAlias = KittiDrive | OdometrySequence
 
-TF_STATIC_TOPIC = "/tf_static"
+#: Frames read before they are written.
+_AHEAD = 4
 
-#: The left camera of each stereo pair, which the right one's Tx refers to.
-_LEFT_CAMERA = {0: 0, 1: 0, 2: 2, 3: 2}
-_GREY_CAMERAS = (0, 1)
 
-#: IMU in the car: over the rear axle's middle, half a wheelbase and 5 cm behind the car's middle,
-#: 32 cm to the left and 93 cm above the ground (IJRR 2013, fig. 3; kitti2bag has the same numbers).
-_BASE_TO_IMU = rigid_transform(np.eye(3), np.array([-2.71 / 2 - 0.05, 0.32, 0.93]))
+@dataclass(frozen=True)
+class BagOptions:
+    """What goes into a bag, and how."""
+
+    cameras: tuple[int, ...] | None = None  #: None: all that have images
+    dialect: KittiDialect = KITTI2BAG  #: names of topics and frames
+    image_format: ImageFormat = "raw"  #: or the compressed one
+    jpeg_quality: int = 95
+    storage: StoragePlugin = StoragePlugin.MCAP
+    compressed: bool = False
+
+
+def open_recording(folder: Path, *, annotated_root: Path | None = None) -> Recording:
+    """Open a raw drive or an odometry sequence.
+
+    Args:
+        folder: of the drive (`.../2011_09_26_drive_0001_sync`) or the sequence (`.../00`).
+        annotated_root: `data_depth_annotated`, for ground truth of a raw drive.
+
+    Raises:
+        HmaDepthError: it is neither, or a sequence, which has no annotated depth.
+
+    """
+    if not OdometrySequence.is_one(folder.expanduser()):
+        return KittiDrive.open(folder, annotated_root=annotated_root)
+    if annotated_root is not None:
+        raise HmaDepthError(
+            f"{folder} is an odometry sequence, and KITTI annotates the depth of raw drives only"
+        )
+    return OdometrySequence.open(folder)
 
 
 def write_kitti_bag(
-    drive: KittiDrive,
+    drive: Recording,
     out: Path,
+    options: BagOptions | None = None,
     *,
-    cameras: Sequence[int] | None = None,
-    dialect: KittiDialect = KITTI2BAG,
+    progress: Callable[[int, int], object] = lambda _done, _total: None,
 ) -> dict[str, int]:
-    """Write images, calibration, LiDAR and static transforms of a drive.
+    """Write images, calibration, ground truth, LiDAR, GPS, IMU and static transforms of a drive.
 
     Only what is there is written: a partial drive gives a bag with gaps. Every message has the
     sensor's own stamp to the nanosecond, and lies at that time in the bag.
@@ -57,8 +90,8 @@ def write_kitti_bag(
     Args:
         drive: drive to convert.
         out: folder of the new bag.
-        cameras: numbers of the cameras; all that have images by default.
-        dialect: names of topics and frames.
+        options: what to write.
+        progress: called with the number of files done, and of all.
 
     Returns:
         Number of messages by topic.
@@ -67,156 +100,159 @@ def write_kitti_bag(
         HmaDepthError: a file of the drive is damaged, or `out` exists or cannot be written.
 
     """
-    cameras = tuple(drive.cameras if cameras is None else cameras)
-    for camera in cameras:
-        if camera not in drive.cameras:
-            has = ", ".join(map(str, drive.cameras))
-            raise HmaDepthError(f"{drive.folder} has no images of camera {camera}, only of {has}")
-    with BagWriter(out) as bag:
-        bag.add_topic(TF_STATIC_TOPIC, TF_MESSAGE, qos=offered_qos(depth=1, transient_local=True))
-        for camera in cameras:
-            bag.add_topic(dialect.image_topic(camera), IMAGE)
-            bag.add_topic(dialect.camera_info_topic(camera), CAMERA_INFO)
-        if drive.velodyne.files:
-            bag.add_topic(dialect.lidar_topic, POINT_CLOUD)
-        for topic, stamp, content in _messages(drive, cameras, dialect):
-            bag.write(topic, stamp, content)
-        return bag.counts
-
-
-def _messages(
-    drive: KittiDrive, cameras: Sequence[int], dialect: KittiDialect
-) -> Iterator[tuple[str, int, Any]]:
-    """Topic, stamp and message of everything, in the order of time."""
-    infos = {camera: _camera_info(drive.calibration, camera) for camera in cameras}
-    moments = _moments(drive, cameras)
-    start = moments[0].stamp
-    yield TF_STATIC_TOPIC, start, _static_transforms(drive.calibration, cameras, dialect, start)
-    for stamp, camera, frame in moments:
-        if camera is None:
-            cloud = _cloud(drive.velodyne.path(frame), dialect, stamp)
-            yield dialect.lidar_topic, stamp, cloud
-            continue
-        path = drive.images(camera).path(frame)
-        image, info = _image(path, camera, dialect, stamp), infos[camera]
-        if (image.width, image.height) != (info.width, info.height):
-            raise HmaDepthError(
-                f"{path} has {image.width}x{image.height} pixels, but the calibration in "
-                f"{drive.folder.parent} is for {info.width}x{info.height} (S_rect_{camera:02d})"
-            )
-        info.header = image.header
-        yield dialect.image_topic(camera), stamp, image
-        yield dialect.camera_info_topic(camera), stamp, info
+    return _Conversion(drive, options or BagOptions()).write(out, progress)
 
 
 class _Moment(NamedTuple):
     stamp: int
-    camera: int | None  #: None is the LiDAR
+    sensor: str  #: image, lidar or oxts
+    camera: int  #: of an image
     frame: int
 
 
-def _moments(drive: KittiDrive, cameras: Sequence[int]) -> list[_Moment]:
-    """Everything that is there to be written, in the order of time."""
-    streams: list[tuple[int | None, SensorStream]] = [
-        (camera, drive.images(camera)) for camera in cameras
-    ]
-    streams.append((None, drive.velodyne))
-    return sorted(
-        (
-            _Moment(stream.stamp(frame), camera, frame)
-            for camera, stream in streams
-            for frame in stream.frames
-        ),
-        key=lambda moment: moment.stamp,
-    )
+class _Conversion:
+    """One drive on its way into a bag."""
 
+    def __init__(self, drive: Recording, options: BagOptions) -> None:
+        self.drive, self.options = drive, options
+        cameras = drive.cameras if options.cameras is None else options.cameras
+        for camera in cameras:
+            if camera not in drive.cameras:
+                has = ", ".join(map(str, drive.cameras))
+                raise HmaDepthError(
+                    f"{drive.folder} has no images of camera {camera}, only of {has}"
+                )
+        self.cameras = tuple(cameras)
+        self.infos = {camera: camera_info(drive.calibration, camera) for camera in self.cameras}
 
-def _image(path: Path, camera: int, dialect: KittiDialect, stamp: int) -> Any:
-    pixels = read_rgb(path)
-    encoding: str = dialect.color_encoding
-    if camera in _GREY_CAMERAS:
-        pixels, encoding = pixels[..., 0], "mono8"
-    elif encoding == "bgr8":
-        pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), dtype=np.uint8)
-    return image_message(pixels, encoding, stamp=stamp, frame=dialect.camera_frames[camera])
+    def image_topic(self, camera: int) -> str:
+        odometry = isinstance(self.drive, OdometrySequence)
+        topic = self.options.dialect.image_topic(camera, odometry=odometry)
+        return topic if self.options.image_format == "raw" else f"{topic}/compressed"
 
+    def topics(self) -> dict[str, str]:
+        """Types of the topics, in the order in which they are declared."""
+        dialect, drive = self.options.dialect, self.drive
+        image = IMAGE if self.options.image_format == "raw" else COMPRESSED_IMAGE
+        topics = {}
+        for camera in self.cameras:
+            topics[self.image_topic(camera)] = image
+            topics[dialect.camera_info_topic(camera)] = CAMERA_INFO
+            if any(drive.ground_truth(camera, frame) for frame in drive.images(camera).frames):
+                topics[dialect.ground_truth_topic(camera)] = IMAGE
+        if drive.velodyne.files:
+            topics[dialect.lidar_topic] = POINT_CLOUD
+        if drive.oxts.files:
+            topics |= {dialect.imu_topic: IMU, dialect.gps_topic: NAV_SAT_FIX}
+        return topics
 
-def _cloud(path: Path, dialect: KittiDialect, stamp: int) -> Any:
-    names = ("x", "y", "z", dialect.intensity_field)
-    return cloud_message(load_velodyne(path), names, stamp=stamp, frame=dialect.lidar_frame)
-
-
-def _camera_info(calibration: KittiCalibration, camera: int) -> Any:
-    """CameraInfo of the rectified images: K = P, no distortion.
-
-    P is what sensor_msgs/CameraInfo asks for: Tx = -fx baseline of a right camera, 0 of a left one.
-    KITTI's own P_rect refers to camera 0 throughout.
-    """
-    pinhole = calibration.camera(camera)
-    left = calibration.calibration(_LEFT_CAMERA[camera]) if camera % 2 else None
-    p = np.zeros((3, 4))
-    p[:, :3] = pinhole.matrix
-    if left is not None:
-        offset = calibration.calibration(camera).offset_from_camera_0 - left.offset_from_camera_0
-        p[0, 3] = pinhole.fx * offset[0]
-    return message(
-        CAMERA_INFO,
-        header=None,
-        height=pinhole.height,
-        width=pinhole.width,
-        distortion_model="plumb_bob",
-        d=np.zeros(5),
-        k=pinhole.matrix.ravel(),
-        r=np.eye(3).ravel(),
-        p=p.ravel(),
-        binning_x=0,
-        binning_y=0,
-        roi=message(
-            "sensor_msgs/msg/RegionOfInterest",
-            x_offset=0,
-            y_offset=0,
-            height=0,
-            width=0,
-            do_rectify=False,
-        ),
-    )
-
-
-def _static_transforms(
-    calibration: KittiCalibration, cameras: Sequence[int], dialect: KittiDialect, stamp: int
-) -> Any:
-    """TFMessage of the car: base -> IMU -> LiDAR and each camera's rectified optical frame."""
-    velodyne_to_imu = _inverse(calibration.imu_to_velodyne)
-    # A transform's message maps points of the child into the parent.
-    edges = [
-        (dialect.base_frame, dialect.imu_frame, _BASE_TO_IMU),
-        (dialect.imu_frame, dialect.lidar_frame, velodyne_to_imu),
-    ]
-    for camera in cameras:
-        camera_to_velodyne = _inverse(calibration.velodyne_to_camera(camera))
-        edges.append(
-            (dialect.imu_frame, dialect.camera_frames[camera], velodyne_to_imu @ camera_to_velodyne)
+    def moments(self) -> list[_Moment]:
+        """Every file that is there to be written, in the order of time."""
+        streams: list[tuple[str, int, SensorStream]] = [
+            ("image", camera, self.drive.images(camera)) for camera in self.cameras
+        ]
+        streams += [("lidar", -1, self.drive.velodyne), ("oxts", -1, self.drive.oxts)]
+        return sorted(
+            (
+                _Moment(stream.stamp(frame), sensor, camera, frame)
+                for sensor, camera, stream in streams
+                for frame in stream.frames
+            ),
+            key=lambda moment: moment.stamp,
         )
-    return message(
-        TF_MESSAGE,
-        transforms=[_transform(parent, child, matrix, stamp) for parent, child, matrix in edges],
-    )
+
+    def write(self, out: Path, progress: Callable[[int, int], object]) -> dict[str, int]:
+        options = self.options
+        moments = self.moments()
+        start = moments[0].stamp
+        with BagWriter(out, storage=options.storage, compressed=options.compressed) as bag:
+            latched = offered_qos(depth=1, transient_local=True)
+            bag.add_topic(TF_STATIC_TOPIC, TF_MESSAGE, qos=latched)
+            for topic, kind in self.topics().items():
+                bag.add_topic(topic, kind)
+            tf = static_transforms(self.drive.calibration, self.cameras, options.dialect, start)
+            bag.write(TF_STATIC_TOPIC, start, tf)
+            made = prefetched(map(self._messages, moments), ahead=_AHEAD)
+            for done, (moment, messages) in enumerate(zip(moments, made, strict=True), 1):
+                for topic, content in messages:
+                    bag.write(topic, moment.stamp, content)
+                progress(done, len(moments))
+            return bag.counts
+
+    def _messages(self, moment: _Moment) -> list[tuple[str, Any]]:
+        dialect, drive = self.options.dialect, self.drive
+        if moment.sensor == "image":
+            return list(self._camera(moment))
+        if moment.sensor == "lidar":
+            path = drive.velodyne.path(moment.frame)
+            return [(dialect.lidar_topic, lidar_cloud(path, dialect, moment.stamp))]
+        imu, fix = imu_and_gps(drive.oxts.path(moment.frame), dialect, moment.stamp)
+        return [(dialect.imu_topic, imu), (dialect.gps_topic, fix)]
+
+    def _camera(self, moment: _Moment) -> Iterator[tuple[str, Any]]:
+        stamp, camera, options = moment.stamp, moment.camera, self.options
+        dialect = options.dialect
+        path = self.drive.images(camera).path(moment.frame)
+        if options.image_format == "raw":
+            image = raw_image(path, camera, dialect, stamp)
+            size = (image.width, image.height)
+        else:
+            image, size = compressed_image(
+                path,
+                camera,
+                dialect,
+                stamp,
+                file_format=options.image_format,
+                quality=options.jpeg_quality,
+            )
+        info = replace(self.infos[camera], header=image.header)
+        if size != (info.width, info.height):
+            raise HmaDepthError(
+                f"{path} has {size[0]}x{size[1]} pixels, but the calibration in "
+                f"{self.drive.folder.parent} is for {info.width}x{info.height} "
+                f"(S_rect_{camera:02d})"
+            )
+        yield self.image_topic(camera), image
+        yield dialect.camera_info_topic(camera), info
+        if (truth := self.drive.ground_truth(camera, moment.frame)) is not None:
+            depth = ground_truth_image(truth, camera, dialect, stamp)
+            if (depth.width, depth.height) != size:
+                raise HmaDepthError(
+                    f"{truth} has {depth.width}x{depth.height} pixels, its image "
+                    f"{size[0]}x{size[1]}"
+                )
+            yield dialect.ground_truth_topic(camera), depth
 
 
-def _inverse(transform: Matrix) -> Matrix:
-    return np.asarray(np.linalg.inv(transform), dtype=np.float64)
+def gaps(drive: Recording, cameras: Sequence[int]) -> list[str]:
+    """What a partial drive lacks, one line for each sensor; empty if it is whole."""
+    frames = sorted({frame for camera in cameras for frame in drive.images(camera).frames})
+    lines = []
+    streams = [(f"camera {camera}", drive.images(camera)) for camera in cameras]
+    streams += [("LiDAR", drive.velodyne), ("GPS/IMU", drive.oxts)]
+    for name, stream in streams:
+        if not stream.files:
+            if name == "LiDAR":
+                lines.append("LiDAR: no scans")
+            continue
+        listed = stream.listed
+        if len(stream.files) < listed:
+            lines.append(f"{name}: {len(stream.files)} of the {listed} frames recorded")
+        lacking = [frame for frame in frames if frame not in stream.files]
+        if lacking:
+            lines.append(f"{name}: without frames {ranges(lacking)}")
+        absent = sorted(set(range(frames[0], frames[-1] + 1)) - set(stream.files) - set(lacking))
+        if absent and name.startswith("camera"):
+            lines.append(f"{name}: gaps at frames {ranges(absent)}")
+    return lines
 
 
-def _transform(parent: str, child: str, matrix: Matrix, stamp: int) -> Any:
-    x, y, z = matrix[:3, 3].tolist()
-    qx, qy, qz, qw = quaternion_from_matrix(matrix[:3, :3])
-    return message(
-        "geometry_msgs/msg/TransformStamped",
-        header=header(stamp, parent),
-        child_frame_id=child,
-        transform=message(
-            "geometry_msgs/msg/Transform",
-            translation=message("geometry_msgs/msg/Vector3", x=x, y=y, z=z),
-            rotation=message("geometry_msgs/msg/Quaternion", x=qx, y=qy, z=qz, w=qw),
-        ),
-    )
+def ranges(numbers: Sequence[int]) -> str:
+    """Numbers in ascending order, as in `1 to 4, 7`."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(f"{run[0]} to {run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)

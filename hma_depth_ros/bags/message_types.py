@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 from rosbags.typesys import Stores, get_typestore
@@ -13,6 +14,8 @@ IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 POINT_CLOUD = "sensor_msgs/msg/PointCloud2"
+IMU = "sensor_msgs/msg/Imu"
+NAV_SAT_FIX = "sensor_msgs/msg/NavSatFix"
 TF_MESSAGE = "tf2_msgs/msg/TFMessage"
 
 IMAGE_TYPES = (IMAGE, COMPRESSED_IMAGE)
@@ -37,7 +40,20 @@ def header(stamp: int, frame: str) -> Any:
     return message("std_msgs/msg/Header", stamp=time, frame_id=frame)
 
 
+def raw_header_stamp(cdr: bytes | memoryview) -> int:
+    """Nanoseconds of the header stamp of a serialised message whose first field is a header."""
+    order = "<" if cdr[1] & 1 else ">"
+    seconds, nanoseconds = struct.unpack_from(f"{order}iI", cdr, 4)
+    return int(seconds) * _BILLION + int(nanoseconds)
+
+
 def header_stamp(stamped: Any) -> int:
     """Nanoseconds of a message's header stamp, of this module's messages and of rclpy's alike."""
     stamp = stamped.header.stamp
     return int(stamp.sec) * _BILLION + int(stamp.nanosec)
+
+
+def stamp_text(stamp: int) -> str:
+    """Nanoseconds as seconds with all nine decimals, which a float would round."""
+    seconds, nanoseconds = divmod(stamp, _BILLION)
+    return f"{seconds}.{nanoseconds:09d}"

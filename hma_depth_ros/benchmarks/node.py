@@ -24,6 +24,7 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
+from hma_depth_ros.bags.depth_topics import DEPTH, INFO, POINTS, attention_topic
 from hma_depth_ros.benchmarks.candidates import start_engines
 from hma_depth_ros.benchmarks.predictor import camera_of, street
 from hma_depth_ros.benchmarks.timing import Timing
@@ -34,7 +35,7 @@ from hma_depth_ros.inference.model_source import ModelSource
 from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.network.checkpoint import CheckpointInfo
 from hma_depth_ros.ros.image_messages import image_message
-from hma_depth_ros.ros.outputs import DEPTH, INFO, POINTS, attention_topic, output_types
+from hma_depth_ros.ros.outputs import output_types
 from hma_depth_ros.ros.qos import output_qos
 from hma_depth_ros.ros.transport import tune_malloc, use_large_message_profile
 

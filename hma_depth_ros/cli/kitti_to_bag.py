@@ -1,4 +1,8 @@
-"""Convert a KITTI raw drive to a rosbag2: images, camera_info, LiDAR and static transforms."""
+"""Convert a KITTI raw drive or odometry sequence to a rosbag2.
+
+Images, camera_info, LiDAR, GPS, IMU and static transforms, with the sensors' own stamps; with
+--ground-truth annotated depth too. What is missing of a partial drive is reported.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +10,24 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from hma_depth_ros.bags.kitti_bag import write_kitti_bag
-from hma_depth_ros.data.kitti_drive import CAMERAS, KittiDrive
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rosbags.rosbag2 import StoragePlugin
+
+from hma_depth_ros.bags.kitti_bag import BagOptions, gaps, open_recording, write_kitti_bag
+from hma_depth_ros.bags.kitti_dialect import DIALECTS, KITTI2BAG
+from hma_depth_ros.bags.kitti_messages import IMAGE_FORMATS
+from hma_depth_ros.data.kitti_drive import CAMERAS
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point."""
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="kitti_to_bag", description=__doc__)
     parser.add_argument(
-        "drive", type=Path, help="drive folder, ROOT/2011_09_26/2011_09_26_drive_0001_sync"
+        "drive",
+        type=Path,
+        help="drive, ROOT/2011_09_26/2011_09_26_drive_0001_sync, or sequence, ROOT/sequences/00",
     )
-    parser.add_argument("--output", type=Path, required=True, help="folder of the new bag (mcap)")
+    parser.add_argument("--output", type=Path, required=True, help="folder of the new bag")
     parser.add_argument(
         "--cameras",
         type=int,
@@ -24,14 +35,69 @@ def main(argv: Sequence[str] | None = None) -> int:
         choices=CAMERAS,
         help="0, 1 grey left, right; 2, 3 colour left, right (default: all that have images)",
     )
-    arguments = parser.parse_args(argv)
+    parser.add_argument(
+        "--dialect",
+        choices=DIALECTS,
+        default=KITTI2BAG.name,
+        help="whose names of topics and frames (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--ground-truth",
+        type=Path,
+        metavar="ROOT",
+        help="data_depth_annotated: annotated depth as depth images, 32FC1",
+    )
+    parser.add_argument(
+        "--images",
+        choices=IMAGE_FORMATS,
+        default="raw",
+        help="raw, or CompressedImage of the files' own bytes, where they are of that format "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--jpeg-quality",
+        type=int,
+        choices=range(1, 101),
+        default=95,
+        metavar="1..100",
+        help="of images that are no JPEG yet (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--storage", choices=("mcap", "sqlite3"), default="mcap", help="default: %(default)s"
+    )
+    parser.add_argument("--compress", action="store_true", help="with zstd: smaller and slower")
+    return parser
 
-    drive = KittiDrive.open(arguments.drive)
-    counts = write_kitti_bag(drive, arguments.output, cameras=arguments.cameras)
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point."""
+    arguments = _parser().parse_args(argv)
+    drive = open_recording(arguments.drive, annotated_root=arguments.ground_truth)
+    options = BagOptions(
+        cameras=None if arguments.cameras is None else tuple(dict.fromkeys(arguments.cameras)),
+        dialect=DIALECTS[arguments.dialect],
+        image_format=arguments.images,
+        jpeg_quality=arguments.jpeg_quality,
+        storage=StoragePlugin[arguments.storage.upper()],
+        compressed=arguments.compress,
+    )
+    console = Console(highlight=False, soft_wrap=True)
+    columns = (TextColumn("files"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task("", total=None)
+        counts = write_kitti_bag(
+            drive,
+            arguments.output,
+            options,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
     for topic, count in counts.items():
-        print(f"{count:7d}  {topic}")
-    images = sorted({frame for camera in drive.cameras for frame in drive.images(camera).frames})
-    missing = len(set(images) - set(drive.velodyne.frames))
-    print(f"{arguments.output}: {drive.name}, frames {images[0]} to {images[-1]}", end="")
-    print(f", {missing} of {len(images)} without a LiDAR scan" if missing else "")
+        console.print(f"{count:7d}  {topic}")
+    cameras = options.cameras or drive.cameras
+    frames = sorted({frame for camera in cameras for frame in drive.images(camera).frames})
+    console.print(f"{arguments.output}: {drive.name}, frames {frames[0]} to {frames[-1]}")
+    for line in gaps(drive, cameras):
+        console.print(f"  {line}")
     return 0

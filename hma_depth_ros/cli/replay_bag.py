@@ -7,10 +7,20 @@ import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hma_depth_ros.errors import HmaDepthError
+
+if TYPE_CHECKING:
+    import threading
+
+    from hma_depth_ros.ros.replayer import BagReplayer
 
 _EPILOG = """\
 Stamps in the messages stay as they are. Topics whose message package is not installed are left
-out with a warning. ROS arguments (--ros-args ...) may follow.
+out with a warning. Services /bag_replayer/set_paused (std_srvs/SetBool) and toggle_paused (Trigger)
+and the topic /bag_replayer/pause (std_msgs/Bool) pause the replay and let it go on;
+/bag_replayer/paused tells. ROS arguments (--ros-args ...) may follow.
 """
 
 
@@ -19,6 +29,20 @@ def _positive(text: str) -> float:
     if not (value > 0 and math.isfinite(value)):
         raise argparse.ArgumentTypeError(f"{text} is not a positive number")
     return value
+
+
+def _offset(text: str) -> float:
+    value = float(text)
+    if not (value >= 0 and math.isfinite(value)):
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds")
+    return value
+
+
+def _lockstep(text: str) -> tuple[str, str]:
+    image, _, output = text.rpartition(":=")
+    if not output:
+        raise argparse.ArgumentTypeError(f"{text} is not OUTPUT or IMAGE:=OUTPUT")
+    return image, output
 
 
 def _renaming(text: str) -> tuple[str, str]:
@@ -42,6 +66,33 @@ def _parser() -> argparse.ArgumentParser:
         "--rate", type=_positive, default=1.0, help="times as fast as recorded (default: 1)"
     )
     parser.add_argument("--loop", action="store_true", help="start again at the end, for ever")
+    parser.add_argument(
+        "--start",
+        type=_offset,
+        default=0.0,
+        metavar="SECONDS",
+        help="begin that far into the bag (default: 0)",
+    )
+    parser.add_argument(
+        "--duration", type=_positive, metavar="SECONDS", help="end after so much of the bag"
+    )
+    parser.add_argument("--paused", action="store_true", help="wait for the signal to go on")
+    parser.add_argument(
+        "--lockstep",
+        nargs="+",
+        type=_lockstep,
+        default=[],
+        metavar="[IMAGE:=]OUTPUT",
+        help="publish each image only when the Image of its predecessor's stamp has come back on "
+        "OUTPUT, such as /depth/image of a node with lockstep:=true; names as published",
+    )
+    parser.add_argument(
+        "--lockstep-timeout",
+        type=_positive,
+        default=60.0,
+        metavar="SECONDS",
+        help="that an image may take (default: 60)",
+    )
     parser.add_argument("--topics", nargs="+", metavar="TOPIC", help="only these topics")
     parser.add_argument(
         "--remap",
@@ -83,6 +134,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     import rclpy
 
     from hma_depth_ros.bags.bag_reader import BagReader
+    from hma_depth_ros.ros.back_pressure import BackPressure
+    from hma_depth_ros.ros.background import served
+    from hma_depth_ros.ros.pause import PauseControl
     from hma_depth_ros.ros.replayer import LATE, BagReplayer
     from hma_depth_ros.ros.session import ros_session, split_ros_args
 
@@ -98,14 +152,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             topics=arguments.topics,
             remap=dict(arguments.remap),
             clock_rate=arguments.clock,
+            start=arguments.start,
+            duration=arguments.duration,
         )
-        if arguments.wait_for_subscribers is not None:
-            replayer.wait_for_subscribers(
-                dict(arguments.wait_for_subscribers), timeout=arguments.wait_timeout, stop=stop
-            )
-        while replayer.play(rate=arguments.rate, stop=stop) and arguments.loop:
-            pass
-        flushed = replayer.flush()
+        replayer.pause = PauseControl(node, paused=arguments.paused)
+        if arguments.lockstep:
+            outputs = _images_of(arguments.lockstep, replayer.cameras)
+            replayer.back_pressure = BackPressure(node, outputs, timeout=arguments.lockstep_timeout)
+        with served(node):
+            _play(replayer, arguments, stop)
+            flushed = replayer.flush()
         node.destroy_node()
 
     report = replayer.report
@@ -118,3 +174,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not flushed:
         print("a subscriber has not acknowledged everything")
     return 0
+
+
+def _play(replayer: BagReplayer, arguments: argparse.Namespace, stop: threading.Event) -> None:
+    """Wait for whom there is to wait for, and play."""
+    if arguments.wait_for_subscribers is not None:
+        replayer.wait_for_subscribers(
+            dict(arguments.wait_for_subscribers), timeout=arguments.wait_timeout, stop=stop
+        )
+    if replayer.back_pressure is not None:
+        replayer.back_pressure.connect(timeout=arguments.wait_timeout, stop=stop)
+    while replayer.play(rate=arguments.rate, stop=stop) and arguments.loop:
+        pass
+
+
+def _images_of(wanted: Sequence[tuple[str, str]], cameras: Sequence[str]) -> dict[str, str]:
+    """Output by image topic; an output alone is that of the one camera."""
+    outputs = {}
+    for image, output in wanted:
+        if not image and len(cameras) != 1:
+            raise HmaDepthError(
+                f"--lockstep {output}: say of which images, as in IMAGE:={output}; there are "
+                f"{', '.join(cameras) or 'none'}"
+            )
+        if image and image not in cameras:
+            raise HmaDepthError(
+                f"--lockstep: no images on {image}; there are {', '.join(cameras) or 'none'}"
+            )
+        outputs[image or cameras[0]] = output
+    return outputs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,16 @@ Source = Literal["annotated", "lidar"]
 SOURCES: tuple[Source, ...] = ("annotated", "lidar")
 
 
+class MeasuredDepth(Protocol):
+    """Ground truth that lies in no file of its own, such as a message of a bag."""
+
+    def depth(self) -> npt.NDArray[np.float32]:
+        """Depth (H, W) in metres, 0 where it is unknown."""
+        ...
+
+
 def read_ground_truth(
-    truth: GroundTruth, *, units_per_metre: float = UNITS_PER_METRE
+    truth: GroundTruth | MeasuredDepth, *, units_per_metre: float = UNITS_PER_METRE
 ) -> npt.NDArray[np.float32]:
     """Depth (H, W) in metres, 0 where it is unknown; the units are a depth image's.
 
@@ -27,6 +35,6 @@ def read_ground_truth(
         HmaDepthError: a file is missing or damaged, naming it.
 
     """
-    if isinstance(truth, LidarScan):
-        return truth.depth()
-    return read_depth_png(truth, units_per_metre=units_per_metre)
+    if isinstance(truth, Path):
+        return read_depth_png(truth, units_per_metre=units_per_metre)
+    return truth.depth()

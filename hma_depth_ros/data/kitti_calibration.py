@@ -80,7 +80,7 @@ class KittiCalibration:
 
     cameras: Mapping[int, CameraCalibration]  #: by number: 0, 1 grey and 2, 3 colour, left, right
     velodyne_to_unrectified: Matrix  #: 4x4, velodyne to *unrectified* camera 0
-    imu_to_velodyne: Matrix  #: 4x4
+    imu_to_velodyne: Matrix  #: 4x4; NaN where there is no IMU
 
     @classmethod
     def read(cls, date_folder: Path) -> KittiCalibration:
@@ -157,7 +157,7 @@ def read_cameras(path: Path) -> dict[int, CameraCalibration]:
         HmaDepthError: the file or a key is missing or malformed, naming both.
 
     """
-    return _parse_cameras(_parse(_read_text(path), path), path)
+    return _parse_cameras(read_entries(path), path)
 
 
 def rigid_transform(rotation: Matrix, translation: Matrix) -> Matrix:
@@ -183,6 +183,16 @@ def _read_text(path: Path) -> str:
         ) from error
 
 
+def read_entries(path: Path) -> dict[str, str]:
+    """Lines `KEY: VALUE` of a calibration file.
+
+    Raises:
+        HmaDepthError: the file is missing or something else.
+
+    """
+    return _parse(_read_text(path), path)
+
+
 def _parse(text: str, path: Path | str) -> dict[str, str]:
     """Split `KEY: VALUE` lines."""
     entries = {}
@@ -198,9 +208,15 @@ def _parse(text: str, path: Path | str) -> dict[str, str]:
     return entries
 
 
-def _numbers(
+def numbers_of(
     entries: Mapping[str, str], key: str, shape: tuple[int, ...], path: Path | str
 ) -> Matrix:
+    """Finite numbers of one key, in that shape.
+
+    Raises:
+        HmaDepthError: the key is missing or holds something else.
+
+    """
     if key not in entries:
         raise HmaDepthError(f"{path} has no key {key}")
     try:
@@ -223,7 +239,7 @@ def _parse_cameras(entries: Mapping[str, str], path: Path | str) -> dict[int, Ca
 
 def _parse_camera(entries: Mapping[str, str], index: int, path: Path | str) -> CameraCalibration:
     values = {
-        key: _numbers(entries, f"{key}_{index:02d}", shape, path)
+        key: numbers_of(entries, f"{key}_{index:02d}", shape, path)
         for key, shape in _CAMERA_SHAPES.items()
     }
     width, height = values["S"].astype(int).tolist()
@@ -248,11 +264,13 @@ def _parse_camera(entries: Mapping[str, str], index: int, path: Path | str) -> C
 
 
 def _read_transform(path: Path) -> Matrix:
-    return _parse_transform(_parse(_read_text(path), path), path)
+    return _parse_transform(read_entries(path), path)
 
 
 def _parse_transform(entries: Mapping[str, str], path: Path | str) -> Matrix:
-    return rigid_transform(_numbers(entries, "R", (3, 3), path), _numbers(entries, "T", (3,), path))
+    return rigid_transform(
+        numbers_of(entries, "R", (3, 3), path), numbers_of(entries, "T", (3,), path)
+    )
 
 
 def _transform_lines(transform: Matrix) -> list[str]:

@@ -43,12 +43,32 @@ class SensorStream:
     folder: Path  #: `image_02`, `velodyne_points` or `oxts` of a drive
     suffixes: tuple[str, ...]  #: of the data files, the preferred first
 
+    @property
+    def data_folder(self) -> Path:
+        """Where the files are."""
+        return self.folder / "data"
+
+    @property
+    def times_file(self) -> Path:
+        """Where the times are, one line a frame."""
+        return self.folder / "timestamps.txt"
+
+    @staticmethod
+    def parse_time(text: str) -> int:
+        """Nanoseconds of a line of `times_file`; see `parse_timestamp`."""
+        return parse_timestamp(text)
+
+    @property
+    def listed(self) -> int:
+        """Frames of the whole recording, of which a partial one has some."""
+        return sum(map(bool, self._stamps))
+
     @cached_property
     def files(self) -> dict[int, Path]:
         """Data files by frame number, in order of time; empty where the sensor is absent."""
         found: dict[int, Path] = {}
         for suffix in reversed(self.suffixes):
-            for path in (self.folder / "data").glob(f"*{suffix}"):
+            for path in self.data_folder.glob(f"*{suffix}"):
                 if path.stem.isdecimal():
                     found[int(path.stem)] = path
         return dict(sorted(found.items()))
@@ -79,19 +99,19 @@ class SensorStream:
             HmaDepthError: timestamps.txt is missing, malformed or too short.
 
         """
-        path = self.folder / "timestamps.txt"
+        path = self.times_file
         if not 0 <= frame < len(self._stamps) or not self._stamps[frame]:
             raise HmaDepthError(
                 f"{path} has no time for frame {frame} (line {frame + 1} of {len(self._stamps)})"
             )
         try:
-            return parse_timestamp(self._stamps[frame])
+            return self.parse_time(self._stamps[frame])
         except ValueError as error:
             raise HmaDepthError(f"{path}, line {frame + 1}: {error}") from error
 
     @cached_property
     def _stamps(self) -> list[str]:
-        path = self.folder / "timestamps.txt"
+        path = self.times_file
         try:
             return [line.strip() for line in path.read_text(encoding="ascii").splitlines()]
         except (OSError, UnicodeDecodeError) as error:

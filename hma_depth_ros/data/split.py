@@ -69,7 +69,7 @@ def write_split(path: Path, entries: Iterable[SplitEntry]) -> None:
         names = [entry.image.as_posix(), "None" if entry.depth is None else str(entry.depth)]
         if broken := next((name for name in names if len(name.split()) != 1), None):
             raise HmaDepthError(f"a split cannot hold a path with blanks: '{broken}'")
-        lines.append(f"{' '.join(names)} {entry.focal_length:.4f}\n")
+        lines.append(f"{' '.join(names)} {_focal_length(entry)}\n")
     with atomic_path(path) as temporary:
         temporary.write_text("".join(lines), encoding="utf-8")
 
@@ -92,3 +92,9 @@ def _depth(name: str, image: str, root: Path) -> GroundTruth | None:
     if Path(name).suffix == lidar_depth.SUFFIX:
         return LidarScan.listed(root / name, root / image)
     return root / name
+
+
+def _focal_length(entry: SplitEntry) -> str:
+    """BTS's four decimals where they say it all, otherwise as many as it takes."""
+    short = f"{entry.focal_length:.4f}"
+    return short if float(short) == entry.focal_length else repr(entry.focal_length)

@@ -11,6 +11,7 @@ import numpy as np
 
 from hma_depth_ros.bags.bag_reader import BagReader
 from hma_depth_ros.bags.cloud_messages import cloud_xyz
+from hma_depth_ros.bags.depth_messages import depth_array
 from hma_depth_ros.bags.image_messages import image_array, rgb_image
 from hma_depth_ros.bags.message_types import header_stamp
 from hma_depth_ros.errors import HmaDepthError
@@ -68,16 +69,14 @@ def _view(
     *,
     caption: str,
 ) -> FrameView:
-    depth = image_array(messages[DEPTH_TOPIC])
-    if depth.dtype == np.uint16:  # millimetres, 0 where there is none (REP 118)
-        depth = np.where(depth > 0, depth / np.float32(1000), np.float32(np.nan))
+    depth = depth_array(messages[DEPTH_TOPIC])
     attention = [image_array(messages[topic]) for topic in masks if topic in messages]
     points = None
     if POINTS_TOPIC in messages:
         points = cloud_xyz(messages[POINTS_TOPIC]).reshape(*depth.shape, 3)
     return FrameView(
         image=rgb_image(messages[image_topic]),
-        depth=depth.astype(np.float32, copy=False),
+        depth=depth,
         max_depth=max_depth,
         attention=np.stack(attention) if attention else None,
         points=points,

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hma_depth_ros.bags.bag_reader import BagReader
+from hma_depth_ros.bags.cameras import camera_info_beside, find_cameras
 from hma_depth_ros.bags.kitti_bag import write_kitti_bag
-from hma_depth_ros.bags.message_types import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, IMAGE_TYPES
+from hma_depth_ros.bags.message_types import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE_TYPES
 from hma_depth_ros.data.kitti_drive import KittiDrive
 from hma_depth_ros.errors import HmaDepthError
 
@@ -41,10 +42,7 @@ def find_source(
     """
     with BagReader(bag) as reader:
         if image_topic is None:
-            candidates = reader.topics_of(IMAGE) or reader.topics_of(COMPRESSED_IMAGE)
-            if not candidates:
-                raise HmaDepthError(f"{bag} has no images; its topics: {', '.join(reader.topics)}")
-            image_topic = candidates[0]
+            image_topic = find_cameras(reader)[0].image
         image = reader.topic(image_topic, *IMAGE_TYPES)
         if image.count == 0:
             raise HmaDepthError(f"{bag} has no message on {image_topic}; choose with --image-topic")
@@ -60,16 +58,6 @@ def find_source(
             images=image.count,
             seconds=(reader.end - reader.start) / 1e9,
         )
-
-
-def camera_info_beside(image_topic: str, infos: list[str]) -> str | None:
-    """Camera info topic of an image topic: in its namespace or the nearest one around it."""
-    namespace = image_topic
-    while namespace:
-        namespace = namespace.rpartition("/")[0]
-        if f"{namespace}/camera_info" in infos:
-            return f"{namespace}/camera_info"
-    return None
 
 
 def drive_bag(drive: Path, bag: Path) -> None:

@@ -102,6 +102,12 @@ def _parser(prog: str, summary: str, benchmark: Benchmark) -> argparse.ArgumentP
         default="npy",
         help="of kept predictions: npy is exact, png cuts down to its units (default: %(default)s)",
     )
+    add_report_options(parser)
+    return parser
+
+
+def add_report_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that `reports_of` reads."""
     reports = parser.add_argument_group("reports, beside the tables on the terminal")
     reports.add_argument("--json", type=Path, metavar="FILE", help="all figures")
     reports.add_argument("--csv", type=Path, metavar="FILE", help="figures by image")
@@ -109,7 +115,11 @@ def _parser(prog: str, summary: str, benchmark: Benchmark) -> argparse.ArgumentP
     reports.add_argument(
         "--panel-count", type=int, default=3, metavar="N", help="of each (default: %(default)s)"
     )
-    return parser
+
+
+def reports_of(arguments: argparse.Namespace) -> Reports:
+    """Reports that the options ask for."""
+    return Reports(arguments.json, arguments.csv, arguments.panels, arguments.panel_count)
 
 
 def evaluate_command(
@@ -136,7 +146,7 @@ def evaluate_command(
         protocols_by_name(
             [name.strip() for name in arguments.protocols.split(",")], benchmark.protocols
         ),
-        _caps(arguments.caps),
+        caps_of(arguments.caps),
         benchmark.layout.units_per_metre,
         quantised=arguments.quantise,
     )
@@ -163,7 +173,7 @@ def evaluate_command(
         source,
         settings,
         description,
-        reports=Reports(arguments.json, arguments.csv, arguments.panels, arguments.panel_count),
+        reports=reports_of(arguments),
         workers=arguments.workers,
         allow_partial=arguments.allow_partial,
         published=benchmark.published,
@@ -200,7 +210,13 @@ def _check(arguments: argparse.Namespace) -> None:
             raise HmaDepthError(f"--{name.replace('_', '-')}: there is no folder {folder}")
 
 
-def _caps(text: str) -> list[float]:
+def caps_of(text: str) -> list[float]:
+    """Caps in metres of the text of an option.
+
+    Raises:
+        HmaDepthError: they are not different positive numbers.
+
+    """
     try:
         caps = [float(cap) for cap in text.split(",")]
     except ValueError:

@@ -39,7 +39,10 @@ def error_page(frame: ScoredFrame) -> npt.NDArray[np.uint8]:
     rows = [
         (f"Ground truth, {near:g} m red to {far:g} m blue", _depth(_thick(frame.truth), far)),
         ("Prediction", _depth(frame.prediction, far)),
-        (f"Relative error, 0 black to {_WORST_ERROR:.0%} and more yellow", _errors(frame)),
+        (
+            f"Relative error, 0 black to {_WORST_ERROR:.0%} and more yellow",
+            error_colors(frame.truth, frame.prediction),
+        ),
     ]
     if frame.image is not None:
         rows.insert(0, ("Image", frame.image))
@@ -67,11 +70,17 @@ def _thick(points: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return cv2.dilate(points, np.ones((3, 3), np.uint8))
 
 
-def _errors(frame: ScoredFrame) -> npt.NDArray[np.uint8]:
-    known = frame.truth > 0
-    relative = np.zeros_like(frame.truth)
-    relative[known] = np.abs(frame.prediction[known] / frame.truth[known] - 1)
+def error_colors(
+    truth: npt.NDArray[np.float32], prediction: npt.NDArray[np.float32]
+) -> npt.NDArray[np.uint8]:
+    """Relative error of depth (H, W) as RGB (H, W, 3), black to yellow; grey where none is known.
+
+    Points of ground truth, 0 where it is unknown, are drawn three pixels wide.
+    """
+    known = truth > 0
+    relative = np.zeros_like(truth)
+    relative[known] = np.abs(prediction[known] / truth[known] - 1)
     shade = np.rint(_thick(relative).clip(0, _WORST_ERROR) * (255 / _WORST_ERROR)).astype(np.uint8)
     colors = cv2.cvtColor(cv2.applyColorMap(shade, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
     colors[cv2.dilate(known.astype(np.uint8), np.ones((3, 3), np.uint8)) == 0] = 60
-    return colors
+    return np.asarray(colors, np.uint8)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hma_depth_ros.data.ground_truth import GroundTruth, Source
+import numpy as np
+import numpy.typing as npt
+
+from hma_depth_ros.data.ground_truth import GroundTruth, MeasuredDepth, Source
 from hma_depth_ros.data.known_splits import SplitIdentity, identify, known_by_ground_truth
 from hma_depth_ros.data.split import read_split, with_source
 from hma_depth_ros.errors import HmaDepthError
@@ -22,9 +25,11 @@ class Frame:
     """One frame to be scored."""
 
     name: str  #: of `Benchmark.frame_name`
-    ground_truth: GroundTruth
+    ground_truth: GroundTruth | MeasuredDepth
     image: Path | None = None  #: None: not given, or not there
     focal_length: float | None = None  #: fx in pixels of the stored image
+    #: Gives the picture (H, W, 3), RGB, for reports, where it lies in no file.
+    picture: Callable[[], npt.NDArray[np.uint8]] | None = None
 
 
 @dataclass(frozen=True)
@@ -36,12 +41,16 @@ class FrameList:
     missing: list[str]
     #: Of the split; None without one.
     identity: SplitIdentity | None = None
+    #: What the frames are, where they come from neither a split nor a folder of ground truth.
+    what: str | None = None
 
     @property
     def title(self) -> str:
         """What the frames are, for reports."""
         if self.identity is not None:
             return str(self.identity)
+        if self.what is not None:
+            return self.what
         known = known_by_ground_truth([frame.name for frame in self.frames])
         which = "another list" if known is None else f"that of {known.name}, verified"
         return f"all ground truth in the folder, {which}"

@@ -50,6 +50,8 @@ def write_panels(
             size = (truth.shape[0], truth.shape[1])
             depth = source.depths(frame, {protocol.view})[protocol.view]
             image = None if frame.image is None else read_rgb(frame.image)
+            if frame.picture is not None:
+                image = frame.picture()
             page = ScoredFrame(
                 f"{name}: {key} {metric} {figures.per_image[name].metrics[metric]:.4f}",
                 image,

@@ -26,3 +26,24 @@ def quaternion_from_matrix(rotation: npt.NDArray[np.float64]) -> tuple[float, fl
     _, vectors = np.linalg.eigh(symmetric)
     x, y, z, w = vectors[:, -1] * np.copysign(1.0, vectors[3, -1])
     return float(x), float(y), float(z), float(w)
+
+
+def matrix_from_quaternion(x: float, y: float, z: float, w: float) -> npt.NDArray[np.float64]:
+    """Rotation matrix 3x3 of a quaternion, which is normalised first.
+
+    Raises:
+        ValueError: the quaternion is zero or not finite.
+
+    """
+    quaternion = np.array([x, y, z, w], dtype=np.float64)
+    length = np.linalg.norm(quaternion)
+    if not (np.isfinite(length) and length > 0):
+        raise ValueError(f"not a rotation: quaternion ({x}, {y}, {z}, {w})")
+    x, y, z, w = (quaternion / length).tolist()
+    return np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+        ]
+    )

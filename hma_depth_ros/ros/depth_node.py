@@ -26,24 +26,22 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.geometry.camera import PinholeCamera
-from hma_depth_ros.inference.predictor import DepthPredictor, Prediction
-from hma_depth_ros.ros import parameters as node_parameters
-from hma_depth_ros.ros.camera_messages import (
+from hma_depth_ros.bags.camera_messages import (
     BadCalibrationError,
     camera_from_info,
     info_for_camera,
 )
+from hma_depth_ros.bags.depth_topics import INFO
+from hma_depth_ros.bags.image_messages import BadImageError
+from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.geometry.camera import PinholeCamera
+from hma_depth_ros.inference.predictor import DepthPredictor, Prediction
+from hma_depth_ros.ros import parameters as node_parameters
 from hma_depth_ros.ros.diagnostics import diagnostic_array
 from hma_depth_ros.ros.frame_buffer import FrameBuffer, FrameQueue, LatestFrame
-from hma_depth_ros.ros.image_messages import (
-    BadImageError,
-    image_from_compressed,
-    image_from_message,
-)
+from hma_depth_ros.ros.image_messages import image_from_message
 from hma_depth_ros.ros.load_predictor import LoadedModel
-from hma_depth_ros.ros.outputs import INFO, Outputs
+from hma_depth_ros.ros.outputs import Outputs
 from hma_depth_ros.ros.pairing import CachedPairing, ExactPairing
 from hma_depth_ros.ros.parameters import DepthNodeParameters, ParameterError
 from hma_depth_ros.ros.qos import input_qos, output_qos
@@ -353,9 +351,7 @@ class DepthNode(LifecycleNode):
             self._statistics.count_dropped("nobody listens")
             return
         started = time.perf_counter()
-        compressed = isinstance(frame.image, CompressedImage)
-        convert = image_from_compressed if compressed else image_from_message
-        image, pixel_format = convert(frame.image)
+        image, pixel_format = image_from_message(frame.image)
         size = (image.shape[0], image.shape[1])
         info, camera = self._calibration(frame, size)
         converted = time.perf_counter()

@@ -8,6 +8,14 @@ from typing import Any
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
 
+from hma_depth_ros.bags.depth_topics import (
+    ATTENTION_COLOR,
+    DEPTH,
+    DEPTH_COLOR,
+    INFO,
+    POINTS,
+    attention_topic,
+)
 from hma_depth_ros.inference.points import CloudLayout
 from hma_depth_ros.inference.predictor import Output, Prediction
 from hma_depth_ros.ros.cloud_messages import CloudMessage
@@ -15,16 +23,8 @@ from hma_depth_ros.ros.image_messages import depth_message, image_message
 from hma_depth_ros.visualization.attention_color import colorize_attention
 from hma_depth_ros.visualization.depth_color import colorize_depth
 
-DEPTH, INFO, POINTS = "depth/image", "depth/camera_info", "points"
-DEPTH_COLOR, ATTENTION_COLOR = "depth/color", "attention/color"
-
 #: Creates a publisher of (type, topic).
 CreatePublisher = Callable[[Any, str], Any]
-
-
-def attention_topic(reduction: int) -> str:
-    """Topic of the mask of scale H/reduction."""
-    return f"attention/scale_{reduction}"
 
 
 def output_types(scales: tuple[int, ...]) -> dict[str, Any]:

@@ -13,12 +13,17 @@ from builtin_interfaces.msg import Time
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.publisher import Publisher
+from rclpy.qos import QoSDurabilityPolicy
 from rosgraph_msgs.msg import Clock
 
-from hma_depth_ros.bags.bag_reader import BagReader
+from hma_depth_ros.bags.bag_reader import BagMessage, BagReader
+from hma_depth_ros.bags.cameras import holds_depth
+from hma_depth_ros.bags.message_types import COMPRESSED_IMAGE, IMAGE
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.ros.back_pressure import BackPressure
 from hma_depth_ros.ros.bag_qos import replay_qos
 from hma_depth_ros.ros.message_class import message_class
+from hma_depth_ros.ros.pause import PauseControl
 from hma_depth_ros.ros.topic_name import checked_topic_name
 
 #: Seconds behind schedule from which a message counts as late: a fifth of a 10 Hz period.
@@ -28,6 +33,9 @@ LATE = 0.02
 #: and a large cloud takes a good part of a period to read.
 _READ_AHEAD = 8
 _READING_TIME = 0.03
+
+#: Seconds after which a sleeper looks whether it is to pause.
+_LONGEST_SLEEP = 0.1
 
 #: Seconds to wait at the end until the subscribers have everything.
 _FLUSH_TIMEOUT = 5.0
@@ -51,7 +59,9 @@ class ReplayReport:
 
 
 class BagReplayer:
-    """Publishes a bag through a node of the caller's. Needs no executor: it only publishes.
+    """Publishes a bag through a node of the caller's.
+
+    Needs no executor, since it only publishes; pausing and back pressure do.
 
     The messages are not decoded: headers keep their stamps, and a 15 MB cloud costs one copy.
     """
@@ -64,6 +74,8 @@ class BagReplayer:
         topics: Collection[str] | None = None,
         remap: Mapping[str, str] | None = None,
         clock_rate: float | None = None,
+        start: float = 0.0,
+        duration: float | None = None,
     ) -> None:
         """Create the publishers.
 
@@ -74,6 +86,9 @@ class BagReplayer:
             remap: new names by names in the bag.
             clock_rate: Hz of `/clock` between messages; None publishes no clock. Time is that of
                 the bag.
+            start: seconds of the bag that are left out at its beginning; what is latched there is
+                published all the same.
+            duration: seconds of the bag that are published; all by default.
 
         Raises:
             HmaDepthError: no such topic in the bag, or none that can be published.
@@ -81,6 +96,11 @@ class BagReplayer:
         """
         self._bag = bag
         self._publishers: dict[str, Publisher] = {}  # by name in the bag
+        self._latched: list[str] = []  # of these
+        self._start = bag.start + round(start * _BILLION)
+        self._stop = None if duration is None else self._start + round(duration * _BILLION)
+        self.pause: PauseControl | None = None
+        self.back_pressure: BackPressure | None = None
         self.report = ReplayReport()
         remap = remap or {}
         for name in {*(topics or ()), *remap}:
@@ -92,8 +112,11 @@ class BagReplayer:
             if kind is None:
                 not_installed.append(f"{name} ({topic.type})")
                 continue
+            qos = replay_qos(name, topic.qos)
+            if qos.durability is QoSDurabilityPolicy.TRANSIENT_LOCAL:
+                self._latched.append(name)
             self._publishers[name] = node.create_publisher(
-                kind, checked_topic_name(remap.get(name, name)), replay_qos(name, topic.qos)
+                kind, checked_topic_name(remap.get(name, name)), qos
             )
         if not_installed:
             node.get_logger().warning(
@@ -102,6 +125,11 @@ class BagReplayer:
             )
         if not any(bag.topics[name].count for name in self._publishers):
             raise HmaDepthError(f"{bag.path} has no message that can be replayed")
+        if self._start > bag.end:
+            raise HmaDepthError(
+                f"{bag.path} has nothing after {start:g} s: it ends at "
+                f"{(bag.end - bag.start) / _BILLION:.3f} s"
+            )
         self.report.sent = {publisher.topic_name: 0 for publisher in self._publishers.values()}
         self._clock_period = None if clock_rate is None else 1.0 / clock_rate
         self._clock = None if clock_rate is None else node.create_publisher(Clock, "/clock", 10)
@@ -138,46 +166,105 @@ class BagReplayer:
                     "with the same ROS_DOMAIN_ID and topic names?"
                 )
 
+    @property
+    def cameras(self) -> list[str]:
+        """Topics of images that are no depth images, as published."""
+        topics = self._bag.topics
+        return [
+            publisher.topic_name
+            for name, publisher in self._publishers.items()
+            if topics[name].type == COMPRESSED_IMAGE
+            or (topics[name].type == IMAGE and not holds_depth(self._bag, name))
+        ]
+
     def play(self, *, rate: float, stop: threading.Event) -> bool:
         """Publish the bag once, `rate` times as fast as recorded. False if `stop` ended it early.
 
-        Counts are added to `report`.
+        Counts are added to `report`. A pause and the wait for processed images delay all that
+        follows; they are no lateness.
+
+        Raises:
+            HmaDepthError: the storage is damaged, or an image is not processed in time.
+
         """
-        begin = time.monotonic()
-        messages = self._bag.messages(self._publishers)
+        if self._start > self._bag.start:
+            for message in self._bag.messages(self._latched, stop=self._start):
+                self._publishers[message.topic].publish(bytes(message.data))
+        self._begin = time.monotonic()
+        messages = self._bag.messages(self._publishers, start=self._start, stop=self._stop)
         ahead = deque(islice(messages, 1))
         while ahead:
-            due = begin + (ahead[0].stamp - self._bag.start) / _BILLION / rate
+            self._await_processing(ahead[0], rate=rate, stop=stop)
+            due = self._due(ahead[0].stamp, rate)
             while len(ahead) < _READ_AHEAD and due - time.monotonic() > _READING_TIME:
                 if (further := next(messages, None)) is None:
                     break
                 ahead.append(further)
-            if not self._wait_until(due, ahead[0].stamp, rate=rate, stop=stop):
+            if not self._wait_until_due(ahead[0].stamp, rate=rate, stop=stop):
                 return False
             message = ahead.popleft()
             self._publish_clock(message.stamp)
-            publisher = self._publishers[message.topic]
-            self.report.count(publisher.topic_name, time.monotonic() - due)
-            publisher.publish(bytes(message.data))
+            self._publish(message, delay=time.monotonic() - self._due(message.stamp, rate))
             if not ahead:
                 ahead.extend(islice(messages, 1))
-        return True
+        if self.back_pressure is not None:
+            self.back_pressure.finish(stop)
+        return not stop.is_set()
+
+    def _publish(self, message: BagMessage, *, delay: float) -> None:
+        publisher, cdr = self._publishers[message.topic], bytes(message.data)
+        topic = publisher.topic_name
+        self.report.count(topic, delay)
+        if self.back_pressure is not None and self.back_pressure.applies_to(topic):
+            self.back_pressure.sent(topic, cdr)
+        publisher.publish(cdr)
+
+    def _await_processing(self, message: BagMessage, *, rate: float, stop: threading.Event) -> None:
+        """Let an image wait until the one before it is processed."""
+        topic = self._publishers[message.topic].topic_name
+        if self.back_pressure is not None and self.back_pressure.applies_to(topic):
+            self.back_pressure.wait(topic, stop)
+            self._begin += max(0.0, time.monotonic() - self._due(message.stamp, rate))
+
+    def _due(self, stamp: int, rate: float) -> float:
+        """When a message is to leave, on the monotonic clock."""
+        return self._begin + (stamp - self._start) / _BILLION / rate
 
     def flush(self) -> bool:
         """Wait until every reliable subscriber has acknowledged; False if one does not in time."""
         timeout = Duration(seconds=_FLUSH_TIMEOUT)
         return all(p.wait_for_all_acked(timeout) for p in self._publishers.values())
 
-    def _wait_until(self, due: float, stamp: int, *, rate: float, stop: threading.Event) -> bool:
-        """Sleep until `due`, when the bag's time is `stamp`; publish the clock meanwhile."""
-        while (remaining := due - time.monotonic()) > 0:
-            step = remaining if self._clock_period is None else min(remaining, self._clock_period)
+    def _wait_until_due(self, stamp: int, *, rate: float, stop: threading.Event) -> bool:
+        """Sleep until a message is due; publish the clock meanwhile. False if `stop` came first."""
+        while True:
+            self._stand_still(stamp, rate=rate, stop=stop)
+            if stop.is_set():
+                return False
+            remaining = self._due(stamp, rate) - time.monotonic()
+            if remaining <= 0:
+                return True
+            # A pause may come at any time.
+            step = min(remaining, self._clock_period or _LONGEST_SLEEP, _LONGEST_SLEEP)
             if stop.wait(step):
                 return False
-            # One may oversleep, but the clock must not run back for the message that is due.
-            left = max(due - time.monotonic(), 0.0)
-            self._publish_clock(stamp - int(left * rate * _BILLION))
-        return not stop.is_set()
+            self._publish_clock(self._now(stamp, rate))
+
+    def _stand_still(self, stamp: int, *, rate: float, stop: threading.Event) -> None:
+        """While paused, keep the clock where it is."""
+        if self.pause is None or not self.pause.paused:
+            return
+        now, since = self._now(stamp, rate), time.monotonic()
+        while self.pause.paused and not stop.is_set():
+            self._publish_clock(now)
+            self.pause.wait(stop)
+        self._begin += time.monotonic() - since
+
+    def _now(self, stamp: int, rate: float) -> int:
+        """The bag's time, before a message that is still to come."""
+        # One may oversleep, but the clock must not run back for the message that is due.
+        left = max(self._due(stamp, rate) - time.monotonic(), 0.0)
+        return stamp - int(left * rate * _BILLION)
 
     def _publish_clock(self, stamp: int) -> None:
         if self._clock is not None:

@@ -17,14 +17,11 @@ from rclpy.context import Context
 from rclpy.node import Node
 
 from hma_depth_ros.inference.predictor import DepthPredictor, Prediction
-from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
-from hma_depth_ros.network.config import ModelConfig
-from hma_depth_ros.network.model import HmaDepth
 from hma_depth_ros.ros.transport import use_large_message_profile
 
 from .graph import DEADLINE, Bench
 
-#: Far below the sizes of the images, so that a forward pass takes 10 ms.
+#: Of the checkpoint.
 NETWORK_WIDTH, FOCAL_LENGTH = 48, 40.0
 
 StartBench = Callable[..., Bench]
@@ -44,16 +41,9 @@ def context() -> Iterator[Context]:
 
 
 @pytest.fixture(scope="session")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model with random weights: depth and masks vary from pixel to pixel, and it is fast."""
-    config = ModelConfig("mobilenetv3_small_050", (16, 16, 8, 8, 8), aspp_channels=8)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        model = HmaDepth(config)
-    path = tmp_path_factory.mktemp("checkpoint") / "tiny.safetensors"
-    preprocessing = Preprocessing(input_width=NETWORK_WIDTH, focal_length=FOCAL_LENGTH)
-    save_checkpoint(path, model, CheckpointInfo(config, preprocessing))
-    return path
+def checkpoint(tiny_checkpoint: Path) -> Path:
+    """What the nodes run."""
+    return tiny_checkpoint
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,14 @@
-"""`CameraInfo` to a pinhole camera, and the CameraInfo of a cropped and resized image."""
+"""`CameraInfo` to a pinhole camera, and the CameraInfo of a cropped and resized image.
+
+Of rosbags' and rclpy's messages alike.
+"""
 
 from __future__ import annotations
 
 from copy import copy
+from typing import Any
 
 import numpy as np
-from sensor_msgs.msg import CameraInfo, RegionOfInterest
-from std_msgs.msg import Header
 
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.camera import PinholeCamera
@@ -16,7 +18,7 @@ class BadCalibrationError(HmaDepthError):
     """A CameraInfo from which no metric depth can be made."""
 
 
-def camera_from_info(info: CameraInfo, *, width: int, height: int) -> PinholeCamera:
+def camera_from_info(info: Any, *, width: int, height: int) -> PinholeCamera:
     """Camera of an image of width x height that `info` came with.
 
     P counts, as in image_geometry and depth_image_proc: K belongs to the unrectified image.
@@ -27,7 +29,7 @@ def camera_from_info(info: CameraInfo, *, width: int, height: int) -> PinholeCam
 
     """
     binning_x, binning_y = max(info.binning_x, 1), max(info.binning_y, 1)
-    roi: RegionOfInterest = info.roi
+    roi = info.roi
     window = (roi.width or info.width, roi.height or info.height)
     expected = (window[0] // binning_x, window[1] // binning_y)
     if expected != (width, height):
@@ -51,7 +53,7 @@ def camera_from_info(info: CameraInfo, *, width: int, height: int) -> PinholeCam
         raise BadCalibrationError(f"camera_info's projection matrix P is {error}") from error
 
 
-def info_for_camera(info: CameraInfo, header: Header, camera: PinholeCamera) -> CameraInfo:
+def info_for_camera(info: Any, header: Any, camera: PinholeCamera) -> Any:
     """CameraInfo of an image of `camera`, made by cropping and resizing what `info` describes.
 
     K and P follow alike; P's fourth column (the baseline times fx) scales with fx and fy. Binning
@@ -61,7 +63,9 @@ def info_for_camera(info: CameraInfo, header: Header, camera: PinholeCamera) -> 
     result.header = header
     result.width, result.height = camera.width, camera.height
     result.binning_x = result.binning_y = 0
-    result.roi = RegionOfInterest()
+    result.roi = copy(info.roi)
+    result.roi.x_offset = result.roi.y_offset = result.roi.width = result.roi.height = 0
+    result.roi.do_rectify = False
     p = np.asarray(info.p, dtype=np.float64).reshape(3, 4)
     # Pixels of the original sensor -> pixels of the result, axis by axis: u' = scale u + shift.
     scale_x, scale_y = camera.fx / p[0, 0], camera.fy / p[1, 1]

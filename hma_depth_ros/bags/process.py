@@ -1,0 +1,260 @@
+"""A bag in, a bag with depth out: no ROS graph, nothing dropped, and a run that can be resumed.
+
+The bag is cut into parts by time. Each part is read, predicted and written by itself, so that any
+process may make any of them, in any order, and the result is the same to the byte.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from rosbags.rosbag2 import StoragePlugin
+
+from hma_depth_ros.bags.bag_reader import BagMessage, BagReader
+from hma_depth_ros.bags.bag_writer import BagWriter
+from hma_depth_ros.bags.calibration import Calibrations
+from hma_depth_ros.bags.camera_messages import BadCalibrationError
+from hma_depth_ros.bags.cameras import CameraTopics, find_cameras
+from hma_depth_ros.bags.depth_outputs import DepthOutputs, OutputSettings
+from hma_depth_ros.bags.message_types import TF_MESSAGE, TYPESTORE, header_stamp, stamp_text
+from hma_depth_ros.bags.prefetch import prefetched
+from hma_depth_ros.bags.qos import offered_qos
+from hma_depth_ros.bags.transforms import TF_STATIC_TOPIC
+from hma_depth_ros.bags.workshop import Workshop
+from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.inference.predictor import DepthPredictor
+
+_BILLION = 1_000_000_000
+#: Messages that are read and decoded, and predictions that are made, before they are needed.
+_AHEAD = 2
+
+
+@dataclass(frozen=True)
+class ProcessSettings:
+    """How a bag is processed."""
+
+    outputs: OutputSettings = field(default_factory=OutputSettings)
+    images: tuple[str, ...] = ()  #: topics; all cameras of the bag if empty
+    info: str | None = None  #: calibration topic of the one camera
+    uncalibrated: bool = False  #: do without calibration: unscaled depth and no cloud
+    namespace: str = ""  #: before the names of the topics that are added
+    with_inputs: bool = True  #: whether OUT gets all that IN holds; else its transforms only
+    allow_partial: bool = False  #: leave bad images out, instead of ending
+    part_seconds: float = 10.0
+    storage: StoragePlugin = StoragePlugin.MCAP
+    compressed: bool = False
+
+    def note(self) -> dict[str, Any]:
+        """Content as JSON."""
+        return {**asdict(self), "storage": self.storage.name}
+
+
+@dataclass
+class Tally:
+    """What a process has done."""
+
+    images: int = 0
+    problems: list[str] = field(default_factory=list)  #: what `allow_partial` left out
+
+
+class BagProcess:
+    """One bag on its way; a context manager."""
+
+    def __init__(
+        self,
+        source: Path,
+        out: Path,
+        predictor: DepthPredictor,
+        settings: ProcessSettings,
+        *,
+        model: Mapping[str, Any],
+    ) -> None:
+        """Open the bag and its workshop.
+
+        Args:
+            source: bag to read.
+            out: folder of the bag to write.
+            predictor: makes depth.
+            settings: how.
+            model: what the predictor's results depend on, for the note beside unfinished work.
+
+        Raises:
+            HmaDepthError: the bag cannot be read, lacks a topic or a calibration, or has a topic
+                that would be added; `out` exists, or was begun with other settings.
+
+        """
+        self._settings = settings
+        self._bag = BagReader(source)
+        self._bag.__enter__()
+        try:
+            self._prepare(predictor)
+            self.seconds = (self._bag.end - self._bag.start) / _BILLION
+            parts = max(1, math.ceil((self.seconds + 1e-9) / settings.part_seconds))
+            note = {"bag": _identity(source), "model": dict(model), "options": settings.note()}
+            self.workshop = Workshop(out, parts, note)
+        except BaseException:
+            self._bag.__exit__(None, None, None)
+            raise
+
+    def __enter__(self) -> BagProcess:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._bag.__exit__(kind, error, traceback)
+
+    def _prepare(self, predictor: DepthPredictor) -> None:
+        settings, bag = self._settings, self._bag
+        self.cameras = find_cameras(bag, images=settings.images, info=settings.info)
+        self._outputs: dict[str, DepthOutputs] = {}
+        self._calibrations: dict[str, Calibrations] = {}
+        several = len(self.cameras) > 1
+        for camera in self.cameras:
+            namespace = _namespace(settings.namespace, camera if several else None)
+            if not settings.uncalibrated:
+                self._calibrations[camera.image] = self._calibration_of(camera)
+            outputs = DepthOutputs(
+                predictor,
+                settings.outputs,
+                namespace=namespace,
+                calibrated=not settings.uncalibrated,
+            )
+            for topic in outputs.topics:
+                if topic in bag.topics:
+                    raise HmaDepthError(
+                        f"{bag.path} has a topic {topic} already; choose other names with "
+                        "--namespace"
+                    )
+            self._outputs[camera.image] = outputs
+        kept = bag.topics if settings.with_inputs else bag.topics_of(TF_MESSAGE)
+        self._copied = [name for name in kept if bag.topics[name].type in bag.typestore.types]
+        self.left_out = [name for name in kept if name not in self._copied]
+
+    def _calibration_of(self, camera: CameraTopics) -> Calibrations:
+        calibrations = Calibrations(self._bag, camera.info) if camera.info else None
+        if calibrations is None or not self._bag.topics[camera.info or ""].count:
+            raise HmaDepthError(
+                f"{self._bag.path} has no camera_info for {camera.image}, and depth is metric only "
+                "for a known focal length: name a topic with --camera-info-topic, or take unscaled "
+                "depth with --uncalibrated"
+            )
+        return calibrations
+
+    @property
+    def images(self) -> int:
+        """How many images the bag has."""
+        return sum(self._bag.topics[camera.image].count for camera in self.cameras)
+
+    def images_of(self, index: int) -> int:
+        """How many images a finished part has."""
+        if self._settings.with_inputs:
+            counted = [camera.image for camera in self.cameras]
+        else:
+            counted = [next(iter(outputs.topics)) for outputs in self._outputs.values()]
+        counts = self.workshop.counts(index)
+        return sum(counts.get(topic, 0) for topic in counted)
+
+    def make(self, index: int, tally: Tally, *, progress: Callable[[int], object]) -> None:
+        """Make one part, which must be claimed.
+
+        Args:
+            index: of the part.
+            tally: to add to.
+            progress: called with the number of images after each.
+
+        Raises:
+            HmaDepthError: the bag is damaged, an image cannot be used (unless partial results are
+                allowed), or the disk is full.
+
+        """
+        settings = self._settings
+        length = round(settings.part_seconds * _BILLION)
+        start = self._bag.start + index * length
+        stop = start + length
+        for calibrations in self._calibrations.values():
+            calibrations.move_to(start, stop)
+        part = self.workshop.part(index)
+        with BagWriter(part, storage=settings.storage, compressed=settings.compressed) as out:
+            self._declare(out)
+            read = prefetched(self._read(start, stop), ahead=_AHEAD)
+            made = prefetched(self._predicted(read, tally), ahead=_AHEAD)
+            for stamp, messages, is_image in made:
+                for topic, cdr in messages:
+                    out.write_raw(topic, stamp, cdr)
+                if is_image:
+                    tally.images += 1
+                    progress(1)
+
+    def _declare(self, out: BagWriter) -> None:
+        # All parts declare the same topics in the same order, whether they have messages or not.
+        for name in self._copied:
+            topic = self._bag.topics[name]
+            # Converters that record no profile still mean transforms to be latched.
+            qos = topic.qos[0] if topic.qos else None
+            if name == TF_STATIC_TOPIC:
+                qos = offered_qos(depth=1, transient_local=True)
+            out.add_topic(name, topic.type, qos=qos, typestore=self._bag.typestore)
+        for outputs in self._outputs.values():
+            for name, kind in outputs.topics.items():
+                out.add_topic(name, kind, typestore=TYPESTORE)
+
+    def _read(self, start: int, stop: int) -> Iterator[tuple[BagMessage, Any]]:
+        """Messages, and images decoded."""
+        wanted = {*self._copied, *self._outputs}
+        for raw in self._bag.messages(wanted, start=start, stop=stop):
+            yield raw, self._bag.decode(raw) if raw.topic in self._outputs else None
+
+    def _predicted(
+        self, messages: Iterator[tuple[BagMessage, Any]], tally: Tally
+    ) -> Iterator[tuple[int, Sequence[tuple[str, bytes | memoryview]], bool]]:
+        """Time, messages to write at it, and whether they belong to an image."""
+        copied = set(self._copied)
+        for raw, image in messages:
+            own = [(raw.topic, raw.data)] if raw.topic in copied else []
+            if image is None:
+                yield raw.stamp, own, False
+                continue
+            try:
+                made = self._depth(raw.topic, image)
+            except HmaDepthError as error:
+                problem = f"{raw.topic} at {stamp_text(header_stamp(image))}: {error}"
+                if not self._settings.allow_partial:
+                    way_out = "--allow-partial leaves bad images out"
+                    if isinstance(error, BadCalibrationError):
+                        way_out = "--uncalibrated does without, --camera-info-topic names another"
+                    raise HmaDepthError(f"{self._bag.path}: {problem}; {way_out}") from error
+                tally.problems.append(problem)
+                made = []
+            yield raw.stamp, [*own, *made], True
+
+    def _depth(self, topic: str, image: Any) -> list[tuple[str, bytes | memoryview]]:
+        info = None
+        if topic in self._calibrations:
+            info = self._calibrations[topic].of(header_stamp(image))
+        return self._outputs[topic].of(image, info)
+
+
+def _namespace(prefix: str, camera: CameraTopics | None) -> str:
+    """Namespace of outputs; of several cameras each has its own."""
+    parts = [*prefix.split("/"), *(camera.namespace.split("/") if camera else ())]
+    return "".join(f"/{part}" for part in parts if part)
+
+
+def _identity(bag: Path) -> dict[str, list[int]]:
+    """Files of a bag, with sizes and times of change: what unfinished work belongs to."""
+    path = bag.expanduser().absolute()
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    return {
+        str(file): [(status := file.stat()).st_size, status.st_mtime_ns]
+        for file in files
+        if file.is_file()
+    }

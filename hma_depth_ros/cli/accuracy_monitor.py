@@ -1,0 +1,27 @@
+"""Run the accuracy monitor: depth and LiDAR in; rolling AbsRel, δ1, RMSE, SILog and scale out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run until a signal ends it; ROS arguments as everywhere (`--ros-args -p window:=100`)."""
+    from hma_depth_ros.ros.transport import use_large_message_profile
+
+    use_large_message_profile()
+    import rclpy
+
+    from hma_depth_ros.ros.accuracy_monitor import AccuracyMonitor
+    from hma_depth_ros.ros.spin import spin
+
+    rclpy.init(args=["accuracy_monitor", *(argv or ())])
+    try:
+        node = AccuracyMonitor()
+        try:
+            spin(node)
+        finally:
+            node.destroy_node()
+    finally:
+        rclpy.try_shutdown()
+    return 0

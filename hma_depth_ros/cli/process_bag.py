@@ -1,0 +1,360 @@
+"""Depth, camera_info, attention masks and cloud for every image of a rosbag2, without ROS.
+
+OUT holds all of IN and, as the depth node would publish them, depth/image, depth/camera_info,
+attention/scale_N and points; of several cameras each in its own namespace. Every image is
+processed, and the result is the same to the byte each time. A run that was interrupted goes on
+where it was when it is started again. Several processes may work on the same bags at once:
+
+  torchrun --nproc-per-node 4 -m hma_depth_ros process_bag BAG BAG OUT
+
+each takes parts that nobody has, and whoever finishes last puts the bags together.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import math
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import astuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hma_depth_ros.errors import HmaDepthError
+
+if TYPE_CHECKING:
+    from hma_depth_ros.bags.process import BagProcess, ProcessSettings, Tally
+    from hma_depth_ros.inference.predictor import DepthPredictor
+
+_KINDS = ("depth", "camera_info", "masks", "cloud", "color")
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not (value > 0 and math.isfinite(value)):
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return value
+
+
+def _kinds(text: str) -> tuple[str, ...]:
+    kinds = tuple(dict.fromkeys(text.split(",")))
+    if unknown := [kind for kind in kinds if kind not in _KINDS]:
+        raise argparse.ArgumentTypeError(f"no output '{unknown[0]}'; there are {', '.join(_KINDS)}")
+    return kinds
+
+
+def _region(text: str) -> tuple[int, int, int, int]:
+    numbers = text.split(",")
+    if len(numbers) != 4 or not all(number.strip().isdecimal() for number in numbers):
+        raise argparse.ArgumentTypeError(f"'{text}' is not LEFT,TOP,WIDTH,HEIGHT in pixels")
+    left, top, width, height = map(int, numbers)
+    return left, top, width, height
+
+
+def _parser() -> argparse.ArgumentParser:
+    summary, _, details = (__doc__ or "").partition("\n\n")
+    parser = argparse.ArgumentParser(
+        prog="process_bag",
+        description=summary,
+        epilog=details,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "bags",
+        type=Path,
+        nargs="+",
+        metavar="IN",
+        help="bag folder, or one .mcap or .db3 file; several at once are possible",
+    )
+    parser.add_argument(
+        "output",
+        type=Path,
+        metavar="OUT",
+        help="new bag; of several bags a folder, in which each keeps its name",
+    )
+    what = parser.add_argument_group("what is processed")
+    what.add_argument(
+        "--image-topic",
+        nargs="+",
+        default=[],
+        metavar="TOPIC",
+        help="Image or CompressedImage (default: all cameras of the bag)",
+    )
+    what.add_argument(
+        "--camera-info-topic", metavar="TOPIC", help="default: camera_info beside the images"
+    )
+    what.add_argument(
+        "--uncalibrated",
+        action="store_true",
+        help="do without camera_info: depth is not scaled to the focal length, and has no cloud",
+    )
+    what.add_argument(
+        "--allow-partial",
+        action="store_true",
+        help="leave out images that cannot be used, and report them, instead of ending",
+    )
+    how = parser.add_argument_group("how")
+    how.add_argument("--checkpoint", type=Path, metavar="FILE", help="default: the bundled one")
+    how.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or gpu (Intel's)")
+    how.add_argument(
+        "--engine",
+        choices=("auto", "torch", "openvino", "onnxruntime"),
+        help="default: torch, with which figures are measured; auto is the fastest",
+    )
+    how.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16", "fp16"))
+    how.add_argument(
+        "--threads", type=int, default=0, metavar="N", help="CPU threads; 0: the engine's choice"
+    )
+    how.add_argument(
+        "--region",
+        type=_region,
+        metavar="L,T,W,H",
+        help="left, top, width, height of the part that the network sees (default: all)",
+    )
+    how.add_argument(
+        "--kitti-crop",
+        action="store_true",
+        help="let the network see KITTI's 1216x352 crop, which evaluate_kitti's protocols show it",
+    )
+    how.add_argument(
+        "--input-width", type=int, metavar="PIXELS", help="default: the checkpoint's choice"
+    )
+    how.add_argument(
+        "--max-range", type=_positive, metavar="METRES", help="depth beyond is +Inf (REP 117)"
+    )
+    result = parser.add_argument_group("what is written")
+    result.add_argument(
+        "--outputs",
+        type=_kinds,
+        default=("depth", "camera_info", "masks", "cloud"),
+        metavar="KIND,...",
+        help=f"of {', '.join(_KINDS)} (default: all but color)",
+    )
+    result.add_argument(
+        "--depth-encoding",
+        choices=("32FC1", "16UC1"),
+        default="32FC1",
+        help="metres or millimetres (default: %(default)s)",
+    )
+    result.add_argument(
+        "--cloud-layout",
+        choices=("packed", "padded"),
+        default="packed",
+        help="16 or 32 bytes a point (default: %(default)s)",
+    )
+    result.add_argument(
+        "--outputs-only",
+        action="store_true",
+        help="do not copy what IN holds, but for its transforms",
+    )
+    result.add_argument(
+        "--namespace",
+        default="",
+        metavar="NAME",
+        help="before the names of the topics that are added",
+    )
+    result.add_argument("--storage", choices=("mcap", "sqlite3"), default="mcap")
+    result.add_argument("--compress", action="store_true", help="with zstd: smaller and slower")
+    result.add_argument(
+        "--part",
+        type=_positive,
+        default=10.0,
+        metavar="SECONDS",
+        help="length of OUT's files; an interrupted run loses at most one (default: %(default)s)",
+    )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point."""
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if arguments.threads < 0 or (arguments.input_width or 0) < 0:
+        parser.error("--threads and --input-width must not be negative")
+    if arguments.kitti_crop and (arguments.region or len(arguments.bags) > 1):
+        parser.error("--kitti-crop is for one bag, and not with --region")
+    jobs = _jobs(arguments)
+    for bag, out in jobs:
+        if out.exists():
+            raise HmaDepthError(f"{out} exists already; remove it or choose another name")
+        if not bag.exists():
+            raise HmaDepthError(f"no such bag: {bag}")
+
+    # Torch takes seconds to import, and a wrong argument should not wait for it.
+    from hma_depth_ros.bags.process import BagProcess
+
+    predictor, model = _predictor(arguments)
+    settings = _settings(arguments)
+    with ExitStack() as stack:
+        processes = [
+            stack.enter_context(BagProcess(bag, out, predictor, settings, model=model))
+            for bag, out in jobs
+        ]
+        _run(processes)
+    return 0
+
+
+def _jobs(arguments: argparse.Namespace) -> list[tuple[Path, Path]]:
+    """Bags, and what becomes of them."""
+    bags: list[Path] = arguments.bags
+    if len(bags) == 1:
+        return [(bags[0], arguments.output)]
+    names = [bag.absolute().name if bag.is_dir() else bag.stem for bag in bags]
+    if len(set(names)) < len(names):
+        raise HmaDepthError(f"two of the bags have one name: {', '.join(sorted(names))}")
+    return [(bag, arguments.output / name) for bag, name in zip(bags, names, strict=True)]
+
+
+def _settings(arguments: argparse.Namespace) -> ProcessSettings:
+    from rosbags.rosbag2 import StoragePlugin
+
+    from hma_depth_ros.bags.depth_outputs import OutputSettings
+    from hma_depth_ros.bags.process import ProcessSettings
+
+    return ProcessSettings(
+        outputs=OutputSettings(kinds=arguments.outputs, depth_encoding=arguments.depth_encoding),
+        images=tuple(arguments.image_topic),
+        info=arguments.camera_info_topic,
+        uncalibrated=arguments.uncalibrated,
+        namespace=arguments.namespace,
+        with_inputs=not arguments.outputs_only,
+        allow_partial=arguments.allow_partial,
+        part_seconds=arguments.part,
+        storage=StoragePlugin[arguments.storage.upper()],
+        compressed=arguments.compress,
+    )
+
+
+def _predictor(arguments: argparse.Namespace) -> tuple[DepthPredictor, dict[str, Any]]:
+    """The predictor, and what its results depend on."""
+    import torch
+
+    from hma_depth_ros.bags.bag_reader import BagReader
+    from hma_depth_ros.bags.cameras import find_cameras
+    from hma_depth_ros.bags.pictures import picture
+    from hma_depth_ros.inference.bundled import default_checkpoint
+    from hma_depth_ros.inference.plan import Region, kitti_benchmark_crop
+    from hma_depth_ros.inference.points import CloudLayout
+    from hma_depth_ros.inference.predictor import DepthPredictor
+
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    region = None if arguments.region is None else Region(*arguments.region)
+    if arguments.kitti_crop:
+        with BagReader(arguments.bags[0]) as bag:
+            camera = find_cameras(bag, images=arguments.image_topic)[0]
+            first = next(bag.messages([camera.image]))
+            height, width = picture(bag.decode(first))[0].shape[:2]
+        region = kitti_benchmark_crop(width=width, height=height)
+    checkpoint = arguments.checkpoint or default_checkpoint()
+    predictor = DepthPredictor.from_checkpoint(
+        checkpoint,
+        device=_device(arguments.device),
+        engine=arguments.engine,
+        precision=arguments.precision,
+        threads=arguments.threads,
+        region=region,
+        input_width=arguments.input_width,
+        max_range=arguments.max_range,
+        cloud_layout=CloudLayout[arguments.cloud_layout.upper()],
+    )
+    engine = predictor.engine
+    model = {
+        "checkpoint": hashlib.sha256(checkpoint.expanduser().read_bytes()).hexdigest(),
+        "engine": engine.name,
+        "precision": engine.precision,
+        "hardware": engine.hardware,
+        "threads": arguments.threads,
+        "region": None if region is None else astuple(region),
+        "input_width": predictor.input_width,
+        "max_range": arguments.max_range,
+        "cloud_layout": arguments.cloud_layout,
+    }
+    return predictor, model
+
+
+def _device(device: str) -> str:
+    """Of several processes on one machine each takes a GPU of its own, where there are any."""
+    import torch
+
+    if device == "auto" and "LOCAL_RANK" in os.environ and torch.cuda.is_available():
+        return f"cuda:{int(os.environ['LOCAL_RANK']) % torch.cuda.device_count()}"
+    return device
+
+
+def _run(processes: Sequence[BagProcess]) -> None:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    from hma_depth_ros.bags.process import Tally
+
+    console = Console(highlight=False, soft_wrap=True)
+    for process in processes:
+        if process.left_out:
+            console.print(
+                f"{process.workshop.out}: not copied, because their message definitions are not "
+                f"known: {', '.join(process.left_out)}"
+            )
+    tally = Tally()
+    earlier = sum(p.images_of(i) for p in processes for i in _finished(p))
+    start = time.perf_counter()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(
+        *columns,
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as progress:
+        total = sum(process.images for process in processes)
+        task = progress.add_task("images", total=total, completed=earlier)
+        for process, index in _in_turn(processes):
+            with process.workshop.claimed(index) as mine:
+                if mine:
+                    process.make(index, tally, progress=lambda n: progress.advance(task, n))
+    seconds = time.perf_counter() - start
+    _report(console, processes, tally, earlier=earlier, seconds=seconds)
+
+
+def _finished(process: BagProcess) -> list[int]:
+    workshop = process.workshop
+    return [index for index in range(workshop.parts) if workshop.finished(index)]
+
+
+def _in_turn(processes: Sequence[BagProcess]) -> Iterator[tuple[BagProcess, int]]:
+    """Every part of every bag; each rank of torchrun begins somewhere else."""
+    parts = [(p, index) for p in processes for index in range(p.workshop.parts)]
+    rank, world = (int(os.environ.get(n, d)) for n, d in (("RANK", "0"), ("WORLD_SIZE", "1")))
+    first = len(parts) * rank // world
+    yield from parts[first:]
+    yield from parts[:first]
+
+
+def _report(
+    console: Any, processes: Sequence[BagProcess], tally: Tally, *, earlier: int, seconds: float
+) -> None:
+    for problem in tally.problems:
+        console.print(f"left out: {problem}")
+    rate = tally.images / seconds
+    recorded = sum(process.seconds for process in processes)
+    images = sum(process.images for process in processes)
+    # How long the images made here took to record.
+    real_time = recorded * tally.images / images / seconds if images else 0.0
+    before = f", {earlier} were there already" if earlier else ""
+    console.print(
+        f"{tally.images} images in {seconds:.1f} s{before}: {rate:.1f} images/s, {real_time:.2f} "
+        "times as fast as recorded"
+    )
+    for process in processes:
+        done = process.workshop.assemble()
+        end = "" if done else ": other processes are at work on the rest"
+        console.print(f"{process.workshop.out}{end}")

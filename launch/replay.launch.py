@@ -1,0 +1,139 @@
+"""Replay a bag to the depth node: player, node and, on request, RViz and the accuracy monitor.
+
+  ros2 launch hma_depth_ros replay.launch.py bag:=/data/kitti_bag dialect:=kitti2mcap rviz:=true
+
+The dialect says what the bag's topics are called; image:= and camera_info:= name them for any other
+bag. Everything runs by the bag's clock.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+from launch.action import Action
+from launch.actions import (
+    DeclareLaunchArgument,
+    IncludeLaunchDescription,
+    OpaqueFunction,
+    Shutdown,
+)
+from launch.launch_context import LaunchContext
+from launch.launch_description import LaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+
+DEPTH = Path(__file__).with_name("depth.launch.py")
+
+# Namespaces of the cameras 0 to 3, and the LiDAR's topic. As in hma_depth_ros.bags.kitti_dialect,
+# which `ros2 launch` may not be able to import; a test compares them.
+SIDES = [(color, side) for color in ("gray", "color") for side in ("left", "right")]
+KITTI = tuple(f"/kitti/camera_{color}_{side}" for color, side in SIDES)
+DIALECTS = {
+    "kitti2bag": (KITTI, "/kitti/velo/pointcloud"),
+    "kitti2mcap": (KITTI, "/kitti/velodyne_points"),
+    "kitti_to_ros2bag": (
+        tuple(f"/kitti/camera/{color}/{side}" for color, side in SIDES),
+        "/kitti/velo",
+    ),
+}
+#: Seconds that the node may take to load its network before the player gives up.
+PATIENCE = "300"
+
+
+def depth_launch() -> ModuleType:
+    """The launch file of the node, whose helpers serve here too."""
+    spec = importlib.util.spec_from_file_location("depth_launch", DEPTH)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+depth = depth_launch()
+argument, FLAG = depth.argument, depth.FLAG[1:]
+
+#: Arguments of depth.launch.py that are handed on as they are.
+PASSED_ON = (
+    *("namespace", "params_file", "device", "engine", "checkpoint"),
+    *("compressed", "lockstep", "log_level", "rviz"),
+)
+ARGUMENTS = (
+    DeclareLaunchArgument(
+        "bag", description="Bag to replay: its folder, or one .mcap or .db3 file"
+    ),
+    argument("dialect", "kitti2bag", "Which converter made the bag", choices=tuple(DIALECTS)),
+    argument("camera", "2", "KITTI's number of the camera", choices=("0", "1", "2", "3")),
+    argument("image", "", "Image topic, instead of the dialect's"),
+    argument("camera_info", "", "CameraInfo topic, instead of the dialect's"),
+    argument("lidar", "", "PointCloud2 topic for the accuracy monitor, instead of the dialect's"),
+    argument("rate", "1.0", "Times as fast as recorded"),
+    argument("start", "0.0", "Seconds of the bag to leave out at its beginning"),
+    argument("loop", "false", "Whether to start again at the end", choices=FLAG),
+    argument("exit_at_end", "false", "Whether all ends with the bag", choices=FLAG),
+    argument("accuracy", "false", "Whether to compare depth with the LiDAR", choices=FLAG),
+    argument("calibration", "", "Folder of KITTI's calibration files for it, instead of tf"),
+    argument("use_sim_time", "true", "Whether the nodes take the time from the bag", choices=FLAG),
+)
+
+
+def start(context: LaunchContext) -> list[Action]:
+    """Build the actions from the arguments' values."""
+
+    def value(name: str) -> str:
+        return LaunchConfiguration(name).perform(context)
+
+    cameras, lidar = DIALECTS[value("dialect")]
+    namespace = cameras[int(value("camera"))]
+    image = value("image") or f"{namespace}/image_raw"
+    info = value("camera_info") or f"{namespace}/camera_info"
+    if not Path(value("bag")).expanduser().exists():
+        raise RuntimeError(f"bag: no such bag '{value('bag')}'")
+    node = IncludeLaunchDescription(
+        PythonLaunchDescriptionSource(str(DEPTH)),
+        launch_arguments=[
+            ("image", image),
+            ("camera_info", info),
+            ("use_sim_time", value("use_sim_time")),
+            *((name, value(name)) for name in PASSED_ON),
+        ],
+    )
+    published = f"{image}/compressed" if value("compressed") == "true" else image
+    options = ["--clock", "--rate", value("rate"), "--start", value("start")]
+    options += ["--wait-for-subscribers", published, info, "--wait-timeout", PATIENCE]
+    if value("loop") == "true":
+        options.append("--loop")
+    root = "/".join(["", *filter(None, value("namespace").split("/"))])
+    if value("lockstep") == "true":
+        options += ["--lockstep", f"{published}:={root}/depth/image"]
+    player = Node(
+        **depth.executable("replay_bag"),
+        arguments=[str(Path(value("bag")).expanduser()), *options],
+        output="screen",
+        on_exit=[Shutdown(reason="the bag has ended")] if value("exit_at_end") == "true" else None,
+    )
+    actions: list[Action] = [node, player]
+    if value("accuracy") == "true":
+        given = {"use_sim_time": value("use_sim_time") == "true"}
+        actions.append(
+            Node(
+                **depth.executable("accuracy_monitor"),
+                name="accuracy_monitor",
+                namespace=value("namespace"),
+                parameters=[
+                    {**given, "camera": int(value("camera")), "calibration": value("calibration")}
+                ],
+                remappings=[("lidar", value("lidar") or lidar)],
+                output="screen",
+            )
+        )
+    return actions
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Arguments and, once their values are known, the rest."""
+    declared = [a for a in depth.ARGUMENTS if a.name in PASSED_ON]
+    return LaunchDescription([*ARGUMENTS, *declared, OpaqueFunction(function=start)])

@@ -1,0 +1,246 @@
+"""The accuracy monitor over real DDS, and the synchroniser's stand-in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.context import Context
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
+from std_msgs.msg import Float64
+
+from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.evaluation.metrics import depth_metrics
+from hma_depth_ros.geometry.backprojection import back_project
+from hma_depth_ros.ros.accuracy_monitor import METRICS, SCALE, AccuracyMonitor
+from hma_depth_ros.ros.image_messages import byte_array, depth_message
+
+from .graph import CAMERA, DEEP, HEIGHT, WIDTH, Spinner, header, info_message, pixels_of, until
+
+Depth = npt.NDArray[np.float32]
+#: The LiDAR looks where the camera does: only its axes have other names (REP 103), and it sits
+#: 10 cm above.
+LIDAR_TO_CAMERA = [0.0, -0.1, 0.0, 0.5, -0.5, 0.5, 0.5]
+
+
+def plane(distance: float) -> Depth:
+    """Depth that grows towards the right, so that no two metrics are zero by chance."""
+    columns = np.linspace(0.8, 1.2, WIDTH, dtype=np.float32)
+    return np.tile(distance * columns, (HEIGHT, 1)).astype(np.float32)
+
+
+def cloud(depth: Depth, number: float) -> PointCloud2:
+    """Points of a depth image, as the LiDAR of `LIDAR_TO_CAMERA` measures them."""
+    x, y, z = back_project(depth, CAMERA).reshape(-1, 3).T
+    points = np.stack([z, -x, -y - 0.1], axis=1).astype(np.float32)
+    fields = [
+        PointField(name=name, offset=4 * i, datatype=PointField.FLOAT32, count=1)
+        for i, name in enumerate("xyz")
+    ]
+    message = PointCloud2(
+        header=header(number),
+        height=1,
+        width=len(points),
+        fields=fields,
+        point_step=12,
+        row_step=12 * len(points),
+        data=byte_array(points),
+        is_dense=True,
+    )
+    message.header.frame_id = "lidar"
+    return message
+
+
+class Monitored:
+    """A monitor, what feeds it, and what it says."""
+
+    def __init__(self, context: Context, **parameters: Any) -> None:
+        self.node = AccuracyMonitor(
+            context=context,
+            namespace="/watched",
+            use_global_arguments=False,
+            parameter_overrides=[Parameter(n, value=v) for n, v in parameters.items()],
+        )
+        self.tester = Node(
+            "tester", context=context, namespace="/watched", use_global_arguments=False
+        )
+        self.values: dict[str, list[float]] = {name: [] for name in (*METRICS, SCALE)}
+        for name, values in self.values.items():
+            self.tester.create_subscription(
+                Float64, f"accuracy/{name}", lambda m, v=values: v.append(m.data), DEEP
+            )
+        self.errors: list[Image] = []
+        self.statuses: list[DiagnosticStatus] = []
+        self.tester.create_subscription(DiagnosticArray, "/diagnostics", self._on_status, DEEP)
+        self.publishers = {
+            kind: self.tester.create_publisher(kind, topic, DEEP)
+            for kind, topic in (
+                (CameraInfo, "depth/camera_info"),
+                (Image, "depth/image"),
+                (PointCloud2, "lidar"),
+            )
+        }
+        self._spinners = [Spinner(self.tester), Spinner(self.node)]
+        for publisher in self.publishers.values():
+            until(publisher.get_subscription_count, f"subscription of {publisher.topic_name}")
+        for name in self.values:
+            until(self.node._figures[name].get_subscription_count, f"listener of {name}")
+
+    def _on_status(self, message: DiagnosticArray) -> None:
+        self.statuses += [s for s in message.status if s.name == "accuracy_monitor: depth accuracy"]
+
+    def watch_errors(self) -> None:
+        self.tester.create_subscription(Image, "accuracy/error", self.errors.append, DEEP)
+        until(self.node._error.get_subscription_count, "listener of the error image")
+
+    def publish(self, *messages: Any) -> None:
+        for message in messages:
+            self.publishers[type(message)].publish(message)
+
+    def scored(self, number: int) -> None:
+        until(lambda: all(len(v) >= number for v in self.values.values()), f"frame {number}")
+
+    def close(self) -> None:
+        for spinner in reversed(self._spinners):
+            spinner.stop()
+        self.node.destroy_node()
+        self.tester.destroy_node()
+
+
+@pytest.fixture
+def monitored(context: Context) -> Iterator[Callable[..., Monitored]]:
+    made: list[Monitored] = []
+
+    def start(**parameters: Any) -> Monitored:
+        made.append(
+            Monitored(context, **{"lidar_to_camera": LIDAR_TO_CAMERA, "window": 2, **parameters})
+        )
+        made[-1].publish(info_message())
+        until(lambda: made[-1].node._info is not None, "camera_info")
+        return made[-1]
+
+    yield start
+    for monitor in made:
+        monitor.close()
+
+
+def test_figures_are_those_of_the_metrics_over_the_window(
+    monitored: Callable[..., Monitored],
+) -> None:
+    monitor = monitored()
+    monitor.watch_errors()
+    truth = plane(10)
+    expected = []
+    for number, factor in enumerate((1.5, 1.2, 0.9), 1):
+        depth = (truth * np.float32(factor)).astype(np.float32)
+        # The LiDAR's stamp is 20 ms later.
+        monitor.publish(depth_message(header(number), depth, "32FC1"), cloud(truth, number + 0.02))
+        monitor.scored(number)
+        expected.append(depth_metrics(depth.ravel(), truth.ravel()))
+    expected_of = {name: [metrics[name] for metrics in expected] for name in METRICS}
+    expected_of[SCALE] = [1 / 1.5, 1 / 1.2, 1 / 0.9]
+    for name, values in expected_of.items():
+        means = [values[0], (values[0] + values[1]) / 2, (values[1] + values[2]) / 2]
+        assert monitor.values[name] == pytest.approx(means, rel=1e-4, abs=1e-4), name
+    until(lambda: len(monitor.errors) == 3, "error images")
+    assert pixels_of(monitor.errors[0]).mean() > pixels_of(monitor.errors[2]).mean()
+    assert monitor.errors[0].header.stamp.sec == 1
+    (status, *_) = until(
+        lambda: [s for s in monitor.statuses if s.message.startswith("AbsRel 0.")], "diagnostics"
+    )
+    assert status.level == DiagnosticStatus.OK
+    figures = {pair.key: pair.value for pair in status.values}
+    assert figures["protocol"] == "full_cap80"
+    assert figures["LiDAR's place"] == "parameters"
+
+
+def test_what_is_wrong_is_said(monitored: Callable[..., Monitored]) -> None:
+    monitor = monitored(warn_abs_rel=0.1, max_difference=0.01)
+    truth = plane(10)
+    monitor.publish(depth_message(header(1), truth, "32FC1"), cloud(truth, 1.02))  # too far apart
+    until(
+        lambda: any("no pair of /watched/depth/image" in s.message for s in monitor.statuses),
+        "silence in the diagnostics",
+    )
+    assert all(not values for values in monitor.values.values())
+    monitor.publish(depth_message(header(5), 2 * truth, "32FC1"), cloud(truth, 5))
+    monitor.scored(1)
+    until(
+        lambda: any("AbsRel 1.000 is above warn_abs_rel" in s.message for s in monitor.statuses),
+        "large errors in the diagnostics",
+    )
+    monitor.publish(depth_message(header(6), truth[:-1], "32FC1"), cloud(truth, 6))
+    until(
+        lambda: any(
+            "describes 61x37 images, but they are 61x36" in s.message for s in monitor.statuses
+        ),
+        "wrong size in the diagnostics",
+    )
+
+
+def test_a_node_that_cannot_place_its_lidar_does_not_start(
+    context: Context, tmp_path: Path
+) -> None:
+    def start(**parameters: Any) -> None:
+        AccuracyMonitor(
+            context=context,
+            use_global_arguments=False,
+            parameter_overrides=[Parameter(n, value=v) for n, v in parameters.items()],
+        )
+
+    with pytest.raises(HmaDepthError, match="takes seven numbers x y z qx qy qz qw"):
+        start(lidar_to_camera=[1.0, 2.0])
+    with pytest.raises(HmaDepthError, match=r"quaternion \(0.0, 0.0, 0.0, 0.0\)"):
+        start(lidar_to_camera=[0.0] * 7)
+    with pytest.raises(HmaDepthError, match=r"calib_cam_to_cam\.txt"):
+        start(calibration=str(tmp_path))
+    with pytest.raises(HmaDepthError, match="no protocol 'ful'; did you mean 'full'"):
+        start(protocol="ful")
+    try:
+        import tf2_ros  # noqa: F401
+    except ImportError:
+        with pytest.raises(HmaDepthError, match="tf2_ros is not installed"):
+            start()
+
+
+# --- the stand-in of message_filters --------------------------------------------------------------
+
+
+def _standin() -> ModuleType:
+    from hma_depth_ros.ros import standins
+
+    return standins
+
+
+def _message_filters() -> ModuleType:
+    return pytest.importorskip("message_filters")
+
+
+@pytest.mark.parametrize("filters", [_standin, _message_filters])
+def test_messages_near_in_time_meet(filters: Callable[[], ModuleType]) -> None:
+    module = filters()
+    left, right = module.SimpleFilter(), module.SimpleFilter()
+    pairs: list[tuple[float, float]] = []
+    synchroniser = module.ApproximateTimeSynchronizer([left, right], 4, 0.05)
+    synchroniser.registerCallback(lambda a, b: pairs.append((a.number, b.number)))
+
+    def message(number: float) -> SimpleNamespace:
+        return SimpleNamespace(number=number, header=header(number))
+
+    left.signalMessage(message(1.0))
+    right.signalMessage(message(1.06))
+    assert pairs == []
+    right.signalMessage(message(0.96))
+    assert pairs == [(1.0, 0.96)]
+    left.signalMessage(message(1.1))
+    assert pairs == [(1.0, 0.96), (1.1, 1.06)]
+    right.signalMessage(message(1.12))
+    assert len(pairs) == 2  # each is used once

@@ -1,0 +1,426 @@
+"""process_bag: depth for every image of a bag, whole, reproducible and resumable."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rosbags.rosbag2 import StoragePlugin
+
+from hma_depth_ros.bags.bag_reader import BagReader
+from hma_depth_ros.bags.bag_writer import BagWriter
+from hma_depth_ros.bags.cloud_messages import cloud_array
+from hma_depth_ros.bags.depth_messages import depth_array
+from hma_depth_ros.bags.image_messages import image_array, image_message
+from hma_depth_ros.bags.kitti_bag import BagOptions, write_kitti_bag
+from hma_depth_ros.bags.kitti_dialect import DIALECTS, KITTI2BAG
+from hma_depth_ros.bags.message_types import CAMERA_INFO, IMAGE, header_stamp
+from hma_depth_ros.cli import run_command
+from hma_depth_ros.data.image_file import read_rgb
+from hma_depth_ros.data.kitti_drive import KittiDrive
+from hma_depth_ros.data.synthetic.drive import CAMERA, KITTI_CAMERA, SyntheticDrive
+from hma_depth_ros.data.synthetic.kitti_writer import write_kitti_drive
+from hma_depth_ros.geometry.backprojection import back_project
+from hma_depth_ros.inference.predictor import DepthPredictor
+
+FRAMES = 8
+IMAGE_TOPIC, INFO_TOPIC = KITTI2BAG.image_topic(CAMERA), KITTI2BAG.camera_info_topic(CAMERA)
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+Process = Callable[..., int]
+
+
+@pytest.fixture(scope="module")
+def drive(tmp_path_factory: pytest.TempPathFactory) -> KittiDrive:
+    camera = KITTI_CAMERA.resize(width=124, height=38)
+    street = SyntheticDrive(seed=5, frames=FRAMES, camera=camera, sampling=1)
+    return write_kitti_drive(street, tmp_path_factory.mktemp("street"))
+
+
+@pytest.fixture(scope="module")
+def bag(drive: KittiDrive, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("bag") / "drive"
+    write_kitti_bag(drive, out)
+    return out
+
+
+@pytest.fixture
+def process(tiny_checkpoint: Path) -> Process:
+    def run(*arguments: object) -> int:
+        options = ["--checkpoint", tiny_checkpoint, "--device", "cpu", "--threads", 1]
+        return run_command("process_bag", list(map(str, [*arguments, *options])))
+
+    return run
+
+
+def _messages(bag: Path, topic: str) -> list[Any]:
+    with BagReader(bag) as reader:
+        return [reader.decode(raw) for raw in reader.messages([topic])]
+
+
+def _bytes(bag: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in bag.iterdir()}
+
+
+def test_out_holds_what_the_predictor_says_of_every_image(
+    drive: KittiDrive, bag: Path, tmp_path: Path, process: Process, tiny_checkpoint: Path
+) -> None:
+    out = tmp_path / "out"
+    assert process(bag, out, "--outputs", "depth,camera_info,masks,cloud,color") == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    with BagReader(out) as reader, BagReader(bag) as given:
+        topics = {t.name: t.count for t in reader.topics.values()}
+        assert {name: topics.pop(name) for name in given.topics} == {
+            t.name: t.count for t in given.topics.values()
+        }
+        assert reader.start == given.start
+        (tf_qos,) = reader.topics["/tf_static"].qos
+        assert tf_qos.durability.name == "TRANSIENT_LOCAL"
+        # In the bag, depth lies at its image's time.
+        times = [raw.stamp for raw in reader.messages(["/depth/image"])]
+        assert times == [raw.stamp for raw in given.messages([IMAGE_TOPIC])]
+    masks = [f"/attention/scale_{scale}" for scale in (8, 4, 2, 1)]
+    single = ("/depth/image", "/depth/camera_info", "/points", "/depth/color", "/attention/color")
+    assert topics == dict.fromkeys([*single, *masks], FRAMES)
+
+    predictor = DepthPredictor.from_checkpoint(tiny_checkpoint, device="cpu")
+    camera = drive.calibration.camera(CAMERA)
+    made = {topic: _messages(out, topic) for topic in topics}
+    for index, path in enumerate(drive.images(CAMERA).files.values()):
+        expected = predictor.predict(read_rgb(path), camera)
+        assert expected.depth is not None
+        assert expected.attention is not None
+        stamp = drive.images(CAMERA).stamp(index)
+        for messages in made.values():
+            assert header_stamp(messages[index]) == stamp
+            assert messages[index].header.frame_id == "camera_color_left"
+        depth = depth_array(made["/depth/image"][index])
+        np.testing.assert_array_equal(depth, expected.depth)
+        for topic, mask in zip(masks, expected.attention, strict=True):
+            np.testing.assert_array_equal(image_array(made[topic][index]), mask)
+        cloud = cloud_array(made["/points"][index])
+        assert cloud.shape == depth.shape
+        assert cloud.dtype.itemsize == 16
+        points = np.stack([cloud[axis] for axis in "xyz"], axis=-1)
+        np.testing.assert_allclose(points, back_project(depth, camera), rtol=1e-6)
+        info = made["/depth/camera_info"][index]
+        assert (info.width, info.height) == (camera.width, camera.height)
+        np.testing.assert_array_equal(info.p.reshape(3, 4)[:, :3], camera.matrix)
+        assert image_array(made["/depth/color"][index]).shape == (*depth.shape, 3)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
+def test_all_dialects_give_the_same_depth_and_figures(
+    drive: KittiDrive, bag: Path, tmp_path: Path, process: Process, dialect: Any
+) -> None:
+    assert process(bag, tmp_path / "reference", "--outputs", "depth") == 0
+    write_kitti_bag(drive, tmp_path / "in", BagOptions(dialect=dialect))
+    out = tmp_path / "out"
+    assert process(tmp_path / "in", out) == 0
+    for ours, reference in zip(
+        *(_messages(b, "/depth/image") for b in (out, tmp_path / "reference")), strict=True
+    ):
+        np.testing.assert_array_equal(depth_array(ours), depth_array(reference))
+    lidar = ["--lidar-topic", dialect.lidar_topic, "--protocols", "full"]
+    assert run_command("evaluate_bag", [str(out), *lidar]) == 0  # through tf_static
+
+
+def test_p_counts_and_not_the_raw_camera(bag: Path, tmp_path: Path, process: Process) -> None:
+    """As kitti2bag and kitti_to_ros2bag write it: raw K and D beside the right P."""
+    with BagReader(bag) as reader, BagWriter(tmp_path / "in") as writer:
+        for topic in (IMAGE_TOPIC, INFO_TOPIC):
+            writer.add_topic(topic, reader.topics[topic].type)
+        for raw in reader.messages([IMAGE_TOPIC, INFO_TOPIC]):
+            message = reader.decode(raw)
+            if raw.topic == INFO_TOPIC:
+                message.k = message.k * 1.4
+                message.d = np.array([-0.37, 0.2, 0.001, 0.001, -0.07])
+                # Ten nanoseconds after its image, as one of them has it.
+                writer.write(raw.topic, raw.stamp + 10, message)
+            else:
+                writer.write(raw.topic, raw.stamp, message)
+    assert process(bag, tmp_path / "reference", "--outputs", "depth") == 0
+    assert process(tmp_path / "in", tmp_path / "out", "--part", "0.2") == 0
+    for ours, reference in zip(
+        *(_messages(tmp_path / b, "/depth/image") for b in ("out", "reference")), strict=True
+    ):
+        np.testing.assert_array_equal(depth_array(ours), depth_array(reference))
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_the_same_bytes_each_time(
+    bag: Path, tmp_path: Path, process: Process, storage: str
+) -> None:
+    options = ("--storage", storage, "--compress", "--part", "0.3")
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        assert process(bag, tmp_path / name / "out", *options) == 0
+    first, second = (_bytes(tmp_path / name / "out") for name in ("a", "b"))
+    assert len(first) == 4  # three parts of 0.3 s and metadata.yaml
+    assert first == second
+
+
+def test_an_interrupted_run_goes_on(
+    bag: Path, tmp_path: Path, tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["process_bag", bag, "--checkpoint", tiny_checkpoint, "--device", "cpu"]
+    arguments += ["--threads", 1, "--part", 0.1, "--outputs", "depth,masks"]
+    options = list(map(str, arguments))
+    (tmp_path / "whole").mkdir()
+    assert run_command(options[0], [*options[1:], str(tmp_path / "whole" / "out")]) == 0
+    capsys.readouterr()
+
+    out = tmp_path / "out"
+    unfinished = tmp_path / ".out.unfinished"
+    child = subprocess.Popen(
+        [sys.executable, "-m", "hma_depth_ros", *options, str(out)], cwd=REPOSITORY
+    )
+    try:
+        deadline = time.monotonic() + 100
+        while not (unfinished / "out_1").exists():
+            assert child.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
+    finally:
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+    if out.exists():
+        pytest.skip("it was finished before it could be killed")
+    done = len([p for p in unfinished.glob("out_*") if p.is_dir()])
+    assert done >= 2
+    (unfinished / ".out_7.abcd.part").mkdir()  # as kill -9 leaves it in the midst of a part
+    # With other options it is another work, which must not be mixed with this one.
+    assert run_command(options[0], [*options[1:], "--max-range", "9", str(out)]) == 2
+    assert "holds the unfinished work of a run with another model" in capsys.readouterr().err
+
+    assert run_command(options[0], [*options[1:], str(out)]) == 0
+    assert f"{FRAMES - done} images in" in (said := capsys.readouterr().out)
+    assert f"{done} were there already" in said
+    assert not unfinished.exists()
+    assert _bytes(out) == _bytes(tmp_path / "whole" / "out")
+
+
+def test_processes_share_the_parts(
+    bag: Path, tmp_path: Path, tiny_checkpoint: Path, process: Process
+) -> None:
+    """As torchrun starts them; none waits for another."""
+    (tmp_path / "alone").mkdir()
+    options = ["--part", "0.1", "--outputs", "depth"]
+    assert process(bag, tmp_path / "alone" / "out", *options) == 0
+    command = [sys.executable, "-m", "hma_depth_ros", "process_bag", str(bag)]
+    command += [str(tmp_path / "out"), "--checkpoint", str(tiny_checkpoint), "--device", "cpu"]
+    command += ["--threads", "1", *options]
+    children = [
+        subprocess.Popen(
+            command,
+            cwd=REPOSITORY,
+            env={**os.environ, "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    for child in children:
+        _, errors = child.communicate(timeout=120)
+        # The slower one may find all of it done before it begins.
+        assert child.returncode == 0 or "exists already" in errors, errors
+    assert _bytes(tmp_path / "out") == _bytes(tmp_path / "alone" / "out")
+
+
+def test_several_bags_and_cameras(
+    drive: KittiDrive, bag: Path, tmp_path: Path, process: Process
+) -> None:
+    stereo = tmp_path / "stereo"
+    left, right = "/rig/left/image", "/rig/right/image"
+    with BagReader(bag) as reader, BagWriter(stereo, storage=StoragePlugin.SQLITE3) as writer:
+        for topic in (left, right):
+            writer.add_topic(topic, IMAGE)
+            writer.add_topic(f"{topic.rpartition('/')[0]}/camera_info", CAMERA_INFO)
+        for raw in reader.messages([IMAGE_TOPIC, INFO_TOPIC]):
+            for side in ("left", "right"):
+                name = "image" if raw.topic == IMAGE_TOPIC else "camera_info"
+                writer.write(f"/rig/{side}/{name}", raw.stamp, reader.decode(raw))
+    out = tmp_path / "out"
+    assert process(bag, stereo, out, "--outputs-only", "--outputs", "depth") == 0
+    assert sorted(path.name for path in out.iterdir()) == ["drive", "stereo"]
+    with BagReader(out / "drive") as reader:
+        assert {t.name: t.count for t in reader.topics.values()} == {
+            "/tf_static": 1,
+            "/depth/image": FRAMES,
+        }
+    with BagReader(out / "stereo") as reader:
+        assert {t.name: t.count for t in reader.topics.values()} == {
+            "/rig/left/depth/image": FRAMES,
+            "/rig/right/depth/image": FRAMES,
+        }
+
+
+def test_compressed_images_give_the_depth_of_their_files(
+    drive: KittiDrive, bag: Path, tmp_path: Path, process: Process
+) -> None:
+    write_kitti_bag(drive, tmp_path / "png", BagOptions(image_format="png"))
+    write_kitti_bag(drive, tmp_path / "jpeg", BagOptions(image_format="jpeg", jpeg_quality=90))
+    assert process(bag, tmp_path / "raw", "--outputs", "depth") == 0
+    reference = [depth_array(m) for m in _messages(tmp_path / "raw", "/depth/image")]
+    for kind, tolerance in (("png", 0.0), ("jpeg", 0.2)):
+        (image, *_) = _messages(tmp_path / kind, f"{IMAGE_TOPIC}/compressed")
+        assert image.format == f"bgr8; {kind} compressed bgr8"
+        out = tmp_path / f"{kind}_depth"
+        assert process(tmp_path / kind, out, "--outputs", "depth") == 0
+        depths = [depth_array(m) for m in _messages(out, "/depth/image")]
+        assert len(depths) == FRAMES
+        for depth, expected in zip(depths, reference, strict=True):
+            np.testing.assert_allclose(depth, expected, rtol=tolerance)
+
+
+# --- bad input ----------------------------------------------------------------------------------
+
+
+def test_without_calibration_there_is_an_error_or_unscaled_depth(
+    bag: Path, tmp_path: Path, process: Process, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with BagReader(bag) as reader, BagWriter(tmp_path / "in") as writer:
+        writer.add_topic(IMAGE_TOPIC, IMAGE)
+        for raw in reader.messages([IMAGE_TOPIC]):
+            writer.write_raw(IMAGE_TOPIC, raw.stamp, raw.data)
+    out = tmp_path / "out"
+    assert process(tmp_path / "in", out) == 2
+    assert f"has no camera_info for {IMAGE_TOPIC}" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+    assert process(tmp_path / "in", out, "--uncalibrated") == 0
+    with BagReader(out) as reader:
+        assert "/depth/image" in reader.topics
+        assert not {"/points", "/depth/camera_info"} & set(reader.topics)
+
+
+def test_zero_calibration_is_an_error(
+    bag: Path, tmp_path: Path, process: Process, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with BagReader(bag) as reader, BagWriter(tmp_path / "in") as writer:
+        for topic in (IMAGE_TOPIC, INFO_TOPIC):
+            writer.add_topic(topic, reader.topics[topic].type)
+        for raw in reader.messages([IMAGE_TOPIC, INFO_TOPIC]):
+            message = reader.decode(raw)
+            if raw.topic == INFO_TOPIC:
+                message.p = np.zeros(12)
+            writer.write(raw.topic, raw.stamp, message)
+    assert process(tmp_path / "in", tmp_path / "out") == 2
+    error = capsys.readouterr().err
+    assert "no calibration: its projection matrix P is zero; --uncalibrated does without" in error
+    assert process(tmp_path / "in", tmp_path / "out", "--uncalibrated") == 0
+
+
+def test_a_bad_image_ends_the_run_or_is_left_out(
+    bag: Path, tmp_path: Path, process: Process, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with BagReader(bag) as reader, BagWriter(tmp_path / "in") as writer:
+        for topic in (IMAGE_TOPIC, INFO_TOPIC):
+            writer.add_topic(topic, reader.topics[topic].type)
+        for number, raw in enumerate(reader.messages([IMAGE_TOPIC, INFO_TOPIC])):
+            message = reader.decode(raw)
+            if number == 6:
+                message.data = message.data[:-200]
+            writer.write(raw.topic, raw.stamp, message)
+    out = tmp_path / "out"
+    assert process(tmp_path / "in", out, "--part", "0.1") == 2
+    error = capsys.readouterr().err
+    assert f"{IMAGE_TOPIC} at 1317042145.300000000: 124x38 bgr8 needs" in error
+    assert "--allow-partial leaves bad images out" in error
+    assert not out.exists()
+    assert (tmp_path / ".out.unfinished" / "out_2").is_dir()  # what is done is not lost
+    shutil.rmtree(tmp_path / ".out.unfinished")
+    assert process(tmp_path / "in", out, "--part", "0.1", "--allow-partial") == 0
+    assert f"left out: {IMAGE_TOPIC} at 1317042145.300000000" in capsys.readouterr().out
+    assert len(_messages(out, "/depth/image")) == FRAMES - 1
+    assert len(_messages(out, IMAGE_TOPIC)) == FRAMES
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        (["--image-topic", "/picture"], f"has no topic /picture; topics with .*: .*{IMAGE_TOPIC}"),
+        (["--image-topic", "/tf_static"], "has tf2_msgs/msg/TFMessage on /tf_static"),
+        (["--camera-info-topic", IMAGE_TOPIC], f"has sensor_msgs/msg/Image on {IMAGE_TOPIC}"),
+        (["--region", "0,0,999,38"], "region 999x38 .* is not inside"),
+        (["--engine", "onnxruntime", "--precision", "bf16"], "not bf16 here"),
+    ],
+)
+def test_wrong_requests_are_explained(
+    bag: Path,
+    tmp_path: Path,
+    process: Process,
+    capsys: pytest.CaptureFixture[str],
+    wrong: tuple[list[str], str],
+) -> None:
+    arguments, complaint = wrong
+    assert process(bag, tmp_path / "out", *arguments) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.search(complaint, line)
+    assert not (tmp_path / "out").exists()
+    # What led to nothing is in nobody's way.
+    assert process(bag, tmp_path / "out", "--outputs", "depth") == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_processed_bag_is_not_processed_into_itself(
+    bag: Path, tmp_path: Path, process: Process, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = tmp_path / "first"
+    assert process(bag, first, "--outputs", "depth") == 0
+    assert process(bag, first) == 2
+    assert "first exists already" in capsys.readouterr().err
+    assert process(first, tmp_path / "second") == 2
+    assert "has a topic /depth/image already; choose other names with --namespace" in (
+        capsys.readouterr().err
+    )
+    assert process(first, tmp_path / "second", "--namespace", "again", "--outputs", "depth") == 0
+    with BagReader(tmp_path / "second") as reader:
+        assert reader.topics["/again/depth/image"].count == FRAMES
+
+
+def test_a_full_disk_is_named_and_loses_nothing(
+    bag: Path,
+    tmp_path: Path,
+    process: Process,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write, written = BagWriter.write_raw, [0]
+
+    def full(self: BagWriter, topic: str, stamp: int, cdr: bytes | memoryview) -> None:
+        written[0] += topic == "/depth/image"
+        with self._disk_errors():
+            if written[0] > 5:
+                raise OSError(28, "No space left on device")
+        write(self, topic, stamp, cdr)
+
+    options = ("--part", "0.2", "--outputs", "depth")
+    monkeypatch.setattr(BagWriter, "write_raw", full)
+    assert process(bag, tmp_path / "out", *options) == 2
+    assert "No space left on device" in capsys.readouterr().err
+    unfinished = tmp_path / ".out.unfinished"
+    assert sorted(p.name for p in unfinished.iterdir() if p.is_dir()) == ["out_0", "out_1"]
+    monkeypatch.undo()
+    assert process(bag, tmp_path / "out", *options) == 0
+    assert "4 were there already" in capsys.readouterr().out
+    assert len(_messages(tmp_path / "out", "/depth/image")) == FRAMES
+
+
+def test_depth_topics_are_no_cameras(tmp_path: Path, process: Process) -> None:
+    with BagWriter(tmp_path / "in") as writer:
+        writer.add_topic("/cam/depth_ground_truth", IMAGE)
+        depth = np.ones((4, 6), np.float32)
+        message = image_message(depth, "32FC1", stamp=1, frame="a")
+        writer.write("/cam/depth_ground_truth", 1, message)
+    assert process(tmp_path / "in", tmp_path / "out") == 2

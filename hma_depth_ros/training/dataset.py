@@ -19,7 +19,7 @@ from hma_depth_ros.data.ground_truth import GroundTruth, read_ground_truth
 from hma_depth_ros.data.image_file import read_rgb
 from hma_depth_ros.data.nyu_layout import without_border
 from hma_depth_ros.data.pasted_boxes import paste_boxes
-from hma_depth_ros.data.semantic_labels import NO_LABEL, find_labels, read_labels
+from hma_depth_ros.data.semantic_labels import NO_LABEL, SKY, find_labels, read_labels
 from hma_depth_ros.data.split import SplitEntry
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.window import Window, kitti_crop, whole_image
@@ -52,6 +52,10 @@ class CropSettings:
         721.5377  #: at that width, that depth is metric for; None: no matter (indoor)
     )
 
+    #: Metres that pixels labelled as sky are given, where frames have labels (`find_labels`); None:
+    #: no depth. Ground truth leaves the sky out, and a network that never hears of it builds walls.
+    sky: float | None = None
+
     def __post_init__(self) -> None:
         """Check the values.
 
@@ -67,6 +71,8 @@ class CropSettings:
             raise HmaDepthError(f"no region '{self.region}'; there are {', '.join(REGIONS)}")
         if self.focal_length is not None and not 0 < self.focal_length < np.inf:
             raise HmaDepthError(f"{self.focal_length} is no focal length in pixels")
+        if self.sky is not None and not 0 < self.sky < np.inf:
+            raise HmaDepthError(f"the sky cannot be {self.sky} m away")
 
 
 class SampleKey(NamedTuple):
@@ -153,11 +159,14 @@ class CropDataset(Dataset[Sample]):
             depth = read_ground_truth(entry.depth, units_per_metre=self.units_per_metre)
             _check_size(entry.depth, depth, entry, image)
             depth = window.of(depth)
-        path = find_labels(entry.image) if self.labels else None
+        wanted = self.labels or self.settings.sky is not None
+        path = find_labels(entry.image) if wanted else None
         if path is not None:
             labels = read_labels(path)
             _check_size(path, labels, entry, image)
             labels = window.of(labels)
+            if self.settings.sky is not None and depth is not None:
+                depth = np.where(labels == SKY, np.float32(self.settings.sky), depth)
         return Frame(window.of(image), depth, labels)
 
     def crop(self, entry: SplitEntry, frame: Frame, random: np.random.Generator) -> Sample:

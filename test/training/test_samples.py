@@ -18,7 +18,7 @@ from hma_depth_ros.data.augmentation import (
     change_colours,
 )
 from hma_depth_ros.data.depth_png import write_depth_png
-from hma_depth_ros.data.semantic_labels import NO_LABEL, find_labels, read_labels
+from hma_depth_ros.data.semantic_labels import NO_LABEL, SKY, find_labels, read_labels
 from hma_depth_ros.data.split import SplitEntry
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.training.dataset import CropDataset, CropSettings, SampleKey
@@ -262,3 +262,19 @@ def test_boxes_come_with_their_depth_and_without_labels(wall: list[SplitEntry], 
         same = (after["image"] == before["image"]).all(dim=0, keepdim=True)
         assert same[~pasted].float().mean() > 0.97, "but for the boxes' soft edges"
     assert changed >= 2
+
+
+def test_the_sky_is_where_it_is_said_to_be(wall: list[SplitEntry], tmp_path: Path):
+    labels = np.zeros((96, 192), np.uint8)
+    labels[:40] = SKY
+    cv2.imwrite(str(tmp_path / "drive" / "semantic" / "0.png"), labels)
+    settings = CropSettings(96, 192, "whole", focal_length=200.0, sky=80.0)
+    sample = CropDataset(wall, settings, NO_AUGMENTATION, seed=0)[SampleKey(0, 0)]
+    assert set(sample) == {"image", "depth"}
+    depth = sample["depth"][0]
+    assert (depth[:40] == 160.0).all(), "80 m, scaled by the focal length as all depth is"
+    plain = CropSettings(96, 192, "whole", focal_length=200.0)
+    without = CropDataset(wall, plain, NO_AUGMENTATION, seed=0)[SampleKey(0, 0)]["depth"][0]
+    assert torch.equal(depth[40:], without[40:])
+    with pytest.raises(HmaDepthError, match="sky cannot be"):
+        CropSettings(sky=-1.0)

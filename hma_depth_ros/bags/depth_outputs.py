@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -18,6 +17,7 @@ from hma_depth_ros.bags.depth_topics import (
     INFO,
     POINTS,
     attention_topic,
+    needed_outputs,
 )
 from hma_depth_ros.bags.image_messages import image_message
 from hma_depth_ros.bags.message_types import (
@@ -28,7 +28,7 @@ from hma_depth_ros.bags.message_types import (
     header_stamp,
 )
 from hma_depth_ros.bags.pictures import picture
-from hma_depth_ros.inference.predictor import DepthPredictor, Output
+from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.visualization.attention_color import colorize_attention
 from hma_depth_ros.visualization.depth_color import colorize_depth
 
@@ -92,16 +92,6 @@ class DepthOutputs:
                 types[ATTENTION_COLOR] = IMAGE
         return types
 
-    def _needs(self, chosen: Set[str]) -> set[Output]:
-        needed: set[Output] = set()
-        if chosen & {DEPTH, DEPTH_COLOR}:
-            needed.add("depth")
-        if POINTS in chosen:
-            needed.add("points")
-        if chosen & {*self._masks, ATTENTION_COLOR}:
-            needed.add("attention")
-        return needed
-
     def of(self, image: Any, info: Any | None) -> list[tuple[str, bytes | memoryview]]:
         """Topics and serialised messages of one image, under its own header.
 
@@ -120,7 +110,10 @@ class DepthOutputs:
             camera = camera_from_info(info, width=size[1], height=size[0])
         chosen = self._chosen()
         found = self._predictor.predict(
-            pixels, camera, pixel_format=pixel_format, outputs=self._needs(chosen.keys())
+            pixels,
+            camera,
+            pixel_format=pixel_format,
+            outputs=needed_outputs(chosen.keys(), self._masks),
         )
         stamp, frame = header_stamp(image), image.header.frame_id
 

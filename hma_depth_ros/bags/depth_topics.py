@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Set
+
+from hma_depth_ros.inference.predictor import Output
+
 DEPTH, INFO, POINTS = "depth/image", "depth/camera_info", "points"
 DEPTH_COLOR, ATTENTION_COLOR = "depth/color", "attention/color"
 
@@ -9,3 +13,15 @@ DEPTH_COLOR, ATTENTION_COLOR = "depth/color", "attention/color"
 def attention_topic(reduction: int) -> str:
     """Topic of the mask of scale H/reduction."""
     return f"attention/scale_{reduction}"
+
+
+def needed_outputs(topics: Set[str], masks: Collection[str]) -> set[Output]:
+    """What a predictor has to compute for these topics, of which `masks` are those of the masks."""
+    needed: set[Output] = set()
+    if topics & {DEPTH, DEPTH_COLOR}:
+        needed.add("depth")
+    if POINTS in topics:
+        needed.add("points")
+    if topics & {*masks, ATTENTION_COLOR}:
+        needed.add("attention")
+    return needed

@@ -10,18 +10,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from hma_depth_ros.ros.transport import use_large_message_profile
 
     use_large_message_profile()
-    import rclpy
-
     from hma_depth_ros.ros.accuracy_monitor import AccuracyMonitor
-    from hma_depth_ros.ros.spin import spin
+    from hma_depth_ros.ros.spin import run_node
 
-    rclpy.init(args=["accuracy_monitor", *(argv or ())])
-    try:
-        node = AccuracyMonitor()
-        try:
-            spin(node)
-        finally:
-            node.destroy_node()
-    finally:
-        rclpy.try_shutdown()
+    run_node("accuracy_monitor", AccuracyMonitor, argv or ())
     return 0

@@ -10,18 +10,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from hma_depth_ros.ros.transport import use_large_message_profile
 
     use_large_message_profile()
-    import rclpy
-
     from hma_depth_ros.ros.depth_node import DepthNode
-    from hma_depth_ros.ros.spin import spin
+    from hma_depth_ros.ros.spin import run_node
 
-    rclpy.init(args=["depth_node", *(argv or ())])
-    try:
-        node = DepthNode()
-        try:
-            spin(node)
-        finally:
-            node.destroy_node()
-    finally:
-        rclpy.try_shutdown()
+    run_node("depth_node", DepthNode, argv or ())
     return 0

@@ -15,6 +15,7 @@ from hma_depth_ros.bags.depth_topics import (
     INFO,
     POINTS,
     attention_topic,
+    needed_outputs,
 )
 from hma_depth_ros.inference.points import CloudLayout
 from hma_depth_ros.inference.predictor import Output, Prediction
@@ -56,14 +57,7 @@ class Outputs:
 
     def needs(self, topics: Set[str]) -> set[Output]:
         """What the predictor has to compute for these topics."""
-        needed: set[Output] = set()
-        if topics & {DEPTH, DEPTH_COLOR}:
-            needed.add("depth")
-        if POINTS in topics:
-            needed.add("points")
-        if topics & {*self._masks, ATTENTION_COLOR}:
-            needed.add("attention")
-        return needed
+        return needed_outputs(topics, self._masks)
 
     def cloud(self, layout: CloudLayout, height: int, width: int) -> CloudMessage:
         """Return the cloud message of that size, the same one as long as the size stays."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import rclpy
 from rclpy.context import Context
 from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
@@ -18,6 +20,19 @@ def make_executor(context: Context | None = None) -> Executor:
     except ImportError:
         return SingleThreadedExecutor(context=context)
     return EventsExecutor(context=context)
+
+
+def run_node(name: str, make: Callable[[], Node], argv: Sequence[str]) -> None:
+    """Start ROS with an executable's arguments, make the node and spin it until a signal ends it."""
+    rclpy.init(args=[name, *argv])
+    try:
+        node = make()
+        try:
+            spin(node)
+        finally:
+            node.destroy_node()
+    finally:
+        rclpy.try_shutdown()
 
 
 def spin(node: Node) -> None:

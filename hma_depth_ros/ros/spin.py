@@ -23,7 +23,7 @@ def make_executor(context: Context | None = None) -> Executor:
 
 
 def run_node(name: str, make: Callable[[], Node], argv: Sequence[str]) -> None:
-    """Start ROS with an executable's arguments, make the node and spin it until a signal ends it."""
+    """Start ROS with an executable's arguments; make a node and spin it until a signal ends it."""
     rclpy.init(args=[name, *argv])
     try:
         node = make()

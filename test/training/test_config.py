@@ -64,7 +64,7 @@ def test_file_and_overrides_change_the_preset_in_that_order(tmp_path: Path):
     )
     assert (config.model.preset, config.optimiser.epochs) == ("mobile", 7)
     assert (config.optimiser.batch_size, config.optimiser.learning_rate) == (5, 1e-3)
-    assert config.optimiser.average_decay == 0.998  # of the preset
+    assert config.optimiser.average_decay == 0.997  # of the preset
     assert load_config() == TrainConfig()
 
 

@@ -52,6 +52,18 @@ def test_children_end_with_the_block(tmp_path: Path):
     assert child.status == -signal.SIGINT
 
 
+def test_children_of_a_background_process_end_when_asked(tmp_path: Path):
+    """A shell lets what it starts in the background ignore SIGINT, and children inherit that."""
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with Children(tmp_path / "logs", os.environ) as children:
+            child = children.start("sleeper", SLEEP)
+            wait_until(lambda: "asleep" in child.log.read_text())
+        assert child.status == -signal.SIGINT
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
 def test_ctrl_c_in_the_terminal_does_not_reach_the_children(tmp_path: Path):
     session = [sys.executable, "-c", "import os; print(os.getsid(0))"]
     with Children(tmp_path, os.environ) as children:

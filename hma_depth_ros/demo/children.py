@@ -19,6 +19,8 @@ _PATIENCE = 15.0  # seconds between the request to end and the kill
 # Looked up here, not between fork and exec, where another thread's locks stay locked for ever.
 _prctl = ctypes.CDLL(None).prctl
 _PR_SET_PDEATHSIG = 1  # prctl(2)
+_signal = ctypes.CDLL(None).signal
+_signal.argtypes, _signal.restype = [ctypes.c_int, ctypes.c_void_p], ctypes.c_void_p
 
 
 class Child:
@@ -39,7 +41,7 @@ class Child:
                 stderr=subprocess.STDOUT,
                 env=dict(environment),
                 start_new_session=True,
-                preexec_fn=_end_with_parent,  # noqa: PLW1509  it makes one C call, no more
+                preexec_fn=_prepare,  # noqa: PLW1509  it makes two C calls, no more
             )
 
     @property
@@ -144,6 +146,10 @@ def termination_as_exit() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _end_with_parent() -> None:
-    """Let the kernel end this process, the child, even if the parent is killed with -9."""
+def _prepare() -> None:
+    """In the child: let the kernel end it even if the parent is killed with -9; heed SIGINT.
+
+    Started in the background of a shell, the parent ignores SIGINT, and children inherit that.
+    """
     _prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM))
+    _signal(int(signal.SIGINT), None)

@@ -31,6 +31,10 @@ class GroundPlane:
     down: float
     offset: float
 
+    def inverse_depth(self, columns: Floats, rows: Floats) -> Floats:
+        """1 / Z of the ground at pixels, in 1/m; not positive above the horizon."""
+        return self.across * columns + self.down * rows + self.offset
+
     def row(self, columns: Floats, depth: Floats) -> Floats:
         """Row v at which the ground has the given depth in metres, for each column u."""
         return (1 / depth - self.across * columns - self.offset) / self.down

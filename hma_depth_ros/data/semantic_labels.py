@@ -13,7 +13,6 @@ from hma_depth_ros.errors import HmaDepthError
 
 #: Where nothing is known.
 NO_LABEL = 255
-SKY = 23
 _FOLDER = "semantic"
 
 

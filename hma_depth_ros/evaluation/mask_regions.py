@@ -53,7 +53,7 @@ def regions(
     ground = fit_ground(truth, focal_length, random)
     if ground is not None:
         v, u = np.mgrid[: truth.shape[0], : truth.shape[1]].astype(np.float64)
-        inverse = ground.across * u + ground.down * v + ground.offset
+        inverse = ground.inverse_depth(u, v)
         with np.errstate(divide="ignore"):
             off = np.abs(np.where(known, 1 / truth, np.inf) - inverse)
         found["road"] = known & (off < _ROAD * np.abs(inverse))

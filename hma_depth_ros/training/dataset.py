@@ -19,8 +19,9 @@ from hma_depth_ros.data.ground_truth import GroundTruth, read_ground_truth
 from hma_depth_ros.data.image_file import read_rgb
 from hma_depth_ros.data.nyu_layout import without_border
 from hma_depth_ros.data.pasted_boxes import paste_boxes
-from hma_depth_ros.data.semantic_labels import NO_LABEL, SKY, find_labels, read_labels
+from hma_depth_ros.data.semantic_labels import NO_LABEL, find_labels, read_labels
 from hma_depth_ros.data.split import SplitEntry
+from hma_depth_ros.data.synthetic.materials import Label
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.window import Window, kitti_crop, whole_image
 
@@ -166,7 +167,7 @@ class CropDataset(Dataset[Sample]):
             _check_size(path, labels, entry, image)
             labels = window.of(labels)
             if self.settings.sky is not None and depth is not None:
-                depth = np.where(labels == SKY, np.float32(self.settings.sky), depth)
+                depth = np.where(labels == Label.SKY, np.float32(self.settings.sky), depth)
         return Frame(window.of(image), depth, labels)
 
     def crop(self, entry: SplitEntry, frame: Frame, random: np.random.Generator) -> Sample:

@@ -18,8 +18,9 @@ from hma_depth_ros.data.augmentation import (
     change_colours,
 )
 from hma_depth_ros.data.depth_png import write_depth_png
-from hma_depth_ros.data.semantic_labels import NO_LABEL, SKY, find_labels, read_labels
+from hma_depth_ros.data.semantic_labels import NO_LABEL, find_labels, read_labels
 from hma_depth_ros.data.split import SplitEntry
+from hma_depth_ros.data.synthetic.materials import Label
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.training.dataset import CropDataset, CropSettings, SampleKey
 from hma_depth_ros.training.loading import BatchLoader
@@ -266,7 +267,7 @@ def test_boxes_come_with_their_depth_and_without_labels(wall: list[SplitEntry], 
 
 def test_the_sky_is_where_it_is_said_to_be(wall: list[SplitEntry], tmp_path: Path):
     labels = np.zeros((96, 192), np.uint8)
-    labels[:40] = SKY
+    labels[:40] = Label.SKY
     cv2.imwrite(str(tmp_path / "drive" / "semantic" / "0.png"), labels)
     settings = CropSettings(96, 192, "whole", focal_length=200.0, sky=80.0)
     sample = CropDataset(wall, settings, NO_AUGMENTATION, seed=0)[SampleKey(0, 0)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,7 +17,7 @@ from hma_depth_ros.visualization.attention_color import (
 from hma_depth_ros.visualization.depth_color import NO_DEPTH_RGB, colorize_depth
 
 
-def color_of(depth: float, **options: float) -> tuple[int, ...]:
+def color_of(depth: float, **options: Any) -> tuple[int, ...]:
     rgb = colorize_depth(np.array([[depth]], np.float32), **{"max_depth": 80.0, **options})
     return tuple(rgb[0, 0].tolist())
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -15,8 +17,8 @@ from hma_depth_ros.inference.engine import choose_device
 from hma_depth_ros.inference.pixels import PixelFormat
 from hma_depth_ros.inference.plan import Region, kitti_benchmark_crop
 from hma_depth_ros.inference.points import CloudLayout, write_cloud
-from hma_depth_ros.inference.predictor import DepthPredictor, Output
-from hma_depth_ros.inference.resampling import blended_depth, full_masks, resample
+from hma_depth_ros.inference.predictor import DepthPredictor, Output, OutputArrays
+from hma_depth_ros.inference.resampling import blended_depth, full_masks, resample, resampled
 from hma_depth_ros.inference.torch_engine import TorchEngine
 from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing
 from hma_depth_ros.network.config import ModelConfig
@@ -226,13 +228,38 @@ def test_only_what_is_asked_for_is_there():
     assert predictor.predict(street()).points is None  # no camera, no points
 
 
-def test_the_cloud_can_be_written_into_a_given_array():
-    predictor = DepthPredictor(real_engine(), info())
-    given = np.zeros((94, 310, 8), np.float32)
-    prediction = predictor.predict(street(), CAMERA, cloud_out=given)
-    assert prediction.cloud is given
-    fresh = predictor.predict(street(), CAMERA).cloud
-    np.testing.assert_array_equal(given.view(np.uint32), np.asarray(fresh).view(np.uint32))
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"region": Region(20, 10, 250, 70), "max_range": 30.0},
+        {"resolution": "network", "input_width": 160},
+        {"resolution": "network", "region": Region(20, 10, 250, 70), "max_range": 30.0},
+    ],
+    ids=["plain", "region", "network size", "region at its own size"],
+)
+def test_everything_can_be_written_into_given_arrays(settings: dict[str, Any]):
+    settings = dict(settings)
+    network = info(input_width=settings.pop("input_width", None))
+    predictor = DepthPredictor(real_engine(), network, **settings)
+    size = predictor.output_size((94, 310))
+    # Masks with gaps between them, as between the messages of the node.
+    room = np.full((4, size[0] * size[1] + 20), 5.0, np.float32)
+    out = OutputArrays(
+        depth=np.full(size, 5.0, np.float32),
+        attention=room[:, 8:-12].reshape(4, *size),
+        cloud=np.zeros((*size, 8), np.float32),
+    )
+    assert np.shares_memory(out.attention, room)
+    for image in (street()[::-1].copy(), street()):  # the second one must not see the first
+        found = predictor.predict(image, CAMERA, out=out)
+    fresh = predictor.predict(street(), CAMERA)
+    for name in ("depth", "attention", "cloud"):
+        assert getattr(found, name) is getattr(out, name)
+        given, expected = (np.ascontiguousarray(getattr(f, name)) for f in (found, fresh))
+        np.testing.assert_array_equal(given.view(np.uint32), expected.view(np.uint32))
+    gaps = np.concatenate([room[:, :8], room[:, -12:]], axis=1)
+    assert (gaps == 5).all()
 
 
 def test_wrong_input_is_refused():
@@ -297,13 +324,20 @@ def test_cuda_says_what_the_cpu_says():
         TorchEngine(HmaDepth(CONFIG), Preprocessing(), device=torch.device("cuda")),
         info(input_width=160),
     )
-    given = np.zeros((94, 310, 8), np.float32)
-    found = predictor.predict(street(), CAMERA, cloud_out=given)
-    assert found.cloud is given
-    for name in ("depth", "attention", "points"):
-        np.testing.assert_allclose(
-            getattr(found, name), getattr(reference, name), rtol=2e-2, atol=2e-2
-        )
+    room = np.full((4, 94 * 310 + 16), 5.0, np.float32)
+    given = OutputArrays(
+        depth=np.zeros((94, 310), np.float32),
+        attention=room[:, 16:].reshape(4, 94, 310),
+        cloud=np.zeros((94, 310, 8), np.float32),
+    )
+    for out in (OutputArrays(), given):
+        found = predictor.predict(street(), CAMERA, out=out)
+        for name in ("depth", "attention", "points"):
+            np.testing.assert_allclose(
+                getattr(found, name), getattr(reference, name), rtol=2e-2, atol=2e-2
+            )
+    assert found.cloud is given.cloud
+    assert (room[:, :16] == 5).all()
 
 
 def test_a_batch_is_what_its_images_are_one_by_one():
@@ -342,7 +376,12 @@ def test_resampling_is_pytorchs(size: tuple[int, int]):
     maps = torch.rand((2, 3, 48, 160), generator=generator)
     expected = F.interpolate(maps, size=size, mode="bilinear", align_corners=False)
     # A step of 1 between neighbours times the rounding of a float32 coordinate up to 160.
-    assert torch.allclose(resample(maps, size), expected, atol=2e-5, rtol=0)
+    found = resampled(maps, size)
+    assert torch.allclose(found, expected, atol=2e-5, rtol=0)
+    frame = torch.full((2, 3, size[0] + 4, size[1] + 6), -1.0)
+    resample(maps, frame[..., 1:-3, 2:-4])  # into a window of a larger picture
+    torch.testing.assert_close(frame[..., 1:-3, 2:-4], found, rtol=0, atol=0)
+    assert (frame < 0).sum() == frame.numel() - found.numel()
 
 
 @pytest.mark.parametrize("padded", [False, True])

@@ -19,7 +19,7 @@ from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.inference.bundled import self_check_image
 from hma_depth_ros.inference.model_source import ModelSource
 from hma_depth_ros.inference.points import CloudLayout
-from hma_depth_ros.inference.predictor import DepthPredictor, Output
+from hma_depth_ros.inference.predictor import DepthPredictor, Output, OutputArrays
 from hma_depth_ros.inference.threads import leave_cores_to
 
 #: fx over the image's width, KITTI's.
@@ -87,7 +87,7 @@ def measure_predictor(
         path: checkpoint or exported file.
         image_size: (H, W) of the camera's image.
         engines: (engine, precision), of those that the node knows.
-        outputs: what to compute; the cloud goes into an array that is kept, as in the node.
+        outputs: what to compute; it goes into memory that is kept, as in the node.
         cameras: numbers of images that are also put through the network as one batch.
         cloud_layout: of the points.
         device: as the node's parameter.
@@ -102,8 +102,13 @@ def measure_predictor(
     if threads:
         torch.set_num_threads(threads)
     source = ModelSource(path)
+    masks = len(source.info.model.reductions) if source.info.model.attention else 0
+    out = OutputArrays(
+        depth=np.zeros(image_size, np.float32),
+        attention=np.zeros((masks, *image_size), np.float32),
+        cloud=np.zeros((*image_size, cloud_layout.value), np.float32),
+    )
     image, camera = street(image_size), camera_of(image_size)
-    cloud = np.zeros((*image_size, cloud_layout.value), np.float32)
     left_out: dict[str, str] = {}
     predictors: dict[str, DepthPredictor] = {}
     memory, before = {}, resident_bytes()
@@ -112,7 +117,7 @@ def measure_predictor(
     )
     for name, engine in started:
         predictor = DepthPredictor(engine, source.info, cloud_layout=cloud_layout)
-        predictor.predict(image, camera, outputs=outputs, cloud_out=cloud)
+        predictor.predict(image, camera, outputs=outputs, out=out)
         predictors[name] = predictor
         now = resident_bytes()
         memory[name], before = now - before, now
@@ -129,7 +134,7 @@ def measure_predictor(
         return predictors[name]
 
     def one(name: str) -> None:
-        found = as_in_the_node(name).predict(image, camera, outputs=outputs, cloud_out=cloud)
+        found = as_in_the_node(name).predict(image, camera, outputs=outputs, out=out)
         for stage, seconds in found.seconds.items():
             stages[name].setdefault(stage, Timing()).wall.append(seconds)
 

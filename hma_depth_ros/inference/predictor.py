@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.inference.bundled import default_checkpoint
@@ -53,6 +52,19 @@ class Prediction:
     def points(self) -> npt.NDArray[np.float32] | None:
         """(H, W, 3) float32, metres in the optical frame (REP 103); NaN without depth."""
         return None if self.cloud is None else self.cloud[..., :3]
+
+
+@dataclass(frozen=True)
+class OutputArrays:
+    """Memory for a prediction's arrays, in their shapes and types; None is memory of their own.
+
+    Planes (H, W) and clouds are contiguous. Page-locked memory (`host_memory`) saves CUDA a copy.
+    """
+
+    depth: npt.NDArray[np.float32] | None = None
+    attention: npt.NDArray[np.float32] | None = None
+    #: With zeros in the padding columns.
+    cloud: npt.NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -160,6 +172,12 @@ class DepthPredictor:
         """How an image of (H, W) is cropped and resized."""
         return plan_input(image_size, region=self.region, input_width=self.input_width)
 
+    def output_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
+        """(H, W) of the arrays that `predict` returns for an image of (H, W)."""
+        if self.resolution == "image":
+            return image_size
+        return self.plan(image_size).network_size
+
     def output_camera(self, camera: PinholeCamera, image_size: tuple[int, int]) -> PinholeCamera:
         """Camera of the arrays that `predict` returns for an image of (H, W) from `camera`."""
         if self.resolution == "image":
@@ -184,7 +202,7 @@ class DepthPredictor:
         *,
         pixel_format: PixelFormat = PixelFormat.RGB,
         outputs: Collection[Output] = OUTPUTS,
-        cloud_out: npt.NDArray[np.float32] | None = None,
+        out: OutputArrays = OutputArrays(),
     ) -> Prediction:
         """Depth, masks and points of one rectified image.
 
@@ -194,8 +212,7 @@ class DepthPredictor:
             pixel_format: order of the channels.
             outputs: what to compute; points need a camera, attention a model with attention, and
                 what cannot be had is None.
-            cloud_out: array to write the cloud into, with zeros in the padding columns; None makes
-                a new one.
+            out: where to write what is computed; these arrays are then the prediction's.
 
         Raises:
             ValueError: not an image of that format.
@@ -205,7 +222,7 @@ class DepthPredictor:
         prepared = self._prepare(image, camera, pixel_format)
         start = time.perf_counter()
         maps = self._forward(prepared.network_pixels)
-        return self._finish(prepared, maps, time.perf_counter() - start, outputs, cloud_out)
+        return self._finish(prepared, maps, time.perf_counter() - start, outputs, out)
 
     @torch.inference_mode()
     def predict_batch(
@@ -243,7 +260,7 @@ class DepthPredictor:
         maps = self._forward(torch.cat([frame.network_pixels for frame in prepared]))
         share = (time.perf_counter() - start) / len(prepared)
         return [
-            self._finish(frame, maps.of_image(index), share, outputs, None)
+            self._finish(frame, maps.of_image(index), share, outputs, OutputArrays())
             for index, frame in enumerate(prepared)
         ]
 
@@ -282,7 +299,7 @@ class DepthPredictor:
         maps: ScaleMaps,
         forward: float,
         outputs: Collection[Output],
-        cloud_out: npt.NDArray[np.float32] | None,
+        out: OutputArrays,
     ) -> Prediction:
         """What was asked for, of the maps of one image that took `forward` seconds."""
         start = time.perf_counter()
@@ -291,7 +308,7 @@ class DepthPredictor:
         prediction = Prediction(camera=frame.camera if in_image else frame.network_camera)
         tensors: dict[str, Tensor] = {}
         if "depth" in outputs or "points" in outputs:
-            depth = self._depth(maps, plan, self.depth_scale(frame.network_camera))
+            depth = self._depth(maps, plan, self.depth_scale(frame.network_camera), out.depth)
             if "depth" in outputs:
                 tensors["depth"] = depth
             if "points" in outputs and prediction.camera is not None:
@@ -300,17 +317,13 @@ class DepthPredictor:
                 else:
                     network_image = frame.network_pixels[0].permute(1, 2, 0)
                     colors = pack_colors(network_image, PixelFormat.RGB.rgb)
-                tensors["cloud"] = self._cloud(depth, prediction.camera, colors, cloud_out)
+                tensors["cloud"] = self._cloud(depth, prediction.camera, colors, out.cloud)
         if "attention" in outputs and maps.attentions:
-            tensors["attention"] = self._restored(full_masks(maps), plan)[0]
-        arrays = dict(zip(tensors, to_host(list(tensors.values())), strict=True))
+            tensors["attention"] = self._restored(full_masks(maps), plan, out.attention)
+        arrays = to_host(tensors, {name: getattr(out, name) for name in tensors})
         prediction.depth = arrays.get("depth")
         prediction.attention = arrays.get("attention")
         prediction.cloud = arrays.get("cloud")
-        if cloud_out is not None and prediction.cloud is not None:
-            if self.engine.device.type == "cuda":
-                cloud_out[...] = prediction.cloud
-            prediction.cloud = cloud_out
         prediction.seconds = {
             "preprocess": frame.seconds,
             "forward": forward,
@@ -318,36 +331,56 @@ class DepthPredictor:
         }
         return prediction
 
-    def _depth(self, maps: ScaleMaps, plan: InputPlan, scale: float) -> Tensor:
+    def _depth(
+        self,
+        maps: ScaleMaps,
+        plan: InputPlan,
+        scale: float,
+        out: npt.NDArray[np.float32] | None,
+    ) -> Tensor:
         """Depth (H, W) in metres at the output resolution."""
         # Scaled before it is enlarged: fewer pixels.
-        depth = self._restored(blended_depth(maps) * scale, plan)[0, 0]
+        planes = None if out is None else out[None]
+        depth = self._restored(blended_depth(maps) * scale, plan, planes)[0]
         if self.max_range is not None:
             depth.masked_fill_(depth > self.max_range, torch.inf)
         return depth
 
-    def _restored(self, maps: Tensor, plan: InputPlan) -> Tensor:
-        """Undo resize and crop: (1, C, h, w) -> (1, C, H, W), NaN where the network saw nothing."""
-        if self.resolution == "network":
-            return maps
+    def _restored(
+        self, maps: Tensor, plan: InputPlan, out: npt.NDArray[np.float32] | None
+    ) -> Tensor:
+        """Undo resize and crop: (1, C, h, w) -> (C, H, W), NaN where the network saw nothing.
+
+        On the CPU in `out`, if it is given.
+        """
+        in_network = self.resolution == "network"
+        size = plan.network_size if in_network else plan.image_size
+        if out is not None and maps.device.type == "cpu":
+            restored = torch.from_numpy(out)
+        else:
+            restored = maps.new_empty((maps.shape[1], *size))
+        if in_network:
+            return restored.copy_(maps[0])
         region = plan.region
-        maps = resample(maps, (region.height, region.width))
-        if plan.is_whole_image:
-            return maps
-        height, width = plan.image_size
-        right = width - region.left - region.width
-        bottom = height - region.top - region.height
-        return F.pad(maps, (region.left, right, region.top, bottom), value=torch.nan)
+        if not plan.is_whole_image:
+            restored.fill_(torch.nan)
+        window = restored[
+            :,
+            region.top : region.top + region.height,
+            region.left : region.left + region.width,
+        ]
+        resample(maps, window[None])
+        return restored
 
     def _cloud(
         self,
         depth: Tensor,
         camera: PinholeCamera,
         colors: Tensor,
-        cloud_out: npt.NDArray[np.float32] | None,
+        out: npt.NDArray[np.float32] | None,
     ) -> Tensor:
-        if cloud_out is not None and depth.device.type == "cpu":
-            cloud = torch.from_numpy(cloud_out)
+        if out is not None and depth.device.type == "cpu":
+            cloud = torch.from_numpy(out)
         else:
             cloud = torch.zeros((*depth.shape, self.cloud_layout.value), device=depth.device)
         if self.max_range is not None:

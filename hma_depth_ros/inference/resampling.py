@@ -5,36 +5,42 @@ from __future__ import annotations
 from functools import partial
 
 import cv2
-import torch
 from torch import Tensor
 
 from hma_depth_ros.network.attention import blend, hierarchical_masks, upsample
 from hma_depth_ros.network.model import ScaleMaps
 
 
-def resample(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """Bilinear resampling of float32 (B, C, h, w) to `size`, pixel centres at half integers.
+def resample(maps: Tensor, out: Tensor) -> None:
+    """Bilinear resampling of float32 (B, C, h, w) into `out` (B, C, H, W), on one device.
 
-    Both ways mean the same; OpenCV rounds the position between two pixels to a float32 pixel
-    coordinate, PyTorch a little later: 3e-5 of the step between neighbours at a width of 640, and
-    nothing at all for factors of two.
+    Pixel centres are half integers. PyTorch and OpenCV mean the same; OpenCV rounds the position
+    between two pixels to a float32 pixel coordinate, PyTorch a little later: 3e-5 of the step
+    between neighbours at a width of 640, and nothing at all for factors of two.
     """
-    if tuple(maps.shape[-2:]) == size:
-        return maps
-    if maps.device.type != "cpu":
-        return upsample(maps, size)
-    result = torch.empty((*maps.shape[:2], *size))
-    for planes, outputs in zip(maps, result, strict=True):
+    size = (out.shape[-2], out.shape[-1])
+    if maps.device.type != "cpu" or tuple(maps.shape[-2:]) == size:
+        out.copy_(upsample(maps, size))
+        return
+    for planes, outputs in zip(maps, out, strict=True):
         for plane, output in zip(planes, outputs, strict=True):
             cv2.resize(
                 plane.numpy(), size[::-1], dst=output.numpy(), interpolation=cv2.INTER_LINEAR
             )
-    return result
+
+
+def resampled(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """`resample` into memory of its own; maps of that size already pass through."""
+    if maps.device.type != "cpu" or tuple(maps.shape[-2:]) == size:
+        return upsample(maps, size)
+    out = maps.new_empty((*maps.shape[:2], *size))
+    resample(maps, out)
+    return out
 
 
 def blended_depth(maps: ScaleMaps) -> Tensor:
     """`ScaleMaps.depth`: (B, 1, H, W) in metres, eq. 5."""
-    full = partial(resample, size=maps.padded_size)
+    full = partial(resampled, size=maps.padded_size)
     if not maps.attentions:
         return maps.depth()
     depth = blend([full(d) for d in maps.depths], [full(a) for a in maps.attentions])
@@ -43,5 +49,5 @@ def blended_depth(maps: ScaleMaps) -> Tensor:
 
 def full_masks(maps: ScaleMaps) -> Tensor:
     """`ScaleMaps.masks`: (B, n, H, W), coarse to fine, eq. 1-4."""
-    masks = hierarchical_masks([resample(a, maps.padded_size) for a in maps.attentions])
+    masks = hierarchical_masks([resampled(a, maps.padded_size) for a in maps.attentions])
     return masks[..., : maps.size[0], : maps.size[1]]

@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -31,11 +32,12 @@ from hma_depth_ros.bags.camera_messages import (
     camera_from_info,
     info_for_camera,
 )
-from hma_depth_ros.bags.depth_topics import INFO
+from hma_depth_ros.bags.depth_topics import INFO, POINTS
 from hma_depth_ros.bags.image_messages import BadImageError
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.inference.predictor import DepthPredictor, Prediction
+from hma_depth_ros.inference.transfer import host_memory
 from hma_depth_ros.ros import parameters as node_parameters
 from hma_depth_ros.ros.diagnostics import diagnostic_array
 from hma_depth_ros.ros.frame_buffer import FrameBuffer, FrameQueue, LatestFrame
@@ -186,7 +188,11 @@ class DepthNode(LifecycleNode):
         self._values, self._model = values, model
         self._predictor = model.predictor(values)
         try:
-            self._outputs = Outputs(self._create_output, self._predictor.scales)
+            self._outputs = Outputs(
+                self._create_output,
+                self._predictor.scales,
+                allocate=partial(host_memory, device=model.engine.device),
+            )
         except ParameterError:
             self._release()
             raise
@@ -358,16 +364,22 @@ class DepthNode(LifecycleNode):
 
         output_camera = None if camera is None else predictor.output_camera(camera, size)
         needed = outputs.needs(topics)
-        cloud_out = None
         if output_camera is None:
+            topics = topics - {POINTS}
             needed.discard("points")
-        elif "points" in needed:
-            cloud = outputs.cloud(predictor.cloud_layout, output_camera.height, output_camera.width)
-            cloud_out = cloud.points
         prediction = Prediction(camera=output_camera)
         if needed:
             prediction = predictor.predict(
-                image, camera, pixel_format=pixel_format, outputs=needed, cloud_out=cloud_out
+                image,
+                camera,
+                pixel_format=pixel_format,
+                outputs=needed,
+                out=outputs.arrays(
+                    topics,
+                    predictor.output_size(size),
+                    predictor.cloud_layout,
+                    values.depth_encoding,
+                ),
             )
         predicted = time.perf_counter()
         self._reporter.solved(self.image_topic())

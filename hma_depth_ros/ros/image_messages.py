@@ -11,7 +11,6 @@ import numpy.typing as npt
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from hma_depth_ros.bags.depth_messages import encoded_depth
 from hma_depth_ros.bags.image_messages import BadImageError, UnknownEncodingError
 from hma_depth_ros.bags.pictures import Pixels, picture
 from hma_depth_ros.inference.pixels import PixelFormat
@@ -65,8 +64,3 @@ def image_message(header: Header, pixels: npt.NDArray[Any], encoding: str) -> Im
     message.step = pixels.itemsize * int(np.prod(pixels.shape[1:]))
     message.data = byte_array(pixels)
     return message
-
-
-def depth_message(header: Header, depth: npt.NDArray[np.float32], encoding: str) -> Image:
-    """Depth image of (H, W) in metres; see `encoded_depth`."""
-    return image_message(header, encoded_depth(depth, encoding), encoding)

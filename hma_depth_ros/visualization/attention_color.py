@@ -35,14 +35,19 @@ def scale_colors(count: int) -> npt.NDArray[np.uint8]:
     return np.array(_OKABE_ITO[:count], np.uint8)
 
 
-def colorize_attention(masks: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+def colorize_attention(
+    masks: npt.NDArray[np.float32], *, out: npt.NDArray[np.uint8] | None = None
+) -> npt.NDArray[np.uint8]:
     """Colours (H, W, 3), RGB, of the masks M_s (S, H, W), coarse to fine (equations 1 to 4).
 
     Each pixel is the sum over s of M_s times the colour of scale s. A scale that decides alone
     shows its own colour; the more they share, the greyer. Pixels without masks (NaN) are black.
+    Written into `out`, if that is given.
     """
     count, height, width = masks.shape
+    # As lists of pixels; a view also where there are gaps between the masks.
     mixed = scale_colors(count).T.astype(np.float32) @ masks.reshape(count, -1)
     mixed += 0.5  # the cast below truncates
     np.fmax(mixed, 0, out=mixed)  # NaN becomes 0; its cast to an integer would be undefined
-    return cv2.merge(list(mixed.astype(np.uint8).reshape(3, height, width)))
+    planes = list(mixed.astype(np.uint8).reshape(3, height, width))
+    return np.asarray(cv2.merge(planes, dst=out))

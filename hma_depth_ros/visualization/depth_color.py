@@ -26,14 +26,19 @@ def nearest_colored_depth(max_depth: float) -> float:
 
 
 def colorize_depth(
-    depth: npt.NDArray[np.float32], *, max_depth: float, min_depth: float | None = None
+    depth: npt.NDArray[np.float32],
+    *,
+    max_depth: float,
+    min_depth: float | None = None,
+    out: npt.NDArray[np.uint8] | None = None,
 ) -> npt.NDArray[np.uint8]:
     """Colours (H, W, 3), RGB, of a depth image (H, W) in metres: near is warm, far is cold.
 
     The map is *turbo* (Mikhailov, Google AI blog, 2019) over the logarithm of depth, so that the
     same ratio of depths makes the same step of colour at 5 m and at 50 m. Depths outside
     [min_depth, max_depth] take the colour of the nearer end; NaN, infinity and values <= 0 are
-    `NO_DEPTH_RGB`. `min_depth` defaults to `nearest_colored_depth(max_depth)`.
+    `NO_DEPTH_RGB`. `min_depth` defaults to `nearest_colored_depth(max_depth)`. The picture is put
+    into `out`, if that is given.
 
     The upper half of an IEEE float is sign, exponent and seven bits of mantissa: already a
     logarithmic code with 128 steps per octave, NaN and infinity included. It indexes a table of all
@@ -46,7 +51,8 @@ def colorize_depth(
     near = nearest_colored_depth(max_depth) if min_depth is None else min_depth
     codes = np.ascontiguousarray(depth, "<f4").view("<u2")[:, 1::2]
     rgba = np.take(_table(near, max_depth), codes)
-    return cv2.cvtColor(rgba.view(np.uint8).reshape(*depth.shape, 4), cv2.COLOR_RGBA2RGB)
+    pixels = rgba.view(np.uint8).reshape(*depth.shape, 4)
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGBA2RGB, dst=out))
 
 
 @lru_cache(maxsize=8)

@@ -21,7 +21,7 @@ from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.metrics import depth_metrics
 from hma_depth_ros.geometry.backprojection import back_project
 from hma_depth_ros.ros.accuracy_monitor import METRICS, SCALE, AccuracyMonitor
-from hma_depth_ros.ros.image_messages import byte_array, depth_message
+from hma_depth_ros.ros.image_messages import byte_array, image_message
 
 from .graph import CAMERA, DEEP, HEIGHT, WIDTH, Spinner, header, info_message, pixels_of, until
 
@@ -142,7 +142,7 @@ def test_figures_are_those_of_the_metrics_over_the_window(
     for number, factor in enumerate((1.5, 1.2, 0.9), 1):
         depth = (truth * np.float32(factor)).astype(np.float32)
         # The LiDAR's stamp is 20 ms later.
-        monitor.publish(depth_message(header(number), depth, "32FC1"), cloud(truth, number + 0.02))
+        monitor.publish(image_message(header(number), depth, "32FC1"), cloud(truth, number + 0.02))
         monitor.scored(number)
         expected.append(depth_metrics(depth.ravel(), truth.ravel()))
     expected_of = {name: [metrics[name] for metrics in expected] for name in METRICS}
@@ -165,19 +165,19 @@ def test_figures_are_those_of_the_metrics_over_the_window(
 def test_what_is_wrong_is_said(monitored: Callable[..., Monitored]) -> None:
     monitor = monitored(warn_abs_rel=0.1, max_difference=0.01)
     truth = plane(10)
-    monitor.publish(depth_message(header(1), truth, "32FC1"), cloud(truth, 1.02))  # too far apart
+    monitor.publish(image_message(header(1), truth, "32FC1"), cloud(truth, 1.02))  # too far apart
     until(
         lambda: any("no pair of /watched/depth/image" in s.message for s in monitor.statuses),
         "silence in the diagnostics",
     )
     assert all(not values for values in monitor.values.values())
-    monitor.publish(depth_message(header(5), 2 * truth, "32FC1"), cloud(truth, 5))
+    monitor.publish(image_message(header(5), 2 * truth, "32FC1"), cloud(truth, 5))
     monitor.scored(1)
     until(
         lambda: any("AbsRel 1.000 is above warn_abs_rel" in s.message for s in monitor.statuses),
         "large errors in the diagnostics",
     )
-    monitor.publish(depth_message(header(6), truth[:-1], "32FC1"), cloud(truth, 6))
+    monitor.publish(image_message(header(6), truth[:-1], "32FC1"), cloud(truth, 6))
     until(
         lambda: any(
             "describes 61x37 images, but they are 61x36" in s.message for s in monitor.statuses

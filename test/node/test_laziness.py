@@ -45,16 +45,20 @@ def test_one_listener_gets_its_own_output_only(
 
 
 def count_published(bench: Bench, topic: str) -> list[object]:
-    """Messages handed to the node's publisher of a topic, from now on."""
+    """Uses of the node's publisher of a topic to publish, from now on."""
     calls: list[object] = []
-    publisher = bench.node._outputs.publishers[topic]
-    publish = publisher.publish
+    publishers = bench.node._outputs.publishers
+    publisher = publishers[topic]
 
-    def recording(message: object) -> None:
-        calls.append(message)
-        publish(message)
+    class Recording:
+        """The publisher; `publish` and `handle` are the two ways to publish."""
 
-    publisher.publish = recording
+        def __getattr__(self, name: str) -> object:
+            if name in ("publish", "handle"):
+                calls.append(name)
+            return getattr(publisher, name)
+
+    publishers[topic] = Recording()
     return calls
 
 

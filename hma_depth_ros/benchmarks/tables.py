@@ -154,23 +154,29 @@ def predictor_figures(report: PredictorReport) -> dict[str, Any]:
 
 
 def node_tables(report: NodeReport) -> list[Table]:
-    """What a listener gets, and what the node does for it."""
+    """What a listener gets, and what the nodes do for it."""
+    rig = any(found.cameras > 1 for found in report.candidates.values())
     outside = _table(
-        "the node, seen from outside; ms",
-        "frames/s",
+        "nodes of several cameras, seen from outside; ms"
+        if rig
+        else "the node, seen from outside; ms",
+        *(("images/s sent", "frames/s of a camera", "in all") if rig else ("frames/s",)),
         "image to last output",
         "quartiles",
         "CPU of a frame",
-        "peak MiB",
+        "peak MiB in all" if rig else "peak MiB",
     )
     stages = list(next(iter(report.candidates.values())).stages)
     inside = _table(
         "in the node: medians by stage; ms", *stages, "hand-over", "forward alone", "beyond forward"
     )
     for name, found in report.candidates.items():
+        slowest, fastest = min(found.frame_rates), max(found.frame_rates)
         outside.add_row(
             name,
-            f"{min(found.rates.values()):.1f}",
+            *((f"{sum(found.sent):.1f}",) if rig else ()),
+            f"{slowest:.1f}" + (f" to {fastest:.1f}" if found.cameras > 1 else ""),
+            *((f"{sum(found.frame_rates):.1f}",) if rig else ()),
             _ms(found.end_to_end.median),
             _quartiles(found.end_to_end),
             _ms(found.period.cpu_median),
@@ -187,15 +193,24 @@ def node_tables(report: NodeReport) -> list[Table]:
 
 
 def node_figures(report: NodeReport) -> dict[str, Any]:
-    """For JSON; times in seconds."""
+    """For JSON; times in seconds, those of several cameras together unless by camera."""
     return {
         "left_out": report.left_out,
         "candidates": {
             name: {
                 "setup": found.setup,
+                "cameras": found.cameras,
                 "frames": found.frames,
                 "period": found.period.figures(),
-                "rates": found.rates,
+                "rates": {
+                    topic: sum(rates[topic] for rates in found.rates) for topic in found.rates[0]
+                },
+                "by_camera": [
+                    {"images_per_second": sent, "frames_per_second": frames, "rates": rates}
+                    for sent, frames, rates in zip(
+                        found.sent, found.frame_rates, found.rates, strict=True
+                    )
+                ],
                 "end_to_end": found.end_to_end.figures(),
                 "stages": {stage: timing.figures() for stage, timing in found.stages.items()},
                 "hand_over": found.hand_over.figures() if found.hand_over.wall else None,

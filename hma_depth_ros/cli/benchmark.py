@@ -115,7 +115,16 @@ def _parser() -> argparse.ArgumentParser:
         metavar="TOPIC,...",
         help="that are listened to (default: depth, its camera_info, the cloud and all masks)",
     )
-    node.add_argument("--rate", type=float, default=30.0, help="images a second; default: 30")
+    node.add_argument(
+        "--cameras",
+        default="1",
+        metavar="N,...",
+        help="cameras that publish at the same time, each to a node of its own, such as 1,2,4; "
+        "default: %(default)s",
+    )
+    node.add_argument(
+        "--rate", type=float, default=30.0, help="images a second of each camera; default: 30"
+    )
     node.add_argument("--seconds", type=float, default=5.0, help="of each round; default: 5")
     node.add_argument(
         "--parameter",
@@ -226,7 +235,7 @@ def _predictor(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
         arguments.image_size,
         engines=_engines(arguments.engines),
         outputs=sorted(outputs),
-        cameras=_counts(arguments.cameras),
+        cameras=_counts(arguments.cameras) if arguments.cameras else [],
         cloud_layout=CloudLayout[arguments.cloud_layout.upper()],
         device=arguments.device,
         threads=arguments.threads,
@@ -248,17 +257,21 @@ def _node(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
         checkpoint=path.absolute(),
         image_size=arguments.image_size,
         engines=_engines(arguments.engines),
+        cameras=_counts(arguments.cameras),
+        threads=[arguments.threads],
         topics=arguments.topics.split(",") if arguments.topics else default_topics(read_info(path)),
         rate=arguments.rate,
         seconds=arguments.seconds,
         rounds=arguments.rounds,
-        threads=arguments.threads,
         parameters=arguments.parameter,
     )
     with termination_as_exit():
         report = measure_node(plan, folder, warn=_warn)
     height, width = plan.image_size
-    print(f"{plan.rate:g} images of {height}x{width} a second; heard: {', '.join(plan.topics)}")
+    each = " from each camera" if max(plan.cameras) > 1 else ""
+    print(
+        f"{plan.rate:g} images of {height}x{width} a second{each}; heard: {', '.join(plan.topics)}"
+    )
     _show(node_tables(report), report.left_out)
     return node_figures(report)
 
@@ -283,10 +296,10 @@ def _show(tables: Sequence[Table], left_out: Mapping[str, str]) -> None:
 
 
 def _counts(text: str) -> list[int]:
-    words = [word for word in text.split(",") if word]
+    words = text.split(",")
     if not all(word.isdecimal() and int(word) > 0 for word in words):
         raise HmaDepthError(f"--cameras takes numbers such as 1,2,4, not '{text}'")
-    return [int(word) for word in words]
+    return list(dict.fromkeys(map(int, words)))
 
 
 def _engines(text: str) -> list[tuple[str, str]]:

@@ -18,6 +18,7 @@ class Candidate:
     """What was measured of one node, or of several at the same time; times in seconds."""
 
     setup: Mapping[str, str]  #: what ran
+    threads: int  #: of each node's network on the CPU; 0 leaves it to the engine
     forward_alone: Timing  #: the network's pass without node and DDS, in the same turns
     #: Of each camera: images a second that were sent to its node.
     sent: list[float] = field(default_factory=list)
@@ -58,6 +59,7 @@ class Candidate:
 
 def join(
     pairs: Sequence[tuple[Mapping[str, Any], Sequence[Turn]]],
+    threads: int,
     topics: Sequence[str],
     forward_alone: Timing,
 ) -> Candidate:
@@ -65,6 +67,7 @@ def join(
 
     Args:
         pairs: of each camera, what its node wrote down, and the turns in which it was on.
+        threads: of each node's network on the CPU.
         topics: that were listened to.
         forward_alone: passes of the network alone.
 
@@ -72,7 +75,7 @@ def join(
         HmaDepthError: too little arrived from a node.
 
     """
-    found = Candidate(pairs[0][0]["setup"], forward_alone)
+    found = Candidate(pairs[0][0]["setup"], threads, forward_alone)
     for recorded, turns in pairs:
         before = len(found.period.wall), len(found.end_to_end.wall)
         seconds = sum(turn.end - turn.begin for turn in turns)

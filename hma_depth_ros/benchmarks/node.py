@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 
 from hma_depth_ros.bags.depth_topics import DEPTH, INFO, POINTS, attention_topic
@@ -18,6 +17,7 @@ from hma_depth_ros.benchmarks.cameras import Camera, Turn, feed
 from hma_depth_ros.benchmarks.candidates import start_engines, threads_as_in_the_node
 from hma_depth_ros.benchmarks.joined import Candidate, join
 from hma_depth_ros.benchmarks.predictor import street
+from hma_depth_ros.benchmarks.rig import Rig
 from hma_depth_ros.benchmarks.timing import Timing
 from hma_depth_ros.demo.children import Child, Children
 from hma_depth_ros.demo.environment import free_domain, isolated_environment
@@ -42,8 +42,7 @@ class Plan:
     checkpoint: Path
     image_size: tuple[int, int]  #: (H, W) of each camera
     engines: Sequence[tuple[str, str]]  #: (engine, precision)
-    cameras: Sequence[int]  #: numbers of cameras that are on at the same time
-    threads: Sequence[int]  #: of the CPU, of each node; 0 leaves it to the engine
+    rigs: Sequence[Rig]  #: each with each engine
     topics: Sequence[str]  #: of each node, that are listened to
     rate: float  #: images a second of each camera
     seconds: float  #: of each turn
@@ -61,9 +60,9 @@ class NodeReport:
 
 @dataclass(frozen=True)
 class _Group:
-    """Nodes that are set alike, one for each camera; with fewer cameras the last ones stay idle."""
+    """Nodes that are set alike, as many as the largest rig has; in smaller ones some are idle."""
 
-    name: str
+    engine: str  #: name and precision
     predictor: DepthPredictor  #: as in the nodes
     threads: int
     figures: list[Path]  #: that the nodes write when they end
@@ -91,19 +90,21 @@ class _Group:
 
 @dataclass
 class _Run:
-    """What takes turns with others: a number of cameras on a group's nodes."""
+    """What takes turns with others: a rig on a group's nodes."""
 
     name: str
     group: _Group
-    cameras: int
+    rig: Rig
     forward: Timing = field(default_factory=Timing)  #: of the network alone
     turns: list[list[Turn]] = field(default_factory=list)  #: by round and camera
 
     def joined(self, topics: Sequence[str]) -> Candidate:
         """Read what the nodes have written down, and add it."""
-        recorded = [json.loads(p.read_text(encoding="utf-8")) for p in self.group.figures]
+        figures = self.group.figures[: self.rig.cameras]
+        recorded = [json.loads(path.read_text(encoding="utf-8")) for path in figures]
         by_camera = zip(*self.turns, strict=True)
-        return join(list(zip(recorded, by_camera, strict=False)), topics, self.forward)
+        pairs = list(zip(recorded, by_camera, strict=True))
+        return join(pairs, self.rig.threads, topics, self.forward)
 
 
 def default_topics(info: CheckpointInfo) -> list[str]:
@@ -131,7 +132,12 @@ def measure_node(plan: Plan, folder: Path, *, warn: Callable[[str], object]) -> 
         raise HmaDepthError(f"no topic '{wrong[0]}'; the node has {', '.join(known)}")
     left_out: dict[str, str] = {}
     groups = _groups(plan, source, folder, left_out, warn)
-    runs = [_Run(_name(group, n, plan), group, n) for group in groups for n in plan.cameras]
+    runs = [
+        _Run(_name(group.engine, rig, plan), group, rig)
+        for group in groups
+        for rig in plan.rigs
+        if rig.threads == group.threads
+    ]
     topics = {topic: known[topic] for topic in plan.topics}
     domain = free_domain()
     with Children(folder, isolated_environment(domain, folder / "ros")) as children:
@@ -140,17 +146,16 @@ def measure_node(plan: Plan, folder: Path, *, warn: Callable[[str], object]) -> 
         tune_malloc()
         with local_node("benchmark_cameras", domain) as local:
             cameras = {
-                group.name: [
-                    Camera(local.node, space, plan.image_size, topics) for space in group.namespaces
-                ]
+                space: Camera(local.node, space, plan.image_size, topics)
                 for group in groups
+                for space in group.namespaces
             }
-            for camera, node in zip(chain(*cameras.values()), nodes, strict=True):
+            for camera, node in zip(cameras.values(), nodes, strict=True):
                 _wait_for(camera, node, local, children)
             for _ in range(plan.rounds):
                 for run in runs:
                     _time_forward(run, plan.image_size)
-                    on = cameras[run.group.name][: run.cameras]
+                    on = [cameras[space] for space in run.group.namespaces[: run.rig.cameras]]
                     run.turns.append(feed(on, local, rate=plan.rate, seconds=plan.seconds))
                     children.check()
         children.end(*nodes)
@@ -166,17 +171,15 @@ def _groups(
     warn: Callable[[str], object],
 ) -> list[_Group]:
     """Start each engine in this process, and say which nodes are to have it too."""
-    groups: dict[str, _Group] = {}
-    for threads in plan.threads:
+    groups: dict[tuple[str, int], _Group] = {}
+    for threads in dict.fromkeys(rig.threads for rig in plan.rigs):
+        cameras = range(max(rig.cameras for rig in plan.rigs if rig.threads == threads))
         started = start_engines(
             source, plan.engines, device="auto", threads=threads, left_out=left_out, warn=warn
         )
-        for engine_name, engine in started:
-            name = engine_name
-            if len(plan.threads) > 1:
-                name += f", {_number(threads, 'thread')}" if threads else ", engine's threads"
-            number, cameras = len(groups), range(max(plan.cameras))
-            groups[name] = _Group(
+        for name, engine in started:
+            number = len(groups)
+            groups[name, threads] = _Group(
                 name,
                 DepthPredictor(engine, source.info),
                 threads,
@@ -188,14 +191,14 @@ def _groups(
     return list(groups.values())
 
 
-def _name(group: _Group, cameras: int, plan: Plan) -> str:
-    if list(plan.cameras) == [1]:
-        return group.name
-    return f"{group.name}, {_number(cameras, 'camera')}"
-
-
-def _number(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
+def _name(engine: str, rig: Rig, plan: Plan) -> str:
+    """The engine, and what of the rig tells candidates apart."""
+    words = [engine]
+    if {other.cameras for other in plan.rigs} != {1}:
+        words.append(f"{rig.cameras} camera{'' if rig.cameras == 1 else 's'}")
+    if sum(other.cameras == rig.cameras for other in plan.rigs) > 1:
+        words.append(f"threads {rig.threads}")
+    return ", ".join(words)
 
 
 def _wait_for(camera: Camera, node: Child, local: LocalNode, children: Children) -> None:

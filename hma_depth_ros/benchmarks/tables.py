@@ -155,35 +155,51 @@ def predictor_figures(report: PredictorReport) -> dict[str, Any]:
 
 def node_tables(report: NodeReport) -> list[Table]:
     """What a listener gets, and what the nodes do for it."""
-    rig = any(found.cameras > 1 for found in report.candidates.values())
+    several = {(found.cameras, found.threads) for found in report.candidates.values()}
+    rigs = len(several) > 1 or max(several)[0] > 1
+    rig_columns = ("cameras", "threads") if rigs else ()
     outside = _table(
         "nodes of several cameras, seen from outside; ms"
-        if rig
+        if rigs
         else "the node, seen from outside; ms",
-        *(("images/s sent", "frames/s of a camera", "in all") if rig else ("frames/s",)),
+        *rig_columns,
+        *(("images/s in", "frames/s of each", "in all") if rigs else ("frames/s",)),
         "image to last output",
         "quartiles",
         "CPU of a frame",
-        "peak MiB in all" if rig else "peak MiB",
+        "peak MiB in all" if rigs else "peak MiB",
     )
     stages = list(next(iter(report.candidates.values())).stages)
     inside = _table(
-        "in the node: medians by stage; ms", *stages, "hand-over", "forward alone", "beyond forward"
+        "in the node: medians by stage; ms",
+        *rig_columns,
+        *stages,
+        "hand-over",
+        "forward alone",
+        "beyond forward",
     )
     for name, found in report.candidates.items():
-        slowest, fastest = min(found.frame_rates), max(found.frame_rates)
+        if rigs:
+            start = [
+                f"{found.setup['engine']} {found.setup['precision']}",
+                str(found.cameras),
+                str(found.threads or "engine's"),
+            ]
+            slowest, fastest = min(found.frame_rates), max(found.frame_rates)
+            each = f"{slowest:.1f}" + (f" to {fastest:.1f}" if found.cameras > 1 else "")
+            rates = [f"{sum(found.sent):.1f}", each, f"{sum(found.frame_rates):.1f}"]
+        else:
+            start, rates = [name], [f"{found.frame_rates[0]:.1f}"]
         outside.add_row(
-            name,
-            *((f"{sum(found.sent):.1f}",) if rig else ()),
-            f"{slowest:.1f}" + (f" to {fastest:.1f}" if found.cameras > 1 else ""),
-            *((f"{sum(found.frame_rates):.1f}",) if rig else ()),
+            *start,
+            *rates,
             _ms(found.end_to_end.median),
             _quartiles(found.end_to_end),
             _ms(found.period.cpu_median),
             f"{found.peak_bytes / _MEBIBYTE:.0f}",
         )
         inside.add_row(
-            name,
+            *start,
             *(f"{1e3 * found.stages[stage].median:.2f}" for stage in stages),
             f"{1e3 * found.hand_over.median:.2f}" if found.hand_over.wall else "",
             _ms(found.forward_alone.median),
@@ -200,6 +216,7 @@ def node_figures(report: NodeReport) -> dict[str, Any]:
             name: {
                 "setup": found.setup,
                 "cameras": found.cameras,
+                "threads": found.threads,
                 "frames": found.frames,
                 "period": found.period.figures(),
                 "rates": {

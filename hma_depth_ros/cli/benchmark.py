@@ -21,6 +21,7 @@ from rich.table import Table
 from hma_depth_ros.benchmarks.loader import LoaderReport, measure_loader, render_frames
 from hma_depth_ros.benchmarks.model import measure_model, random_checkpoint
 from hma_depth_ros.benchmarks.predictor import measure_predictor
+from hma_depth_ros.benchmarks.rig import Rig, share_of_cores
 from hma_depth_ros.benchmarks.tables import (
     model_figures,
     model_table,
@@ -108,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
         "images and of which it takes the outputs. Engines in turn, each beside its network alone.",
         help="the node over DDS, from image to the last output",
     )
-    _add_network(node, _FASTEST, rounds=3)
+    _add_network(node, _FASTEST, rounds=3, threads=False)
     _add_image_size(node)
     node.add_argument(
         "--topics",
@@ -121,6 +122,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N,...",
         help="cameras that publish at the same time, each to a node of its own, such as 1,2,4; "
         "default: %(default)s",
+    )
+    node.add_argument(
+        "--threads",
+        default="share",
+        metavar="N,...",
+        help="of the CPU, of each node's network; 0: the engine's choice; share (default): 0 for "
+        "one camera, and an equal share of the cores for each of several, as in rig.launch.py",
     )
     node.add_argument(
         "--rate", type=float, default=30.0, help="images a second of each camera; default: 30"
@@ -136,16 +144,19 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_network(parser: argparse.ArgumentParser, engines: str, *, rounds: int) -> None:
+def _add_network(
+    parser: argparse.ArgumentParser, engines: str, *, rounds: int, threads: bool = True
+) -> None:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--checkpoint", type=Path, metavar="FILE", help="default: the bundled one")
     what.add_argument("--model", metavar="NAME", help="a preset with random weights instead")
     parser.add_argument(
         "--engines", default=engines, metavar="ENGINE:PRECISION,...", help="default: %(default)s"
     )
-    parser.add_argument(
-        "--threads", type=int, default=0, help="of the CPU; 0: each engine's choice"
-    )
+    if threads:
+        parser.add_argument(
+            "--threads", type=int, default=0, help="of the CPU; 0: each engine's choice"
+        )
     parser.add_argument(
         "--rounds", type=int, default=rounds, metavar="N", help="default: %(default)s"
     )
@@ -172,8 +183,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.part == "loader":
         content = _loader(arguments)
     else:
-        if arguments.rounds < 1 or arguments.threads < 0:
-            raise HmaDepthError("--rounds must be 1 or more, and --threads not negative")
+        if arguments.rounds < 1:
+            raise HmaDepthError("--rounds must be 1 or more")
+        if arguments.part != "node" and arguments.threads < 0:
+            raise HmaDepthError("--threads must not be negative")
         with tempfile.TemporaryDirectory(prefix="hma_depth_benchmark_") as folder:
             run = {"model": _model, "predictor": _predictor, "node": _node}[arguments.part]
             content = run(arguments, Path(folder))
@@ -252,13 +265,13 @@ def _node(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     # Only here: the other parts need no ROS.
     from hma_depth_ros.benchmarks.node import Plan, default_topics, measure_node
 
+    rigs = _rigs(arguments.cameras, arguments.threads)
     path = _checkpoint(arguments, folder)
     plan = Plan(
         checkpoint=path.absolute(),
         image_size=arguments.image_size,
         engines=_engines(arguments.engines),
-        cameras=_counts(arguments.cameras),
-        threads=[arguments.threads],
+        rigs=rigs,
         topics=arguments.topics.split(",") if arguments.topics else default_topics(read_info(path)),
         rate=arguments.rate,
         seconds=arguments.seconds,
@@ -268,7 +281,7 @@ def _node(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     with termination_as_exit():
         report = measure_node(plan, folder, warn=_warn)
     height, width = plan.image_size
-    each = " from each camera" if max(plan.cameras) > 1 else ""
+    each = " from each camera" if max(rig.cameras for rig in rigs) > 1 else ""
     print(
         f"{plan.rate:g} images of {height}x{width} a second{each}; heard: {', '.join(plan.topics)}"
     )
@@ -300,6 +313,19 @@ def _counts(text: str) -> list[int]:
     if not all(word.isdecimal() and int(word) > 0 for word in words):
         raise HmaDepthError(f"--cameras takes numbers such as 1,2,4, not '{text}'")
     return list(dict.fromkeys(map(int, words)))
+
+
+def _rigs(cameras: str, threads: str) -> list[Rig]:
+    words = threads.split(",")
+    if not all(word == "share" or word.isdecimal() for word in words):
+        raise HmaDepthError(f"--threads takes numbers such as 0,1, or share, not '{threads}'")
+    return list(
+        dict.fromkeys(
+            Rig(count, share_of_cores(count) if word == "share" else int(word))
+            for count in _counts(cameras)
+            for word in words
+        )
+    )
 
 
 def _engines(text: str) -> list[tuple[str, str]]:

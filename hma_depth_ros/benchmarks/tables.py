@@ -163,7 +163,7 @@ def node_tables(report: NodeReport) -> list[Table]:
         if rigs
         else "the node, seen from outside; ms",
         *rig_columns,
-        *(("images/s in", "frames/s of each", "in all") if rigs else ("frames/s",)),
+        *(("images/s in", "frames/s each", "in all") if rigs else ("frames/s",)),
         "image to last output",
         "quartiles",
         "CPU of a frame",

@@ -301,7 +301,7 @@ def _warn(text: str) -> None:
 
 
 def _show(tables: Sequence[Table], left_out: Mapping[str, str]) -> None:
-    console = Console(width=140)
+    console = Console(width=160)
     for table in tables:
         console.print(table)
     for name, reason in left_out.items():

@@ -114,16 +114,17 @@ def feed(cameras: Sequence[Camera], local: LocalNode, *, rate: float, seconds: f
     """
     start, period = time.perf_counter(), 1 / rate
     begin = start + _WARM_UP
+    end = begin + seconds
     for camera in cameras:
-        camera.turn = Turn(begin, begin + seconds)
+        camera.turn = Turn(begin, end)
     due = [start + period * index / len(cameras) for index in range(len(cameras))]
-    while (now := time.perf_counter()) < begin + seconds:
+    while (now := time.perf_counter()) < end:
         index = due.index(min(due))
         if now < due[index]:
-            local.wait(due[index] - now)
+            local.wait(min(due[index], end) - now)
             continue
         cameras[index].publish()
-        # Where this process was held up, images are left out: none is late, none comes in a burst.
+        # Where this process was held up, images are left out: no burst, and the spread stays.
         due[index] += period * (1 + int((now - due[index]) / period))
     quiet = time.perf_counter() + _QUIET
     while time.perf_counter() < quiet:

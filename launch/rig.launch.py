@@ -65,7 +65,11 @@ def threads(cameras: int, given: str, params_file: str) -> str:
         return given
     file = Path(params_file)
     # An argument would win over the user's file. Which nodes that speaks of does not matter.
-    if params_file and file.is_file() and re.search(r"(?m)^[^#\n]*\bthreads\b", file.read_text()):
+    if (
+        params_file
+        and file.is_file()
+        and re.search(r"(?m)^[^#\n]*\bthreads\b", file.read_text("utf-8"))
+    ):
         return ""
     return str(max(1, len(os.sched_getaffinity(0)) // cameras))
 

@@ -155,8 +155,8 @@ def predictor_figures(report: PredictorReport) -> dict[str, Any]:
 
 def node_tables(report: NodeReport) -> list[Table]:
     """What a listener gets, and what the nodes do for it."""
-    several = {(found.cameras, found.threads) for found in report.candidates.values()}
-    rigs = len(several) > 1 or max(several)[0] > 1
+    settings = {(found.cameras, found.threads) for found in report.candidates.values()}
+    rigs = len(settings) > 1 or max(settings)[0] > 1
     rig_columns = ("cameras", "threads") if rigs else ()
     outside = _table(
         "nodes of several cameras, seen from outside; ms"

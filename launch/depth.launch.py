@@ -50,6 +50,7 @@ ARGUMENTS = (
     argument("device", "", "Parameter 'device': where to infer, such as auto, cpu, cuda"),
     argument("engine", "", "Parameter 'engine': what runs the network, such as auto, torch"),
     argument("checkpoint", "", "Parameter 'checkpoint': path of a .safetensors file"),
+    argument("threads", "", "Parameter 'threads': CPU threads of the network; 0: engine's choice"),
     argument("compressed", "", "Whether to subscribe to CompressedImage", choices=FLAG),
     argument("lockstep", "", "Whether to process every frame in order", choices=FLAG),
     argument("use_sim_time", "", "Whether to take the time from /clock", choices=FLAG),
@@ -79,16 +80,20 @@ def transport_profile() -> Path:
     return installed if installed.is_file() else SHARE / PACKAGE / "assets" / PROFILE
 
 
-def parameters(given: dict[str, str]) -> list[str | dict[str, str | bool]]:
+def parameters(given: dict[str, str]) -> list[str | dict[str, str | bool | int]]:
     """Parameter sources, the later over the earlier: shipped file, user's file, arguments."""
-    sources: list[str | dict[str, str | bool]] = [str(DEFAULTS)]
+    sources: list[str | dict[str, str | bool | int]] = [str(DEFAULTS)]
     if user_file := given["params_file"]:
         if not Path(user_file).is_file():
             raise RuntimeError(f"params_file: no file '{user_file}'")
         sources.append(user_file)
-    overrides: dict[str, str | bool] = {
+    overrides: dict[str, str | bool | int] = {
         name: given[name] for name in ("device", "engine", "checkpoint") if given[name]
     }
+    if threads := given["threads"]:
+        if not threads.isdecimal():
+            raise RuntimeError(f"threads: '{threads}' is not a number; 0 is the engine's choice")
+        overrides["threads"] = int(threads)
     if given["compressed"]:
         overrides["image_transport"] = "compressed" if given["compressed"] == "true" else "raw"
     if given["lockstep"]:
@@ -96,7 +101,7 @@ def parameters(given: dict[str, str]) -> list[str | dict[str, str | bool]]:
     return [*sources, *([overrides] if overrides else []), *clock(given)]
 
 
-def clock(given: dict[str, str]) -> list[dict[str, str | bool]]:
+def clock(given: dict[str, str]) -> list[dict[str, str | bool | int]]:
     """The parameter source that both nodes share."""
     value = given["use_sim_time"]
     return [{"use_sim_time": value == "true"}] if value else []

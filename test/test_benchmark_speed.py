@@ -6,15 +6,22 @@ How fast this machine is, is not asserted; that figures add up and that delays a
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
 import torch
 
 from hma_depth_ros.benchmarks import node as node_benchmark
+from hma_depth_ros.benchmarks.cameras import Turn
+from hma_depth_ros.benchmarks.joined import Candidate, join
+from hma_depth_ros.benchmarks.node import NodeReport
+from hma_depth_ros.benchmarks.rig import Rig
+from hma_depth_ros.benchmarks.tables import node_tables
 from hma_depth_ros.benchmarks.timing import Timing, take_turns
 from hma_depth_ros.cli import benchmark, run_command
 from hma_depth_ros.errors import HmaDepthError
@@ -129,6 +136,12 @@ def test_wrong_baselines_and_arguments_are_one_line(
         (["predictor", "--outputs", "depth,flow"], "no output 'flow'"),
         (["predictor", "--cameras", "1,two"], "--cameras takes numbers"),
         (["predictor", "--engines", "torch:fp16"], "needs a CUDA device"),
+        (["predictor", "--cameras", "1,,2"], "--cameras takes numbers"),
+        (["predictor", "--threads", "-1"], "--threads must not be negative"),
+        (["node", "--cameras", "0"], "--cameras takes numbers such as 1,2,4, not '0'"),
+        (["node", "--cameras", "x"], "--cameras takes numbers such as 1,2,4, not 'x'"),
+        (["node", "--cameras", ""], "--cameras takes numbers such as 1,2,4, not ''"),
+        (["node", "--threads", "two"], "--threads takes numbers such as 0,1, or share, not 'two'"),
         (["node", "--rate", "0"], "--rate and --seconds must be positive"),
         (["node", "--topics", "depth"], "no topic 'depth'; the node has depth/image"),
     ):
@@ -156,29 +169,92 @@ def test_predictor_by_stage_and_by_number_of_cameras(checkpoint: Path, tmp_path:
         assert min(timing["median"] for timing in found[kind].values()) > 0
 
 
-def test_the_node_over_dds(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_nodes_over_dds(
+    checkpoint: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],  # with files, of which rclpy's faster executor needs one
+    monkeypatch: pytest.MonkeyPatch,
+):
+    pairs: list[list[Any]] = []
+
+    def watched(joined: list[Any], *arguments: Any) -> Candidate:
+        pairs.append(joined)
+        return join(joined, *arguments)
+
+    monkeypatch.setattr(node_benchmark, "join", watched)
     report = run(
         "node",
         checkpoint,
         tmp_path,
-        *("--image-size", "120x320", "--engines", "torch:fp32", "--rate", "10"),
-        *("--rounds", "1", "--seconds", "2", "--parameter", "self_check:=false"),
+        *("--cameras", "1,2", "--threads", "1", "--engines", "torch:fp32"),
+        *("--image-size", "120x320", "--rate", "8", "--rounds", "1", "--seconds", "2"),
+        *("--parameter", "self_check:=false"),
     )
-    (found,) = report["candidates"].values()
-    assert found["setup"]["engine"] == "torch"
-    assert found["setup"]["self-check"] == "off"  # the parameter has arrived
+    assert list(report["candidates"]) == ["torch fp32, 1 camera", "torch fp32, 2 cameras"]
     masks = {f"attention/scale_{scale}" for scale in (8, 4, 2, 1)}
-    assert set(found["rates"]) == {"depth/image", "depth/camera_info", "points", *masks}
-    assert 0 < min(found["rates"].values()) <= max(found["rates"].values()) <= 11
-    assert 2 <= found["frames"] <= 21
+    topics = {"depth/image", "depth/camera_info", "points", *masks}
+    for cameras, (found, joined) in enumerate(
+        zip(report["candidates"].values(), pairs, strict=True), start=1
+    ):
+        assert (found["cameras"], found["threads"], len(joined)) == (cameras, 1, cameras)
+        assert found["setup"]["engine"] == "torch"
+        assert found["setup"]["self-check"] == "off"  # the parameter has arrived
+        check_frames(found, 8 * cameras)
+        check_that_all_frames_are_their_cameras_own(found, joined, topics)
+    # The images of one camera come in the middle between two of the other.
+    first, second = (sorted(turn.sent.values()) for _, (turn,) in pairs[1])
+    offsets = [(b - a) * 8 % 1 for a, b in zip(first, second, strict=False)]
+    assert 0.25 < median(offsets) < 0.75
+    # The second node is idle while there is one camera.
+    (alone, (turn,)), (idle, _) = pairs[0][0], pairs[1][1]
+    assert any(turn.begin < f["finished"] < turn.end for f in alone["frames"])
+    assert not any(turn.begin < f["finished"] < turn.end for f in idle["frames"])
+    out = capfd.readouterr().out
+    assert "8 images of 120x320 a second from each camera; heard: " in out
+
+
+def check_frames(found: dict[str, Any], rate: float) -> None:
+    """Figures of all cameras together."""
+    assert 0 < min(found["rates"].values()) <= max(found["rates"].values()) <= rate + 2
+    assert 2 <= found["frames"] <= 2 * rate + 2
     stages = {name: stage["median"] for name, stage in found["stages"].items()}
     work = sum(value for name, value in stages.items() if name != "wait")
     assert found["overhead"] == pytest.approx(work / stages["forward"] - 1)
     assert found["end_to_end"]["median"] > stages["forward"]
-    assert found["period"]["median"] == pytest.approx(0.1, rel=0.5)
+    assert found["period"]["median"] == pytest.approx(1 / 8, rel=0.5)
     assert found["period"]["cpu_median"] > 0
-    assert found["peak_bytes"] > 50e6
-    assert "10 images of 120x320 a second" in capsys.readouterr().out
+    assert found["peak_bytes"] > found["cameras"] * 50e6
+
+
+def check_that_all_frames_are_their_cameras_own(
+    found: dict[str, Any], joined: list[Any], topics: set[str]
+) -> None:
+    stamps: list[int] = []
+    for (recorded, (turn,)), camera in zip(joined, found["by_camera"], strict=True):
+        stamps += turn.sent
+        sent = sum(turn.begin <= when <= turn.end for when in turn.sent.values())
+        assert camera["images_per_second"] == sent / 2
+        assert set(camera["rates"]) == topics
+        for topic in topics:
+            arrived = [(stamp, when) for name, stamp, when in turn.arrived if name == topic]
+            # Each image comes back once at most.
+            assert len(dict(arrived)) == len(arrived)
+            assert dict(arrived).keys() <= turn.sent.keys()
+            counted = sum(turn.begin <= when <= turn.end for _, when in arrived)
+            assert camera["rates"][topic] == counted / 2 > 0
+        assert camera["frames_per_second"] == min(camera["rates"].values())
+        processed = sum(turn.begin <= f["finished"] <= turn.end for f in recorded["frames"])
+        assert 0 < processed <= sent + 1
+    assert len(set(stamps)) == len(stamps)
+    assert found["peak_bytes"] == sum(recorded["peak_bytes"] for recorded, _ in joined)
+    for topic in topics:
+        assert found["rates"][topic] == sum(c["rates"][topic] for c in found["by_camera"])
+
+
+def test_rigs_share_the_cores(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+    assert benchmark._rigs("1,2,4,16", "share") == [Rig(1, 0), Rig(2, 4), Rig(4, 2), Rig(16, 1)]
+    assert benchmark._rigs("4,1", "0,share,2") == [Rig(4, 0), Rig(4, 2), Rig(1, 0), Rig(1, 2)]
 
 
 def frame(finished: float, cpu: float, wait: float, forward: float) -> dict[str, Any]:
@@ -192,18 +268,7 @@ def frame(finished: float, cpu: float, wait: float, forward: float) -> dict[str,
 
 
 def test_figures_of_node_and_listener_come_together():
-    plan = node_benchmark.Plan(
-        checkpoint=Path(),
-        image_size=(1, 1),
-        engines=[],
-        topics=["depth/image", "points"],
-        rate=10,
-        seconds=2.0,
-        rounds=1,
-        threads=0,
-        parameters=[],
-    )
-    turn = node_benchmark._Turn(
+    turn = Turn(
         begin=100.0,
         end=102.0,
         sent={1: 100.0, 2: 100.1, 3: 101.9},
@@ -212,33 +277,67 @@ def test_figures_of_node_and_listener_come_together():
             ("points", 1, 100.05),
             ("depth/image", 2, 100.16),
             ("points", 2, 100.17),
+            ("points", 7, 100.18),  # of another camera
             ("points", 3, 102.5),  # after the end
         ],
     )
-    recorded = {
-        "setup": {"engine": "torch"},
+    recorded: dict[str, Any] = {
+        "setup": {"engine": "torch", "precision": "fp32"},
         "frames": [
             frame(99.9, 1.0, 0.0, 0.02),  # warm-up
             frame(100.04, 1.1, 0.0005, 0.02),
             frame(100.16, 1.3, 0.0007, 0.03),
             frame(100.20, 1.4, 0.0300, 0.04),  # had to wait for the one before
         ],
-        "dropped": {"replaced by a newer frame": 1},
+        "drops": [
+            {"when": 99.9, "cause": "replaced by a newer frame", "frames": 1},  # warm-up
+            {"when": 100.1, "cause": "replaced by a newer frame", "frames": 2},
+        ],
         "peak_bytes": 5,
     }
+    topics = ["depth/image", "points"]
     timing = Timing([0.025])
-    found = node_benchmark._candidate(recorded, [turn], plan, timing)
+    found = join([(recorded, [turn])], 0, topics, timing)
     assert found.frames == 3
-    assert found.rates == {"depth/image": 1.0, "points": 1.0}
+    assert found.sent == [1.5]
+    assert found.rates == [{"depth/image": 1.0, "points": 1.0}]
     assert found.end_to_end.wall == pytest.approx([0.05, 0.07])
     assert found.period.wall == pytest.approx([0.12, 0.04])
     assert found.period.cpu == pytest.approx([0.2, 0.1])
     assert found.hand_over.wall == [0.0007]
     assert found.work == pytest.approx(0.001 + 0.03 + 0.002)
     assert found.overhead == pytest.approx(0.1)
-    recorded["frames"] = []
+    assert found.dropped == {"replaced by a newer frame": 2}
+
+    (outside, inside) = node_tables(NodeReport({"torch fp32": found}, {}))
+    assert outside.title == "the node, seen from outside; ms"
+    headers = ["frames/s", "image to last output", "quartiles", "CPU of a frame", "peak MiB"]
+    assert [column.header for column in outside.columns] == ["", *headers]
+    assert [next(iter(column.cells)) for column in outside.columns[:3]] == [
+        *("torch fp32", "1.0", "60.0")
+    ]
+    assert [column.header for column in inside.columns] == [
+        *("", "wait", "convert", "forward", "publish"),
+        *("hand-over", "forward alone", "beyond forward"),
+    ]
+
+    # A second camera that is on at the same time, slower; nothing of one goes into the other's.
+    other = Turn(100.0, 102.0, {7: 100.1}, [(topic, 7, 100.4) for topic in topics])
+    slow = {**recorded, "frames": recorded["frames"][1:], "peak_bytes": 7, "drops": []}
+    both = join([(recorded, [turn]), (slow, [other])], 1, topics, timing)
+    assert (both.cameras, both.threads, both.frames, both.peak_bytes) == (2, 1, 6, 12)
+    assert both.frame_rates == [1.0, 0.5]
+    assert both.end_to_end.wall == pytest.approx([0.05, 0.07, 0.3])
+    assert both.period.wall == pytest.approx([0.12, 0.04] * 2)
+    assert both.dropped == {"replaced by a newer frame": 2}
+    (outside, _) = node_tables(NodeReport({"torch fp32, 2 cameras": both}, {}))
+    assert [next(iter(column.cells)) for column in outside.columns[:6]] == [
+        *("torch fp32", "2", "1", "2.0", "0.5 to 1.0", "1.5")
+    ]
+
+    slow["frames"] = []
     with pytest.raises(HmaDepthError, match="take more --seconds"):
-        node_benchmark._candidate(recorded, [turn], plan, timing)
+        join([(recorded, [turn]), (slow, [other])], 1, topics, timing)
 
 
 def test_a_node_that_fails_is_quoted(checkpoint: Path, capsys: pytest.CaptureFixture[str]):

@@ -24,6 +24,7 @@ import pytest
 import yaml
 
 from hma_depth_ros.bags.kitti_dialect import DIALECTS
+from hma_depth_ros.benchmarks.rig import share_of_cores
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 LAUNCH_FILE, REPLAY, RIG = (
@@ -59,7 +60,7 @@ seen = dict(
     profiles=[os.environ.get(name) for name in {variables}],
     parameters=[(path, open(path).read()) for path in files],
 )
-with open("{record}", "w") as record:
+with open("{record}".replace("PID", str(os.getpid())), "w") as record:
     json.dump(seen, record)
 """
 
@@ -78,9 +79,9 @@ class Start:
         ]
 
 
-def write_recorder(executable: Path) -> Path:
-    """Create the stand-in; return the file in which it will write."""
-    record = executable.with_suffix(".json")
+def write_recorder(executable: Path, record: Path | None = None) -> Path:
+    """Create the stand-in; return the file in which it will write: PID in its name is filled in."""
+    record = record or executable.with_suffix(".json")
     executable.parent.mkdir(parents=True, exist_ok=True)
     text = RECORDER.format(python=sys.executable, variables=PROFILE_VARIABLES, record=record)
     executable.write_text(text)
@@ -137,7 +138,7 @@ def test_every_argument_has_a_description(bin_folder: Path):
     arguments = source.get_launch_description(LaunchContext()).get_launch_arguments()
     assert {argument.name for argument in arguments} == {
         *("image", "camera_info", "namespace", "params_file", "device", "engine", "checkpoint"),
-        *("compressed", "lockstep", "use_sim_time", "log_level", "rviz"),
+        *("threads", "compressed", "lockstep", "use_sim_time", "log_level", "rviz"),
     }
     for argument in arguments:
         assert len(argument.description) > 10
@@ -165,7 +166,7 @@ def test_arguments_reach_the_node_over_both_files(launch: Callable[..., Start], 
         "camera_info:=/kitti/camera_color_left/camera_info",
         "namespace:=car/front",
         f"params_file:={user_file}",
-        *("device:=cpu", "engine:=torch", "checkpoint:=/models/a b.safetensors"),
+        *("device:=cpu", "engine:=torch", "checkpoint:=/models/a b.safetensors", "threads:=3"),
         *("compressed:=true", "use_sim_time:=true", "log_level:=debug"),
     )
     assert set(start.ros_arguments("-r")) == {
@@ -187,6 +188,7 @@ def test_arguments_reach_the_node_over_both_files(launch: Callable[..., Start], 
                     "device": "cpu",
                     "engine": "torch",
                     "checkpoint": "/models/a b.safetensors",
+                    "threads": 3,
                     "image_transport": "compressed",
                 }
             }
@@ -205,7 +207,8 @@ def test_false_is_an_override_too(launch: Callable[..., Start]):
 
 def test_overrides_are_parameters_of_the_node(launch: Callable[..., Start]):
     parameters = pytest.importorskip("hma_depth_ros.ros.parameters")
-    start = launch("device:=cpu", "engine:=torch", "checkpoint:=x", "compressed:=true")
+    given = ("device:=cpu", "engine:=torch", "checkpoint:=x", "threads:=0", "compressed:=true")
+    start = launch(*given)
     ((_, text),) = start.parameters[1:]
     for name in yaml.safe_load(text)["/depth_node"]["ros__parameters"]:
         assert parameters.is_declared(name), name
@@ -285,6 +288,7 @@ def test_rviz_starts_on_request_in_the_same_namespace(
     [
         ("compressed:=maybe", 'Argument "compressed" provided value "maybe" is not valid'),
         ("log_level:=loud", 'Argument "log_level" provided value "loud" is not valid'),
+        ("threads:=two", "threads: 'two' is not a number"),
         ("params_file:=/no/such.yaml", "params_file: no file '/no/such.yaml'"),
     ],
 )
@@ -384,22 +388,11 @@ def test_a_replay_of_any_other_bag(bin_folder: Path, tmp_path: Path):
 
 
 def test_a_rig_has_a_node_for_each_camera(bin_folder: Path):
-    folder = bin_folder / "starts"
-    executable = bin_folder / "depth_node"
-    executable.parent.mkdir(parents=True, exist_ok=True)
-    folder.mkdir()
-    executable.write_text(
-        f"#!{sys.executable}\nimport os, pathlib, sys\n"
-        f"pathlib.Path({str(folder)!r}, str(os.getpid())).write_text('\\n'.join(sys.argv))\n"
-    )
-    executable.chmod(0o755)
-    done = run_launch(
+    started = run_rig(
+        bin_folder,
         *("cameras:=front,rear_left", "image:=/sensing/{camera}/rect", "namespace:=car"),
         *("device:=cuda:0", "use_sim_time:=true"),
-        file=RIG,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    started = [set(path.read_text().split("\n")) for path in folder.iterdir()]
     assert len(started) == 2
     for camera in ("front", "rear_left"):
         wanted = {
@@ -407,7 +400,57 @@ def test_a_rig_has_a_node_for_each_camera(bin_folder: Path):
             f"image:=/sensing/{camera}/rect",
             f"camera_info:=/{camera}/camera_info",
         }
-        assert any(wanted <= arguments for arguments in started)
+        assert any(wanted <= set(start.argv) for start in started)
+
+
+def run_rig(bin_folder: Path, *arguments: str) -> list[Start]:
+    """Return how stand-ins of the nodes started."""
+    folder = bin_folder / "starts"
+    folder.mkdir(parents=True, exist_ok=True)
+    write_recorder(bin_folder / "depth_node", folder / "PID.json")
+    done = run_launch(*arguments, file=RIG)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return [read_start(record) for record in folder.iterdir()]
+
+
+CORES = len(os.sched_getaffinity(0))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "file", "expected"),
+    [
+        (["cameras:=a,b"], None, max(1, CORES // 2)),
+        (["cameras:=a,b"], "  # threads: 7\n  device: cpu", max(1, CORES // 2)),
+        (["cameras:=" + ",".join(f"c{i}" for i in range(CORES + 1))], None, 1),
+        (["cameras:=a,b", "threads:=0"], "  threads: 7", 0),
+        (["cameras:=a,b"], "  threads: 7", None),  # the user's file decides
+        (["cameras:=a"], None, None),
+    ],
+)
+def test_the_nodes_of_a_rig_share_the_cores(
+    bin_folder: Path, tmp_path: Path, arguments: list[str], file: str | None, expected: int | None
+):
+    if file is not None:
+        path = tmp_path / "mine.yaml"
+        path.write_text(f"/**:\n ros__parameters:\n{file}\n")
+        arguments = [*arguments, f"params_file:={path}"]
+    started = run_rig(bin_folder, *arguments)
+    cameras = arguments[0].partition(":=")[2].split(",")
+    assert len(started) == len(cameras)
+    for start in started:
+        values: dict[str, Any] = {}
+        for name, text in start.parameters:
+            if name not in (str(DEFAULTS), str(tmp_path / "mine.yaml")):
+                (parameters,) = yaml.safe_load(text).values()
+                values |= parameters["ros__parameters"]
+        assert values.get("threads") == expected
+
+
+def test_the_benchmark_shares_the_cores_as_a_rig_does():
+    module = load_launch_file(RIG)
+    for cameras in (1, 2, 3, 4, 100):
+        expected = share_of_cores(cameras)
+        assert module.threads(cameras, "", "") == (str(expected) if expected else "")
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
 
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.engine import Engine
 from hma_depth_ros.inference.model_source import ModelSource
+from hma_depth_ros.inference.threads import leave_cores_to
 
 
 def start_engines(
@@ -39,3 +43,16 @@ def start_engines(
             left_out[f"{name} {precision}"] = str(error)
             continue
         yield f"{engine.name} {engine.precision}", engine
+
+
+@contextmanager
+def threads_as_in_the_node(engine: Engine, threads: int) -> Iterator[None]:
+    """Give PyTorch and OpenCV the threads that a node with this engine and `threads` gives them."""
+    before = torch.get_num_threads()
+    if threads:
+        torch.set_num_threads(threads)
+    leave_cores_to(engine)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -22,17 +22,22 @@ from hma_depth_ros.ros.statistics import FrameStatistics
 
 
 class RecordedStatistics(FrameStatistics):
-    """Keeps the figures of all frames."""
+    """Keeps the figures of all frames, with times of a clock that all processes share."""
 
     def __init__(self) -> None:
         super().__init__()
         self.frames: list[dict[str, Any]] = []
+        self.drops: list[dict[str, Any]] = []
+
+    def count_dropped(self, cause: str, frames: int = 1) -> None:
+        """See `FrameStatistics`."""
+        self.drops.append({"when": time.perf_counter(), "cause": cause, "frames": frames})
+        super().count_dropped(cause, frames)
 
     def count_processed(self, *, latency: float, age: float, stages: Mapping[str, float]) -> None:
         """See `FrameStatistics`."""
         self.frames.append(
             {
-                # Of Linux's monotonic clock, which all processes share.
                 "finished": time.perf_counter(),
                 "cpu": time.process_time(),
                 "latency": latency,
@@ -57,7 +62,7 @@ def main(argv: Sequence[str]) -> int:
     content = {
         "setup": setup,
         "frames": statistics.frames,
-        "dropped": dict(statistics.dropped),
+        "drops": statistics.drops,
         "peak_bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
     }
     with atomic_path(path) as temporary:

@@ -10,9 +10,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from hma_depth_ros.benchmarks.candidates import start_engines
+from hma_depth_ros.benchmarks.candidates import start_engines, threads_as_in_the_node
 from hma_depth_ros.benchmarks.timing import Timing, resident_bytes, take_turns
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.camera import PinholeCamera
@@ -20,7 +19,6 @@ from hma_depth_ros.inference.bundled import self_check_image
 from hma_depth_ros.inference.model_source import ModelSource
 from hma_depth_ros.inference.points import CloudLayout
 from hma_depth_ros.inference.predictor import DepthPredictor, Output, OutputArrays
-from hma_depth_ros.inference.threads import leave_cores_to
 
 #: fx over the image's width, KITTI's.
 _FOCAL_LENGTH = 721.5 / 1242
@@ -99,8 +97,6 @@ def measure_predictor(
         HmaDepthError: checkpoint or device cannot be used, or no engine starts.
 
     """
-    if threads:
-        torch.set_num_threads(threads)
     source = ModelSource(path)
     masks = len(source.info.model.reductions) if source.info.model.attention else 0
     out = OutputArrays(
@@ -117,7 +113,8 @@ def measure_predictor(
     )
     for name, engine in started:
         predictor = DepthPredictor(engine, source.info, cloud_layout=cloud_layout)
-        predictor.predict(image, camera, outputs=outputs, out=out)
+        with threads_as_in_the_node(engine, threads):
+            predictor.predict(image, camera, outputs=outputs, out=out)
         predictors[name] = predictor
         now = resident_bytes()
         memory[name], before = now - before, now
@@ -126,15 +123,10 @@ def measure_predictor(
 
     stages: dict[str, dict[str, Timing]] = {name: {} for name in predictors}
 
-    own_threads = torch.get_num_threads()
-
-    def as_in_the_node(name: str) -> DepthPredictor:
-        torch.set_num_threads(own_threads)
-        leave_cores_to(predictors[name].engine)
-        return predictors[name]
-
     def one(name: str) -> None:
-        found = as_in_the_node(name).predict(image, camera, outputs=outputs, out=out)
+        predictor = predictors[name]
+        with threads_as_in_the_node(predictor.engine, threads):
+            found = predictor.predict(image, camera, outputs=outputs, out=out)
         for stage, seconds in found.seconds.items():
             stages[name].setdefault(stage, Timing()).wall.append(seconds)
 
@@ -143,12 +135,15 @@ def measure_predictor(
     one_by_one: dict[str, dict[int, Timing]] = {name: {} for name in predictors}
 
     def batch(name: str, count: int) -> None:
-        as_in_the_node(name).predict_batch([image] * count, [camera] * count, outputs=outputs)
+        predictor = predictors[name]
+        with threads_as_in_the_node(predictor.engine, threads):
+            predictor.predict_batch([image] * count, [camera] * count, outputs=outputs)
 
     def singles(name: str, count: int) -> None:
-        predictor = as_in_the_node(name)
-        for _ in range(count):
-            predictor.predict(image, camera, outputs=outputs)
+        predictor = predictors[name]
+        with threads_as_in_the_node(predictor.engine, threads):
+            for _ in range(count):
+                predictor.predict(image, camera, outputs=outputs)
 
     for count in cameras:
         calls: dict[str, Callable[[], object]] = {}
@@ -159,7 +154,6 @@ def measure_predictor(
         for name in predictors:
             batched[name][count] = _of_a_frame(timings[f"{name}/batch"], count)
             one_by_one[name][count] = _of_a_frame(timings[f"{name}/single"], count)
-    torch.set_num_threads(own_threads)
     first = next(iter(predictors.values()))
     return PredictorReport(
         image_size=image_size,

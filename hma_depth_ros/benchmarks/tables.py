@@ -154,30 +154,52 @@ def predictor_figures(report: PredictorReport) -> dict[str, Any]:
 
 
 def node_tables(report: NodeReport) -> list[Table]:
-    """What a listener gets, and what the node does for it."""
+    """What a listener gets, and what the nodes do for it."""
+    settings = {(found.cameras, found.threads) for found in report.candidates.values()}
+    rigs = len(settings) > 1 or max(settings)[0] > 1
+    rig_columns = ("cameras", "threads") if rigs else ()
     outside = _table(
-        "the node, seen from outside; ms",
-        "frames/s",
+        "nodes of several cameras, seen from outside; ms"
+        if rigs
+        else "the node, seen from outside; ms",
+        *rig_columns,
+        *(("images/s in", "frames/s each", "in all") if rigs else ("frames/s",)),
         "image to last output",
         "quartiles",
         "CPU of a frame",
-        "peak MiB",
+        "peak MiB in all" if rigs else "peak MiB",
     )
     stages = list(next(iter(report.candidates.values())).stages)
     inside = _table(
-        "in the node: medians by stage; ms", *stages, "hand-over", "forward alone", "beyond forward"
+        "in the node: medians by stage; ms",
+        *rig_columns,
+        *stages,
+        "hand-over",
+        "forward alone",
+        "beyond forward",
     )
     for name, found in report.candidates.items():
+        if rigs:
+            start = [
+                f"{found.setup['engine']} {found.setup['precision']}",
+                str(found.cameras),
+                str(found.threads or "engine's"),
+            ]
+            slowest, fastest = min(found.frame_rates), max(found.frame_rates)
+            each = f"{slowest:.1f}" + (f" to {fastest:.1f}" if found.cameras > 1 else "")
+            rates = [f"{sum(found.sent):.1f}", each, f"{sum(found.frame_rates):.1f}"]
+        else:
+            start, rates = [name], [f"{found.frame_rates[0]:.1f}"]
         outside.add_row(
-            name,
-            f"{min(found.rates.values()):.1f}",
+            *start,
+            *rates,
             _ms(found.end_to_end.median),
             _quartiles(found.end_to_end),
             _ms(found.period.cpu_median),
             f"{found.peak_bytes / _MEBIBYTE:.0f}",
         )
         inside.add_row(
-            name,
+            *start,
             *(f"{1e3 * found.stages[stage].median:.2f}" for stage in stages),
             f"{1e3 * found.hand_over.median:.2f}" if found.hand_over.wall else "",
             _ms(found.forward_alone.median),
@@ -187,15 +209,25 @@ def node_tables(report: NodeReport) -> list[Table]:
 
 
 def node_figures(report: NodeReport) -> dict[str, Any]:
-    """For JSON; times in seconds."""
+    """For JSON; times in seconds, those of several cameras together unless by camera."""
     return {
         "left_out": report.left_out,
         "candidates": {
             name: {
                 "setup": found.setup,
+                "cameras": found.cameras,
+                "threads": found.threads,
                 "frames": found.frames,
                 "period": found.period.figures(),
-                "rates": found.rates,
+                "rates": {
+                    topic: sum(rates[topic] for rates in found.rates) for topic in found.rates[0]
+                },
+                "by_camera": [
+                    {"images_per_second": sent, "frames_per_second": frames, "rates": rates}
+                    for sent, frames, rates in zip(
+                        found.sent, found.frame_rates, found.rates, strict=True
+                    )
+                ],
                 "end_to_end": found.end_to_end.figures(),
                 "stages": {stage: timing.figures() for stage, timing in found.stages.items()},
                 "hand_over": found.hand_over.figures() if found.hand_over.wall else None,

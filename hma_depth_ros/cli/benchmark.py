@@ -21,6 +21,7 @@ from rich.table import Table
 from hma_depth_ros.benchmarks.loader import LoaderReport, measure_loader, render_frames
 from hma_depth_ros.benchmarks.model import measure_model, random_checkpoint
 from hma_depth_ros.benchmarks.predictor import measure_predictor
+from hma_depth_ros.benchmarks.rig import Rig, share_of_cores
 from hma_depth_ros.benchmarks.tables import (
     model_figures,
     model_table,
@@ -108,14 +109,30 @@ def _parser() -> argparse.ArgumentParser:
         "images and of which it takes the outputs. Engines in turn, each beside its network alone.",
         help="the node over DDS, from image to the last output",
     )
-    _add_network(node, _FASTEST, rounds=3)
+    _add_network(node, _FASTEST, rounds=3, threads=False)
     _add_image_size(node)
     node.add_argument(
         "--topics",
         metavar="TOPIC,...",
         help="that are listened to (default: depth, its camera_info, the cloud and all masks)",
     )
-    node.add_argument("--rate", type=float, default=30.0, help="images a second; default: 30")
+    node.add_argument(
+        "--cameras",
+        default="1",
+        metavar="N,...",
+        help="cameras that publish at the same time, each to a node of its own, such as 1,2,4; "
+        "default: %(default)s",
+    )
+    node.add_argument(
+        "--threads",
+        default="share",
+        metavar="N,...",
+        help="of the CPU, of each node's network; 0: the engine's choice; share (default): 0 for "
+        "one camera, and an equal share of the cores for each of several, as in rig.launch.py",
+    )
+    node.add_argument(
+        "--rate", type=float, default=30.0, help="images a second of each camera; default: 30"
+    )
     node.add_argument("--seconds", type=float, default=5.0, help="of each round; default: 5")
     node.add_argument(
         "--parameter",
@@ -127,16 +144,19 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_network(parser: argparse.ArgumentParser, engines: str, *, rounds: int) -> None:
+def _add_network(
+    parser: argparse.ArgumentParser, engines: str, *, rounds: int, threads: bool = True
+) -> None:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--checkpoint", type=Path, metavar="FILE", help="default: the bundled one")
     what.add_argument("--model", metavar="NAME", help="a preset with random weights instead")
     parser.add_argument(
         "--engines", default=engines, metavar="ENGINE:PRECISION,...", help="default: %(default)s"
     )
-    parser.add_argument(
-        "--threads", type=int, default=0, help="of the CPU; 0: each engine's choice"
-    )
+    if threads:
+        parser.add_argument(
+            "--threads", type=int, default=0, help="of the CPU; 0: each engine's choice"
+        )
     parser.add_argument(
         "--rounds", type=int, default=rounds, metavar="N", help="default: %(default)s"
     )
@@ -163,8 +183,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.part == "loader":
         content = _loader(arguments)
     else:
-        if arguments.rounds < 1 or arguments.threads < 0:
-            raise HmaDepthError("--rounds must be 1 or more, and --threads not negative")
+        if arguments.rounds < 1:
+            raise HmaDepthError("--rounds must be 1 or more")
+        if arguments.part != "node" and arguments.threads < 0:
+            raise HmaDepthError("--threads must not be negative")
         with tempfile.TemporaryDirectory(prefix="hma_depth_benchmark_") as folder:
             run = {"model": _model, "predictor": _predictor, "node": _node}[arguments.part]
             content = run(arguments, Path(folder))
@@ -226,7 +248,7 @@ def _predictor(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
         arguments.image_size,
         engines=_engines(arguments.engines),
         outputs=sorted(outputs),
-        cameras=_counts(arguments.cameras),
+        cameras=_counts(arguments.cameras) if arguments.cameras else [],
         cloud_layout=CloudLayout[arguments.cloud_layout.upper()],
         device=arguments.device,
         threads=arguments.threads,
@@ -243,22 +265,26 @@ def _node(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     # Only here: the other parts need no ROS.
     from hma_depth_ros.benchmarks.node import Plan, default_topics, measure_node
 
+    rigs = _rigs(arguments.cameras, arguments.threads)
     path = _checkpoint(arguments, folder)
     plan = Plan(
         checkpoint=path.absolute(),
         image_size=arguments.image_size,
         engines=_engines(arguments.engines),
+        rigs=rigs,
         topics=arguments.topics.split(",") if arguments.topics else default_topics(read_info(path)),
         rate=arguments.rate,
         seconds=arguments.seconds,
         rounds=arguments.rounds,
-        threads=arguments.threads,
         parameters=arguments.parameter,
     )
     with termination_as_exit():
         report = measure_node(plan, folder, warn=_warn)
     height, width = plan.image_size
-    print(f"{plan.rate:g} images of {height}x{width} a second; heard: {', '.join(plan.topics)}")
+    each = " from each camera" if max(rig.cameras for rig in rigs) > 1 else ""
+    print(
+        f"{plan.rate:g} images of {height}x{width} a second{each}; heard: {', '.join(plan.topics)}"
+    )
     _show(node_tables(report), report.left_out)
     return node_figures(report)
 
@@ -275,7 +301,7 @@ def _warn(text: str) -> None:
 
 
 def _show(tables: Sequence[Table], left_out: Mapping[str, str]) -> None:
-    console = Console(width=140)
+    console = Console(width=160)
     for table in tables:
         console.print(table)
     for name, reason in left_out.items():
@@ -283,10 +309,23 @@ def _show(tables: Sequence[Table], left_out: Mapping[str, str]) -> None:
 
 
 def _counts(text: str) -> list[int]:
-    words = [word for word in text.split(",") if word]
+    words = text.split(",")
     if not all(word.isdecimal() and int(word) > 0 for word in words):
         raise HmaDepthError(f"--cameras takes numbers such as 1,2,4, not '{text}'")
-    return [int(word) for word in words]
+    return list(dict.fromkeys(map(int, words)))
+
+
+def _rigs(cameras: str, threads: str) -> list[Rig]:
+    words = threads.split(",")
+    if not all(word == "share" or word.isdecimal() for word in words):
+        raise HmaDepthError(f"--threads takes numbers such as 0,1, or share, not '{threads}'")
+    return list(
+        dict.fromkeys(
+            Rig(count, share_of_cores(count) if word == "share" else int(word))
+            for count in _counts(cameras)
+            for word in words
+        )
+    )
 
 
 def _engines(text: str) -> list[tuple[str, str]]:

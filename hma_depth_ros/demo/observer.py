@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.context import Context
-from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
-from rclpy.signals import SignalHandlerOptions
 
 from hma_depth_ros.demo.report import DIAGNOSTICS_TOPIC, STATUS_SUFFIX
 from hma_depth_ros.ros.message_class import message_class
@@ -33,51 +28,19 @@ class Progress:
 
 
 class DiagnosticsObserver:
-    """Listens in a domain of its own choice, without threads; a context manager."""
+    """Listens through a node of the caller's, who lets it take messages."""
 
-    def __init__(self, domain: int) -> None:
-        self._domain = domain
-        self._context = Context()
+    def __init__(self, node: Node) -> None:
+        self._node = node
         self.progress: Progress | None = None
         self.count = 0  #: diagnostics so far
+        node.create_subscription(DiagnosticArray, DIAGNOSTICS_TOPIC, self._store, 10)
 
     @property
     def at_rest(self) -> bool:
         """Whether no frame is waiting or being processed."""
         latest = self.progress
         return latest is not None and latest.received == latest.processed + latest.dropped
-
-    def __enter__(self) -> DiagnosticsObserver:
-        os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-        rclpy.init(
-            context=self._context,
-            domain_id=self._domain,
-            signal_handler_options=SignalHandlerOptions.NO,
-        )
-        self._node = rclpy.create_node(
-            "demo_observer",
-            context=self._context,
-            enable_rosout=False,
-            start_parameter_services=False,
-        )
-        self._node.create_subscription(DiagnosticArray, DIAGNOSTICS_TOPIC, self._store, 10)
-        self._executor = SingleThreadedExecutor(context=self._context)
-        self._executor.add_node(self._node)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._executor.shutdown()
-        self._node.destroy_node()
-        self._context.try_shutdown()
-
-    def wait(self, seconds: float) -> None:
-        """Take what arrives within that time."""
-        self._executor.spin_once(timeout_sec=seconds)
 
     def listen(self, topic: str, type_name: str) -> None:
         """Become a subscriber of a topic, without looking at what it carries."""

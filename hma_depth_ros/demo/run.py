@@ -16,6 +16,7 @@ from hma_depth_ros.bags.message_types import (
 )
 from hma_depth_ros.demo.children import Child, Children
 from hma_depth_ros.demo.environment import free_domain, isolated_environment
+from hma_depth_ros.demo.local_node import LocalNode, local_node
 from hma_depth_ros.demo.observer import DiagnosticsObserver
 from hma_depth_ros.demo.recording import DEPTH_TOPIC, MASK_PREFIX, POINTS_TOPIC
 from hma_depth_ros.demo.report import DIAGNOSTICS_TOPIC
@@ -134,8 +135,9 @@ def run(plan: Plan, *, report: Callable[[str], None]) -> None:
         recorder = children.start("recorder", plan.recorder_command())
         node = children.start("node", plan.node_command())
         replayer = children.start("replayer", plan.replayer_command())
-        with DiagnosticsObserver(domain) as observer:
-            watch = _Watch(children, node, observer, report)
+        with local_node("demo_observer", domain) as local:
+            observer = DiagnosticsObserver(local.node)
+            watch = _Watch(children, node, local, observer, report)
             watch.until(lambda: observer.count > 0 and recorder.has_said("recording"), _START)
             # Now the recorder knows the node, but not necessarily the other way round.
             watch.pause(_DDS_PERIOD)
@@ -157,6 +159,7 @@ class _Watch:
 
     children: Children
     node: Child
+    local: LocalNode
     observer: DiagnosticsObserver
     report: Callable[[str], None]
 
@@ -164,7 +167,7 @@ class _Watch:
         deadline = time.monotonic() + seconds
         while not done():
             self.children.check()
-            self.observer.wait(_TURN)
+            self.local.wait(_TURN)
             progress = self.observer.progress
             if progress is not None and progress.state != "active":
                 raise HmaDepthError(f"the node is {progress.state}; {self.node.quotation()}")

@@ -1,0 +1,59 @@
+"""A ROS node without threads, in a graph of its own, for a process that has other work too."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import rclpy
+from rclpy.context import Context
+from rclpy.executors import Executor, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+
+from hma_depth_ros.ros.spin import make_executor
+
+
+@dataclass(frozen=True)
+class LocalNode:
+    """Has no threads: messages are taken while the caller waits."""
+
+    node: Node
+    _executor: Executor
+
+    def wait(self, seconds: float) -> None:
+        """Take the first message that arrives within that time."""
+        self._executor.spin_once(timeout_sec=seconds)
+
+
+@contextmanager
+def local_node(name: str, domain: int) -> Iterator[LocalNode]:
+    """Start a node that sees this machine only, in that ROS_DOMAIN_ID, and leaves signals alone."""
+    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+    context = Context()
+    rclpy.init(context=context, domain_id=domain, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        node = rclpy.create_node(
+            name, context=context, enable_rosout=False, start_parameter_services=False
+        )
+        executor = _make_executor(context)
+        executor.add_node(node)
+        try:
+            yield LocalNode(node, executor)
+        finally:
+            executor.shutdown()
+            node.destroy_node()
+    finally:
+        context.try_shutdown()
+
+
+def _make_executor(context: Context) -> Executor:
+    """The cheaper one, if it can be had: it turns on faulthandler, which writes to a real file."""
+    try:
+        sys.stderr.fileno()
+    except (AttributeError, OSError):  # None or a replacement, as in a notebook
+        return SingleThreadedExecutor(context=context)
+    return make_executor(context)

@@ -177,9 +177,9 @@ def test_nodes_over_dds(
 ):
     pairs: list[list[Any]] = []
 
-    def watched(joined: list[Any], *arguments: Any) -> Candidate:
+    def watched(joined: list[Any], **rest: Any) -> Candidate:
         pairs.append(joined)
-        return join(joined, *arguments)
+        return join(joined, **rest)
 
     monkeypatch.setattr(node_benchmark, "join", watched)
     report = run(
@@ -224,6 +224,9 @@ def check_frames(found: dict[str, Any], rate: float) -> None:
     assert found["period"]["median"] == pytest.approx(1 / 8, rel=0.5)
     assert found["period"]["cpu_median"] > 0
     assert found["peak_bytes"] > found["cameras"] * 50e6
+    # Depth, four masks and the cloud with 32 bytes a point; headers and camera_info.
+    assert found["frame_bytes"] == pytest.approx(120 * 320 * (5 * 4 + 32), abs=2000)
+    assert found["copy"]["median"] > 0
 
 
 def check_that_all_frames_are_their_cameras_own(
@@ -297,7 +300,12 @@ def test_figures_of_node_and_listener_come_together():
     }
     topics = ["depth/image", "points"]
     timing = Timing([0.025])
-    found = join([(recorded, [turn])], 0, topics, timing)
+    alone: dict[str, Any] = {
+        "forward_alone": timing,
+        "frame_bytes": 1_500_000,
+        "copy": Timing([0.002]),
+    }
+    found = join([(recorded, [turn])], threads=0, topics=topics, **alone)
     assert found.frames == 3
     assert found.sent == [1.5]
     assert found.rates == [{"depth/image": 1.0, "points": 1.0}]
@@ -319,12 +327,14 @@ def test_figures_of_node_and_listener_come_together():
     assert [column.header for column in inside.columns] == [
         *("", "wait", "convert", "forward", "publish"),
         *("hand-over", "forward alone", "beyond forward"),
+        *("MB published", "one copy of it"),
     ]
+    assert [next(iter(column.cells)) for column in inside.columns[-3:]] == ["10%", "1.5", "2.0"]
 
     # A second camera that is on at the same time, slower; nothing of one goes into the other's.
     other = Turn(100.0, 102.0, {7: 100.1}, [(topic, 7, 100.4) for topic in topics])
     slow = {**recorded, "frames": recorded["frames"][1:], "peak_bytes": 7, "drops": []}
-    both = join([(recorded, [turn]), (slow, [other])], 1, topics, timing)
+    both = join([(recorded, [turn]), (slow, [other])], threads=1, topics=topics, **alone)
     assert (both.cameras, both.threads, both.frames, both.peak_bytes) == (2, 1, 6, 12)
     assert both.frame_rates == [1.0, 0.5]
     assert both.end_to_end.wall == pytest.approx([0.05, 0.07, 0.3])
@@ -337,7 +347,7 @@ def test_figures_of_node_and_listener_come_together():
 
     slow["frames"] = []
     with pytest.raises(HmaDepthError, match="take more --seconds"):
-        join([(recorded, [turn]), (slow, [other])], 1, topics, timing)
+        join([(recorded, [turn]), (slow, [other])], threads=1, topics=topics, **alone)
 
 
 def test_a_node_that_fails_is_quoted(checkpoint: Path, capsys: pytest.CaptureFixture[str]):

@@ -59,6 +59,7 @@ class Camera:
 
         """
         self.turn = Turn(0.0, 0.0)  #: the present one, or the last
+        self.sizes: dict[str, int] = {}  #: bytes of the last message of each topic
         self._node = node
         self._image = image_message(Header(), street(image_size), "rgb8")
         self._info = _camera_info(image_size)
@@ -94,6 +95,7 @@ class Camera:
         seconds, nanoseconds = _STAMP.unpack_from(raw, _STAMP_OFFSET)
         stamp = seconds * 1_000_000_000 + nanoseconds
         self.turn.arrived.append((topic, stamp, time.perf_counter()))
+        self.sizes[topic] = len(raw)
 
 
 def feed(cameras: Sequence[Camera], local: LocalNode, *, rate: float, seconds: float) -> list[Turn]:

@@ -20,6 +20,9 @@ class Candidate:
     setup: Mapping[str, str]  #: what ran
     threads: int  #: of each node's network on the CPU; 0 leaves it to the engine
     forward_alone: Timing  #: the network's pass without node and DDS, in the same turns
+    frame_bytes: int  #: of the messages of a frame that are listened to
+    #: Copying so many bytes once, in one thread, in the same turns: what publishing is made of.
+    copy: Timing
     #: Of each camera: images a second that were sent to its node.
     sent: list[float] = field(default_factory=list)
     #: Of each camera: messages a second that arrived from its node, by topic.
@@ -59,9 +62,12 @@ class Candidate:
 
 def join(
     pairs: Sequence[tuple[Mapping[str, Any], Sequence[Turn]]],
+    *,
     threads: int,
     topics: Sequence[str],
     forward_alone: Timing,
+    frame_bytes: int,
+    copy: Timing,
 ) -> Candidate:
     """Make a candidate's figures.
 
@@ -70,12 +76,14 @@ def join(
         threads: of each node's network on the CPU.
         topics: that were listened to.
         forward_alone: passes of the network alone.
+        frame_bytes: of one frame's messages.
+        copy: copies of so many bytes.
 
     Raises:
         HmaDepthError: too little arrived from a node.
 
     """
-    found = Candidate(pairs[0][0]["setup"], threads, forward_alone)
+    found = Candidate(pairs[0][0]["setup"], threads, forward_alone, frame_bytes, copy)
     for recorded, turns in pairs:
         before = len(found.period.wall), len(found.end_to_end.wall)
         seconds = sum(turn.end - turn.begin for turn in turns)

@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from hma_depth_ros.bags.depth_topics import DEPTH, INFO, POINTS, attention_topic
 from hma_depth_ros.benchmarks.cameras import Camera, Turn, feed
 from hma_depth_ros.benchmarks.candidates import start_engines, threads_as_in_the_node
@@ -31,7 +33,7 @@ from hma_depth_ros.ros.transport import tune_malloc, use_large_message_profile
 
 #: Seconds that a node may take to convert and load its network.
 _START = 180.0
-#: Passes of the network alone in each turn.
+#: Passes of the network alone in each turn, and copies of a frame's messages.
 _ALONE = 10
 
 
@@ -96,6 +98,8 @@ class _Run:
     group: _Group
     rig: Rig
     forward: Timing = field(default_factory=Timing)  #: of the network alone
+    frame_bytes: int = 0  #: of one frame's messages
+    copy: Timing = field(default_factory=Timing)  #: of so many bytes
     turns: list[list[Turn]] = field(default_factory=list)  #: by round and camera
 
     def joined(self, topics: Sequence[str]) -> Candidate:
@@ -104,7 +108,14 @@ class _Run:
         recorded = [json.loads(path.read_text(encoding="utf-8")) for path in figures]
         by_camera = zip(*self.turns, strict=True)
         pairs = list(zip(recorded, by_camera, strict=True))
-        return join(pairs, self.rig.threads, topics, self.forward)
+        return join(
+            pairs,
+            threads=self.rig.threads,
+            topics=topics,
+            forward_alone=self.forward,
+            frame_bytes=self.frame_bytes,
+            copy=self.copy,
+        )
 
 
 def default_topics(info: CheckpointInfo) -> list[str]:
@@ -158,6 +169,7 @@ def measure_node(plan: Plan, folder: Path, *, warn: Callable[[str], object]) -> 
                     on = [cameras[space] for space in run.group.namespaces[: run.rig.cameras]]
                     run.turns.append(feed(on, local, rate=plan.rate, seconds=plan.seconds))
                     children.check()
+                    _time_copy(run, sum(on[0].sizes.values()))
         children.end(*nodes)
         children.check()
     return NodeReport({run.name: run.joined(plan.topics) for run in runs}, left_out)
@@ -219,3 +231,15 @@ def _time_forward(run: _Run, size: tuple[int, int]) -> None:
             if number >= 2:
                 run.forward.wall.append(seconds)
                 run.forward.cpu.append(time.process_time() - cpu)
+
+
+def _time_copy(run: _Run, size: int) -> None:
+    """Time the copying of so many bytes from memory that was just written, as by the node."""
+    run.frame_bytes = size
+    source, target = np.ones(size, np.uint8), np.ones(size, np.uint8)
+    for _ in range(_ALONE):
+        source += 1
+        begin, cpu = time.perf_counter(), time.process_time()
+        np.copyto(target, source)
+        run.copy.wall.append(time.perf_counter() - begin)
+        run.copy.cpu.append(time.process_time() - cpu)

@@ -177,6 +177,8 @@ def node_tables(report: NodeReport) -> list[Table]:
         "hand-over",
         "forward alone",
         "beyond forward",
+        "MB published",
+        "one copy of it",
     )
     for name, found in report.candidates.items():
         if rigs:
@@ -204,6 +206,8 @@ def node_tables(report: NodeReport) -> list[Table]:
             f"{1e3 * found.hand_over.median:.2f}" if found.hand_over.wall else "",
             _ms(found.forward_alone.median),
             f"{found.overhead:.0%}",
+            f"{found.frame_bytes / 1e6:.1f}",
+            _ms(found.copy.median),
         )
     return [outside, inside]
 
@@ -233,6 +237,8 @@ def node_figures(report: NodeReport) -> dict[str, Any]:
                 "hand_over": found.hand_over.figures() if found.hand_over.wall else None,
                 "forward_alone": found.forward_alone.figures(),
                 "overhead": found.overhead,
+                "frame_bytes": found.frame_bytes,
+                "copy": found.copy.figures(),
                 "peak_bytes": found.peak_bytes,
                 "dropped": found.dropped,
             }

@@ -44,10 +44,13 @@ def colorize_attention(
     shows its own colour; the more they share, the greyer. Pixels without masks (NaN) are black.
     Written into `out`, if that is given.
     """
-    count, height, width = masks.shape
-    # As lists of pixels; a view also where there are gaps between the masks.
-    mixed = scale_colors(count).T.astype(np.float32) @ masks.reshape(count, -1)
-    mixed += 0.5  # the cast below truncates
-    np.fmax(mixed, 0, out=mixed)  # NaN becomes 0; its cast to an integer would be undefined
-    planes = list(mixed.astype(np.uint8).reshape(3, height, width))
+    planes = []
+    # By OpenCV, not as a matrix product: NumPy's BLAS keeps all cores spinning for a while after
+    # each one, which doubled the time of the network's pass beside it.
+    for weights in scale_colors(len(masks)).T.astype(float):
+        mixed = np.zeros(masks.shape[1:], np.float32)
+        for mask, weight in zip(masks, weights, strict=True):
+            cv2.scaleAdd(mask, weight, mixed, dst=mixed)
+        cv2.patchNaNs(mixed, 0)
+        planes.append(cv2.convertScaleAbs(mixed))
     return np.asarray(cv2.merge(planes, dst=out))

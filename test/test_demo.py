@@ -285,8 +285,8 @@ def test_the_whole_demo(drive: Path, checkpoint: Path, tmp_path: Path):
             recorded.setdefault(raw.topic, []).append(bag.decode(raw))
     everything = {
         "/car/left/image_raw", "/car/left/camera_info", "/depth/image", "/depth/camera_info",
-        "/points", "/attention/scale_4", "/attention/scale_2",
-        "/attention/scale_1", "/diagnostics",
+        "/depth/color", "/points", "/attention/scale_4", "/attention/scale_2",
+        "/attention/scale_1", "/attention/color", "/diagnostics",
     }  # fmt: skip
     assert set(recorded) == everything
     assert {len(recorded[topic]) for topic in everything - {"/diagnostics"}} == {FRAMES}

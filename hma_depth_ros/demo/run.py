@@ -56,13 +56,11 @@ class Plan:
 
     @property
     def output_types(self) -> dict[str, str]:
-        """Message type of each topic that is recorded: all but the pictures for people.
-
-        The contact sheet draws those itself; the node would spend as long on them as on the rest.
-        """
+        """Message type of each topic that the node publishes for this source."""
         types = {
-            DEPTH_TOPIC: IMAGE,
+            **dict.fromkeys((DEPTH_TOPIC, "/depth/color"), IMAGE),
             **{f"{MASK_PREFIX}{scale}": IMAGE for scale in self.scales},
+            **({"/attention/color": IMAGE} if self.scales else {}),
         }
         if self.source.info_topic is not None:
             types |= {"/depth/camera_info": CAMERA_INFO, POINTS_TOPIC: POINT_CLOUD}
@@ -75,8 +73,6 @@ class Plan:
         if source.info_topic is not None:
             remaps.append(f"camera_info:={source.info_topic}")
         parameters = [
-            # Half the bytes; player, node and recorder share the machine's cores.
-            "cloud_layout:=packed",
             *self.node_parameters,
             f"color_range:={self.max_depth}",
             f"diagnostics_period:={_DIAGNOSTICS_PERIOD}",

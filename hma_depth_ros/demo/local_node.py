@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import rclpy
 from rclpy.context import Context
-from rclpy.executors import Executor, SingleThreadedExecutor
+from rclpy.executors import Executor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
@@ -39,7 +38,7 @@ def local_node(name: str, domain: int) -> Iterator[LocalNode]:
         node = rclpy.create_node(
             name, context=context, enable_rosout=False, start_parameter_services=False
         )
-        executor = _make_executor(context)
+        executor = make_executor(context)
         executor.add_node(node)
         try:
             yield LocalNode(node, executor)
@@ -48,12 +47,3 @@ def local_node(name: str, domain: int) -> Iterator[LocalNode]:
             node.destroy_node()
     finally:
         context.try_shutdown()
-
-
-def _make_executor(context: Context) -> Executor:
-    """The cheaper one, if it can be had: it turns on faulthandler, which writes to a real file."""
-    try:
-        sys.stderr.fileno()
-    except (AttributeError, OSError):  # None or a replacement, as in a notebook
-        return SingleThreadedExecutor(context=context)
-    return make_executor(context)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 
 import rclpy
@@ -14,10 +15,16 @@ TURN_SECONDS = 0.5
 
 
 def make_executor(context: Context | None = None) -> Executor:
-    """Events executor where rclpy has it (since Kilted), by far the cheaper one; else the usual."""
+    """Events executor where rclpy has it (since Kilted), by far the cheaper one; else the usual.
+
+    The usual one, too, where stderr is no file, as in a notebook: the other one hands it to
+    faulthandler.
+    """
     try:
         from rclpy.experimental import EventsExecutor
-    except ImportError:
+
+        sys.stderr.fileno()
+    except (ImportError, AttributeError, OSError):
         return SingleThreadedExecutor(context=context)
     return EventsExecutor(context=context)
 

@@ -5,14 +5,13 @@ r"""Depth of a surround rig: a node for each camera, in a namespace of its own, 
 
 Camera `front` publishes /front/depth/image and so on. The processes share the device; each takes
 the latest frame of its camera whenever it is done with the one before, so a GPU that is too slow
-for all of them costs frames and not latency. On a CPU each node's network gets an equal share of
-the cores: with all cores each, their threads would wait for one another's (docs/performance.md).
+for all of them costs frames and not latency. On a CPU that is too slow, `threads:=` the number of
+cores over that of cameras can help (docs/performance.md).
 """
 
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
 from pathlib import Path
 from types import ModuleType
@@ -53,25 +52,9 @@ ARGUMENTS = (
     argument(
         "threads",
         "",
-        "Parameter 'threads' of each node: CPU threads of the network; 0: the engine's choice; "
-        "empty: that of params_file, or an equal share of the cores",
+        "Parameter 'threads' of each node: CPU threads of the network; 0: the engine's choice",
     ),
 )
-
-
-def threads(cameras: int, given: str, params_file: str) -> str:
-    """Return each node's argument `threads`; empty leaves it to the parameter files."""
-    if given or cameras == 1:
-        return given
-    file = Path(params_file)
-    # An argument would win over the user's file. Which nodes that speaks of does not matter.
-    if (
-        params_file
-        and file.is_file()
-        and re.search(r"(?m)^[^#\n]*\bthreads\b", file.read_text("utf-8"))
-    ):
-        return ""
-    return str(max(1, len(os.sched_getaffinity(0)) // cameras))
 
 
 def start(context: LaunchContext) -> list[Action]:
@@ -97,7 +80,7 @@ def start(context: LaunchContext) -> list[Action]:
                 ("namespace", "/".join([*filter(None, value("namespace").split("/")), camera])),
                 ("image", value("image").replace("{camera}", camera)),
                 ("camera_info", value("camera_info").replace("{camera}", camera)),
-                ("threads", threads(len(cameras), value("threads"), value("params_file"))),
+                ("threads", value("threads")),
                 *((name, value(name)) for name in SHARED),
             ],
         )

@@ -24,7 +24,6 @@ import pytest
 import yaml
 
 from hma_depth_ros.bags.kitti_dialect import DIALECTS
-from hma_depth_ros.benchmarks.rig import share_of_cores
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 LAUNCH_FILE, REPLAY, RIG = (
@@ -413,44 +412,18 @@ def run_rig(bin_folder: Path, *arguments: str) -> list[Start]:
     return [read_start(record) for record in folder.iterdir()]
 
 
-CORES = len(os.sched_getaffinity(0))
-
-
-@pytest.mark.parametrize(
-    ("arguments", "file", "expected"),
-    [
-        (["cameras:=a,b"], None, max(1, CORES // 2)),
-        (["cameras:=a,b"], "  # threads: 7\n  device: cpu", max(1, CORES // 2)),
-        (["cameras:=" + ",".join(f"c{i}" for i in range(CORES + 1))], None, 1),
-        (["cameras:=a,b", "threads:=0"], "  threads: 7", 0),
-        (["cameras:=a,b"], "  threads: 7", None),  # the user's file decides
-        (["cameras:=a"], None, None),
-    ],
-)
-def test_the_nodes_of_a_rig_share_the_cores(
-    bin_folder: Path, tmp_path: Path, arguments: list[str], file: str | None, expected: int | None
-):
-    if file is not None:
-        path = tmp_path / "mine.yaml"
-        path.write_text(f"/**:\n ros__parameters:\n{file}\n")
-        arguments = [*arguments, f"params_file:={path}"]
-    started = run_rig(bin_folder, *arguments)
-    cameras = arguments[0].partition(":=")[2].split(",")
-    assert len(started) == len(cameras)
-    for start in started:
-        values: dict[str, Any] = {}
-        for name, text in start.parameters:
-            if name not in (str(DEFAULTS), str(tmp_path / "mine.yaml")):
-                (parameters,) = yaml.safe_load(text).values()
-                values |= parameters["ros__parameters"]
-        assert values.get("threads") == expected
-
-
-def test_the_benchmark_shares_the_cores_as_a_rig_does():
-    module = load_launch_file(RIG)
-    for cameras in (1, 2, 3, 4, 100):
-        expected = share_of_cores(cameras)
-        assert module.threads(cameras, "", "") == (str(expected) if expected else "")
+def test_a_rig_passes_threads_on(bin_folder: Path):
+    for arguments, expected in (["threads:=3"], 3), ([], None):
+        values: list[Any] = []
+        for start in run_rig(bin_folder, "cameras:=a,b", *arguments):
+            overrides: dict[str, Any] = {}
+            for name, text in start.parameters:
+                if name != str(DEFAULTS):
+                    (parameters,) = yaml.safe_load(text).values()
+                    overrides |= parameters["ros__parameters"]
+            values.append(overrides.get("threads"))
+        assert set(values) == {expected}
+        shutil.rmtree(bin_folder / "starts")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 
@@ -12,8 +11,3 @@ class Rig:
 
     cameras: int
     threads: int  #: of each node's network on the CPU; 0 leaves it to the engine
-
-
-def share_of_cores(nodes: int) -> int:
-    """Threads of each node's network in a rig, as in `rig.launch.py`; 0 leaves it to the engine."""
-    return 0 if nodes == 1 else max(1, len(os.sched_getaffinity(0)) // nodes)

@@ -21,7 +21,7 @@ from rich.table import Table
 from hma_depth_ros.benchmarks.loader import LoaderReport, measure_loader, render_frames
 from hma_depth_ros.benchmarks.model import measure_model, random_checkpoint
 from hma_depth_ros.benchmarks.predictor import measure_predictor
-from hma_depth_ros.benchmarks.rig import Rig, share_of_cores
+from hma_depth_ros.benchmarks.rig import Rig
 from hma_depth_ros.benchmarks.tables import (
     model_figures,
     model_table,
@@ -125,10 +125,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     node.add_argument(
         "--threads",
-        default="share",
+        default="0",
         metavar="N,...",
-        help="of the CPU, of each node's network; 0: the engine's choice; share (default): 0 for "
-        "one camera, and an equal share of the cores for each of several, as in rig.launch.py",
+        help="of the CPU, of each node's network, such as 0,1; default: 0, the engine's choice",
     )
     node.add_argument(
         "--rate", type=float, default=30.0, help="images a second of each camera; default: 30"
@@ -317,14 +316,10 @@ def _counts(text: str) -> list[int]:
 
 def _rigs(cameras: str, threads: str) -> list[Rig]:
     words = threads.split(",")
-    if not all(word == "share" or word.isdecimal() for word in words):
-        raise HmaDepthError(f"--threads takes numbers such as 0,1, or share, not '{threads}'")
+    if not all(word.isdecimal() for word in words):
+        raise HmaDepthError(f"--threads takes numbers such as 0,1, not '{threads}'")
     return list(
-        dict.fromkeys(
-            Rig(count, share_of_cores(count) if word == "share" else int(word))
-            for count in _counts(cameras)
-            for word in words
-        )
+        dict.fromkeys(Rig(count, int(word)) for count in _counts(cameras) for word in words)
     )
 
 

@@ -55,16 +55,14 @@ class BulkMessage:
         self.message.header = header
         # With empty data: all that comes before, a length of zero, all that comes after.
         empty = np.frombuffer(serialize_message(self.message), np.uint8)
-        end = empty.size - self._tail
-        begin = end - _LENGTH.itemsize
+        size = empty.size - self._tail
         length = np.array([self._data.size], _LENGTH).view(np.uint8)
-        before = [empty[:begin], length]
-        if end > self._offset:  # a frame_id that long
-            return np.concatenate([*before, self._data, empty[end:]])
-        start, stop = self._offset - end, self._offset + self._data.size
-        self._room[start : self._offset - _LENGTH.itemsize] = empty[:begin]
-        self._room[self._offset - _LENGTH.itemsize : self._offset] = length
-        self._room[stop : stop + self._tail] = empty[end:]
+        before, after = np.concatenate([empty[: size - length.size], length]), empty[size:]
+        if size > self._offset:  # a frame_id that long
+            return np.concatenate([before, self._data, after])
+        start, stop = self._offset - size, self._offset + self._data.size
+        self._room[start : self._offset] = before
+        self._room[stop : stop + self._tail] = after
         return self._room[start : stop + self._tail]
 
 
@@ -87,10 +85,19 @@ class BulkImages:
         width: int,
         encoding: str,
     ) -> None:
+        """Make the messages.
+
+        Args:
+            allocate: their memory.
+            count: how many.
+            height: of each, in pixels.
+            width: of each, in pixels.
+            encoding: 32FC1, 16UC1 or rgb8.
+
+        """
         kind, channels = _PIXELS[encoding]
         shape = (height, width) if channels == 1 else (height, width, channels)
         rooms, planes = _rooms(allocate, count, kind.itemsize * height * width * channels)
-        self.encoding = encoding
         #: (count, H, W), or (count, H, W, C) of several channels.
         self.pixels: npt.NDArray[Any] = planes.view(kind).reshape(count, *shape)
         self.messages = [
@@ -115,7 +122,6 @@ class BulkCloud:
     def __init__(self, allocate: Allocate, layout: CloudLayout, height: int, width: int) -> None:
         columns = layout.value
         rooms, planes = _rooms(allocate, 1, 4 * columns * width * height)
-        self.layout = layout
         #: (H, W, columns) float32; zeros at first, for the padding.
         self.points: npt.NDArray[np.float32] = planes.view(np.float32).reshape(
             height, width, columns

@@ -146,6 +146,18 @@ def test_any_memory_layout_is_taken(source: ModelSource, reference: Engine, chan
     assert worst(floats.depth(), reference(image).depth()) < EQUAL
 
 
+@pytest.mark.parametrize("name", ["torch", "openvino"])
+def test_an_image_in_floating_point_is_left_as_it_is(
+    source: ModelSource, reference: Engine, name: str
+):
+    """On CUDA the predictor resizes in float32, and colours the cloud from that very tensor."""
+    engine, image = start(source, name), noise(64, 96).float()
+    expected = reference(noise(64, 96)).depth()
+    for _ in range(2):
+        assert worst(engine(image).depth(), expected) < EQUAL
+    assert torch.equal(image, noise(64, 96).float())
+
+
 def test_openvinos_engines_come_and_go_without_leaving_a_stray_signal_stack(checkpoint: Path):
     """Each core of OpenVINO swaps the thread's signal stack, and puts back one that may be gone."""
     pytest.importorskip("openvino")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import torch
 
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.inference.conversion_cache import cached
+from hma_depth_ros.inference.conversion_cache import cached, file_digest
 from hma_depth_ros.inference.engine import Engine, choose_device, needs_calibration
 from hma_depth_ros.inference.graph import Graph, trace
 from hma_depth_ros.inference.model_file import ExportedFile, ModelFormat, read_exported
@@ -50,6 +51,7 @@ class ModelSource:
         """
         self.path = path
         self.format = ModelFormat.of(path)
+        self._identity = _identity(path)
         self._model: HmaDepth | None = None
         self._exported: ExportedFile | None = None
         self.info: CheckpointInfo
@@ -142,7 +144,7 @@ class ModelSource:
         assert model is not None
         version = import_openvino().__version__.partition("-")[0]
         parts = cached(
-            self.path,
+            self._digest(),
             f"openvino-{version}",
             lambda: model_to_parts(convert_to_openvino(model, info)),
             warn,
@@ -180,13 +182,26 @@ class ModelSource:
 
     def _onnx_model(self, precision: str, warn: Callable[[str], object]) -> object:
         def convert() -> dict[str, bytes]:
-            model, info = load_checkpoint(self.path)  # its own copy: half precision changes it
-            graph = Graph(model, info.preprocessing, full=False, half=precision == "fp16")
+            model = copy.deepcopy(self._model)  # half precision changes it
+            assert model is not None
+            graph = Graph(model, self.info.preprocessing, full=False, half=precision == "fp16")
             return {"graph": convert_to_onnx(graph, trace(graph, None)).SerializeToString()}
 
         onnx = import_onnx()
-        parts = cached(self.path, f"onnx-{onnx.__version__}-{precision}", convert, warn)
+        parts = cached(self._digest(), f"onnx-{onnx.__version__}-{precision}", convert, warn)
         return onnx.load_model_from_string(parts["graph"])
+
+    def _digest(self) -> str:
+        """Of the checkpoint that was loaded, under which its conversions are kept.
+
+        Raises:
+            HmaDepthError: another one has its name by now, as during training.
+
+        """
+        digest = file_digest(self.path)
+        if _identity(self.path) != self._identity:
+            raise HmaDepthError(f"{self.path} has changed since it was loaded; start again")
+        return digest
 
     def check(self, engine: Engine) -> SelfCheck:
         """Compare an engine with fp32 PyTorch: the model itself, or what the export has kept."""
@@ -204,3 +219,12 @@ class ModelSource:
         )
         size = check_size_for(self.info.preprocessing.input_width)
         return compare(frame_depth(engine, size), frame_depth(reference, size), engine.precision)
+
+
+def _identity(path: Path) -> tuple[int, int, int] | None:
+    """What is another after a file was written anew; None if there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None  # whoever reads it says why
+    return status.st_ino, status.st_size, status.st_mtime_ns

@@ -85,12 +85,14 @@ def test_an_exported_file_is_taken_as_a_checkpoint(exported, checkpoint: Path, n
     expected = DepthPredictor.from_checkpoint(checkpoint, device="cpu").predict(self_check_image())
     engines = ["openvino"] if name.endswith(".xml") else ["openvino", "onnxruntime"]
     for engine in [None, *engines]:
-        if name == "half.onnx" and engine != "onnxruntime":
+        if name == "half.onnx" and engine == "openvino":
             continue  # an fp16 graph is for GPUs: the test of ONNX Runtime shows that it is right
         precision = "fp32" if engine == "openvino" else "auto"
         predictor = DepthPredictor.from_checkpoint(
             path, device="cpu", engine=engine, precision=precision
         )
+        if engine is None:  # as exact as the file is
+            assert predictor.engine.precision == ("fp16" if name == "half.onnx" else "fp32")
         found = predictor.predict(self_check_image())
         assert found.depth is not None
         assert found.attention is not None
@@ -142,6 +144,20 @@ def test_an_exported_file_is_checked_against_pytorch_s_depth(exported, monkeypat
     warnings: list[str] = []
     start_engine(source, wrong, self_check=True, warn=warnings.append)
     assert "does not reproduce the network" in warnings[0]
+
+
+def test_a_half_file_that_deviates_has_nothing_to_fall_back_to(exported, monkeypatch):
+    """The node goes on with a warning, as with every other engine, and does not die."""
+    source = ModelSource(exported("half.onnx"))
+    monkeypatch.setitem(self_check.TOLERANCES, "fp16", 0.0)
+    warnings: list[str] = []
+    request = EngineRequest(engine="onnxruntime", device="cpu")
+    engine, verdict = start_engine(source, request, self_check=True, warn=warnings.append)
+    assert (engine.name, engine.precision) == ("onnxruntime", "fp16")
+    assert verdict.startswith("failed, median deviation")
+    assert "falling back to precision:=fp32" in warnings[0]
+    assert "there is no fp32 to fall back to" in warnings[1]
+    assert len(warnings) == 2
 
 
 def test_another_size_than_the_file_s_is_explained(exported):

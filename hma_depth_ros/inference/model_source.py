@@ -64,7 +64,11 @@ class ModelSource:
     @property
     def plain_engine(self) -> str:
         """The engine that computes just what the file says: PyTorch wherever it can."""
-        return "torch" if self._model is not None else "auto"
+        if self._model is not None:
+            return "torch"
+        # OpenVINO would choose its own type for a graph in float16.
+        half = self.format is ModelFormat.ONNX and self._stored == "fp16"
+        return "onnxruntime" if half else "auto"
 
     @property
     def plain_precision(self) -> str:
@@ -87,6 +91,8 @@ class ModelSource:
             return ["openvino"]
         on_cuda = device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())
         if self.format is ModelFormat.ONNX:
+            if device == "auto" and on_cuda:  # without onnxruntime-gpu still better than nothing
+                return ["onnxruntime", "openvino"]
             return ["onnxruntime"] if on_cuda else ["openvino", "onnxruntime"]
         return ["torch"] if on_cuda else ["openvino", "torch"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -225,6 +226,49 @@ def test_what_is_no_exported_file_is_refused(exported, tmp_path: Path):
     truncated = tmp_path / "truncated.onnx"
     truncated.write_bytes(exported("fixed.onnx").read_bytes()[:-1000])
     assert "truncated.onnx is not a readable ONNX file" in load(truncated)
+
+
+def test_weights_that_are_not_the_graph_s_are_refused(exported, tmp_path: Path):
+    """Of another export, as after a copy of one of two files, or damaged: OpenVINO takes them."""
+    path, weights = tmp_path / "pair.xml", tmp_path / "pair.bin"
+    path.write_bytes(exported("fixed.xml").read_bytes())
+    good = exported("fixed.xml").with_suffix(".bin").read_bytes()
+    weights.write_bytes(good)
+    assert ModelSource(path).info.preprocessing.input_width == 150
+    for bad in (good[:-4] + b"\0\0\0\1", good[: len(good) // 2], b""):
+        weights.write_bytes(bad)
+        with pytest.raises(HmaDepthError, match=r"pair\.(bin is damaged|xml is not a readable)"):
+            ModelSource(path)
+
+
+@pytest.mark.parametrize("kind", ["onnx", "openvino"])
+def test_a_full_disk_leaves_what_was_there(checkpoint: Path, tmp_path: Path, kind: str):
+    output = tmp_path / f"m{export_module.FORMATS[kind].value}"
+    output.write_text("before")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, limits[1]))
+    try:
+        with pytest.raises(HmaDepthError, match=rf"cannot write {output}: "):
+            export_module.export_model(checkpoint, output, kind=kind, size=(32, 32))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert output.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [output]
+
+
+def test_what_cannot_be_written_is_said_before_the_work(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(export_module, "trace", lambda *_: pytest.fail("the work has begun"))
+    (tmp_path / "folder.onnx").mkdir()
+    (tmp_path / "file").touch()
+    for name, message in (
+        ("folder.onnx", "is a folder"),
+        ("file/below/m.onnx", "cannot write .*/file/below/m.onnx: Not a directory"),
+        ("m.ONNX", r"is named \*.onnx"),
+    ):
+        with pytest.raises(HmaDepthError, match=message):
+            export_module.export_model(checkpoint, tmp_path / name, kind="onnx", size=SIZE)
 
 
 def test_pytorch_cannot_run_it_and_openvino_s_is_not_onnx(exported):

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.inference import model_source, onnxruntime_engine
+from hma_depth_ros.inference import onnxruntime_engine
+from hma_depth_ros.inference.model_file import ModelFormat
 from hma_depth_ros.inference.model_source import ModelSource
 from hma_depth_ros.inference.onnxruntime_engine import OnnxRuntimeEngine
 from hma_depth_ros.network.config import ModelConfig
@@ -110,7 +111,7 @@ def test_a_folder_that_cannot_be_made_is_named(monkeypatch, tmp_path: Path):
 
 def test_the_order_of_the_engines(monkeypatch):
     source = object.__new__(ModelSource)
-    onnx_file, checkpoint = model_source.ModelFormat.ONNX, model_source.ModelFormat.CHECKPOINT
+    onnx_file, checkpoint = ModelFormat.ONNX, ModelFormat.CHECKPOINT
     expected = {
         (onnx_file, "auto"): ["onnxruntime", "openvino"],
         (onnx_file, "cuda:0"): ["onnxruntime"],
@@ -120,7 +121,7 @@ def test_the_order_of_the_engines(monkeypatch):
         (checkpoint, "cuda"): ["torch"],
         (checkpoint, "cpu"): ["openvino", "torch"],
         (checkpoint, "gpu:1"): ["openvino"],
-        (model_source.ModelFormat.OPENVINO, "auto"): ["openvino"],
+        (ModelFormat.OPENVINO, "auto"): ["openvino"],
     }
     for (source.format, device), engines in expected.items():
         assert source.engines(device) == engines

@@ -14,7 +14,11 @@ from hma_depth_ros.inference.conversion_cache import cached, file_digest
 from hma_depth_ros.inference.engine import Engine, choose_device, needs_calibration
 from hma_depth_ros.inference.graph import Graph, trace
 from hma_depth_ros.inference.model_file import ExportedFile, ModelFormat, read_exported
-from hma_depth_ros.inference.onnx_conversion import convert_to_onnx, import_onnx
+from hma_depth_ros.inference.onnx_conversion import (
+    convert_to_onnx,
+    import_onnx,
+    onnx_fixed_size,
+)
 from hma_depth_ros.inference.onnxruntime_engine import (
     OnnxRuntimeEngine,
     gpu_index,
@@ -26,7 +30,11 @@ from hma_depth_ros.inference.openvino_conversion import (
     model_to_parts,
 )
 from hma_depth_ros.inference.openvino_core import import_openvino, openvino_core
-from hma_depth_ros.inference.openvino_engine import OpenVinoEngine, openvino_device
+from hma_depth_ros.inference.openvino_engine import (
+    OpenVinoEngine,
+    openvino_device,
+    openvino_fixed_size,
+)
 from hma_depth_ros.inference.self_check import (
     SelfCheck,
     check_size_for,
@@ -82,6 +90,16 @@ class ModelSource:
     def _stored(self) -> str | None:
         """Precision of an exported file."""
         return self._exported.record.precision if self._exported is not None else None
+
+    @property
+    def fixed_size(self) -> tuple[int, int] | None:
+        """(H, W) of the network's input, of an exported file that takes no other."""
+        if self._exported is None:
+            return None
+        model = self._exported.model
+        if self.format is ModelFormat.ONNX:
+            return onnx_fixed_size(model)
+        return openvino_fixed_size(model)
 
     def engines(self, device: str) -> list[str]:
         """Engines for this file and device, the fastest first."""

@@ -18,6 +18,7 @@ from hma_depth_ros.inference import openvino_conversion, self_check
 from hma_depth_ros.inference.bundled import self_check_image
 from hma_depth_ros.inference.engine_choice import EngineRequest, start_engine
 from hma_depth_ros.inference.model_source import ModelSource
+from hma_depth_ros.inference.openvino_core import openvino_core
 from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.network.checkpoint import (
     CheckpointInfo,
@@ -242,14 +243,23 @@ def test_weights_that_are_not_the_graph_s_are_refused(exported, tmp_path: Path):
 
 
 @pytest.mark.parametrize("kind", ["onnx", "openvino"])
-def test_a_full_disk_leaves_what_was_there(checkpoint: Path, tmp_path: Path, kind: str):
+def test_a_full_disk_leaves_what_was_there(
+    exported, checkpoint: Path, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+):
+    converted = {
+        "onnx": onnx.load(exported("fixed.onnx")),
+        "openvino": openvino_core().read_model(exported("fixed.xml")),
+    }
+    monkeypatch.setattr(export_module, "trace", lambda *_: None)  # the disk is all that counts here
+    for name in ("convert_to_onnx", "convert_graph"):
+        monkeypatch.setattr(export_module, name, lambda *_: converted[kind])
     output = tmp_path / f"m{export_module.FORMATS[kind].value}"
     output.write_text("before")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, limits[1]))
     try:
         with pytest.raises(HmaDepthError, match=rf"cannot write {output}: "):
-            export_module.export_model(checkpoint, output, kind=kind, size=(32, 32))
+            export_module.export_model(checkpoint, output, kind=kind, size=SIZE)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert output.read_text() == "before"

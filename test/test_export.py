@@ -16,6 +16,7 @@ from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference import export as export_module
 from hma_depth_ros.inference import openvino_conversion, self_check
 from hma_depth_ros.inference.bundled import self_check_image
+from hma_depth_ros.inference.conversion_cache import file_digest
 from hma_depth_ros.inference.engine_choice import EngineRequest, start_engine
 from hma_depth_ros.inference.model_source import ModelSource
 from hma_depth_ros.inference.openvino_core import openvino_core
@@ -168,7 +169,9 @@ def test_another_size_than_the_file_s_is_explained(exported):
         predictor.predict(np.zeros((100, 150, 3), np.uint8))
 
 
-def test_the_commands_take_it(exported, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_the_commands_take_it(
+    exported, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     image = str(Path(self_check.__file__).parents[1] / "assets" / "self_check.jpg")
     arguments = [image, "--output", str(tmp_path), "--checkpoint", str(exported("any.xml"))]
     assert run_command("predict", arguments) == 0
@@ -177,6 +180,10 @@ def test_the_commands_take_it(exported, tmp_path: Path, capsys: pytest.CaptureFi
     printed = capsys.readouterr().out
     assert "description: a test, with 'quotes' & <brackets>" in printed
     assert "input_width: 150" in printed
+    digest = file_digest(checkpoint)
+    assert f"exported in fp32, for 45x150, from the checkpoint with SHA-256 {digest}" in printed
+    assert run_command("describe", ["--checkpoint", str(exported("any.xml"))]) == 0
+    assert "exported in fp16, for any multiple of 32, from" in capsys.readouterr().out
 
 
 def test_a_model_that_deviates_is_not_written(

@@ -13,7 +13,12 @@ from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.conversion_cache import cached, file_digest
 from hma_depth_ros.inference.engine import Engine, choose_device, needs_calibration
 from hma_depth_ros.inference.graph import Graph, trace
-from hma_depth_ros.inference.model_file import ExportedFile, ModelFormat, read_exported
+from hma_depth_ros.inference.model_file import (
+    ExportedFile,
+    ExportRecord,
+    ModelFormat,
+    read_exported,
+)
 from hma_depth_ros.inference.onnx_conversion import (
     convert_to_onnx,
     import_onnx,
@@ -87,9 +92,14 @@ class ModelSource:
         return "fp32" if exact else "auto"
 
     @property
+    def record(self) -> ExportRecord | None:
+        """What an exported file knows beside the checkpoint's metadata."""
+        return self._exported.record if self._exported is not None else None
+
+    @property
     def _stored(self) -> str | None:
         """Precision of an exported file."""
-        return self._exported.record.precision if self._exported is not None else None
+        return self.record.precision if self.record is not None else None
 
     @property
     def fixed_size(self) -> tuple[int, int] | None:

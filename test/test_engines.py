@@ -189,6 +189,16 @@ def test_threads_reach_openvino(source: ModelSource):
     assert compiled.get_property("INFERENCE_NUM_THREADS") == 1
 
 
+def test_threads_reach_pytorch(source: ModelSource):
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        start(source, "torch", threads=1)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_threads_reach_onnxruntime(source: ModelSource):
     engine = start(source, "onnxruntime", threads=1)
     assert engine._session.get_session_options().intra_op_num_threads == 1  # type: ignore[attr-defined]

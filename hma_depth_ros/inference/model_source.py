@@ -136,7 +136,8 @@ class ModelSource:
     ) -> Engine:
         """Start `torch`, `openvino` or `onnxruntime`; a conversion is kept for the next time.
 
-        `compiled` has PyTorch compile the network; other engines always do.
+        `compiled` has PyTorch compile the network; other engines always do. `threads` are the
+        engine's own, but for PyTorch, which has one number for the whole process.
 
         Raises:
             HmaDepthError: engine, device or precision are not there, or not for this file.
@@ -148,6 +149,8 @@ class ModelSource:
                     f"{self.path} is an exported file, which PyTorch does not run; use "
                     "engine:=auto, or the checkpoint itself"
                 )
+            if threads:
+                torch.set_num_threads(threads)
             return TorchEngine(
                 self._model,
                 self.info.preprocessing,

@@ -41,3 +41,20 @@ def atomic_path(path: Path) -> Iterator[Path]:
         raise HmaDepthError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_writable(path: Path) -> None:
+    """See that `path` can be written, before work of minutes whose result goes there.
+
+    Raises:
+        HmaDepthError: it is a folder, or its folder cannot be written.
+
+    """
+    if path.is_dir():
+        raise HmaDepthError(f"cannot write {path}: it is a folder")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise HmaDepthError(f"cannot write {path}: {error.strerror}") from error

@@ -65,3 +65,11 @@ def test_the_table_of_operations(capsys: pytest.CaptureFixture[str]):
     assert "operations for one image of 192x640" in out
     assert "decoder H/8: ASPP" in out
     assert "saved: convolution before upsampling" in out
+
+
+def test_the_operations_stand_beside_btss(capsys: pytest.CaptureFixture[str]):
+    """Where those of its code were counted: at its crop's size, with its encoders."""
+    assert run(["describe", "--model", "resnet50", "--flops"]) == 0
+    assert "BTS with this encoder: ours is 74.8% of it" in capsys.readouterr().out
+    assert run(["describe", "--model", "mobile", "--flops"]) == 0
+    assert "ours is" not in capsys.readouterr().out

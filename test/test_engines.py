@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import resource
 import subprocess
 import sys
 from dataclasses import replace
@@ -16,7 +18,7 @@ from torch import nn
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference import self_check
 from hma_depth_ros.inference.bundled import self_check_image
-from hma_depth_ros.inference.conversion_cache import cache_folder, cached
+from hma_depth_ros.inference.conversion_cache import cache_folder, cached, file_digest
 from hma_depth_ros.inference.engine import Engine
 from hma_depth_ros.inference.engine_choice import EngineRequest, start_engine
 from hma_depth_ros.inference.folding import fold_batch_norm
@@ -146,6 +148,18 @@ def test_any_memory_layout_is_taken(source: ModelSource, reference: Engine, chan
     assert worst(floats.depth(), reference(image).depth()) < EQUAL
 
 
+@pytest.mark.parametrize("name", ["torch", "openvino"])
+def test_an_image_in_floating_point_is_left_as_it_is(
+    source: ModelSource, reference: Engine, name: str
+):
+    """On CUDA the predictor resizes in float32, and colours the cloud from that very tensor."""
+    engine, image = start(source, name), noise(64, 96).float()
+    expected = reference(noise(64, 96)).depth()
+    for _ in range(2):
+        assert worst(engine(image).depth(), expected) < EQUAL
+    assert torch.equal(image, noise(64, 96).float())
+
+
 def test_openvinos_engines_come_and_go_without_leaving_a_stray_signal_stack(checkpoint: Path):
     """Each core of OpenVINO swaps the thread's signal stack, and puts back one that may be gone."""
     pytest.importorskip("openvino")
@@ -173,6 +187,16 @@ def test_threads_reach_openvino(source: ModelSource):
     engine = start(source, "openvino", threads=1)
     compiled = engine._request.get_compiled_model()  # type: ignore[attr-defined]
     assert compiled.get_property("INFERENCE_NUM_THREADS") == 1
+
+
+def test_threads_reach_pytorch(source: ModelSource):
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        start(source, "torch", threads=1)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_threads_reach_onnxruntime(source: ModelSource):
@@ -355,7 +379,7 @@ def test_a_conversion_is_kept_and_a_damaged_one_made_again(
         return {"graph": b"a graph", "weights": bytes(range(256))}
 
     def get() -> dict[str, bytes]:
-        return cached(checkpoint, "test-1", convert, warnings.append)
+        return cached(file_digest(checkpoint), "test-1", convert, warnings.append)
 
     first = get()
     assert get() == first == convert()
@@ -377,8 +401,8 @@ def test_another_checkpoint_is_another_entry(checkpoint: Path, tmp_path: Path, m
     monkeypatch.setenv("HMA_DEPTH_CACHE", str(tmp_path / "cache"))
     other = tmp_path / "other.safetensors"
     other.write_bytes(checkpoint.read_bytes() + b" ")
-    assert cached(checkpoint, "test", lambda: {"n": b"1"}, fail) == {"n": b"1"}
-    assert cached(other, "test", lambda: {"n": b"2"}, fail) == {"n": b"2"}
+    assert cached(file_digest(checkpoint), "test", lambda: {"n": b"1"}, fail) == {"n": b"1"}
+    assert cached(file_digest(other), "test", lambda: {"n": b"2"}, fail) == {"n": b"2"}
 
 
 def test_a_cache_that_cannot_be_written_costs_time_only(
@@ -387,8 +411,50 @@ def test_a_cache_that_cannot_be_written_costs_time_only(
     (tmp_path / "file").touch()
     monkeypatch.setenv("HMA_DEPTH_CACHE", str(tmp_path / "file" / "below"))
     warnings: list[str] = []
-    assert cached(checkpoint, "test", lambda: {"n": b"1"}, warnings.append) == {"n": b"1"}
+    assert cached(file_digest(checkpoint), "test", lambda: {"n": b"1"}, warnings.append) == {
+        "n": b"1"
+    }
     assert "HMA_DEPTH_CACHE" in warnings[0]
+
+
+def test_a_full_disk_costs_time_only(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """For which safetensors has an exception of its own."""
+    monkeypatch.setenv("HMA_DEPTH_CACHE", str(tmp_path))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    warnings: list[str] = []
+    parts = {"n": bytes(100_000)}
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+    try:
+        assert cached(file_digest(checkpoint), "test", lambda: parts, warnings.append) == parts
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert re.match(rf"cannot write {tmp_path}.*the conversion is not kept", warnings[0])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_home_nothing_is_kept(checkpoint: Path, monkeypatch: pytest.MonkeyPatch):
+    for variable in ("HMA_DEPTH_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # nor is the user known
+    warnings: list[str] = []
+    found = cached(file_digest(checkpoint), "test", lambda: {"n": b"1"}, warnings.append)
+    assert found == {"n": b"1"}
+    assert "there is no folder for the cache" in warnings[0]
+    assert "set HMA_DEPTH_CACHE" in warnings[0]
+
+
+def test_a_checkpoint_written_anew_is_not_taken_for_the_loaded_one(tmp_path: Path):
+    """Else the old network would be kept as a conversion of the new one, and found for good."""
+    pytest.importorskip("openvino")
+    path = tmp_path / "best.safetensors"
+    info = CheckpointInfo(CONFIG, Preprocessing())
+    save_checkpoint(path, random_model(CONFIG), info)
+    source = ModelSource(path)
+    save_checkpoint(path, random_model(CONFIG), info)
+    with pytest.raises(HmaDepthError, match=r"best\.safetensors has changed since it was loaded"):
+        start(source, "openvino")
 
 
 def test_the_cache_folder_follows_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,8 +16,10 @@ from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference import export as export_module
 from hma_depth_ros.inference import openvino_conversion, self_check
 from hma_depth_ros.inference.bundled import self_check_image
+from hma_depth_ros.inference.conversion_cache import file_digest
 from hma_depth_ros.inference.engine_choice import EngineRequest, start_engine
 from hma_depth_ros.inference.model_source import ModelSource
+from hma_depth_ros.inference.openvino_core import openvino_core
 from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.network.checkpoint import (
     CheckpointInfo,
@@ -85,12 +88,14 @@ def test_an_exported_file_is_taken_as_a_checkpoint(exported, checkpoint: Path, n
     expected = DepthPredictor.from_checkpoint(checkpoint, device="cpu").predict(self_check_image())
     engines = ["openvino"] if name.endswith(".xml") else ["openvino", "onnxruntime"]
     for engine in [None, *engines]:
-        if name == "half.onnx" and engine != "onnxruntime":
+        if name == "half.onnx" and engine == "openvino":
             continue  # an fp16 graph is for GPUs: the test of ONNX Runtime shows that it is right
         precision = "fp32" if engine == "openvino" else "auto"
         predictor = DepthPredictor.from_checkpoint(
             path, device="cpu", engine=engine, precision=precision
         )
+        if engine is None:  # as exact as the file is
+            assert predictor.engine.precision == ("fp16" if name == "half.onnx" else "fp32")
         found = predictor.predict(self_check_image())
         assert found.depth is not None
         assert found.attention is not None
@@ -144,13 +149,29 @@ def test_an_exported_file_is_checked_against_pytorch_s_depth(exported, monkeypat
     assert "does not reproduce the network" in warnings[0]
 
 
+def test_a_half_file_that_deviates_has_nothing_to_fall_back_to(exported, monkeypatch):
+    """The node goes on with a warning, as with every other engine, and does not die."""
+    source = ModelSource(exported("half.onnx"))
+    monkeypatch.setitem(self_check.TOLERANCES, "fp16", 0.0)
+    warnings: list[str] = []
+    request = EngineRequest(engine="onnxruntime", device="cpu")
+    engine, verdict = start_engine(source, request, self_check=True, warn=warnings.append)
+    assert (engine.name, engine.precision) == ("onnxruntime", "fp16")
+    assert verdict.startswith("failed, median deviation")
+    assert "falling back to precision:=fp32" in warnings[0]
+    assert "there is no fp32 to fall back to" in warnings[1]
+    assert len(warnings) == 2
+
+
 def test_another_size_than_the_file_s_is_explained(exported):
     predictor = DepthPredictor.from_checkpoint(exported("fixed.xml"), device="cpu")
     with pytest.raises(HmaDepthError, match=r"takes 150x45 pixels, .* is 150x100; export"):
         predictor.predict(np.zeros((100, 150, 3), np.uint8))
 
 
-def test_the_commands_take_it(exported, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_the_commands_take_it(
+    exported, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     image = str(Path(self_check.__file__).parents[1] / "assets" / "self_check.jpg")
     arguments = [image, "--output", str(tmp_path), "--checkpoint", str(exported("any.xml"))]
     assert run_command("predict", arguments) == 0
@@ -159,6 +180,10 @@ def test_the_commands_take_it(exported, tmp_path: Path, capsys: pytest.CaptureFi
     printed = capsys.readouterr().out
     assert "description: a test, with 'quotes' & <brackets>" in printed
     assert "input_width: 150" in printed
+    digest = file_digest(checkpoint)
+    assert f"exported in fp32, for 45x150, from the checkpoint with SHA-256 {digest}" in printed
+    assert run_command("describe", ["--checkpoint", str(exported("any.xml"))]) == 0
+    assert "exported in fp16, for any multiple of 32, from" in capsys.readouterr().out
 
 
 def test_a_model_that_deviates_is_not_written(
@@ -209,6 +234,58 @@ def test_what_is_no_exported_file_is_refused(exported, tmp_path: Path):
     truncated = tmp_path / "truncated.onnx"
     truncated.write_bytes(exported("fixed.onnx").read_bytes()[:-1000])
     assert "truncated.onnx is not a readable ONNX file" in load(truncated)
+
+
+def test_weights_that_are_not_the_graph_s_are_refused(exported, tmp_path: Path):
+    """Of another export, as after a copy of one of two files, or damaged: OpenVINO takes them."""
+    path, weights = tmp_path / "pair.xml", tmp_path / "pair.bin"
+    path.write_bytes(exported("fixed.xml").read_bytes())
+    good = exported("fixed.xml").with_suffix(".bin").read_bytes()
+    weights.write_bytes(good)
+    assert ModelSource(path).info.preprocessing.input_width == 150
+    for bad in (good[:-4] + b"\0\0\0\1", good[: len(good) // 2], b""):
+        weights.write_bytes(bad)
+        with pytest.raises(HmaDepthError, match=r"pair\.(bin is damaged|xml is not a readable)"):
+            ModelSource(path)
+
+
+@pytest.mark.parametrize("kind", ["onnx", "openvino"])
+def test_a_full_disk_leaves_what_was_there(
+    exported, checkpoint: Path, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+):
+    converted = {
+        "onnx": onnx.load(exported("fixed.onnx")),
+        "openvino": openvino_core().read_model(exported("fixed.xml")),
+    }
+    monkeypatch.setattr(export_module, "trace", lambda *_: None)  # the disk is all that counts here
+    for name in ("convert_to_onnx", "convert_graph"):
+        monkeypatch.setattr(export_module, name, lambda *_: converted[kind])
+    output = tmp_path / f"m{export_module.FORMATS[kind].value}"
+    output.write_text("before")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, limits[1]))
+    try:
+        with pytest.raises(HmaDepthError, match=rf"cannot write {output}: "):
+            export_module.export_model(checkpoint, output, kind=kind, size=SIZE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert output.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [output]
+
+
+def test_what_cannot_be_written_is_said_before_the_work(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(export_module, "trace", lambda *_: pytest.fail("the work has begun"))
+    (tmp_path / "folder.onnx").mkdir()
+    (tmp_path / "file").touch()
+    for name, message in (
+        ("folder.onnx", "is a folder"),
+        ("file/below/m.onnx", "cannot write .*/file/below/m.onnx: Not a directory"),
+        ("m.ONNX", r"is named \*.onnx"),
+    ):
+        with pytest.raises(HmaDepthError, match=message):
+            export_module.export_model(checkpoint, tmp_path / name, kind="onnx", size=SIZE)
 
 
 def test_pytorch_cannot_run_it_and_openvino_s_is_not_onnx(exported):

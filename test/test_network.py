@@ -271,6 +271,12 @@ def test_bad_checkpoints_are_one_clear_error(tmp_path: Path):
     with pytest.raises(HmaDepthError, match=r"newer.safetensors: .*update the package"):
         read_info(newer)
 
+    odd = tmp_path / "odd.safetensors"
+    for text in ('"a text"', "7", "[]", "null", "{}", '{"format": 1, "model": []}', "no JSON"):
+        save_file(tensors, odd, metadata={METADATA_KEY: text})
+        with pytest.raises(HmaDepthError, match=r"odd.safetensors: .*not understood"):
+            read_info(odd)
+
 
 def test_a_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     model = tiny_model()

@@ -275,6 +275,10 @@ def test_wrong_input_is_refused():
     predictor.region = Region(0, 0, 320, 90)
     with pytest.raises(HmaDepthError, match=r"320x90 at .* not inside the 310x94"):
         predictor.predict(street(), CAMERA)
+    # A strip at the network's width: 608x57152, more than the memory holds.
+    predictor.region, predictor.input_width = Region(0, 0, 1, 94), 608
+    with pytest.raises(HmaDepthError, match=r"1x94 pixels would be enlarged to 608x57152"):
+        predictor.predict(street(), CAMERA)
 
 
 def test_devices_and_precisions_are_checked():

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
-from torch import nn
 
+from hma_depth_ros.benchmarks.baseline import baseline_call
 from hma_depth_ros.benchmarks.candidates import start_engines
 from hma_depth_ros.benchmarks.stages import measure_stages
 from hma_depth_ros.benchmarks.timing import Timing, resident_bytes, take_turns
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.inference.engine import choose_device
+from hma_depth_ros.inference.engine import Engine, choose_device
+from hma_depth_ros.inference.model_file import ModelFormat
 from hma_depth_ros.inference.model_source import ModelSource
-from hma_depth_ros.inference.torch_engine import TorchEngine
+from hma_depth_ros.inference.torch_engine import TYPES, TorchEngine
 from hma_depth_ros.network.checkpoint import (
     CheckpointInfo,
     Preprocessing,
@@ -44,6 +45,7 @@ class ModelReport:
     left_out: dict[str, str]  #: candidates that could not start, and why
     #: Bytes of this process's memory that came with each candidate, its first pass included.
     memory: dict[str, int]
+    hardware: dict[str, str]  #: that each engine runs on; of a baseline PyTorch's device
     #: By precision: each part of the network in PyTorch, if asked for.
     stages: dict[str, dict[str, Timing]]
     stage_gflop: dict[str, float]
@@ -51,7 +53,7 @@ class ModelReport:
 
 def measure_model(
     path: Path,
-    size: tuple[int, int],
+    size: tuple[int, int] | None,
     *,
     engines: Sequence[tuple[str, str]],
     device: str,
@@ -64,10 +66,11 @@ def measure_model(
     """Time the network's forward pass on uint8 images, from pixels to the maps of all scales.
 
     Args:
-        path: checkpoint.
-        size: (H, W) of the input.
+        path: checkpoint, or an exported file, which has neither reference nor stages: PyTorch does
+            not run it.
+        size: (H, W) of the input; None is what the file takes, or KITTI's at its width.
         engines: (engine, precision), of those that the node knows.
-        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        device: `auto`, `cpu`, `cuda`, `cuda:N`, or `gpu` for Intel's.
         threads: of the CPU; 0 leaves it to each runtime.
         rounds: calls of each.
         by_stage: also time each part of the network, in PyTorch.
@@ -75,44 +78,58 @@ def measure_model(
         warn: is told what goes wrong on the way.
 
     Raises:
-        HmaDepthError: checkpoint, device or baseline cannot be used.
+        HmaDepthError: file, device or baseline cannot be used, or nothing can be measured.
 
     """
     if threads:
         torch.set_num_threads(threads)
-    chosen = choose_device(device)
+    # PyTorch has the CPU where OpenVINO has Intel's GPU.
+    chosen = torch.device("cpu") if device.startswith("gpu") else choose_device(device)
     source = ModelSource(path)
+    is_checkpoint = source.format is ModelFormat.CHECKPOINT
+    if by_stage and not is_checkpoint:
+        raise HmaDepthError(f"{path} is an exported file: --by-stage needs the checkpoint itself")
+    size = size or _usual_size(source)
     generator = torch.Generator().manual_seed(0)
-    image = torch.randint(0, 256, (1, 3, *size), generator=generator, dtype=torch.uint8).to(chosen)
+    image = torch.randint(0, 256, (1, 3, *size), generator=generator, dtype=torch.uint8)
     candidates: dict[str, Callable[[], object]] = {}
+    hardware: dict[str, str] = {}
     memory, before = {}, resident_bytes()
 
-    def add(name: str, call: Callable[[], object]) -> None:
+    def add(name: str, call: Callable[[], object], runs_on: str) -> None:
         nonlocal before
         call()
-        candidates[name] = call
+        candidates[name], hardware[name] = call, runs_on
         now = resident_bytes()
         memory[name], before = now - before, now
 
     if baseline is not None:
-        add(f"baseline {baseline}", _baseline_call(baseline, image, source.info))
-    reference = TorchEngine(
-        load_checkpoint(path)[0],
-        source.info.preprocessing,
-        device=chosen,
-        precision="fp32",
-        as_trained=True,
-    )
-    add(REFERENCE, _call(reference, image))
+        call = baseline_call(baseline, image.to(chosen), source.info.preprocessing)
+        add(f"baseline {baseline}", _waited(call, chosen), str(chosen))
+    if is_checkpoint:
+        reference = TorchEngine(
+            load_checkpoint(path)[0],
+            source.info.preprocessing,
+            device=chosen,
+            precision="fp32",
+            as_trained=True,
+        )
+        add(REFERENCE, _engine_call(reference, image), reference.hardware)
     left_out: dict[str, str] = {}
     started = start_engines(
         source, engines, device=device, threads=threads, left_out=left_out, warn=warn
     )
     for name, engine in started:
-        add(name, _call(engine, image))
+        add(name, _engine_call(engine, image), engine.hardware)
+    if not candidates:
+        raise HmaDepthError("; ".join(left_out.values()) or "no engine to measure")
     flops = count_flops(source.info.model, size)
-    precisions = ("fp32", "bf16") if by_stage else ()
-    stages = measure_stages(path, size, device=chosen, precisions=precisions, rounds=rounds)
+    precisions = _precisions(chosen) if by_stage else ()
+    stages = (
+        measure_stages(path, size, device=chosen, precisions=precisions, rounds=rounds)
+        if by_stage
+        else {}
+    )
     return ModelReport(
         size=size,
         timings=take_turns(candidates, rounds=rounds),
@@ -122,7 +139,21 @@ def measure_model(
         products=matrix_products(chosen),
         left_out=left_out,
         memory=memory,
+        hardware=hardware,
     )
+
+
+def _usual_size(source: ModelSource) -> tuple[int, int]:
+    """The file's only size, or KITTI's 1242x375 at the width of the checkpoint, or BTS's crop."""
+    if source.fixed_size is not None:
+        return source.fixed_size
+    width = source.info.preprocessing.input_width
+    return (352, 1216) if width is None else (round(width * 375 / 1242), width)
+
+
+def _precisions(device: torch.device) -> tuple[str, ...]:
+    """The full and the half type that the `torch` engine is used with."""
+    return ("fp32", "fp16") if device.type == "cuda" else ("fp32", "bf16")
 
 
 def random_checkpoint(name: str, folder: Path) -> Path:
@@ -140,41 +171,17 @@ def random_checkpoint(name: str, folder: Path) -> Path:
     return path
 
 
-def load_baseline(name: str) -> nn.Module:
-    """The network that `module:callable` returns; it takes normalised images (B, 3, H, W).
-
-    Raises:
-        HmaDepthError: there is no such callable, or it returns something else.
-
-    """
-    module, _, attribute = name.partition(":")
-    try:
-        found = getattr(importlib.import_module(module), attribute)()
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
-        raise HmaDepthError(f"--baseline {name}: {error}; expected module:callable") from error
-    if not isinstance(found, nn.Module):
-        raise HmaDepthError(f"--baseline {name} returned {type(found).__name__}, not a Module")
-    return found
+def _engine_call(engine: Engine, image: torch.Tensor) -> Callable[[], object]:
+    # Where the engine expects it: ONNX Runtime takes images from the host, on a GPU too.
+    return _waited(partial(engine, image.to(engine.device)), engine.device)
 
 
-def _baseline_call(name: str, image: torch.Tensor, info: CheckpointInfo) -> Callable[[], object]:
-    network = load_baseline(name).eval().to(image.device)
-    mean, std = info.preprocessing.mean_and_std(image.device)
+def _waited(call: Callable[[], object], device: torch.device) -> Callable[[], object]:
+    def waited() -> None:
+        call()
+        _wait(device)
 
-    @torch.inference_mode()
-    def call() -> None:
-        network((image.float() - mean) / std)
-        _wait(image.device)
-
-    return call
-
-
-def _call(engine: Callable[[torch.Tensor], object], image: torch.Tensor) -> Callable[[], object]:
-    def call() -> None:
-        engine(image)
-        _wait(image.device)
-
-    return call
+    return waited
 
 
 def _wait(device: torch.device) -> None:
@@ -185,8 +192,8 @@ def _wait(device: torch.device) -> None:
 def matrix_products(device: torch.device) -> dict[str, float]:
     """GFLOP/s of the product of two square matrices, the best of ten."""
     found = {}
-    for name, kind in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
-        a = torch.rand(_MATRIX, _MATRIX, device=device).to(kind)
+    for name in _precisions(device):
+        a = torch.rand(_MATRIX, _MATRIX, device=device).to(TYPES[name])
 
         def multiply(a: torch.Tensor = a) -> None:
             torch.mm(a, a)

@@ -88,7 +88,12 @@ def model_figures(report: ModelReport) -> dict[str, Any]:
             for precision, stages in report.stages.items()
         },
         "candidates": {
-            name: {**timing.figures(), "memory_bytes": report.memory[name]}
+            name: {
+                **timing.figures(),
+                "images_per_second": 1 / timing.median,
+                "memory_bytes": report.memory[name],
+                "hardware": report.hardware[name],
+            }
             for name, timing in report.timings.items()
         },
     }

@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hma_depth_ros.benchmarks.loader import LoaderReport, measure_loader, render_frames
+from hma_depth_ros.benchmarks.machine import machine
 from hma_depth_ros.benchmarks.model import measure_model, random_checkpoint
 from hma_depth_ros.benchmarks.predictor import measure_predictor
 from hma_depth_ros.benchmarks.rig import Rig
@@ -35,15 +36,19 @@ from hma_depth_ros.cli.describe import image_size
 from hma_depth_ros.data.located_split import read_located_split
 from hma_depth_ros.demo.children import termination_as_exit
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.files import atomic_path
+from hma_depth_ros.files import atomic_path, check_writable
 from hma_depth_ros.inference.bundled import default_checkpoint
 from hma_depth_ros.inference.engine import ENGINES
+from hma_depth_ros.inference.model_file import ModelFormat, read_model_info
+from hma_depth_ros.inference.model_source import ModelSource
 from hma_depth_ros.inference.points import CloudLayout
 from hma_depth_ros.inference.predictor import OUTPUTS
-from hma_depth_ros.network.checkpoint import read_info
 
 #: Of the engines what `auto` would choose, and PyTorch.
 _FASTEST = "auto:auto,torch:fp32"
+_DEVICES = "auto, cpu, cuda, cuda:N or gpu (Intel's)"
+#: (H, W) of KITTI's images.
+_KITTI = (375, 1242)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -71,19 +76,20 @@ def _parser() -> argparse.ArgumentParser:
         model, "torch:fp32,torch:bf16,openvino:fp32,openvino:bf16,onnxruntime:fp32", rounds=20
     )
     model.add_argument(
-        "--size", type=image_size, metavar="HxW", help="default: the checkpoint's, or 352x1216"
+        "--size", type=image_size, metavar="HxW", help="default: the file's, or 352x1216"
     )
     model.add_argument(
         "--baseline",
         metavar="MODULE:CALLABLE",
-        help="another network: what this returns takes normalised images (B, 3, H, W)",
+        help="another network: what this returns takes normalised images (B, 3, H, W); the module "
+        "may be a file of the current folder",
     )
     model.add_argument(
         "--by-stage",
         action="store_true",
         help="also each part of the network, in PyTorch, beside its operations",
     )
-    model.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    model.add_argument("--device", default="auto", help=_DEVICES)
     predictor = parts.add_parser(
         "predictor",
         description="From an image in memory to depth, masks and cloud, stage by stage; and the "
@@ -102,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
         "--cameras", default="1,2,4", metavar="N,...", help="default: %(default)s; empty: none"
     )
     predictor.add_argument("--cloud-layout", choices=("padded", "packed"), default="padded")
-    predictor.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    predictor.add_argument("--device", default="auto", help=_DEVICES)
     node = parts.add_parser(
         "node",
         description="The whole node over DDS: a process of its own, to which another publishes "
@@ -147,7 +153,12 @@ def _add_network(
     parser: argparse.ArgumentParser, engines: str, *, rounds: int, threads: bool = True
 ) -> None:
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--checkpoint", type=Path, metavar="FILE", help="default: the bundled one")
+    what.add_argument(
+        "--checkpoint",
+        type=Path,
+        metavar="FILE",
+        help="or exported file (default: the bundled one)",
+    )
     what.add_argument("--model", metavar="NAME", help="a preset with random weights instead")
     parser.add_argument(
         "--engines", default=engines, metavar="ENGINE:PRECISION,...", help="default: %(default)s"
@@ -166,9 +177,8 @@ def _add_image_size(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--image-size",
         type=image_size,
-        default=(375, 1242),
         metavar="HxW",
-        help="of the camera; default: 375x1242",
+        help="of the camera; default: 375x1242, or the only size that an exported file takes",
     )
 
 
@@ -179,6 +189,8 @@ def _add_json(parser: argparse.ArgumentParser) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """See the module's docstring."""
     arguments = _parser().parse_args(argv)
+    if arguments.json is not None:
+        check_writable(arguments.json)
     if arguments.part == "loader":
         content = _loader(arguments)
     else:
@@ -190,6 +202,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             run = {"model": _model, "predictor": _predictor, "node": _node}[arguments.part]
             content = run(arguments, Path(folder))
     if arguments.json is not None:
+        given = {name: _plain(value) for name, value in vars(arguments).items()}
+        content = {"arguments": given, "machine": machine(), **content}
         with atomic_path(arguments.json) as temporary:
             temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     return 0
@@ -216,13 +230,9 @@ def _loader(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _model(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    path = _checkpoint(arguments, folder)
-    width = read_info(path).preprocessing.input_width
-    # KITTI's 1242x375 at the width of the checkpoint, or BTS's crop.
-    usual = (352, 1216) if width is None else (round(width * 375 / 1242), width)
     report = measure_model(
-        path,
-        arguments.size or usual,
+        _checkpoint(arguments, folder),
+        arguments.size,
         engines=_engines(arguments.engines),
         device=arguments.device,
         threads=arguments.threads,
@@ -242,9 +252,10 @@ def _predictor(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     outputs = [name for name in OUTPUTS if name in arguments.outputs.split(",")]
     if unknown := set(arguments.outputs.split(",")) - OUTPUTS - {""}:
         raise HmaDepthError(f"no output '{min(unknown)}'; use depth, attention and points")
+    path = _checkpoint(arguments, folder)
     report = measure_predictor(
-        _checkpoint(arguments, folder),
-        arguments.image_size,
+        path,
+        arguments.image_size or _image_size(path),
         engines=_engines(arguments.engines),
         outputs=sorted(outputs),
         cameras=_counts(arguments.cameras) if arguments.cameras else [],
@@ -268,10 +279,12 @@ def _node(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     path = _checkpoint(arguments, folder)
     plan = Plan(
         checkpoint=path.absolute(),
-        image_size=arguments.image_size,
+        image_size=arguments.image_size or _image_size(path),
         engines=_engines(arguments.engines),
         rigs=rigs,
-        topics=arguments.topics.split(",") if arguments.topics else default_topics(read_info(path)),
+        topics=arguments.topics.split(",")
+        if arguments.topics
+        else default_topics(read_model_info(path)),
         rate=arguments.rate,
         seconds=arguments.seconds,
         rounds=arguments.rounds,
@@ -293,6 +306,17 @@ def _checkpoint(arguments: argparse.Namespace, folder: Path) -> Path:
         return random_checkpoint(arguments.model, folder)
     chosen: Path | None = arguments.checkpoint
     return default_checkpoint() if chosen is None else chosen
+
+
+def _image_size(path: Path) -> tuple[int, int]:
+    if ModelFormat.of(path) is ModelFormat.CHECKPOINT:
+        return _KITTI
+    return ModelSource(path).fixed_size or _KITTI
+
+
+def _plain(value: object) -> object:
+    """For JSON."""
+    return str(value) if isinstance(value, Path) else value
 
 
 def _warn(text: str) -> None:

@@ -12,12 +12,12 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from hma_depth_ros.inference.model_file import ModelFormat, read_exported
-from hma_depth_ros.network.checkpoint import CheckpointInfo, load_checkpoint
+from hma_depth_ros.inference.model_source import ModelSource
+from hma_depth_ros.network.checkpoint import CheckpointInfo
 from hma_depth_ros.network.config import PRESETS, ModelConfig, preset
 from hma_depth_ros.network.flops import count_flops, saved_flops
 from hma_depth_ros.network.model import HmaDepth
-from hma_depth_ros.network.published import BTS_PARAMETERS
+from hma_depth_ros.network.published import BTS_GFLOP, BTS_PARAMETERS, BTS_SIZE
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -85,6 +85,11 @@ def flop_table(config: ModelConfig, size: tuple[int, int]) -> Table:
         table.add_row(name, f"{count / 1e9:.2f}", f"{count / total:.1%}")
     table.add_section()
     table.add_row("total", f"{total / 1e9:.2f}", "")
+    if size == BTS_SIZE and config.encoder in BTS_GFLOP:
+        bts = BTS_GFLOP[config.encoder]
+        table.add_row(
+            f"BTS with this encoder: ours is {total / 1e9 / bts:.1%} of it", f"{bts:.1f}", ""
+        )
     table.add_section()
     for name, count in saved_flops(config, size).items():
         table.add_row(f"saved: {name}", f"{count / 1e9:.2f}", f"{count / total:.1%}")
@@ -129,12 +134,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.checkpoint is not None:
         if arguments.scales or arguments.no_attention:
             parser.error("--scales and --no-attention go with --model: a checkpoint has its own")
-        if ModelFormat.of(arguments.checkpoint) is ModelFormat.CHECKPOINT:
-            model, info = load_checkpoint(arguments.checkpoint)
-        else:
-            info = read_exported(arguments.checkpoint).info
-            model = HmaDepth(info.model)  # for its shapes only
-        _print_info(console, info)
+        source = ModelSource(arguments.checkpoint)
+        _print_info(console, source.info)
+        if source.record is not None:
+            size = source.fixed_size
+            console.print(
+                f"exported in {source.record.precision}, for "
+                f"{'any multiple of 32' if size is None else f'{size[0]}x{size[1]}'}, from the "
+                f"checkpoint with SHA-256 {source.record.source}"
+            )
+        model = HmaDepth(source.info.model)  # for its shapes only
     else:
         model = HmaDepth(
             preset(

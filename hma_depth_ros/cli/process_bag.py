@@ -104,7 +104,9 @@ def _parser() -> argparse.ArgumentParser:
         choices=("auto", "torch", "openvino", "onnxruntime"),
         help="default: torch, with which figures are measured; auto is the fastest",
     )
-    how.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16", "fp16"))
+    how.add_argument(
+        "--precision", default="auto", choices=("auto", "fp32", "bf16", "fp16", "int8")
+    )
     how.add_argument(
         "--threads", type=int, default=0, metavar="N", help="CPU threads; 0: the engine's choice"
     )

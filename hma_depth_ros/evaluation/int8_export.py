@@ -15,12 +15,12 @@ from hma_depth_ros.data.split import SplitEntry
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.benchmarks import KITTI
 from hma_depth_ros.evaluation.validate import ALL, WHOLE_IMAGE, Yardstick, validate
-from hma_depth_ros.inference.export import Verification, export_model
+from hma_depth_ros.inference.export import Verification, check_names, export_model
 from hma_depth_ros.inference.padding import pad, to_rows
 from hma_depth_ros.inference.pixels import PixelFormat, network_input, to_device
 from hma_depth_ros.inference.plan import plan_input
 from hma_depth_ros.inference.predictor import DepthPredictor
-from hma_depth_ros.inference.quantization import MOST_IMAGES, quantise
+from hma_depth_ros.inference.quantization import MOST_IMAGES, import_nncf, quantise
 from hma_depth_ros.network.checkpoint import read_info
 
 #: Largest relative change of AbsRel with which an int8 model is offered.
@@ -65,6 +65,7 @@ def export_int8(
         HmaDepthError: as `export_model`; too few frames; or the error changes too much.
 
     """
+    check_names(checkpoint, output, "openvino")
     labelled = [entry for entry in entries if entry.depth is not None]
     judged = labelled[1::2]
     chosen = {id(entry) for entry in judged}
@@ -74,6 +75,7 @@ def export_int8(
             "int8 needs at least two frames with ground truth: some calibrate, the others show "
             f"whether the error stays; the list has {len(labelled)}"
         )
+    import_nncf()  # before the frames, which take their time
     step = -(-len(calibration) // MOST_IMAGES)
     calibration = calibration[::step]
     images = [_network_rows(entry, checkpoint, size) for entry in calibration]

@@ -21,11 +21,19 @@ _DIGEST = "sha256"
 
 
 def cache_folder() -> Path:
-    """`$HMA_DEPTH_CACHE`, else `hma_depth_ros` in `$XDG_CACHE_HOME` or `~/.cache`."""
-    if chosen := os.environ.get(VARIABLE):
-        return Path(chosen).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "hma_depth_ros"
+    """`$HMA_DEPTH_CACHE`, else `hma_depth_ros` in `$XDG_CACHE_HOME` or `~/.cache`.
+
+    Raises:
+        HmaDepthError: that is in a home folder, and the user has none (a service without HOME).
+
+    """
+    try:
+        if chosen := os.environ.get(VARIABLE):
+            return Path(chosen).expanduser()
+        base = os.environ.get("XDG_CACHE_HOME")
+        return (Path(base) if base else Path.home() / ".cache") / "hma_depth_ros"
+    except RuntimeError as error:
+        raise HmaDepthError(f"there is no folder for the cache: {error}") from error
 
 
 def file_digest(path: Path) -> str:
@@ -46,7 +54,7 @@ def file_digest(path: Path) -> str:
 
 
 def cached(
-    checkpoint: Path,
+    source: str,
     kind: str,
     convert: Callable[[], dict[str, bytes]],
     warn: Callable[[str], object],
@@ -54,25 +62,29 @@ def cached(
     """Parts of the converted model: from the cache, or converted and put there.
 
     Args:
-        checkpoint: what is converted; its content counts, not its name.
+        source: `file_digest` of what is converted; its content counts, not its name.
         kind: of the result, with the version of the runtime that it is for.
         convert: does it.
         warn: told of an entry that cannot be used, and of a folder that cannot be written; both
             only cost time.
 
     """
-    name = f"{file_digest(checkpoint)[:32]}-{kind}-{__version__}.safetensors"
-    entry = cache_folder() / name
-    if entry.exists():
-        try:
+    not_kept = f"the conversion is not kept (set {VARIABLE} to a writable folder)"
+    try:
+        entry = cache_folder() / f"{source[:32]}-{kind}-{__version__}.safetensors"
+    except HmaDepthError as error:
+        warn(f"{error}; {not_kept}")
+        return convert()
+    try:
+        if entry.exists():
             return _read(entry)
-        except (SafetensorError, OSError, ValueError) as error:
-            warn(f"the cached conversion {entry} cannot be used ({error}); converting again")
+    except (SafetensorError, OSError, ValueError) as error:
+        warn(f"the cached conversion {entry} cannot be used ({error}); converting again")
     parts = convert()
     try:
         _write(entry, parts)
     except HmaDepthError as error:
-        warn(f"{error}; the conversion is not kept (set {VARIABLE} to a writable folder)")
+        warn(f"{error}; {not_kept}")
     return parts
 
 
@@ -86,7 +98,10 @@ def _digest(parts: dict[str, bytes]) -> str:
 def _write(entry: Path, parts: dict[str, bytes]) -> None:
     arrays = {name: np.frombuffer(part, np.uint8) for name, part in parts.items()}
     with atomic_path(entry) as temporary:
-        save_file(arrays, temporary, metadata={_DIGEST: _digest(parts)})
+        try:
+            save_file(arrays, temporary, metadata={_DIGEST: _digest(parts)})
+        except SafetensorError as error:  # a full disk, for one
+            raise HmaDepthError(f"cannot write {entry}: {error}") from error
 
 
 def _read(entry: Path) -> dict[str, bytes]:

@@ -42,7 +42,7 @@ def start_engine(
 
     `engine` `auto` tries those for the device, the fastest first, and does without one whose
     package is missing. An engine that deviates too far gives way to fp32, at last to PyTorch's,
-    with a warning.
+    with a warning; where there is none, it stays, with a warning too.
 
     Raises:
         HmaDepthError: what was asked for cannot be had.
@@ -55,6 +55,7 @@ def start_engine(
     names = source.engines(request.device) if automatic else [request.engine]
     first_error: HmaDepthError | None = None
     failed = ""
+    deviating: Engine | None = None  # the one that failed
     attempts = deque((name, request.precision) for name in names)
     while attempts:
         name, precision = attempts.popleft()
@@ -80,9 +81,10 @@ def start_engine(
         if outcome.passed:
             passed = f"passed, {_figures(outcome)}"
             return engine, f"{failed}; fp32 {engine.name} {passed}" if failed else passed
-        if not failed:
+        if deviating is None:
+            deviating = engine
+            failed = f"failed, {_figures(outcome)}"
             attempts = deque(_fallbacks(source, names, engine))
-        failed = failed or f"failed, {_figures(outcome)}"
         what = f"{engine.name} in {engine.precision} on {engine.hardware}"
         if not attempts:
             warn(f"{what} does not reproduce the network ({_figures(outcome)}); nothing better")
@@ -92,6 +94,9 @@ def start_engine(
             "falling back to precision:=fp32"
         )
     assert first_error is not None
+    if deviating is not None:  # such as an ONNX file in fp16, which has no fp32
+        warn(f"there is no fp32 to fall back to ({first_error}); {deviating.name} goes on")
+        return deviating, failed
     raise first_error
 
 

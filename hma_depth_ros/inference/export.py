@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy.typing as npt
 import torch
 
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.files import atomic_path
+from hma_depth_ros.files import atomic_path, check_writable
 from hma_depth_ros.inference.conversion_cache import file_digest
 from hma_depth_ros.inference.graph import ATTENTION, DEPTH, INPUT, Graph, trace
 from hma_depth_ros.inference.model_file import ExportRecord, ModelFormat, export_metadata
@@ -33,7 +34,7 @@ from hma_depth_ros.inference.self_check import (
     grid_of,
 )
 from hma_depth_ros.inference.torch_engine import TorchEngine
-from hma_depth_ros.network.checkpoint import load_checkpoint
+from hma_depth_ros.network.checkpoint import CheckpointInfo, load_checkpoint, read_info
 from hma_depth_ros.network.config import ModelConfig
 from hma_depth_ros.network.model import ScaleMaps
 
@@ -84,10 +85,7 @@ def export_model(
             written, or what was written does not say what the network says; then none is left.
 
     """
-    if ModelFormat.of(output) is not FORMATS[kind]:
-        raise HmaDepthError(f"{output}: a file for {kind} is named *{FORMATS[kind].value}")
-    if ModelFormat.of(checkpoint) is not ModelFormat.CHECKPOINT:
-        raise HmaDepthError(f"{checkpoint} is an exported file; export the checkpoint itself")
+    check_names(checkpoint, output, kind)
     model, info = load_checkpoint(checkpoint)
     if size is not None:
         info = replace(info, preprocessing=replace(info.preprocessing, input_width=size[1]))
@@ -95,25 +93,31 @@ def export_model(
         model, info.preprocessing, device=torch.device("cpu"), precision="fp32", as_trained=True
     )
     reference_size = size or check_size_for(info.preprocessing.input_width)
-    record = ExportRecord(
-        precision=precision,
-        source=file_digest(checkpoint),
-        reference_size=reference_size,
-        reference=tuple(grid_of(frame_depth(reference, reference_size)).ravel().tolist()),
-    )
     half = precision == "fp16"
     graph = Graph(model, info.preprocessing, full=True, half=half and kind == "onnx")
-    program = trace(graph, size)
-    metadata = export_metadata(info, record)
-    with tempfile.TemporaryDirectory() as folder:
-        written = Path(folder, f"model{output.suffix}")
+    with _workplace(output) as folder:
+        record = ExportRecord(
+            precision=precision,
+            source=file_digest(checkpoint),
+            reference_size=reference_size,
+            reference=tuple(grid_of(frame_depth(reference, reference_size)).ravel().tolist()),
+        )
+        program = trace(graph, size)
+        written = folder / f"model{output.suffix}"
         if kind == "onnx":
-            _write_onnx(convert_to_onnx(graph, program), metadata, written)
+            converted = convert_to_onnx(graph, program)
+            write: Callable[[], None] = partial(
+                _write_onnx, converted, export_metadata(info, record), written
+            )
         else:
             converted = convert_graph(graph, program, size)
             if quantise is not None:
                 converted = quantise(converted, info.model)
-            _write_openvino(converted, metadata, written, half=half)
+            write = partial(_write_openvino, converted, info, record, written, half=half)
+        try:
+            write()
+        except (OSError, RuntimeError) as error:  # the latter of OpenVINO
+            raise HmaDepthError(f"cannot write {output}: {error}") from error
         verification = _verify(
             written, reference, reference_size, fixed=size is not None, precision=precision
         )
@@ -126,11 +130,46 @@ def export_model(
             )
         if judge is not None:
             judge(written)
-        # Weights first: a graph is never there without them.
+        # Weights first: a graph is never there without them, and knows them (`ExportRecord`).
         for suffix in ([".bin"] if kind == "openvino" else []) + [output.suffix]:
             with atomic_path(output.with_suffix(suffix)) as temporary:
-                shutil.copyfile(written.with_suffix(suffix), temporary)
+                written.with_suffix(suffix).replace(temporary)
     return verification
+
+
+def check_names(checkpoint: Path, output: Path, kind: str) -> None:
+    """Check what can be checked before an export, which takes its time.
+
+    Raises:
+        HmaDepthError: the output is not named for its kind or cannot be written; the checkpoint is
+            not there, or an exported file itself.
+
+    """
+    if output.suffix != FORMATS[kind].value:
+        raise HmaDepthError(f"{output}: a file for {kind} is named *{FORMATS[kind].value}")
+    if ModelFormat.of(checkpoint) is not ModelFormat.CHECKPOINT:
+        raise HmaDepthError(f"{checkpoint} is an exported file; export the checkpoint itself")
+    read_info(checkpoint)
+    check_writable(output)
+
+
+@contextmanager
+def _workplace(output: Path) -> Iterator[Path]:
+    """Hidden folder beside the output: what is finished there needs a new name and no more room.
+
+    Raises:
+        HmaDepthError: it cannot be made.
+
+    """
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.TemporaryDirectory(
+            prefix=f".{output.stem}.", suffix=".part", dir=output.parent
+        )
+    except OSError as error:
+        raise HmaDepthError(f"cannot write {output}: {error.strerror}") from error
+    with folder as name:
+        yield Path(name)
 
 
 def _write_onnx(model: Any, metadata: Mapping[str, str], path: Path) -> None:
@@ -141,10 +180,19 @@ def _write_onnx(model: Any, metadata: Mapping[str, str], path: Path) -> None:
     path.write_bytes(model.SerializeToString())
 
 
-def _write_openvino(model: Any, metadata: Mapping[str, str], path: Path, *, half: bool) -> None:
-    for key, value in metadata.items():
+def _write_openvino(
+    model: Any, info: CheckpointInfo, record: ExportRecord, path: Path, *, half: bool
+) -> None:
+    """Twice, because the graph's file names the digest of the weights' file."""
+
+    def write() -> None:
+        import_openvino().save_model(model, path, compress_to_fp16=half)
+
+    write()
+    record = replace(record, weights=file_digest(path.with_suffix(".bin")))
+    for key, value in export_metadata(info, record).items():
         model.set_rt_info(value, [key])
-    import_openvino().save_model(model, path, compress_to_fp16=half)
+    write()
 
 
 def _verify(

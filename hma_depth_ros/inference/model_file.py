@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.inference.conversion_cache import file_digest
 from hma_depth_ros.inference.onnx_conversion import onnx_metadata, read_onnx
 from hma_depth_ros.inference.openvino_core import openvino_core
 from hma_depth_ros.network.checkpoint import (
@@ -46,6 +47,8 @@ class ExportRecord:
     reference_size: tuple[int, int]
     #: ... and the depths in metres that fp32 PyTorch gives on a grid of it.
     reference: tuple[float, ...]
+    #: SHA-256 of the file of the weights, where they have one of their own (OpenVINO's .bin).
+    weights: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,9 +89,15 @@ def read_exported(path: Path) -> ExportedFile:
             content["source"],
             (int(content["reference_size"][0]), int(content["reference_size"][1])),
             tuple(float(value) for value in content["reference"]),
+            str(content.get("weights", "")),
         )
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise HmaDepthError(f"{path}: metadata '{EXPORT_KEY}' not understood: {error}") from error
+    beside = path.with_suffix(".bin")
+    if record.weights and file_digest(beside) != record.weights:
+        raise HmaDepthError(
+            f"{beside} is damaged or of another export than {path}; copy both again, or export anew"
+        )
     return ExportedFile(model, decode_info(metadata[METADATA_KEY], path), record)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,11 +10,20 @@ import numpy as np
 import torch
 
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.inference.conversion_cache import cached
+from hma_depth_ros.inference.conversion_cache import cached, file_digest
 from hma_depth_ros.inference.engine import Engine, choose_device, needs_calibration
 from hma_depth_ros.inference.graph import Graph, trace
-from hma_depth_ros.inference.model_file import ExportedFile, ModelFormat, read_exported
-from hma_depth_ros.inference.onnx_conversion import convert_to_onnx, import_onnx
+from hma_depth_ros.inference.model_file import (
+    ExportedFile,
+    ExportRecord,
+    ModelFormat,
+    read_exported,
+)
+from hma_depth_ros.inference.onnx_conversion import (
+    convert_to_onnx,
+    import_onnx,
+    onnx_fixed_size,
+)
 from hma_depth_ros.inference.onnxruntime_engine import (
     OnnxRuntimeEngine,
     gpu_index,
@@ -25,7 +35,11 @@ from hma_depth_ros.inference.openvino_conversion import (
     model_to_parts,
 )
 from hma_depth_ros.inference.openvino_core import import_openvino, openvino_core
-from hma_depth_ros.inference.openvino_engine import OpenVinoEngine, openvino_device
+from hma_depth_ros.inference.openvino_engine import (
+    OpenVinoEngine,
+    openvino_device,
+    openvino_fixed_size,
+)
 from hma_depth_ros.inference.self_check import (
     SelfCheck,
     check_size_for,
@@ -50,6 +64,7 @@ class ModelSource:
         """
         self.path = path
         self.format = ModelFormat.of(path)
+        self._identity = _identity(path)
         self._model: HmaDepth | None = None
         self._exported: ExportedFile | None = None
         self.info: CheckpointInfo
@@ -62,7 +77,11 @@ class ModelSource:
     @property
     def plain_engine(self) -> str:
         """The engine that computes just what the file says: PyTorch wherever it can."""
-        return "torch" if self._model is not None else "auto"
+        if self._model is not None:
+            return "torch"
+        # OpenVINO would choose its own type for a graph in float16.
+        half = self.format is ModelFormat.ONNX and self._stored == "fp16"
+        return "onnxruntime" if half else "auto"
 
     @property
     def plain_precision(self) -> str:
@@ -73,9 +92,24 @@ class ModelSource:
         return "fp32" if exact else "auto"
 
     @property
+    def record(self) -> ExportRecord | None:
+        """What an exported file knows beside the checkpoint's metadata."""
+        return self._exported.record if self._exported is not None else None
+
+    @property
     def _stored(self) -> str | None:
         """Precision of an exported file."""
-        return self._exported.record.precision if self._exported is not None else None
+        return self.record.precision if self.record is not None else None
+
+    @property
+    def fixed_size(self) -> tuple[int, int] | None:
+        """(H, W) of the network's input, of an exported file that takes no other."""
+        if self._exported is None:
+            return None
+        model = self._exported.model
+        if self.format is ModelFormat.ONNX:
+            return onnx_fixed_size(model)
+        return openvino_fixed_size(model)
 
     def engines(self, device: str) -> list[str]:
         """Engines for this file and device, the fastest first."""
@@ -85,6 +119,8 @@ class ModelSource:
             return ["openvino"]
         on_cuda = device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())
         if self.format is ModelFormat.ONNX:
+            if device == "auto" and on_cuda:  # without onnxruntime-gpu still better than nothing
+                return ["onnxruntime", "openvino"]
             return ["onnxruntime"] if on_cuda else ["openvino", "onnxruntime"]
         return ["torch"] if on_cuda else ["openvino", "torch"]
 
@@ -100,7 +136,8 @@ class ModelSource:
     ) -> Engine:
         """Start `torch`, `openvino` or `onnxruntime`; a conversion is kept for the next time.
 
-        `compiled` has PyTorch compile the network; other engines always do.
+        `compiled` has PyTorch compile the network; other engines always do. `threads` are the
+        engine's own, but for PyTorch, which has one number for the whole process.
 
         Raises:
             HmaDepthError: engine, device or precision are not there, or not for this file.
@@ -112,6 +149,8 @@ class ModelSource:
                     f"{self.path} is an exported file, which PyTorch does not run; use "
                     "engine:=auto, or the checkpoint itself"
                 )
+            if threads:
+                torch.set_num_threads(threads)
             return TorchEngine(
                 self._model,
                 self.info.preprocessing,
@@ -142,7 +181,7 @@ class ModelSource:
         assert model is not None
         version = import_openvino().__version__.partition("-")[0]
         parts = cached(
-            self.path,
+            self._digest(),
             f"openvino-{version}",
             lambda: model_to_parts(convert_to_openvino(model, info)),
             warn,
@@ -180,13 +219,26 @@ class ModelSource:
 
     def _onnx_model(self, precision: str, warn: Callable[[str], object]) -> object:
         def convert() -> dict[str, bytes]:
-            model, info = load_checkpoint(self.path)  # its own copy: half precision changes it
-            graph = Graph(model, info.preprocessing, full=False, half=precision == "fp16")
+            model = copy.deepcopy(self._model)  # half precision changes it
+            assert model is not None
+            graph = Graph(model, self.info.preprocessing, full=False, half=precision == "fp16")
             return {"graph": convert_to_onnx(graph, trace(graph, None)).SerializeToString()}
 
         onnx = import_onnx()
-        parts = cached(self.path, f"onnx-{onnx.__version__}-{precision}", convert, warn)
+        parts = cached(self._digest(), f"onnx-{onnx.__version__}-{precision}", convert, warn)
         return onnx.load_model_from_string(parts["graph"])
+
+    def _digest(self) -> str:
+        """Of the checkpoint that was loaded, under which its conversions are kept.
+
+        Raises:
+            HmaDepthError: another one has its name by now, as during training.
+
+        """
+        digest = file_digest(self.path)
+        if _identity(self.path) != self._identity:
+            raise HmaDepthError(f"{self.path} has changed since it was loaded; start again")
+        return digest
 
     def check(self, engine: Engine) -> SelfCheck:
         """Compare an engine with fp32 PyTorch: the model itself, or what the export has kept."""
@@ -204,3 +256,12 @@ class ModelSource:
         )
         size = check_size_for(self.info.preprocessing.input_width)
         return compare(frame_depth(engine, size), frame_depth(reference, size), engine.precision)
+
+
+def _identity(path: Path) -> tuple[int, int, int] | None:
+    """What is another after a file was written anew; None if there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None  # whoever reads it says why
+    return status.st_ino, status.st_size, status.st_mtime_ns

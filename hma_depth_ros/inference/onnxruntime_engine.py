@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -68,38 +69,48 @@ def gpu_index(device: str) -> int | None:
     return chosen.index or 0
 
 
-def _engine_folder() -> Path:
-    """Where TensorRT keeps what it has built."""
-    return cache_folder() / "tensorrt"
+def _engine_folder(model: bytes) -> Path:
+    """Where TensorRT keeps what it has built of this very model; made.
 
+    One for each model: ONNX Runtime names engines by the graph's nodes and not by their weights,
+    and would run an old engine for a network that was trained on (microsoft/onnxruntime#6455).
 
-def _make_engine_folder() -> None:
+    Raises:
+        HmaDepthError: it cannot be made.
+
+    """
+    folder = cache_folder() / "tensorrt" / hashlib.sha256(model).hexdigest()[:32]
     try:
-        _engine_folder().mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise HmaDepthError(
-            f"cannot make {_engine_folder()}: {error.strerror}; set {VARIABLE} to a writable folder"
+            f"cannot make {folder}: {error.strerror}; set {VARIABLE} to a writable folder"
         ) from error
+    return folder
 
 
-def _providers(gpu: int | None) -> list[tuple[str, dict[str, Any]]]:
+def _providers(gpu: int | None, model: bytes, precision: str) -> list[tuple[str, dict[str, Any]]]:
     """Providers in the order in which they are tried, with their options."""
     cpu: list[tuple[str, dict[str, Any]]] = [("CPUExecutionProvider", {})]
     if gpu is None:
         return cpu
-    engines = _engine_folder()
-    options: dict[str, dict[str, Any]] = {
-        "TensorrtExecutionProvider": {
-            "device_id": gpu,
-            "trt_engine_cache_enable": True,
-            "trt_engine_cache_path": str(engines),
-            "trt_timing_cache_enable": True,
-            "trt_timing_cache_path": str(engines),
-        },
-        "CUDAExecutionProvider": {"device_id": gpu},
-    }
+    found: list[tuple[str, dict[str, Any]]] = []
     available = import_onnxruntime().get_available_providers()
-    return [(name, options[name]) for name in _GPU_PROVIDERS if name in available] + cpu
+    if "TensorrtExecutionProvider" in available:
+        engines = str(_engine_folder(model))
+        options = {
+            "device_id": gpu,
+            # Without, TensorRT refuses graphs whose tensors are float16.
+            "trt_fp16_enable": precision == "fp16",
+            "trt_engine_cache_enable": True,
+            "trt_engine_cache_path": engines,
+            "trt_timing_cache_enable": True,
+            "trt_timing_cache_path": engines,
+        }
+        found.append(("TensorrtExecutionProvider", options))
+    if "CUDAExecutionProvider" in available:
+        found.append(("CUDAExecutionProvider", {"device_id": gpu}))
+    return found + cpu
 
 
 class OnnxRuntimeEngine:
@@ -140,19 +151,23 @@ class OnnxRuntimeEngine:
         self._names: Sequence[str] = scale_names(config)
         pruned = only_outputs(model, self._names)
         self.fixed_size = onnx_fixed_size(pruned)
+        content = pruned.SerializeToString()
         options = runtime.SessionOptions()
         options.log_severity_level = _ERRORS_ONLY
         options.intra_op_num_threads = threads
         gpu = gpu_index(device)
-        if gpu is not None:
-            _make_engine_folder()
+        providers = _providers(gpu, content, precision)
         try:
-            self._session = runtime.InferenceSession(
-                pruned.SerializeToString(), options, providers=_providers(gpu)
-            )
+            self._session = runtime.InferenceSession(content, options, providers=providers)
         except Exception as error:  # its exceptions have no common base
             raise HmaDepthError(f"ONNX Runtime cannot run this model: {error}") from error
         provider = self._session.get_providers()[0].removesuffix("ExecutionProvider")
+        if gpu is not None and provider == "CPU":
+            # It goes on without a word where a library of CUDA's is missing.
+            raise HmaDepthError(
+                f"ONNX Runtime cannot start on cuda:{gpu}, most likely for want of the CUDA and "
+                "cuDNN libraries that it was built for; install them, or use device:=cpu"
+            )
         self.hardware = cpu_name() if provider == "CPU" else f"cuda:{gpu} by {provider}"
 
     def __call__(self, image: Tensor) -> ScaleMaps:

@@ -59,12 +59,23 @@ def convert_graph(
 
 
 def model_to_parts(model: Any) -> dict[str, bytes]:
-    """Graph and weights of a model as bytes."""
+    """Graph and weights of a model as bytes.
+
+    Raises:
+        HmaDepthError: there is no room for temporary files, the only way that OpenVINO offers.
+
+    """
     openvino = import_openvino()
-    with tempfile.TemporaryDirectory() as folder:
-        xml, weights = Path(folder, "model.xml"), Path(folder, "model.bin")
-        openvino.serialize(model, xml, weights)
-        return {"graph": xml.read_bytes(), "weights": weights.read_bytes()}
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            xml, weights = Path(folder, "model.xml"), Path(folder, "model.bin")
+            openvino.serialize(model, xml, weights)
+            return {"graph": xml.read_bytes(), "weights": weights.read_bytes()}
+    except (OSError, RuntimeError) as error:
+        raise HmaDepthError(
+            f"OpenVINO cannot write the converted model to {tempfile.gettempdir()}: {error}; set "
+            "TMPDIR to a folder with room"
+        ) from error
 
 
 def model_from_parts(parts: dict[str, bytes]) -> Any:

@@ -45,6 +45,12 @@ def openvino_precisions(device: str) -> list[str]:
     return [p for p in ("bf16", "fp16", "fp32") if _TYPES[p][0] in capabilities]
 
 
+def openvino_fixed_size(model: Any) -> tuple[int, int] | None:
+    """(H, W) of a model that takes one size only."""
+    shape = model.inputs[0].partial_shape
+    return None if shape[1].is_dynamic else (shape[1].get_length(), shape[2].get_length())
+
+
 class OpenVinoEngine:
     """Compiled for any input size; `auto` is the fastest precision that the device has.
 
@@ -109,11 +115,7 @@ class OpenVinoEngine:
             scales = openvino.Model(
                 [model.output(name) for name in scale_names(config)], model.get_parameters()
             )
-            shape = scales.inputs[0].partial_shape
-            #: (H, W) of a model that takes one size only.
-            self.fixed_size = (
-                None if shape[1].is_dynamic else (shape[1].get_length(), shape[2].get_length())
-            )
+            self.fixed_size = openvino_fixed_size(scales)
             self._request = core.compile_model(scales, target, options).create_infer_request()
         except RuntimeError as error:
             raise HmaDepthError(f"OpenVINO cannot run this model on {target}: {error}") from error

@@ -8,6 +8,10 @@ from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.geometry.window import kitti_crop
 
+#: Up to which length in pixels the plan enlarges a side: a strip of an image, resized to the
+#: network's width, would have thousands of times its pixels, and take all of the memory.
+LARGEST_ENLARGED = 8192
+
 
 @dataclass(frozen=True)
 class Region:
@@ -73,7 +77,8 @@ def plan_input(
     length goes on to serve both axes.
 
     Raises:
-        HmaDepthError: the region is empty or reaches beyond the image.
+        HmaDepthError: the region is empty or reaches beyond the image, or it is so narrow that the
+            network's input would become enormous.
 
     """
     height, width = image_size
@@ -91,4 +96,10 @@ def plan_input(
     if input_width is None:
         return InputPlan(image_size, region, (region.height, region.width))
     scaled_height = max(1, round(region.height * input_width / region.width))
+    if scaled_height > max(LARGEST_ENLARGED, region.height):
+        raise HmaDepthError(
+            f"{region.width}x{region.height} pixels would be enlarged to "
+            f"{input_width}x{scaled_height} for the network; choose a wider region, or a smaller "
+            "input_width"
+        )
     return InputPlan(image_size, region, (scaled_height, input_width))

@@ -99,7 +99,7 @@ class TorchEngine:
     @torch.inference_mode()
     def __call__(self, image: Tensor) -> ScaleMaps:
         """See `Engine`."""
-        normalised = image.float().sub_(self._mean).div_(self._std)
+        normalised = (image - self._mean).div_(self._std)  # float32 of uint8 too, and a new tensor
         normalised = normalised.to(self._type).contiguous(memory_format=torch.channels_last)
         maps: ScaleMaps = self._model(normalised)
         return maps

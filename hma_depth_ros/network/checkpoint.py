@@ -80,7 +80,7 @@ def decode_info(text: str, path: Path) -> CheckpointInfo:
     """
     try:
         return _parse(json.loads(text))
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise HmaDepthError(f"{path}: metadata '{METADATA_KEY}' not understood: {error}") from error
 
 

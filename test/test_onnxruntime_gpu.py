@@ -1,0 +1,130 @@
+"""What ONNX Runtime is asked for on a GPU, without one: the providers' options and the choice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.inference import onnxruntime_engine
+from hma_depth_ros.inference.model_file import ModelFormat
+from hma_depth_ros.inference.model_source import ModelSource
+from hma_depth_ros.inference.onnxruntime_engine import OnnxRuntimeEngine
+from hma_depth_ros.network.config import ModelConfig
+
+onnx = pytest.importorskip("onnx")
+
+CONFIG = ModelConfig("mobilenetv3_small_050", (16, 16, 8, 8, 8), aspp_channels=8)
+GPU = ("TensorrtExecutionProvider", "CUDAExecutionProvider")
+CPU = "CPUExecutionProvider"
+
+
+class Runtime:
+    """ONNX Runtime with GPU providers, which start or do not."""
+
+    def __init__(self, *starting: str) -> None:
+        self.starting = starting
+        self.asked: list[list[tuple[str, dict[str, Any]]]] = []
+
+    def get_available_providers(self) -> list[str]:
+        return [*GPU, CPU]
+
+    def SessionOptions(self) -> SimpleNamespace:
+        return SimpleNamespace()
+
+    def InferenceSession(self, content: bytes, options: object, *, providers: list[Any]) -> Any:
+        self.asked.append(providers)
+        return SimpleNamespace(get_providers=lambda: [*self.starting, CPU])
+
+
+@pytest.fixture(autouse=True)
+def one_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HMA_DEPTH_CACHE", str(tmp_path))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(onnxruntime_engine, "only_outputs", lambda model, names: model)
+
+
+def model(weight: float) -> Any:
+    """All that the engine reads of a model: its input, and what makes it another one."""
+    helper, kind = onnx.helper, onnx.TensorProto
+    image = helper.make_tensor_value_info("image", kind.UINT8, [None, None, None, 3])
+    depth = helper.make_tensor_value_info("depth", kind.FLOAT, [1])
+    constant = helper.make_tensor("w", kind.FLOAT, [1], [weight])
+    node = helper.make_node("Identity", ["w"], ["depth"])
+    return helper.make_model(helper.make_graph([node], "g", [image], [depth], [constant]))
+
+
+def start(
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    weight: float = 1.0,
+    precision: str = "fp32",
+    starting: tuple[str, ...] = GPU,
+) -> tuple[OnnxRuntimeEngine, dict[str, dict[str, Any]]]:
+    runtime = Runtime(*starting)
+    monkeypatch.setattr(onnxruntime_engine, "import_onnxruntime", lambda: runtime)
+    engine = OnnxRuntimeEngine(model(weight), CONFIG, device="cuda", precision=precision)
+    (providers,) = runtime.asked
+    assert [name for name, _ in providers] == [*GPU, CPU]
+    return engine, dict(providers)
+
+
+def test_a_model_with_other_weights_has_other_tensorrt_engines(monkeypatch, tmp_path: Path):
+    """ONNX Runtime names them by the graph alone, and would run those of the other model."""
+    folders = []
+    for weight in (1.0, 1.0, 2.0):
+        _, providers = start(monkeypatch, weight=weight)
+        options = providers["TensorrtExecutionProvider"]
+        assert options["trt_engine_cache_enable"] is True
+        assert options["trt_timing_cache_path"] == options["trt_engine_cache_path"]
+        folders.append(Path(options["trt_engine_cache_path"]))
+        assert folders[-1].is_dir()
+        assert folders[-1].is_relative_to(tmp_path / "tensorrt")
+    assert folders[0] == folders[1] != folders[2]
+
+
+def test_tensorrt_is_told_of_half_precision(monkeypatch):
+    for precision, half in (("fp32", False), ("fp16", True)):
+        engine, providers = start(monkeypatch, precision=precision)
+        assert providers["TensorrtExecutionProvider"]["trt_fp16_enable"] is half
+        assert providers["CUDAExecutionProvider"] == {"device_id": 0}
+        assert engine.hardware == "cuda:0 by Tensorrt"
+
+
+def test_a_gpu_that_does_not_start_is_not_replaced_by_the_cpu_in_silence(monkeypatch):
+    engine, _ = start(monkeypatch, starting=("CUDAExecutionProvider",))
+    assert engine.hardware == "cuda:0 by CUDA"
+    with pytest.raises(HmaDepthError, match=r"cannot start on cuda:0.*device:=cpu"):
+        start(monkeypatch, starting=())
+
+
+def test_a_folder_that_cannot_be_made_is_named(monkeypatch, tmp_path: Path):
+    (tmp_path / "tensorrt").touch()
+    with pytest.raises(HmaDepthError, match=r"cannot make .*tensorrt.*HMA_DEPTH_CACHE"):
+        start(monkeypatch)
+
+
+def test_the_order_of_the_engines(monkeypatch):
+    source = object.__new__(ModelSource)
+    onnx_file, checkpoint = ModelFormat.ONNX, ModelFormat.CHECKPOINT
+    expected = {
+        (onnx_file, "auto"): ["onnxruntime", "openvino"],
+        (onnx_file, "cuda:0"): ["onnxruntime"],
+        (onnx_file, "cpu"): ["openvino", "onnxruntime"],
+        (onnx_file, "gpu"): ["openvino"],
+        (checkpoint, "auto"): ["torch"],
+        (checkpoint, "cuda"): ["torch"],
+        (checkpoint, "cpu"): ["openvino", "torch"],
+        (checkpoint, "gpu:1"): ["openvino"],
+        (ModelFormat.OPENVINO, "auto"): ["openvino"],
+    }
+    for (source.format, device), engines in expected.items():
+        assert source.engines(device) == engines
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    source.format = checkpoint
+    assert source.engines("auto") == ["openvino", "torch"]

@@ -15,6 +15,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Before any rclpy import: test traffic stays on this machine and away from other graphs.
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 os.environ.setdefault("ROS_DOMAIN_ID", str(os.getpid() % 100 + 1))
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):  # gw0, gw1 ...: a domain for each
+    domain = int(os.environ["ROS_DOMAIN_ID"]) + 25 * int(worker[2:])
+    os.environ["ROS_DOMAIN_ID"] = str((domain - 1) % 100 + 1)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -38,7 +41,7 @@ def real_data() -> Path:
 def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model with random weights: depth and masks vary from pixel to pixel, and it is fast.
 
-    Its input is far below the size of images, so that a forward pass takes 10 ms.
+    Its input is far below the size of images, so that a forward pass takes 5 ms.
     """
     import torch
 
@@ -46,7 +49,7 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from hma_depth_ros.network.config import ModelConfig
     from hma_depth_ros.network.model import HmaDepth
 
-    config = ModelConfig("mobilenetv3_small_050", (16, 16, 8, 8, 8), aspp_channels=8)
+    config = ModelConfig("test_efficientnet", (16, 16, 8, 8, 8), aspp_channels=8)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = HmaDepth(config)

@@ -23,7 +23,7 @@ from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save
 from hma_depth_ros.network.config import ModelConfig
 from hma_depth_ros.network.model import HmaDepth
 
-CONFIG = ModelConfig("mobilenetv3_small_050", (16, 16, 8, 8, 8), aspp_channels=8)
+CONFIG = ModelConfig("test_efficientnet", (16, 16, 8, 8, 8), aspp_channels=8)
 SIZE = (64, 96)
 
 

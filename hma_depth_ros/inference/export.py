@@ -103,14 +103,14 @@ def export_model(
     )
     half = precision == "fp16"
     graph = Graph(model, info.preprocessing, full=True, half=half and kind == "onnx")
-    program = trace(graph, size)
     metadata = export_metadata(info, record)
     with tempfile.TemporaryDirectory() as folder:
         written = Path(folder, f"model{output.suffix}")
         if kind == "onnx":
-            _write_onnx(convert_to_onnx(graph, program), metadata, written)
+            _write_onnx(convert_to_onnx(graph, size), metadata, written)
         else:
-            converted = convert_graph(graph, program, size)
+            import_openvino()  # before recording the graph, which takes its time
+            converted = convert_graph(graph, trace(graph, size), size)
             if quantise is not None:
                 converted = quantise(converted, info.model)
             _write_openvino(converted, metadata, written, half=half)

@@ -11,7 +11,7 @@ import torch
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.conversion_cache import cached
 from hma_depth_ros.inference.engine import Engine, choose_device, needs_calibration
-from hma_depth_ros.inference.graph import Graph, trace
+from hma_depth_ros.inference.graph import Graph
 from hma_depth_ros.inference.model_file import ExportedFile, ModelFormat, read_exported
 from hma_depth_ros.inference.onnx_conversion import convert_to_onnx, import_onnx
 from hma_depth_ros.inference.onnxruntime_engine import (
@@ -106,6 +106,8 @@ class ModelSource:
             HmaDepthError: engine, device or precision are not there, or not for this file.
 
         """
+        if precision == "int8" and self._model is not None:
+            raise needs_calibration()
         if engine == "torch":
             if self._model is None:
                 raise HmaDepthError(
@@ -166,8 +168,6 @@ class ModelSource:
             on_gpu = gpu_index(device) is not None
             if precision == "auto":
                 precision = "fp16" if on_gpu else "fp32"
-            if precision == "int8":
-                raise needs_calibration()
             if precision == "bf16" or (precision == "fp16" and not on_gpu):
                 raise HmaDepthError(
                     f"ONNX Runtime runs fp32 on the CPU and fp32 or fp16 on CUDA, not {precision} "
@@ -182,7 +182,7 @@ class ModelSource:
         def convert() -> dict[str, bytes]:
             model, info = load_checkpoint(self.path)  # its own copy: half precision changes it
             graph = Graph(model, info.preprocessing, full=False, half=precision == "fp16")
-            return {"graph": convert_to_onnx(graph, trace(graph, None)).SerializeToString()}
+            return {"graph": convert_to_onnx(graph, None).SerializeToString()}
 
         onnx = import_onnx()
         parts = cached(self.path, f"onnx-{onnx.__version__}-{precision}", convert, warn)

@@ -34,7 +34,7 @@ onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
 
-CONFIG = ModelConfig("test_efficientnet", (16, 16, 8, 8, 8), aspp_channels=8)
+CONFIG = ModelConfig("test_efficientnet", (128, 64, 16, 8, 8), aspp_channels=16)
 SIZE = (45, 150)  # of the bundled frame at that width; odd
 EQUAL = 1e-4
 

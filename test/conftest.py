@@ -41,7 +41,7 @@ def real_data() -> Path:
 def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model with random weights: depth and masks vary from pixel to pixel, and it is fast.
 
-    Its input is far below the size of images, so that a forward pass takes 5 ms.
+    Its input is far below the size of images, so that a forward pass takes 10 ms.
     """
     import torch
 
@@ -49,7 +49,7 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from hma_depth_ros.network.config import ModelConfig
     from hma_depth_ros.network.model import HmaDepth
 
-    config = ModelConfig("test_efficientnet", (16, 16, 8, 8, 8), aspp_channels=8)
+    config = ModelConfig("mobilenetv3_small_050", (16, 16, 8, 8, 8), aspp_channels=8)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = HmaDepth(config)

@@ -23,9 +23,11 @@ demo: venv ## bag -> node -> recorder over DDS [BAG=folder | DRIVE=KITTI drive] 
 	@$(VENV) -m hma_depth_ros demo \
 	  $(if $(BAG),--bag "$(BAG)") $(if $(DRIVE),--drive "$(DRIVE)") $(if $(OUTPUT),--output "$(OUTPUT)")
 
+# Two at a time: one test waits for a ROS graph while another computes. The tests of a file share
+# what they convert, render and train, so they stay together.
 test: lint ## lint, then all tests [ARGS="-k NAME ..." for pytest]
 	@echo "== pytest"
-	@$(VENV) -m pytest $(ARGS)
+	@$(VENV) -m pytest --numprocesses=2 --dist=loadfile $(ARGS)
 
 lint: venv ## ruff check, ruff format, mypy
 	@echo "== ruff check"

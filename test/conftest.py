@@ -15,6 +15,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Before any rclpy import: test traffic stays on this machine and away from other graphs.
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 os.environ.setdefault("ROS_DOMAIN_ID", str(os.getpid() % 100 + 1))
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):  # gw0, gw1 ...: a domain for each
+    domain = int(os.environ["ROS_DOMAIN_ID"]) + 25 * int(worker[2:])
+    os.environ["ROS_DOMAIN_ID"] = str((domain - 1) % 100 + 1)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -130,7 +130,7 @@ def test_bf16_is_close(source: ModelSource, reference: Engine, name: str):
 
 def test_openvino_converts_models_without_attention(tmp_path: Path):
     """Their coarser maps are enlarged to the finest one's size, which must not be written down."""
-    config = replace(CONFIG, attention=False)
+    config = replace(CONFIG, encoder="test_efficientnet", attention=False)
     path = tmp_path / "plain.safetensors"
     save_checkpoint(path, random_model(config), CheckpointInfo(config, Preprocessing()))
     source = ModelSource(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import torch
 from hma_depth_ros.cli import run_command
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference import export as export_module
-from hma_depth_ros.inference import openvino_conversion, self_check
+from hma_depth_ros.inference import self_check
 from hma_depth_ros.inference.bundled import self_check_image
 from hma_depth_ros.inference.conversion_cache import file_digest
 from hma_depth_ros.inference.engine_choice import EngineRequest, start_engine
@@ -35,7 +36,7 @@ onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
 
-CONFIG = ModelConfig("mobilenetv3_small_050", (16, 16, 8, 8, 8), aspp_channels=8)
+CONFIG = ModelConfig("test_efficientnet", (128, 64, 16, 8, 8), aspp_channels=16)
 SIZE = (45, 150)  # of the bundled frame at that width; odd
 EQUAL = 1e-4
 
@@ -187,20 +188,22 @@ def test_the_commands_take_it(
 
 
 def test_a_model_that_deviates_is_not_written(
-    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    exported, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    convert = openvino_conversion.convert_graph
-
-    def broken(graph, program, size):
-        with torch.no_grad():  # of the graph that is exported, not of the reference
-            head = graph.model.decoder.get_parameter("depth_heads.1.logit.bias")
-            head.add_(0.5)
-        return convert(graph, program, size)
-
-    monkeypatch.setattr(export_module, "convert_graph", broken)
+    """A converter that gives the graph of a network with another bias."""
+    model, info = load_checkpoint(checkpoint)
+    with torch.no_grad():
+        model.decoder.get_parameter("depth_heads.1.logit.bias").add_(0.5)
+    other = tmp_path / "other.safetensors"
+    save_checkpoint(other, model, info)
+    converted = openvino_core().read_model(exported("fixed.xml"))
+    monkeypatch.setattr(export_module, "trace", lambda graph, size: None)
+    monkeypatch.setattr(export_module, "convert_graph", lambda graph, program, size: converted)
+    export = partial(export_module.export_model, kind="openvino", size=SIZE)
     with pytest.raises(HmaDepthError, match=r"was not written: .* deviates from PyTorch"):
-        export_module.export_model(checkpoint, tmp_path / "m.xml", kind="openvino", size=SIZE)
-    assert list(tmp_path.iterdir()) == []
+        export(other, tmp_path / "m.xml")
+    assert list(tmp_path.iterdir()) == [other]
+    export(checkpoint, tmp_path / "m.xml")  # of this one it is the right graph
 
 
 def test_what_is_no_exported_file_is_refused(exported, tmp_path: Path):

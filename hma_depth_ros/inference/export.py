@@ -102,15 +102,15 @@ def export_model(
             reference_size=reference_size,
             reference=tuple(grid_of(frame_depth(reference, reference_size)).ravel().tolist()),
         )
-        program = trace(graph, size)
         written = folder / f"model{output.suffix}"
         if kind == "onnx":
-            converted = convert_to_onnx(graph, program)
+            converted = convert_to_onnx(graph, size)
             write: Callable[[], None] = partial(
                 _write_onnx, converted, export_metadata(info, record), written
             )
         else:
-            converted = convert_graph(graph, program, size)
+            import_openvino()  # before recording the graph, which takes its time
+            converted = convert_graph(graph, trace(graph, size), size)
             if quantise is not None:
                 converted = quantise(converted, info.model)
             write = partial(_write_openvino, converted, info, record, written, half=half)

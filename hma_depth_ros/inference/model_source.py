@@ -12,7 +12,7 @@ import torch
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.conversion_cache import cached, file_digest
 from hma_depth_ros.inference.engine import Engine, choose_device, needs_calibration
-from hma_depth_ros.inference.graph import Graph, trace
+from hma_depth_ros.inference.graph import Graph
 from hma_depth_ros.inference.model_file import (
     ExportedFile,
     ExportRecord,
@@ -143,6 +143,8 @@ class ModelSource:
             HmaDepthError: engine, device or precision are not there, or not for this file.
 
         """
+        if precision == "int8" and self._model is not None:
+            raise needs_calibration()
         if engine == "torch":
             if self._model is None:
                 raise HmaDepthError(
@@ -205,8 +207,6 @@ class ModelSource:
             on_gpu = gpu_index(device) is not None
             if precision == "auto":
                 precision = "fp16" if on_gpu else "fp32"
-            if precision == "int8":
-                raise needs_calibration()
             if precision == "bf16" or (precision == "fp16" and not on_gpu):
                 raise HmaDepthError(
                     f"ONNX Runtime runs fp32 on the CPU and fp32 or fp16 on CUDA, not {precision} "
@@ -222,7 +222,7 @@ class ModelSource:
             model = copy.deepcopy(self._model)  # half precision changes it
             assert model is not None
             graph = Graph(model, self.info.preprocessing, full=False, half=precision == "fp16")
-            return {"graph": convert_to_onnx(graph, trace(graph, None)).SerializeToString()}
+            return {"graph": convert_to_onnx(graph, None).SerializeToString()}
 
         onnx = import_onnx()
         parts = cached(self._digest(), f"onnx-{onnx.__version__}-{precision}", convert, warn)

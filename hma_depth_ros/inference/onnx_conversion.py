@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.export import ExportedProgram
 
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.engine import MissingPackageError
-from hma_depth_ros.inference.graph import INPUT, Graph
+from hma_depth_ros.inference.graph import INPUT, Graph, trace
 
 #: Understood by ONNX Runtime from 1.14 and TensorRT from 8.6 on.
 OPSET = 18
@@ -37,8 +36,8 @@ def import_onnx() -> Any:
     return onnx
 
 
-def convert_to_onnx(graph: Graph, program: ExportedProgram) -> Any:
-    """`onnx.ModelProto` of a recorded graph, with named input and outputs.
+def convert_to_onnx(graph: Graph, size: tuple[int, int] | None) -> Any:
+    """`onnx.ModelProto` with named input and outputs, for (H, W) or with None any multiple of 32.
 
     Raises:
         HmaDepthError: a package is missing.
@@ -52,6 +51,7 @@ def convert_to_onnx(graph: Graph, program: ExportedProgram) -> Any:
             f"PyTorch needs onnxscript to write ONNX ({error}); install it with "
             "'pip install onnxscript'"
         ) from error
+    program = trace(graph, size)
     # It reports on other packages' operators, which are of no concern here.
     logger = logging.getLogger("torch.onnx")
     level = logger.level

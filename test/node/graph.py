@@ -185,8 +185,7 @@ class Spinner:
 
     def stop(self) -> None:
         """End the thread; raise what a callback raised."""
-        self._stop.set()
-        self._executor.wake()
+        self._executor.create_task(self._stop.set)  # not wake(): the turn would go on to its end
         self._thread.join()
         self._executor.shutdown()
         if self.error is not None:

@@ -175,8 +175,7 @@ CALM = (
 @pytest.fixture(scope="module")
 def calm_run(drives: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("runs") / "calm"
-    done = run_train(*arguments(drives, run, *CALM))
-    assert done.returncode == 0, done.stderr
+    assert train.main(arguments(drives, run, *CALM)) == 0
     return run
 
 
@@ -381,7 +380,7 @@ def test_test_scenes_are_refused_for_validation_too(
 def test_a_full_disk_leaves_the_snapshot_before(drives: Path, tmp_path: Path):
     """The limit on the size of files stands in for the disk: both fail in the middle of writing."""
     run = tmp_path / "full"
-    assert run_train(*arguments(drives, run, *SHORT, "run.snapshot_every=2")).returncode == 0
+    assert train.main(arguments(drives, run, *SHORT, "run.snapshot_every=2")) == 0
     before = (run / "state.safetensors").read_bytes()
     (run / "config.yaml").write_text(
         (run / "config.yaml").read_text().replace("epochs: 2", "epochs: 3")

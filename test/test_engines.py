@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.inference import self_check
+from hma_depth_ros.inference import cpu, self_check
 from hma_depth_ros.inference.bundled import self_check_image
 from hma_depth_ros.inference.conversion_cache import cache_folder, cached, file_digest
 from hma_depth_ros.inference.engine import Engine
@@ -286,6 +286,7 @@ def test_without_openvino_auto_is_pytorch_and_says_nothing(
     source: ModelSource, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setitem(sys.modules, "openvino", None)
+    monkeypatch.setattr(cpu, "_BF16", frozenset())
     engine, verdict, warnings = choose(source)
     assert (engine.name, engine.precision, verdict) == ("torch", "fp32", "is the reference")
     assert warnings == []
@@ -305,6 +306,21 @@ def test_a_missing_package_of_onnx_is_named(
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(HmaDepthError, match=f"pip install .*{package}"):
         choose(source, engine="onnxruntime")
+
+
+def test_pytorch_takes_bf16_where_the_cpu_has_it(
+    source: ModelSource, monkeypatch: pytest.MonkeyPatch
+):
+    # What every Linux has, in place of what not every machine has.
+    known = {*cpu._first("flags").split(), *cpu._first("Features").split()}
+    monkeypatch.setattr(cpu, "_BF16", frozenset(list(known)[:1]))
+    engine, verdict, warnings = choose(source, engine="torch")
+    assert (engine.name, engine.precision) == ("torch", "bf16")
+    assert verdict.startswith("passed, median deviation")
+    assert warnings == []
+    assert DepthPredictor.from_checkpoint(source.path).engine.precision == "fp32", "the reference"
+    monkeypatch.setattr(cpu, "_BF16", frozenset({"no_such_instruction"}))
+    assert choose(source, engine="torch")[0].precision == "fp32"
 
 
 def test_beyond_tolerance_comes_fp32(source: ModelSource, monkeypatch: pytest.MonkeyPatch):

@@ -37,7 +37,8 @@ def info(focal_length: float | None = 180.0, input_width: int | None = None) -> 
 def real_engine() -> TorchEngine:
     torch.manual_seed(0)
     model = HmaDepth(CONFIG)
-    return TorchEngine(model, Preprocessing(), device=torch.device("cpu"))
+    cpu = torch.device("cpu")
+    return TorchEngine(model, Preprocessing(), device=cpu, precision="fp32")
 
 
 def street(shape: tuple[int, ...] = (94, 310, 3)) -> np.ndarray:
@@ -321,7 +322,8 @@ def test_cuda_says_what_the_cpu_says():
     torch.manual_seed(0)
     model = HmaDepth(CONFIG)
     reference = DepthPredictor(
-        TorchEngine(model, Preprocessing(), device=torch.device("cpu")), info(input_width=160)
+        TorchEngine(model, Preprocessing(), device=torch.device("cpu"), precision="fp32"),
+        info(input_width=160),
     ).predict(street(), CAMERA)
     torch.manual_seed(0)
     predictor = DepthPredictor(

@@ -145,7 +145,8 @@ class DepthPredictor:
         source = ModelSource(default_checkpoint() if path is None else path)
         if engine is None:
             engine = source.plain_engine
-            precision = source.plain_precision if precision == "auto" else precision
+            if precision == "auto":
+                precision = source.plain_precision(device)
         request = EngineRequest(engine=engine, precision=precision, device=device, threads=threads)
         chosen, _ = start_engine(source, request, self_check=False, warn=_LOG.warning)
         return cls(

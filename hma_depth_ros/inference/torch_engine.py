@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.inference.cpu import cpu_name
+from hma_depth_ros.inference.cpu import cpu_name, has_bf16
 from hma_depth_ros.inference.cuda_graph import CapturedModel
 from hma_depth_ros.inference.engine import check_precision, needs_calibration
 from hma_depth_ros.inference.folding import fold_batch_norm
@@ -25,8 +25,8 @@ TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 class TorchEngine:
     """PyTorch: channels_last, folded normalisation, on CUDA a graph captured for each input size.
 
-    `auto` is fp16 on CUDA, else fp32. Below fp32 the whole network is in the smaller type but for
-    the sigmoids and all that follows them.
+    `auto` is fp16 on CUDA; on a CPU that has instructions for bf16 it is that, else fp32. Below
+    fp32 the whole network is in the smaller type but for the sigmoids and all that follows them.
     """
 
     name = "torch"
@@ -62,7 +62,7 @@ class TorchEngine:
         if precision == "int8":
             raise needs_calibration()
         if precision == "auto":
-            precision = "fp16" if device.type == "cuda" else "fp32"
+            precision = "fp32" if as_trained else _fastest(device)
         if precision == "fp16" and device.type == "cpu":
             raise HmaDepthError("precision fp16 needs a CUDA device; on the CPU use fp32 or bf16")
         self.precision = precision
@@ -103,3 +103,9 @@ class TorchEngine:
         normalised = normalised.to(self._type).contiguous(memory_format=torch.channels_last)
         maps: ScaleMaps = self._model(normalised)
         return maps
+
+
+def _fastest(device: torch.device) -> str:
+    if device.type == "cuda":
+        return "fp16"
+    return "bf16" if has_bf16() else "fp32"

@@ -60,6 +60,7 @@ def _bench_factory(stack: ExitStack, context: Context, checkpoint: Path) -> Star
             "checkpoint": str(checkpoint),
             "device": "cpu",
             "engine": "torch",  # the reference; test_engines.py has the others
+            "precision": "fp32",
             "diagnostics_period": 0.05,
             **values,
         }

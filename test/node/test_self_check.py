@@ -61,7 +61,6 @@ def test_beyond_tolerance_fp32_takes_over(
     ("parameters", "outcome"),
     [
         ({"precision": "fp32"}, "is the reference"),
-        ({"precision": "auto"}, "is the reference"),
         ({"precision": "bf16", "self_check": False}, "off"),
         ({"precision": "fp32", "self_check": False}, "off"),
     ],

@@ -23,7 +23,7 @@ def test_it_reports_items_times_and_stages(
     arguments = ["loader", "--workers", "1", "--seconds", "0.3", "--json", str(path)]
     assert benchmark.main(arguments) == 0
     report = json.loads(path.read_text())
-    assert set(report) == {"crops", "pairs", "stages_ms"}
+    assert set(report) == {"crops", "pairs", "stages_ms", "machine", "arguments"}
     assert report["crops"]["items"] % 16 == 0
     for name in ("crops", "pairs"):
         part = report[name]

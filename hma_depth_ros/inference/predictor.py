@@ -22,7 +22,7 @@ from hma_depth_ros.inference.model_source import ModelSource
 from hma_depth_ros.inference.pixels import PixelFormat, check_image, network_input, to_device
 from hma_depth_ros.inference.plan import InputPlan, Region, plan_input
 from hma_depth_ros.inference.points import CloudLayout, pack_colors, write_cloud
-from hma_depth_ros.inference.resampling import blended_depth, full_masks, resample
+from hma_depth_ros.inference.resampling import blended_depth, full_masks, resample, resampled
 from hma_depth_ros.inference.transfer import to_host
 from hma_depth_ros.network.checkpoint import CheckpointInfo
 from hma_depth_ros.network.model import ScaleMaps
@@ -356,20 +356,20 @@ class DepthPredictor:
         """
         in_network = self.resolution == "network"
         size = plan.network_size if in_network else plan.image_size
+        whole = in_network or plan.is_whole_image
         if out is not None and maps.device.type == "cpu":
             restored = torch.from_numpy(out)
+        elif whole:
+            return resampled(maps, size)[0]
         else:
             restored = maps.new_empty((maps.shape[1], *size))
-        if in_network:
-            return restored.copy_(maps[0])
-        region = plan.region
-        if not plan.is_whole_image:
+        window = restored
+        if not whole:
             restored.fill_(torch.nan)
-        window = restored[
-            :,
-            region.top : region.top + region.height,
-            region.left : region.left + region.width,
-        ]
+            region = plan.region
+            rows = slice(region.top, region.top + region.height)
+            columns = slice(region.left, region.left + region.width)
+            window = restored[:, rows, columns]
         resample(maps, window[None])
         return restored
 

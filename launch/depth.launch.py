@@ -25,12 +25,11 @@ PACKAGE, EXECUTABLE, NODE = "hma_depth_ros", "depth_node", "depth_node"
 SHARE = Path(__file__).resolve().parent.parent  # share/hma_depth_ros, or the source tree
 DEFAULTS = SHARE / "config" / "depth_node.yaml"
 RVIZ_CONFIG = SHARE / "config" / "depth.rviz"
-PROFILE = "fastdds_large_messages.xml"
 # As in hma_depth_ros.ros.transport, which needs NumPy; `ros2 launch` may run in a bare Python.
-PROFILE_VARIABLE = (
-    "FASTRTPS_DEFAULT_PROFILES_FILE"
+PROFILE, PROFILE_VARIABLE = (
+    ("fastdds2_large_messages.xml", "FASTRTPS_DEFAULT_PROFILES_FILE")
     if os.environ.get("ROS_DISTRO") in {"humble", "iron", "jazzy"}
-    else "FASTDDS_DEFAULT_PROFILES_FILE"
+    else ("fastdds_large_messages.xml", "FASTDDS_DEFAULT_PROFILES_FILE")
 )
 
 FLAG = ("", "true", "false")

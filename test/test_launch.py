@@ -217,10 +217,11 @@ def test_overrides_are_parameters_of_the_node(launch: Callable[..., Start]):
 def test_profile_goes_by_the_name_that_the_distribution_knows(
     launch: Callable[..., Start], monkeypatch: pytest.MonkeyPatch, distribution: str, known: int
 ):
-    """Fast DDS 3 renamed the variable; Kilted still reads the old one but warns of it."""
+    """Fast DDS 3 renamed the variable and elements; it still reads the old variable, but warns."""
     monkeypatch.setenv("ROS_DISTRO", distribution)
     profiles = launch().profiles
-    assert profiles[known] is not None
+    file = ("fastdds2_large_messages.xml", "fastdds_large_messages.xml")[known]
+    assert profiles[known] == str(REPOSITORY / "hma_depth_ros" / "assets" / file)
     assert profiles[1 - known] is None
 
 

@@ -231,7 +231,7 @@ def test_wheel_holds_every_file(wheel: Path):
         for file in (REPOSITORY / folder).glob(pattern)
     }
     share |= {f"share/{NAME}/package.xml", f"share/ament_index/resource_index/packages/{NAME}"}
-    share |= {f"share/{NAME}/config/fastdds_large_messages.xml"}
+    share |= {f"share/{NAME}/config/fastdds{n}_large_messages.xml" for n in ("", "2")}
     data = f"{NAME}-{hma_depth_ros.__version__}.data/data"
     expected = package | {f"{NAME}/py.typed"} | {f"{data}/{file}" for file in share}
     assert expected - packed == set(), "lacking (a folder without __init__.py?)"

@@ -8,22 +8,21 @@ from pathlib import Path
 
 from hma_depth_ros.inference.bundled import asset
 
-#: Distributions with Fast DDS 2, which knows only the variable's old name; later ones warn of it.
-_FAST_DDS_2 = {"humble", "iron", "jazzy"}
+#: Fast DDS 2 knows only the variable's old name, of which later ones warn, and other names of some
+#: elements: it refuses a profile with one that it does not know altogether, as Fast DDS 3 does.
+_IS_FAST_DDS_2 = os.environ.get("ROS_DISTRO") in {"humble", "iron", "jazzy"}
 
 #: Environment variable that names the profile for this installation.
 PROFILE_VARIABLE = (
-    "FASTRTPS_DEFAULT_PROFILES_FILE"
-    if os.environ.get("ROS_DISTRO") in _FAST_DDS_2
-    else "FASTDDS_DEFAULT_PROFILES_FILE"
+    "FASTRTPS_DEFAULT_PROFILES_FILE" if _IS_FAST_DDS_2 else "FASTDDS_DEFAULT_PROFILES_FILE"
 )
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # mallopt(3)
 
 
 def large_message_profile() -> Path:
-    """Path of the shipped Fast DDS profile."""
-    return asset("fastdds_large_messages.xml")
+    """Path of the shipped Fast DDS profile for this installation."""
+    return asset(f"fastdds{'2' if _IS_FAST_DDS_2 else ''}_large_messages.xml")
 
 
 def use_large_message_profile() -> None:

@@ -25,7 +25,7 @@ from rcl_interfaces.srv import SetParameters
 from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from rclpy.qos import QoSProfile, qos_profile_rosout_default
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
 
@@ -41,6 +41,9 @@ DEADLINE = 40.0
 
 #: Deep enough that no test loses a message on its own side.
 DEEP = QoSProfile(depth=2500)
+
+#: What is said before the bench listens counts, too.
+ROSOUT = QoSProfile(depth=1000, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 WIDTH, HEIGHT = 61, 37  # odd, and no multiple of anything
 CAMERA = PinholeCamera(fx=58.5, fy=57.25, cx=29.5, cy=18.75, width=WIDTH, height=HEIGHT)
@@ -222,7 +225,7 @@ class Bench:
         self.tester = Node(
             "tester", context=context, namespace=self.namespace, use_global_arguments=False
         )
-        self.tester.create_subscription(Log, "/rosout", self._on_log, qos_profile_rosout_default)
+        self.tester.create_subscription(Log, "/rosout", self._on_log, ROSOUT)
         self.tester.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 100)
         self._spinners = [Spinner(self.tester)]
         # Any: tests look at its inner state to know when a message has got there.

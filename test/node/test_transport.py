@@ -13,10 +13,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from sensor_msgs.msg import Image
 
+from hma_depth_ros.inference.bundled import asset
 from hma_depth_ros.ros import depth_node
 from hma_depth_ros.ros.transport import (
     PROFILE_VARIABLE,
@@ -102,6 +104,45 @@ def test_the_users_own_profile_stays(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("FASTRTPS_DEFAULT_PROFILES_FILE")
     use_large_message_profile()
     assert os.environ[PROFILE_VARIABLE] == str(large_message_profile())
+
+
+@pytest.mark.parametrize(
+    ("distribution", "file", "variable"),
+    [
+        ("jazzy", "fastdds2_large_messages.xml", "FASTRTPS_DEFAULT_PROFILES_FILE"),
+        ("kilted", "fastdds_large_messages.xml", "FASTDDS_DEFAULT_PROFILES_FILE"),
+    ],
+)
+def test_the_distribution_decides(distribution: str, file: str, variable: str):
+    code = "from hma_depth_ros.ros.transport import *; use_large_message_profile()"
+    code += "; print(large_message_profile().name); print(os.environ[PROFILE_VARIABLE])"
+    code += "; print(PROFILE_VARIABLE)"
+    clean = {k: v for k, v in os.environ.items() if k not in PROFILE_VARIABLES}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**clean, "ROS_DISTRO": distribution},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    name, path, known = done.stdout.split()
+    assert (name, Path(path).name, known) == (file, file, variable)
+    assert Path(path).is_file()
+
+
+def test_the_profiles_of_both_say_the_same():
+    """Fast DDS 3 writes elements as heartbeat_period, Fast DDS 2 as heartbeatPeriod."""
+
+    def content(name: str) -> list[tuple[str, str]]:
+        root = ElementTree.parse(asset(name)).getroot()
+        return [
+            (e.tag.partition("}")[2].replace("_", "").lower(), (e.text or "").strip())
+            for e in root.iter()
+        ]
+
+    new, old = content("fastdds_large_messages.xml"), content("fastdds2_large_messages.xml")
+    assert new == old
+    assert ("segmentsize", str(64 << 20)) in new
 
 
 def test_tune_malloc_is_taken_at_start(start: StartBench, monkeypatch: pytest.MonkeyPatch):

@@ -6,18 +6,22 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rclpy.event_handler import QoSMessageLostInfo, SubscriptionEventCallbacks
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
-from rclpy.subscription import MessageInfo, Subscription
+from rclpy.subscription import Subscription
 
 from hma_depth_ros.bags.bag_writer import BagWriter
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.ros.bag_qos import bag_qos, record_qos
 from hma_depth_ros.ros.message_class import message_class
 from hma_depth_ros.ros.topic_name import checked_topic_name
+
+if TYPE_CHECKING:  # since Kilted
+    from rclpy.subscription import MessageInfo
 
 #: Seconds between two looks at the graph and at the reasons to stop.
 _POLL = 0.1

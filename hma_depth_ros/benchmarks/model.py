@@ -124,12 +124,10 @@ def measure_model(
     if not candidates:
         raise HmaDepthError("; ".join(left_out.values()) or "no engine to measure")
     flops = count_flops(source.info.model, size)
-    precisions = _precisions(chosen) if by_stage else ()
-    stages = (
-        measure_stages(path, size, device=chosen, precisions=precisions, rounds=rounds)
-        if by_stage
-        else {}
-    )
+    stages: dict[str, dict[str, Timing]] = {}
+    if by_stage:
+        precisions = _precisions(chosen)
+        stages = measure_stages(path, size, device=chosen, precisions=precisions, rounds=rounds)
     return ModelReport(
         size=size,
         timings=take_turns(candidates, rounds=rounds),

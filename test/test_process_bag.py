@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,8 @@ from hma_depth_ros.bags.image_messages import image_array, image_message
 from hma_depth_ros.bags.kitti_bag import BagOptions, write_kitti_bag
 from hma_depth_ros.bags.kitti_dialect import DIALECTS, KITTI2BAG
 from hma_depth_ros.bags.message_types import CAMERA_INFO, IMAGE, header_stamp
-from hma_depth_ros.cli import run_command
+from hma_depth_ros.bags.process import BagProcess
+from hma_depth_ros.cli import process_bag, run_command
 from hma_depth_ros.data.image_file import read_rgb
 from hma_depth_ros.data.kitti_drive import KittiDrive
 from hma_depth_ros.data.synthetic.drive import CAMERA, KITTI_CAMERA, SyntheticDrive
@@ -236,6 +237,30 @@ def test_processes_share_the_parts(
         # The slower one may find all of it done before it begins.
         assert child.returncode == 0 or "exists already" in errors, errors
     assert _bytes(tmp_path / "out") == _bytes(tmp_path / "alone" / "out")
+
+
+def test_another_process_makes_the_bag_before_this_one_looks(
+    bag: Path,
+    tmp_path: Path,
+    process: Process,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "out"
+    options = ["--part", "0.1", "--outputs", "depth"]
+    run = process_bag._run
+
+    def late(processes: Sequence[BagProcess]) -> None:
+        monkeypatch.setattr(process_bag, "_run", run)
+        assert process(bag, out, *options) == 0
+        capsys.readouterr()
+        run(processes)
+
+    monkeypatch.setattr(process_bag, "_run", late)
+    assert process(bag, out, *options) == 0
+    assert f"0 images in 0.0 s, {FRAMES} were there already" in capsys.readouterr().out
+    assert len(_messages(out, "/depth/image")) == FRAMES
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_several_bags_and_cameras(

@@ -154,14 +154,21 @@ class BagProcess:
         """How many images the bag has."""
         return sum(self._bag.topics[camera.image].count for camera in self.cameras)
 
-    def images_of(self, index: int) -> int:
-        """How many images a finished part has."""
+    @property
+    def images_done(self) -> int:
+        """How many images the finished parts have."""
         if self._settings.with_inputs:
             counted = [camera.image for camera in self.cameras]
         else:
             counted = [next(iter(outputs.topics)) for outputs in self._outputs.values()]
-        counts = self.workshop.counts(index)
-        return sum(counts.get(topic, 0) for topic in counted)
+        workshop = self.workshop
+        try:
+            parts = [workshop.counts(i) for i in range(workshop.parts) if workshop.finished(i)]
+        except HmaDepthError:
+            if not workshop.out.exists():
+                raise
+            return self.images  # another process has made the bag of the parts meanwhile
+        return sum(counts.get(topic, 0) for counts in parts for topic in counted)
 
     def make(self, index: int, tally: Tally, *, progress: Callable[[int], object]) -> None:
         """Make one part, which must be claimed.

@@ -307,7 +307,7 @@ def _run(processes: Sequence[BagProcess]) -> None:
                 f"known: {', '.join(process.left_out)}"
             )
     tally = Tally()
-    earlier = sum(p.images_of(i) for p in processes for i in _finished(p))
+    earlier = sum(process.images_done for process in processes)
     start = time.perf_counter()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(
@@ -325,11 +325,6 @@ def _run(processes: Sequence[BagProcess]) -> None:
                     process.make(index, tally, progress=lambda n: progress.advance(task, n))
     seconds = time.perf_counter() - start
     _report(console, processes, tally, earlier=earlier, seconds=seconds)
-
-
-def _finished(process: BagProcess) -> list[int]:
-    workshop = process.workshop
-    return [index for index in range(workshop.parts) if workshop.finished(index)]
 
 
 def _in_turn(processes: Sequence[BagProcess]) -> Iterator[tuple[BagProcess, int]]:

@@ -7,11 +7,8 @@ from collections.abc import Sequence
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run until a signal ends it; ROS arguments as everywhere (`--ros-args -p window:=100`)."""
-    from hma_depth_ros.ros.transport import use_large_message_profile
-
-    use_large_message_profile()
     from hma_depth_ros.ros.accuracy_monitor import AccuracyMonitor
     from hma_depth_ros.ros.spin import run_node
 
-    run_node("accuracy_monitor", AccuracyMonitor, argv or ())
+    run_node("accuracy_monitor", lambda _: AccuracyMonitor(), argv or ())
     return 0

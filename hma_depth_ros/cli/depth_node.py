@@ -7,11 +7,8 @@ from collections.abc import Sequence
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run until a signal ends it; ROS arguments as everywhere (`--ros-args -p device:=cpu`)."""
-    from hma_depth_ros.ros.transport import use_large_message_profile
-
-    use_large_message_profile()
     from hma_depth_ros.ros.depth_node import DepthNode
     from hma_depth_ros.ros.spin import run_node
 
-    run_node("depth_node", DepthNode, argv or ())
+    run_node("depth_node", lambda stop: DepthNode(stop=stop), argv or ())
     return 0

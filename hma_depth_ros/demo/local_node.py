@@ -11,8 +11,8 @@ import rclpy
 from rclpy.context import Context
 from rclpy.executors import Executor
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 
+from hma_depth_ros.ros.session import start_ros
 from hma_depth_ros.ros.spin import make_executor
 
 
@@ -33,7 +33,7 @@ def local_node(name: str, domain: int) -> Iterator[LocalNode]:
     """Start a node that sees this machine only, in that ROS_DOMAIN_ID, and leaves signals alone."""
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     context = Context()
-    rclpy.init(context=context, domain_id=domain, signal_handler_options=SignalHandlerOptions.NO)
+    start_ros(context=context, domain=domain)
     try:
         node = rclpy.create_node(
             name, context=context, enable_rosout=False, start_parameter_services=False

@@ -287,6 +287,8 @@ class DepthNode(LifecycleNode):
         """Stop the worker before the publishers go."""
         self._stop()
         super().destroy_node()
+        # It holds the node, and so the DDS participant with its shared memory.
+        self._state_machine.destroy_when_not_in_use()
 
     def _stop(self) -> None:
         for subscription in self._inputs:

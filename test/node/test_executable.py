@@ -68,6 +68,7 @@ def test_a_process_from_start_to_two_ctrl_c(
     tester.create_subscription(Image, "depth/image", received.append, DEEP)
     spinner = Spinner(tester)
     arguments = ("--params-file", parameters, "-r", "__ns:=/car", "-r", "image:=/cam/image_raw")
+    before = set(Path("/dev/shm").iterdir())
     try:
         with running(*arguments) as process:
             until(images.get_subscription_count, "the node's process", seconds=3 * DEADLINE)
@@ -85,6 +86,7 @@ def test_a_process_from_start_to_two_ctrl_c(
                 np.testing.assert_allclose(
                     pixels_of(message), expected, rtol=1e-2
                 )  # bf16, if there is
+            segments = shared_memory(process.pid) - before
             with busy(images):
                 process.send_signal(signal.SIGINT)
                 time.sleep(0.1)
@@ -95,6 +97,14 @@ def test_a_process_from_start_to_two_ctrl_c(
         tester.destroy_node()
     assert process.returncode == 0, errors
     assert [line for line in errors.splitlines() if "[INFO]" not in line] == []
+    # Fast DDS removes them with the participant, not with the process.
+    assert [file for file in segments if file.exists()] == []
+
+
+def shared_memory(pid: int) -> set[Path]:
+    """Files of Fast DDS that a process has mapped."""
+    lines = Path(f"/proc/{pid}/maps").read_text().splitlines()
+    return {Path(line.split()[-1]) for line in lines if "/dev/shm/fast" in line}
 
 
 @contextmanager

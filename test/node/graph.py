@@ -7,6 +7,9 @@ conditions, never for time to pass.
 from __future__ import annotations
 
 import itertools
+import os
+import subprocess
+import sys
 import threading
 import time
 from array import array
@@ -71,6 +74,17 @@ def until(condition: Callable[[], T], what: str, seconds: float = DEADLINE) -> T
         assert time.monotonic() < end, f"not within {seconds:g} s: {what}"
         time.sleep(0.005)
     return result
+
+
+def start_stand_in(way: str, *arguments: object, **options: Any) -> subprocess.Popen[str]:
+    """Start stand_in_node.py on the package that is under test."""
+    script = Path(__file__).with_name("stand_in_node.py")
+    return subprocess.Popen(
+        [sys.executable, str(script), way, *map(str, arguments)],
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(script.parent.parent.parent)},
+        **options,
+    )
 
 
 # --- messages ---------------------------------------------------------------------------------

@@ -7,11 +7,8 @@ fault, when a publisher is destroyed whose event is waiting (rclpy#1644).
 from __future__ import annotations
 
 import itertools
-import os
 import random
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,9 +22,8 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
-from .graph import DEADLINE, DEEP, Spinner, rgb_message, until
+from .graph import DEADLINE, DEEP, Spinner, rgb_message, start_stand_in, until
 
-REPOSITORY = Path(__file__).resolve().parent.parent.parent
 CYCLES = 100
 QOS = [
     QoSProfile(depth=1, reliability=reliability, durability=durability)
@@ -83,18 +79,13 @@ def test_a_hundred_lives_while_subscribers_come_and_go(
     context: Context, checkpoint: Path, tmp_path: Path
 ):
     namespace = "/churned"
-    program = [sys.executable, str(Path(__file__).with_name("churned_node.py")), str(checkpoint)]
     caller = Node("caller", context=context, namespace=namespace, use_global_arguments=False)
     change = caller.create_client(ChangeState, "depth_node/change_state")
     ask = caller.create_client(GetState, "depth_node/get_state")
     spinner = Spinner(caller)
     log = tmp_path / "log"  # a pipe would be full soon, and nobody reads it
     with log.open("w") as output:
-        process = subprocess.Popen(
-            [*program, "-r", f"__ns:={namespace}"],
-            stderr=output,
-            env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-        )
+        process = start_stand_in("once", checkpoint, "-r", f"__ns:={namespace}", stderr=output)
 
     def alive_until(condition, what):
         until(lambda: condition() or process.poll() is not None, what, 3 * DEADLINE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -29,6 +28,7 @@ from .graph import (
     noise,
     pixels_of,
     rgb_message,
+    start_stand_in,
     until,
     write_yaml,
 )
@@ -126,23 +126,19 @@ def busy(images: Publisher) -> Iterator[None]:
 
 
 def test_sigterm_while_the_network_is_loaded(tmp_path: Path):
-    """The checkpoint is a pipe that nobody writes to, so that loading it has no end."""
-    pipe = tmp_path / "endless.safetensors"
-    os.mkfifo(pipe)
-
-    def writing_end() -> int | None:
+    before = set(Path("/dev/shm").iterdir())
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with start_stand_in("endless", tmp_path, "-r", "__ns:=/endless", **streams) as process:
         try:
-            return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
-        except OSError:  # nobody reads it
-            return None
-
-    with running("-p", f"checkpoint:={pipe}", "-r", "__ns:=/endless") as process:
-        end = until(writing_end, "the loading", seconds=3 * DEADLINE)
-        assert end is not None
-        process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=DEADLINE)
-        os.close(end)
-    assert (process.returncode, errors) == (0, "")
+            assert process.stdout is not None
+            assert process.stdout.readline() == "loading\n"
+            segments = shared_memory(process.pid) - before
+            process.send_signal(signal.SIGTERM)
+            output, errors = process.communicate(timeout=DEADLINE)
+        finally:
+            process.kill()
+    assert (process.returncode, output, errors) == (0, "", "")
+    assert [file for file in segments if file.exists()] == [], "it was cut off, and did not end"
 
 
 def knock(images: Publisher, received: list[Image]) -> None:

@@ -13,6 +13,7 @@ from pydantic import Field
 from hma_depth_ros.data.augmentation import Augmentation
 from hma_depth_ros.data.ground_truth import Source
 from hma_depth_ros.data.layout import DatasetName
+from hma_depth_ros.network.config import DepthMapping, Geometry
 from hma_depth_ros.training.dataset import CropSettings
 
 Positive = Annotated[float, Field(gt=0)]
@@ -32,6 +33,10 @@ class ModelSection:
     scales: Literal[3, 4, 5] = 4
     attention: bool = True
     max_depth: Finite = 80.0  #: metres
+    min_depth: Finite = 1.5  #: metres, of logarithmic and inverse depth
+    depth_mapping: DepthMapping = "linear"  #: from a depth module's sigmoid to metres
+    geometry: Geometry = "none"  #: what the network is told of the camera
+    uncertainty: bool = False  #: estimate the error of log depth too
     encoder: str | None = None  #: another timm model
     decoder_channels: tuple[int, int, int, int, int] | None = None
     aspp_channels: Count | None = None

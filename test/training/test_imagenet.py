@@ -33,7 +33,9 @@ def test_every_feature_is_the_references_own(encoder):
     seen: list[torch.Tensor] = []
     for block in reference._blocks:
         block.register_forward_hook(lambda _module, _inputs, output: seen.append(output))
-    image = torch.randn(1, 3, 96, 160, generator=torch.Generator().manual_seed(0))
+    # The reference pads for this one size.
+    size = reference._global_params.image_size
+    image = torch.randn(1, 3, size, size, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         reference.extract_features(image)
         features = ours(image)

@@ -46,6 +46,10 @@ class Mount:
             raise ValueError(f"not a mount: {self.height} m high, pitch {self.pitch} rad")
 
 
+#: The mount of KITTI's cameras.
+USUAL_MOUNT = Mount()
+
+
 def plane_coefficients(
     kind: CameraPlanes, camera: PinholeCamera, *, focal_length: float | None, mount: Mount
 ) -> npt.NDArray[np.float32]:

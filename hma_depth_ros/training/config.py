@@ -57,6 +57,13 @@ class DataSection:
     validation: str | None = None  #: list of frames; None: nothing is validated, `best` is not kept
     ground_truth_source: Source = "annotated"  #: of the training frames
     allow_test_scenes: bool = False  #: drives of Eigen's test list too
+    #: Folders beside the images' own with a second ground truth, by preference: used where the
+    #: first has none.
+    second_truth: tuple[str, ...] = ()
+    second_weight: Share = 0.3  #: of a pixel's ground truth from there
+    #: Frames of a drive of n are drawn n^-balance times as often as a drive's only one.
+    balance: Share = 0.0
+    cache: bool = False  #: read all frames at the start and keep them in memory
     #: Metres; nearer ground truth is not trained on.
     minimum_depth: NonNegative = 1.0
     workers: Annotated[int, Field(ge=0)] = 2  #: processes of each rank that prepare samples
@@ -72,7 +79,11 @@ class LossSection:
     scale_weight: NonNegative = 0.0  #: of the same error of each scale's own depth
     #: Of differences between neighbours' errors (Eigen & Fergus, 2015): sharp boundaries.
     gradient_weight: NonNegative = 0.0
+    #: Of a scale's own error: `full` enlarges its depth to full size; `own` brings the ground truth
+    #: to the scale's size, so that only what a scale can draw is asked of it.
+    scale_resolution: Literal["full", "own"] = "full"
     smoothness_weight: NonNegative = 0.0  #: of bends inside semantic regions; needs label maps
+    uncertainty_weight: NonNegative = 0.0  #: of the estimated error; needs model.uncertainty
 
 
 @dataclass(frozen=True)

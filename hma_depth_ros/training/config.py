@@ -54,7 +54,10 @@ class DataSection:
     dataset: DatasetName = "kitti"
     root: str | None = None  #: folder of the files that the lists name; None: each list's own
     train: tuple[str, ...] = ()  #: lists of frames
-    validation: str | None = None  #: list of frames; None: nothing is validated, `best` is not kept
+    validation: str | None = None  #: list of frames to choose the best weights by
+    #: Drives (scenes of NYU Depth v2) whose frames are taken out of the training lists and validate
+    #: beside that list's. With neither nothing is validated, and `best` is not kept.
+    hold_out: tuple[str, ...] = ()
     ground_truth_source: Source = "annotated"  #: of the training frames
     allow_test_scenes: bool = False  #: drives of Eigen's test list too
     #: Folders beside the images' own with a second ground truth, by preference: used where the

@@ -119,6 +119,7 @@ class Trainer:
         kept = ("crop", "augmentation", "loss", "optimiser")
         self._recipe = {
             "lists": {Path(name).name: found for name, found in lists.description.items()},
+            "held_out": lists.held_out,
             "seed": config.run.seed,
             "initial_weights": Path(config.model.weights).name,
             **{name: asdict(getattr(config, name)) for name in kept},
@@ -166,8 +167,10 @@ class Trainer:
             tensorboard=self.config.run.tensorboard,
         ) as reporter:
             device = f"{self.processes.world} x {self.processes.device.type}"
+            held_out = sum(self.lists.held_out.values())
+            beside = f" ({held_out} held out)" if held_out else ""
             reporter.say(
-                f"{len(self.lists.training)} frames, {self.epoch_steps} steps an epoch, "
+                f"{len(self.lists.training)} frames{beside}, {self.epoch_steps} steps an epoch, "
                 f"steps {self.progress.step} to {self.steps} on {device}"
             )
             self._epochs(reporter)

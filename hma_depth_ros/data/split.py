@@ -9,6 +9,7 @@ from pathlib import Path
 from hma_depth_ros.data import lidar_depth
 from hma_depth_ros.data.ground_truth import GroundTruth, Source
 from hma_depth_ros.data.lidar_depth import LidarScan
+from hma_depth_ros.data.text_file import read_text
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import atomic_path
 
@@ -25,23 +26,20 @@ class SplitEntry:
 def read_split(path: Path, root: Path | None = None) -> list[SplitEntry]:
     """Read lines of `image depth focal`, paths relative to `root` (default: the list's folder).
 
-    A depth of `None` is none; one that ends in .bin is a velodyne scan (`LidarScan`).
+    A depth of `None` is none; one that ends in .bin is a velodyne scan (`LidarScan`). Lines that
+    begin with # are comments; paths may have the backslashes of Windows.
 
     Raises:
         HmaDepthError: the file is missing, empty or malformed, naming the line.
 
     """
     root = path.parent if root is None else root
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise HmaDepthError(f"cannot read the split {path}: {error}") from error
     entries = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
+    for number, line in enumerate(read_text(path, "the split").splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
             continue
         try:
-            image, depth, focal = line.split()
+            image, depth, focal = line.replace("\\", "/").split()
             entry = SplitEntry(root / image, _depth(depth, image, root), float(focal))
         except ValueError:
             raise HmaDepthError(
@@ -71,7 +69,7 @@ def write_split(path: Path, entries: Iterable[SplitEntry]) -> None:
             raise HmaDepthError(f"a split cannot hold a path with blanks: '{broken}'")
         lines.append(f"{' '.join(names)} {_focal_length(entry)}\n")
     with atomic_path(path) as temporary:
-        temporary.write_text("".join(lines), encoding="utf-8")
+        temporary.write_text("".join(lines), encoding="utf-8", errors="surrogateescape")
 
 
 def with_source(entries: Iterable[SplitEntry], source: Source) -> list[SplitEntry]:
@@ -89,7 +87,7 @@ def with_source(entries: Iterable[SplitEntry], source: Source) -> list[SplitEntr
 def _depth(name: str, image: str, root: Path) -> GroundTruth | None:
     if name == "None":
         return None
-    if Path(name).suffix == lidar_depth.SUFFIX:
+    if Path(name).suffix.lower() == lidar_depth.SUFFIX:
         return LidarScan.listed(root / name, root / image)
     return root / name
 

@@ -17,6 +17,7 @@ from hma_depth_ros.data import kitti_downloads, known_splits
 from hma_depth_ros.data.augmentation import NO_AUGMENTATION
 from hma_depth_ros.data.depth_png import read_depth_png, write_depth_png
 from hma_depth_ros.data.frame_name import frame_name, kitti_drive_name, kitti_frame
+from hma_depth_ros.data.ground_truth import read_ground_truth
 from hma_depth_ros.data.image_file import read_rgb, write_png
 from hma_depth_ros.data.kitti_calibration import KittiCalibration
 from hma_depth_ros.data.kitti_frames import list_frames
@@ -462,3 +463,93 @@ def test_paths_may_begin_with_a_slash_or_be_absolute(root: Path, tmp_path: Path)
     assert read_located_split(other, root) == expected
     other.write_text("".join(f"{e.image} {e.depth} {e.focal_length}\n" for e in expected))
     assert read_located_split(other, tmp_path / "elsewhere") == expected
+
+
+WRITTEN = {
+    "utf-8 with byte order mark": lambda text: b"\xef\xbb\xbf" + text.encode(),
+    "utf-16 of PowerShell": lambda text: text.encode("utf-16"),
+    "big-endian utf-16": lambda text: b"\xfe\xff" + text.encode("utf-16-be"),
+    "lines of Windows": lambda text: text.replace("\n", "\r\n").encode(),
+    "backslashes": lambda text: text.replace("/", "\\").encode(),
+    "trailing blanks, tabs, comments": lambda text: (
+        b"# mine\n\n" + text.replace("\n", " \t\n").replace(" ", "\t").encode() + b"  # end\n \n"
+    ),
+}
+
+
+@pytest.mark.parametrize("how", WRITTEN)
+def test_lists_as_other_systems_save_them(root: Path, how: str):
+    split = make_split(root)
+    expected = read_located_split(split, root)
+    split.write_bytes(WRITTEN[how](split.read_text()))
+    assert read_located_split(split, root) == expected
+    assert len(expected) == 3
+    assert check(root, split) == 0
+
+
+@pytest.mark.parametrize(
+    ("listed", "on_disk"),
+    [(".png", ".jpg"), (".jpg", ".png"), (".png", ".JPG"), (".JPEG", ".png"), (".png", ".PNG")],
+)
+def test_a_list_may_have_the_other_suffix(root: Path, listed: str, on_disk: str):
+    split = make_split(root)
+    for number in range(3):
+        image(root, number).rename(image(root, number).with_suffix(on_disk))
+        truth(root, number).rename(truth(root, number).with_suffix(".PNG"))
+    text = split.read_text()
+    split.write_text(text.replace(".png 2011", f"{listed} 2011"))
+    located = read_located_split(split, root)
+    assert [entry.image for entry in located] == [
+        image(root, number).with_suffix(on_disk) for number in range(3)
+    ]
+    assert [entry.depth for entry in located] == [
+        truth(root, number).with_suffix(".PNG") for number in range(3)
+    ]
+
+
+def scan_of(split: Path, root: Path) -> LidarScan:
+    scan = read_located_split(split, root)[1].depth
+    assert isinstance(scan, LidarScan)
+    return scan
+
+
+def test_scans_may_have_capitals(root: Path):
+    split = make_split(root, "--ground-truth-source", "lidar")
+    before = read_ground_truth(scan_of(split, root)).sum()
+    for path in root.rglob("*.bin"):
+        path.rename(path.with_suffix(".BIN"))
+    for text in (split.read_text(), split.read_text().replace(".bin", ".BIN")):
+        split.write_text(text)
+        assert scan_of(split, root).path.suffix == ".BIN"
+        assert read_ground_truth(scan_of(split, root)).sum() == before > 0
+
+
+def test_a_list_may_name_files_that_are_not_utf8(root: Path, tmp_path: Path):
+    strange = root / "stra\udcdfe.png"
+    shutil.copy(image(root), strange)
+    split = tmp_path / "list.txt"
+    split.write_bytes(b"stra\xdfe.png None 700\n")
+    (entry,) = read_located_split(split, root)
+    assert entry.image == strange
+    write_split(tmp_path / "again.txt", [SplitEntry(Path(strange.name), None, 700.0)])
+    assert (tmp_path / "again.txt").read_bytes() == b"stra\xdfe.png None 700.0000\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 7\n", "git lfs pull"),
+        (b"<!DOCTYPE html><html></html>", "a web page"),
+        (b"\x89PNG\r\n\x1a\n", "a PNG image"),
+        (b"a.png b.png 7\0", "not text"),
+        (b"", "lists no frame"),
+        (b"# nothing\n", "lists no frame"),
+        (b"a.png b.png\n", r"list\.txt, line 1: expected 'image depth focal'"),
+    ],
+)
+def test_what_is_no_list_is_named(tmp_path: Path, content: bytes, what: str):
+    (tmp_path / "list.txt").write_bytes(content)
+    with pytest.raises(HmaDepthError, match=what):
+        read_split(tmp_path / "list.txt")
+    with pytest.raises(HmaDepthError, match="Is a directory"):
+        read_split(tmp_path)

@@ -31,7 +31,7 @@ class Augmentation:
 
     rotation: float = 1.0  #: degrees; the frame is turned by U(-rotation, rotation)
     zoom: float = 1.0  #: the frame is enlarged by U(1, zoom) before the crop
-    #: Degrees; as if the camera had been mounted U(-pitch, pitch) further down. It needs the camera.
+    #: Degrees; as if the camera had been mounted U(-pitch, pitch) further down; needs the camera.
     pitch: float = 0.0
     flip: float = 0.5  #: probability of mirroring
     colour: float = 0.5  #: probability of changing gamma, brightness and gains

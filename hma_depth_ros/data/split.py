@@ -9,6 +9,7 @@ from pathlib import Path
 from hma_depth_ros.data import lidar_depth
 from hma_depth_ros.data.ground_truth import GroundTruth, Source
 from hma_depth_ros.data.lidar_depth import LidarScan
+from hma_depth_ros.data.text_file import read_text
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import atomic_path
 from hma_depth_ros.geometry.camera import Intrinsics
@@ -41,13 +42,9 @@ def read_split(path: Path, root: Path | None = None) -> list[SplitEntry]:
 
     """
     root = path.parent if root is None else root
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise HmaDepthError(f"cannot read the split {path}: {error}") from error
     entries = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
+    for number, line in enumerate(read_text(path, "the split").splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
             continue
         try:
             entries.append(_entry(line, root))
@@ -72,7 +69,7 @@ def write_split(path: Path, entries: Iterable[SplitEntry]) -> None:
             raise HmaDepthError(f"a split cannot hold a path with blanks: '{broken}'")
         lines.append(" ".join([*names, *map(_pixels, _camera_columns(entry))]) + "\n")
     with atomic_path(path) as temporary:
-        temporary.write_text("".join(lines), encoding="utf-8")
+        temporary.write_text("".join(lines), encoding="utf-8", errors="surrogateescape")
 
 
 def with_source(entries: Iterable[SplitEntry], source: Source) -> list[SplitEntry]:
@@ -88,7 +85,7 @@ def with_source(entries: Iterable[SplitEntry], source: Source) -> list[SplitEntr
 
 
 def _entry(line: str, root: Path) -> SplitEntry:
-    words = line.split()
+    words = line.replace("\\", "/").split()
     if len(words) not in (3, 6):
         raise HmaDepthError(
             "expected 'image depth focal' or 'image depth fx fy cx cy', "
@@ -112,7 +109,7 @@ def _entry(line: str, root: Path) -> SplitEntry:
 def _depth(name: str, image: str, root: Path) -> GroundTruth | None:
     if name == "None":
         return None
-    if Path(name).suffix == lidar_depth.SUFFIX:
+    if Path(name).suffix.lower() == lidar_depth.SUFFIX:
         return LidarScan.listed(root / name, root / image)
     return root / name
 

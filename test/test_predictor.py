@@ -317,7 +317,7 @@ def test_the_kitti_crop_is_that_of_the_benchmark():
     assert kitti_benchmark_crop(width=621, height=187) == Region(0, 0, 621, 187)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.cuda
 def test_cuda_says_what_the_cpu_says():
     torch.manual_seed(0)
     model = HmaDepth(CONFIG)

@@ -250,7 +250,7 @@ class ModelSource:
         """Compare an engine with fp32 PyTorch: the model itself, or what the export has kept."""
         if self._exported is not None:
             record = self._exported.record
-            found = grid_of(frame_depth(engine, record.reference_size)).ravel()
+            found = grid_of(frame_depth(engine, record.reference_size, self.info)).ravel()
             return compare(found, np.asarray(record.reference, np.float32), engine.precision)
         assert self._model is not None
         reference = TorchEngine(
@@ -261,7 +261,8 @@ class ModelSource:
             as_trained=True,
         )
         size = check_size_for(self.info.preprocessing.input_width)
-        return compare(frame_depth(engine, size), frame_depth(reference, size), engine.precision)
+        found, expected = (frame_depth(run, size, self.info) for run in (engine, reference))
+        return compare(found, expected, engine.precision)
 
 
 def _identity(path: Path) -> tuple[int, int, int] | None:

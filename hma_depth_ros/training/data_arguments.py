@@ -22,7 +22,8 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
         "--split",
         action="append",
         metavar="FILE",
-        help="frames to train on: lines of 'image depth focal'; may be given several times",
+        help="frames to train on: lines of 'image depth focal' or 'image depth fx fy cx cy'; "
+        "may be given several times",
     )
     data.add_argument(
         "--validation", metavar="FILE", help="frames to choose the best weights by; no test list"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from hma_depth_ros.data.frame_name import scene_name
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.validate import ALL
 from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
@@ -21,7 +22,7 @@ from hma_depth_ros.training.optimiser import freeze_stem, make_optimiser
 from hma_depth_ros.training.processes import Processes
 from hma_depth_ros.training.reporting import Reporter
 from hma_depth_ros.training.run_folder import RunFolder
-from hma_depth_ros.training.sampler import GlobalBatchSampler
+from hma_depth_ros.training.sampler import GlobalBatchSampler, scene_weights
 from hma_depth_ros.training.schedule import learning_rate
 from hma_depth_ros.training.snapshot import Progress, Trained, read_snapshot, write_snapshot
 from hma_depth_ros.training.step import TrainingStep
@@ -78,13 +79,19 @@ class Trainer:
             seed=config.run.seed,
             labels=config.loss.smoothness_weight > 0,
             units_per_metre=lists.benchmark.layout.units_per_metre,
+            second=config.data.second_truth,
+            second_weight=config.data.second_weight,
+            geometry=config.model.geometry,
+            cache=config.data.cache,
         )
+        scenes = [scene_name(entry.image) for entry in dataset.entries]
         self.sampler = GlobalBatchSampler(
             len(dataset),
             batch_size=settings.batch_size,
             seed=config.run.seed,
             rank=processes.rank,
             world=processes.world,
+            weights=scene_weights(scenes, config.data.balance) if config.data.balance else None,
         )
         self.loader = BatchLoader(
             dataset,

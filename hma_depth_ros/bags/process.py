@@ -136,7 +136,7 @@ class BagProcess:
                     )
             self._outputs[camera.image] = outputs
         kept = bag.topics if settings.with_inputs else bag.topics_of(TF_MESSAGE)
-        self._copied = [name for name in kept if bag.topics[name].type in bag.typestore.types]
+        self._copied = [name for name in kept if bag.typestore(name) is not None]
         self.left_out = [name for name in kept if name not in self._copied]
 
     def _calibration_of(self, camera: CameraTopics) -> Calibrations:
@@ -148,6 +148,11 @@ class BagProcess:
                 "depth with --uncalibrated"
             )
         return calibrations
+
+    @property
+    def remarks(self) -> list[str]:
+        """What a user should know of the bag, a sentence each."""
+        return self._bag.remarks
 
     @property
     def images(self) -> int:
@@ -209,7 +214,9 @@ class BagProcess:
             qos = topic.qos[0] if topic.qos else None
             if name == TF_STATIC_TOPIC:
                 qos = offered_qos(depth=1, transient_local=True)
-            out.add_topic(name, topic.type, qos=qos, typestore=self._bag.typestore)
+            store = self._bag.typestore(name)
+            assert store is not None, name
+            out.add_topic(name, topic.type, qos=qos, typestore=store)
         for outputs in self._outputs.values():
             for name, kind in outputs.topics.items():
                 out.add_topic(name, kind, typestore=TYPESTORE)

@@ -301,6 +301,8 @@ def _run(processes: Sequence[BagProcess]) -> None:
 
     console = Console(highlight=False, soft_wrap=True)
     for process in processes:
+        for remark in process.remarks:
+            console.print(remark)
         if process.left_out:
             console.print(
                 f"{process.workshop.out}: not copied, because their message definitions are not "

@@ -24,6 +24,7 @@ class Source:
     compressed: bool
     images: int
     seconds: float  #: duration of the bag
+    remarks: tuple[str, ...] = ()  #: what a user should know of the bag, a sentence each
 
     @property
     def topics(self) -> list[str]:
@@ -57,6 +58,7 @@ def find_source(
             compressed=image.type == COMPRESSED_IMAGE,
             images=image.count,
             seconds=(reader.end - reader.start) / 1e9,
+            remarks=tuple(reader.remarks),
         )
 
 

@@ -102,6 +102,8 @@ class BagReplayer:
         self.pause: PauseControl | None = None
         self.back_pressure: BackPressure | None = None
         self.report = ReplayReport()
+        for remark in bag.remarks:
+            node.get_logger().warning(remark)
         remap = remap or {}
         for name in {*(topics or ()), *remap}:
             bag.topic(name)

@@ -15,7 +15,7 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 from hma_depth_ros.bags.bag_reader import BagReader
 from hma_depth_ros.bags.bag_writer import BagWriter
 from hma_depth_ros.bags.cloud_messages import cloud_array, cloud_message, cloud_xyz
-from hma_depth_ros.bags.image_messages import image_array, image_message, rgb_image
+from hma_depth_ros.bags.image_messages import image_array, image_message
 from hma_depth_ros.bags.message_types import (
     COMPRESSED_IMAGE,
     IMAGE,
@@ -25,6 +25,7 @@ from hma_depth_ros.bags.message_types import (
     header_stamp,
     message,
 )
+from hma_depth_ros.bags.pictures import rgb_image
 from hma_depth_ros.bags.qos import offered_qos
 from hma_depth_ros.errors import HmaDepthError
 
@@ -246,7 +247,7 @@ def test_pictures_become_rgb() -> None:
     compressed.data = png.ravel()[:20]
     with pytest.raises(HmaDepthError, match="cannot decode 20 bytes of format 'png'"):
         rgb_image(compressed)
-    with pytest.raises(HmaDepthError, match="'32FC1' is not a picture"):
+    with pytest.raises(HmaDepthError, match="'32FC1' is not supported"):
         rgb_image(image_message(PIXELS["32FC1"], "32FC1", stamp=0, frame=""))
 
 

@@ -264,8 +264,8 @@ class ModelSource:
             as_trained=True,
         )
         size = check_size_for(self.info.preprocessing.input_width)
-        found, expected = (frame_depth(run, size, self.info) for run in (engine, reference))
-        return compare(found, expected, engine.precision)
+        depths = [frame_depth(run, size, self.info) for run in (engine, reference)]
+        return compare(depths[0], depths[1], engine.precision)
 
 
 def _identity(path: Path) -> tuple[int, int, int] | None:

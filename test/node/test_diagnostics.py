@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-<<<<<<< HEAD
-import time
-=======
 import subprocess
 import sys
->>>>>>> truth
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +16,8 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 
-<<<<<<< HEAD
-from hma_depth_ros.ros import depth_node
-from hma_depth_ros.ros.statistics import WINDOW, FrameStatistics
-=======
 from hma_depth_ros.ros import clock_watch, endpoint_events, image_watch
->>>>>>> truth
+from hma_depth_ros.ros.statistics import WINDOW, FrameStatistics
 
 from .conftest import Predictions, StartBench
 from .graph import Bench, info_message, rgb_message, stamp, until

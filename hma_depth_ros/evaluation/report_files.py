@@ -16,7 +16,8 @@ def write_json(path: Path, summary: Summary, run: dict[str, Any]) -> None:
 
     Each has `mean` and `per_image` by metric, `confidence_95` of the mean, `pixels`,
     `pixels_outside_prediction`, `by_depth` over all pixels, and by drive `by_drive` with the number
-    of `images` and their `mean`.
+    of `images` and their `mean`; where they were asked for and could be had, `reliability` (see
+    `ReliabilityFigures`) and `boundaries` (see `boundary_figures`), else null.
 
     Raises:
         HmaDepthError: the file cannot be written.
@@ -34,6 +35,8 @@ def write_json(path: Path, summary: Summary, run: dict[str, Any]) -> None:
                 drive: {"images": len(own.per_image), "mean": own.mean}
                 for drive, own in figures.by_drive.items()
             },
+            "reliability": None if figures.reliability is None else figures.reliability.as_json(),
+            "boundaries": figures.boundaries,
         }
         for key, figures in summary.figures.items()
     }

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,9 @@ import numpy.typing as npt
 from hma_depth_ros.data.entry_camera import CameraSource
 from hma_depth_ros.data.frame_name import kitti_drive_name
 from hma_depth_ros.evaluation.bootstrap import confidence_interval
+from hma_depth_ros.evaluation.boundaries import boundary_figures, total
 from hma_depth_ros.evaluation.depth_bins import bin_errors
+from hma_depth_ros.evaluation.reliability import ReliabilityFigures
 from hma_depth_ros.evaluation.score import FrameScores, Score
 
 
@@ -66,6 +69,22 @@ class Figures:
     def outside(self) -> int:
         """Of those, pixels that cropped predictions did not reach and that counted as 1 mm."""
         return sum(score.outside for score in self.per_image.values())
+
+    @cached_property
+    def reliability(self) -> ReliabilityFigures | None:
+        """Of the images whose prediction states an uncertainty; None: of none."""
+        found = [score.reliability for score in self.per_image.values()]
+        stated = [reliability for reliability in found if reliability is not None]
+        if not stated or self.cap is None:
+            return None
+        return ReliabilityFigures(stated, self.cap)
+
+    @cached_property
+    def boundaries(self) -> dict[str, Any] | None:
+        """Figures over all `images` with dense ground truth; None: none, or not asked for."""
+        found = [score.boundaries for score in self.per_image.values()]
+        dense = [counts for counts in found if counts is not None]
+        return {"images": len(dense), **boundary_figures(total(dense))} if dense else None
 
     @property
     def by_depth(self) -> list[dict[str, float]]:

@@ -242,8 +242,8 @@ def test_the_networks_own_uncertainty_is_judged(
             other = predictor.predict(np.ascontiguousarray(image[:, ::-1]), camera.mirrored())
             assert other.depth is not None
             assert other.uncertainty is not None
-            depth = (depth + other.depth[:, ::-1]) / 2
-            sigma = (sigma + other.uncertainty[:, ::-1]) / 2
+            depth = (depth + other.depth[:, ::-1]) * np.float32(0.5)
+            sigma = (sigma + other.uncertainty[:, ::-1]) * np.float32(0.5)
         truth = np.asarray(Image.open(data / "truth" / f"{name}.png"), np.float32) / 256
         known = truth > 0
         error = np.abs(np.log(np.clip(depth, 1e-3, 80)[known] / truth[known]))

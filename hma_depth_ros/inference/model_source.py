@@ -138,11 +138,13 @@ class ModelSource:
         precision: str,
         threads: int,
         compiled: bool = False,
+        captured: bool = True,
         warn: Callable[[str], object],
     ) -> Engine:
         """Start `torch`, `openvino` or `onnxruntime`; a conversion is kept for the next time.
 
-        `compiled` has PyTorch compile the network; other engines always do. `threads` are the
+        `compiled` has PyTorch compile the network, and `captured` record it on CUDA (see
+        `TorchEngine`); other engines have their own ways. `threads` are the
         engine's own, but for PyTorch, which has one number for the whole process.
 
         Raises:
@@ -165,6 +167,7 @@ class ModelSource:
                 device=choose_device(device),
                 precision=precision,
                 compiled=compiled,
+                captured=captured,
             )
         if engine == "openvino":
             openvino_device(device)  # before the conversion, which takes its time
@@ -261,8 +264,8 @@ class ModelSource:
             as_trained=True,
         )
         size = check_size_for(self.info.preprocessing.input_width)
-        found, expected = (frame_depth(run, size, self.info) for run in (engine, reference))
-        return compare(found, expected, engine.precision)
+        depths = [frame_depth(run, size, self.info) for run in (engine, reference)]
+        return compare(depths[0], depths[1], engine.precision)
 
 
 def _identity(path: Path) -> tuple[int, int, int] | None:

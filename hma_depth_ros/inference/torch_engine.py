@@ -40,6 +40,7 @@ class TorchEngine:
         precision: str = "auto",
         as_trained: bool = False,
         compiled: bool = False,
+        captured: bool = True,
     ) -> None:
         """Prepare a copy of `model`.
 
@@ -52,6 +53,8 @@ class TorchEngine:
                 reference that all engines are compared with.
             compiled: by torch.compile, which takes minutes at the start and again for each new
                 input size, and needs a C++ compiler (CPU) or Triton (CUDA).
+            captured: on CUDA, record a graph for each input size; without, kernels are launched
+                one by one.
 
         Raises:
             HmaDepthError: the precision is unknown, the device does not have it, or torch.compile
@@ -79,7 +82,7 @@ class TorchEngine:
             device=device, dtype=self._type, memory_format=torch.channels_last
         )
         network = self._compile(prepared) if compiled and not as_trained else prepared
-        capture = device.type == "cuda" and not as_trained
+        capture = captured and device.type == "cuda" and not as_trained
         self._model = CapturedModel(network) if capture else network
 
     @torch.inference_mode()

@@ -118,6 +118,8 @@ class ComputeSection:
     precision: Precision = "fp32"  #: of autocast; the loss is always fp32
     channels_last: bool = True
     compile: bool = False  #: torch.compile; needs a C++ compiler
+    #: The same bits each time on a GPU too, for some of its speed; CPUs always do that.
+    deterministic: bool = False
     #: Batch statistics over all processes instead of each one's own share.
     synchronised_batch_norm: bool = True
 

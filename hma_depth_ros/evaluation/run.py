@@ -58,7 +58,7 @@ def score_frame(frame: Frame, source: PredictionSource, settings: Settings) -> F
             for view, found in predictions.items()
         }
     sky = _sky(frame, truth.shape) if settings.boundaries else None
-    found = FrameScores(frame.name, (truth.shape[0], truth.shape[1]))
+    found = FrameScores(frame.name, (truth.shape[0], truth.shape[1]), scene=frame.scene)
     if settings.cameras and frame.listed is not None:
         found.camera_source = entry_camera(frame.listed, found.size).source
     for protocol in settings.protocols:

@@ -167,6 +167,31 @@ def test_what_lies_beside_ground_truth_is_not_scored(pairs: tuple[Path, Path], t
     assert evaluate("--predictions", pairs[0], "--ground-truth", folder) == 0
 
 
+def test_folders_as_other_systems_leave_them(
+    pairs: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """MacOS' companions, suffixes in capitals, and links, one of which leads back."""
+    for folder in pairs:
+        for path in [path for path in folder.rglob("*") if path.is_file()]:
+            path.with_name(f"._{path.name}").write_bytes(b"\x00\x05\x16\x07Mac OS X")
+            path.rename(path.with_suffix(path.suffix.upper()))
+    companions = pairs[1] / "__MACOSX" / "image_02" / "0000000001.png"
+    companions.parent.mkdir(parents=True)
+    companions.write_bytes(b"\x00\x05\x16\x07Mac OS X")
+    store, linked = tmp_path / "store", tmp_path / "linked"
+    linked.mkdir()
+    store.mkdir()
+    for drive in [path for path in pairs[1].iterdir() if "drive" in path.name]:
+        drive.rename(store / drive.name)
+        (linked / drive.name).symlink_to(store / drive.name)
+    (linked / "again").symlink_to(linked)
+    (linked / "train").symlink_to(store)
+    assert evaluate("--predictions", pairs[0], "--ground-truth", linked) == 0
+    assert "2 of 2 frames scored" in capsys.readouterr().out
+    assert evaluate("--predictions", pairs[0], "--ground-truth", store.parent / "truth") == 2
+    assert "holds no PNG" in capsys.readouterr().err
+
+
 def test_a_damaged_file_is_one_error_unless_allowed(
     pairs: tuple[Path, Path], capfd: pytest.CaptureFixture[str]
 ):

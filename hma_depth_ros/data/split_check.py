@@ -14,7 +14,7 @@ import numpy as np
 from hma_depth_ros.data.frame_name import kitti_drive_name
 from hma_depth_ros.data.ground_truth import read_ground_truth
 from hma_depth_ros.data.image_file import read_rgb
-from hma_depth_ros.data.kitti_calibration import CAMERAS_FILE, read_cameras
+from hma_depth_ros.data.kitti_calibration import CAMERAS_FILE, calibration_folder, read_cameras
 from hma_depth_ros.data.kitti_frames import intrinsics_of, read_intrinsics
 from hma_depth_ros.data.known_splits import EIGEN_TEST_DRIVES
 from hma_depth_ros.data.layout import KITTI, Layout
@@ -155,7 +155,7 @@ def _calibrated(image: Path, width: int) -> tuple[float, float] | None:
     # DAY/DRIVE/image_02/data/FRAME.png
     if len(image.parts) < 5 or not image.parts[-3].startswith("image_0"):
         return None
-    path = image.parents[3] / CAMERAS_FILE
+    path = calibration_folder(image.parents[2]) / CAMERAS_FILE
     if not path.is_file():
         return None
     focal_lengths = _focal_lengths(path)

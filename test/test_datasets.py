@@ -242,7 +242,8 @@ def test_a_sound_dataset_is_usable(root: Path, source: str, capsys: pytest.Captu
     assert "list.txt: another list, 3 listed, 3 with ground truth" in printed
     assert printed.count("\nusable\n") == 2
     assert "NOT" not in printed
-    assert "no calibration file" not in printed
+    assert "no calibration" not in printed
+    assert printed.count("principal points: 3 from KITTI's calibration\n") == 2
 
 
 def _cut(path: Path) -> None:
@@ -257,6 +258,18 @@ def _other_days_focal_length(root: Path, split: Path) -> None:
     """The two of KITTI's days that differ least, 2011_10_03 and 2011_09_29."""
     other = f"{FX * 718.856 / 718.3351:.4f}"
     split.write_text(split.read_text().replace(f"{FX!r}", other, 1))
+
+
+def _other_cameras_column(column: int, more: float = 3.0) -> Callable[[Path, Path], object]:
+    """A number of the second line's camera, which the list gives in full, is larger."""
+
+    def change(root: Path, split: Path) -> None:
+        make_split(root, "--intrinsics")
+        lines = [line.split() for line in split.read_text().splitlines()]
+        lines[1][column + 1] = str(float(lines[1][column + 1]) + more)
+        split.write_text("".join(" ".join(line) + "\n" for line in lines))
+
+    return change
 
 
 def _repeat_a_line(root: Path, split: Path) -> None:
@@ -281,6 +294,10 @@ DAMAGE: list[tuple[str, int, Callable[[Path, Path], object]]] = [
         lambda root, split: write_depth_png(truth(root, 1), np.zeros((SIZE[1], SIZE[0]))),
     ),
     ("focal length of another camera", 1, _other_days_focal_length),
+    ("fy or principal point of another camera", 1, _other_cameras_column(2)),
+    ("fy or principal point of another camera", 1, _other_cameras_column(3)),
+    ("fy or principal point of another camera", 1, _other_cameras_column(4)),
+    ("principal point outside of the image", 1, _other_cameras_column(4, 3 * SIZE[1])),
     ("frame listed twice", 2, _repeat_a_line),
 ]
 
@@ -300,7 +317,7 @@ def test_damage_is_found(
     printed = capsys.readouterr().out
     assert f"\n{kind}: {count}\n" in printed
     assert f"NOT usable: {count} of 3 frames have problems" in printed
-    assert "no calibration file" not in printed  # there is one, whatever else is damaged
+    assert "no calibration" not in printed  # there is one, whatever else is damaged
     kinds = [line.partition("\t")[0] for line in problems.read_text().splitlines()]
     assert kinds == [kind] * count
 
@@ -340,7 +357,7 @@ def test_a_cut_scan_and_a_missing_calibration(root: Path, capsys: pytest.Capture
     printed = capsys.readouterr().out
     assert "unreadable: 3" in printed
     assert f"raw_data/{DAY}_calib.zip" in printed
-    assert "3 frames have no calibration file to check their focal lengths by" in printed
+    assert "3 frames have no calibration to check their cameras by" in printed
 
 
 def test_archives_of_what_is_missing(tmp_path: Path):

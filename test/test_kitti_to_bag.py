@@ -14,10 +14,10 @@ from PIL import Image
 
 from hma_depth_ros.bags.bag_reader import BagReader
 from hma_depth_ros.bags.depth_messages import depth_array
-from hma_depth_ros.bags.image_messages import rgb_image
 from hma_depth_ros.bags.kitti_bag import ranges
 from hma_depth_ros.bags.kitti_dialect import DIALECTS, KITTI2BAG
 from hma_depth_ros.bags.message_types import header_stamp
+from hma_depth_ros.bags.pictures import rgb_image
 from hma_depth_ros.bags.transforms import StaticTransforms
 from hma_depth_ros.cli import run_command
 from hma_depth_ros.data.depth_png import read_depth_png

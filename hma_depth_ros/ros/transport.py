@@ -34,6 +34,14 @@ def use_large_message_profile() -> None:
         os.environ[PROFILE_VARIABLE] = str(large_message_profile())
 
 
+def large_message_cure() -> str:
+    """Two sentences for a warning that images do not arrive."""
+    return (
+        "Images of more than half a megabyte are lost by default in Fast DDS: start the publisher "
+        f"with {PROFILE_VARIABLE}={large_message_profile()} (README, 'Transport'). Else: "
+    )
+
+
 def tune_malloc() -> bool:
     """Keep freed memory of up to 32 MiB a block, instead of returning it after every message.
 

@@ -34,6 +34,8 @@ from hma_depth_ros.bags.message_types import (
 from hma_depth_ros.bags.prefetch import prefetched
 from hma_depth_ros.bags.qos import offered_qos
 from hma_depth_ros.bags.transforms import TF_STATIC_TOPIC
+from hma_depth_ros.data.depth_png import UNITS_PER_METRE
+from hma_depth_ros.data.depth_units import unit_hint
 from hma_depth_ros.data.kitti_calibration import IMU_FILE
 from hma_depth_ros.data.kitti_drive import KittiDrive, SensorStream
 from hma_depth_ros.data.kitti_frames import COLOUR_CAMERAS
@@ -262,6 +264,9 @@ def _without_depth(drive: KittiDrive, cameras: Sequence[int]) -> Iterator[str]:
             yield f"camera {camera}: no image has annotated depth; {where}"
         elif lacking:
             yield f"camera {camera}: no annotated depth for frames {ranges(lacking)}"
+        found = [path for frame in frames if (path := drive.ground_truth(camera, frame))]
+        if hint := unit_hint(found, units_per_metre=UNITS_PER_METRE):
+            yield f"camera {camera}: {hint}"
 
 
 def _without_imu(drive: KittiDrive) -> Iterator[str]:

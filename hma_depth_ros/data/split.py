@@ -35,7 +35,8 @@ def read_split(path: Path, root: Path | None = None) -> list[SplitEntry]:
 
     Pixels are those of the stored image (the first one's centre is 0, 0), and paths are relative to
     `root` (default: the list's folder). A depth of `None` is none; one that ends in .bin is a
-    velodyne scan (`LidarScan`).
+    velodyne scan (`LidarScan`). Lines that begin with # are comments; paths may have the
+    backslashes of Windows.
 
     Raises:
         HmaDepthError: the file is missing, empty or malformed, naming the line.

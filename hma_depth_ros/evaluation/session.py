@@ -35,6 +35,7 @@ from hma_depth_ros.evaluation.report_table import tables, window_lines
 from hma_depth_ros.evaluation.run import Settings, evaluate
 from hma_depth_ros.evaluation.sources import PredictionSource
 from hma_depth_ros.evaluation.summary import Summary
+from hma_depth_ros.evaluation.unit_hints import unit_hints
 
 #: Columns that the tables need; a narrower terminal breaks lines, rich would leave figures out.
 _TABLE_WIDTH = 130
@@ -115,7 +116,14 @@ class Session:
         self._print_reliability(summary, console)
         if self.settings.boundaries:
             self._print_boundaries(summary, console)
-        self._write(summary, counts)
+        hints = list(
+            unit_hints(
+                self.frames.frames, self.source, units_per_metre=self.settings.units_per_metre
+            )
+        )
+        for hint in hints:
+            console.print(f"hint: {hint}", markup=False)
+        self._write(summary, counts, hints)
         return summary
 
     def _print_reliability(self, summary: Summary, console: Console) -> None:
@@ -179,7 +187,7 @@ class Session:
     def _by_lidar(self) -> bool:
         return any(isinstance(frame.ground_truth, LidarScan) for frame in self.frames.frames)
 
-    def _write(self, summary: Summary, counts: dict[str, Any]) -> None:
+    def _write(self, summary: Summary, counts: dict[str, Any], hints: list[str]) -> None:
         reports = self.reports
         if reports.json is not None:
             windows = {
@@ -193,6 +201,7 @@ class Session:
                 **self.description,
                 "split": self.frames.title,
                 "frames": counts,
+                "hints": hints,
                 "windows": windows,
                 "principal_points": dict(summary.cameras),
                 "code_version": __version__,

@@ -49,7 +49,7 @@ from hma_depth_ros.ros.parameters import DepthNodeParameters, ParameterError
 from hma_depth_ros.ros.qos import input_qos, output_qos
 from hma_depth_ros.ros.reporter import Reporter
 from hma_depth_ros.ros.statistics import FrameStatistics, Snapshot
-from hma_depth_ros.ros.transport import PROFILE_VARIABLE, large_message_profile, tune_malloc
+from hma_depth_ros.ros.transport import large_message_cure, tune_malloc
 
 #: How long the first frame waits for the first CameraInfo, if somebody publishes one.
 FIRST_INFO_SECONDS = 1.0
@@ -479,8 +479,6 @@ class DepthNode(LifecycleNode):
             return
         self._reporter.problem(
             topic,
-            "it has a publisher, but no image arrives. If images are larger than half a megabyte, "
-            "Fast DDS loses them by default: start the publisher with "
-            f"{PROFILE_VARIABLE}={large_message_profile()} (README, 'Transport'); "
-            "else the publisher is idle or its QoS does not match",
+            f"it has a publisher, but no image arrives. {large_message_cure()}"
+            "The publisher is idle, or its QoS does not match",
         )

@@ -12,10 +12,11 @@ from rosbags.interfaces import QosDurability
 
 from hma_depth_ros.bags.bag_reader import BagReader
 from hma_depth_ros.bags.cloud_messages import cloud_array
-from hma_depth_ros.bags.image_messages import image_array, rgb_image
+from hma_depth_ros.bags.image_messages import image_array
 from hma_depth_ros.bags.kitti_bag import BagOptions, write_kitti_bag
 from hma_depth_ros.bags.kitti_dialect import KITTI2BAG
 from hma_depth_ros.bags.message_types import header_stamp
+from hma_depth_ros.bags.pictures import rgb_image
 from hma_depth_ros.bags.transforms import TF_STATIC_TOPIC
 from hma_depth_ros.cli import run_command
 from hma_depth_ros.data.kitti_calibration import CAMERAS_FILE, KittiCalibration, read_cameras

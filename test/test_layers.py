@@ -37,7 +37,7 @@ ALLOWED = {
         "evaluation",
     },
 }
-COMMON = {"assets", "errors", "files"}
+COMMON = {"assets", "errors", "file_kind", "files"}
 ROS_PACKAGES = {"rclpy", "sensor_msgs", "std_msgs", "diagnostic_msgs", "cv_bridge"}
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from hma_depth_ros.cli import run
 from hma_depth_ros.data.depth_png import read_depth_png
@@ -118,6 +121,47 @@ def test_bad_images_are_named_and_the_others_done(
     assert "missing.jpg: No such file" in err.splitlines()[1]
     assert "1 of 3 images done" in out
     assert (output / "street_depth.png").is_file()
+
+
+def test_strange_names_are_done_like_others(
+    image: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """Not UTF-8, half a formula for matplotlib, as long as a name may be, not in the font."""
+    output = tmp_path / "results"
+    stems = ["stra\udcdfe", "$x_{$", "n" * (255 - len("_depth.png")), "街道"]
+    images = [image.with_name(f"{stem}.png") for stem in stems]
+    for path in images:
+        shutil.copy(image, path)
+    too_long = image.with_name("m" * 251 + ".png")
+    shutil.copy(image, too_long)
+    options = ("--output", output, "--checkpoint", checkpoint)
+    assert predict(too_long, *images, image, *options) == 1
+    expected = read_depth_png(output / "street_depth.png")
+    for stem in stems:
+        np.testing.assert_array_equal(read_depth_png(output / f"{stem}_depth.png"), expected)
+        assert (output / f"{stem}_panel.png").is_file()
+    out, err = capsys.readouterr()
+    assert "/stra\N{REPLACEMENT CHARACTER}e.png: 150x71, depth" in out
+    assert err.startswith("predict: cannot write ")
+    assert err.endswith("File name too long\n")
+    assert err.count("\n") == 1
+    assert not list(output.glob(".*"))
+
+
+def test_the_same_picture_in_other_files_gives_the_same_depth(checkpoint: Path, tmp_path: Path):
+    grey = np.tile(np.arange(0, 250, 2, dtype=np.uint8), (60, 1))
+    Image.fromarray(grey).save(tmp_path / "a.png")
+    for name in ("b.png", "c.tif", "d.pgm"):
+        cv2.imwrite(str(tmp_path / name), grey.astype(np.uint16) * 257)
+    Image.fromarray(grey.astype(np.float32) / 255).save(tmp_path / "e.tif")
+    Image.fromarray(grey).quantize(256).save(tmp_path / "f.png")
+    images = sorted(tmp_path.iterdir())
+    output = tmp_path / "results"
+    assert predict(*images, "--output", output, "--checkpoint", checkpoint, "--npz") == 0
+    depths = [np.load(output / f"{path.stem}.npz")["depth"] for path in images]
+    assert depths[0].std() > 0
+    for depth in depths[1:]:
+        np.testing.assert_array_equal(depth, depths[0])
 
 
 def test_the_same_name_twice_is_refused_before_any_work(

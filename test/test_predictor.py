@@ -61,7 +61,7 @@ class PlaneEngine:
         self.inverse = plane  # 1/Z = a X/Z + b Y/Z + c
         self.focal_length = focal_length
 
-    def __call__(self, image: Tensor) -> ScaleMaps:
+    def __call__(self, image: Tensor, planes: Tensor | None = None) -> ScaleMaps:
         height, width = int(image.shape[-2]), int(image.shape[-1])
         assert (height, width) == (self.camera.height, self.camera.width)
         padded = (height + -height % SIZE_MULTIPLE, width + -width % SIZE_MULTIPLE)
@@ -317,7 +317,7 @@ def test_the_kitti_crop_is_that_of_the_benchmark():
     assert kitti_benchmark_crop(width=621, height=187) == Region(0, 0, 621, 187)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.cuda
 def test_cuda_says_what_the_cpu_says():
     torch.manual_seed(0)
     model = HmaDepth(CONFIG)

@@ -14,8 +14,8 @@ import numpy.typing as npt
 from hma_depth_ros.bags.camera_messages import camera_from_info
 from hma_depth_ros.bags.cloud_messages import cloud_xyz
 from hma_depth_ros.bags.depth_messages import depth_array
-from hma_depth_ros.bags.image_messages import rgb_image
 from hma_depth_ros.bags.message_types import stamp_text
+from hma_depth_ros.bags.pictures import rgb_image
 from hma_depth_ros.bags.topic_cursor import TopicCursor
 from hma_depth_ros.bags.transforms import StaticTransforms
 from hma_depth_ros.data.kitti_calibration import KittiCalibration

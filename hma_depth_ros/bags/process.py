@@ -19,7 +19,7 @@ from hma_depth_ros.bags.bag_reader import BagMessage, BagReader
 from hma_depth_ros.bags.bag_writer import BagWriter
 from hma_depth_ros.bags.calibration import Calibrations
 from hma_depth_ros.bags.camera_messages import BadCalibrationError
-from hma_depth_ros.bags.cameras import CameraTopics, find_cameras
+from hma_depth_ros.bags.cameras import CameraTopics, find_cameras, own_namespaces
 from hma_depth_ros.bags.depth_outputs import DepthOutputs, OutputSettings
 from hma_depth_ros.bags.message_types import TF_MESSAGE, TYPESTORE, header_stamp, stamp_text
 from hma_depth_ros.bags.prefetch import prefetched
@@ -114,12 +114,14 @@ class BagProcess:
 
     def _prepare(self, predictor: DepthPredictor) -> None:
         settings, bag = self._settings, self._bag
-        self.cameras = find_cameras(bag, images=settings.images, info=settings.info)
+        found = find_cameras(bag, images=settings.images, info=settings.info)
+        self.cameras = found.cameras
+        self.remarks = [*bag.remarks, *(f"{bag.path}: {remark}" for remark in found.remarks)]
         self._outputs: dict[str, DepthOutputs] = {}
         self._calibrations: dict[str, Calibrations] = {}
         several = len(self.cameras) > 1
-        for camera in self.cameras:
-            namespace = _namespace(settings.namespace, camera if several else None)
+        for camera, own in zip(self.cameras, own_namespaces(self.cameras), strict=True):
+            namespace = _namespace(settings.namespace, own if several else "")
             if not settings.uncalibrated:
                 self._calibrations[camera.image] = self._calibration_of(camera)
             outputs = DepthOutputs(
@@ -136,7 +138,7 @@ class BagProcess:
                     )
             self._outputs[camera.image] = outputs
         kept = bag.topics if settings.with_inputs else bag.topics_of(TF_MESSAGE)
-        self._copied = [name for name in kept if bag.topics[name].type in bag.typestore.types]
+        self._copied = [name for name in kept if bag.typestore(name) is not None]
         self.left_out = [name for name in kept if name not in self._copied]
 
     def _calibration_of(self, camera: CameraTopics) -> Calibrations:
@@ -209,7 +211,9 @@ class BagProcess:
             qos = topic.qos[0] if topic.qos else None
             if name == TF_STATIC_TOPIC:
                 qos = offered_qos(depth=1, transient_local=True)
-            out.add_topic(name, topic.type, qos=qos, typestore=self._bag.typestore)
+            store = self._bag.typestore(name)
+            assert store is not None, name
+            out.add_topic(name, topic.type, qos=qos, typestore=store)
         for outputs in self._outputs.values():
             for name, kind in outputs.topics.items():
                 out.add_topic(name, kind, typestore=TYPESTORE)
@@ -250,9 +254,9 @@ class BagProcess:
         return self._outputs[topic].of(image, info)
 
 
-def _namespace(prefix: str, camera: CameraTopics | None) -> str:
+def _namespace(prefix: str, own: str) -> str:
     """Namespace of outputs; of several cameras each has its own."""
-    parts = [*prefix.split("/"), *(camera.namespace.split("/") if camera else ())]
+    parts = [*prefix.split("/"), *own.split("/")]
     return "".join(f"/{part}" for part in parts if part)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from hma_depth_ros.data import kitti_downloads, nyu_layout
+from hma_depth_ros.data.entry_camera import source_line
 from hma_depth_ros.data.ground_truth import SOURCES
 from hma_depth_ros.data.kitti_frames import COLOUR_CAMERAS, list_frames
 from hma_depth_ros.data.known_splits import SplitIdentity, identify
@@ -51,7 +52,8 @@ def _parser() -> argparse.ArgumentParser:
         "--split",
         type=Path,
         metavar="FILE",
-        help="frames to check: lines of 'image depth focal' (default: all colour images there)",
+        help="frames to check: lines of 'image depth focal' or 'image depth fx fy cx cy' "
+        "(default: all colour images there)",
     )
     parser.add_argument(
         "--training",
@@ -94,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     problems = [problem for frame in frames for problem in frame.problems]
     _print_problems(problems)
     if arguments.dataset == "kitti":
-        _print_focal_lengths(frames)
+        _print_cameras(frames)
         _print_downloads(arguments.data, frames)
     elif any(frame.located.found is None or frame.located.lacks_depth for frame in frames):
         print(
@@ -144,10 +146,13 @@ def _print_problems(problems: Sequence[Problem]) -> None:
             print(f"  and {len(of_kind) - _SHOWN} more (--problems FILE for all)")
 
 
-def _print_focal_lengths(frames: Sequence[CheckedFrame]) -> None:
+def _print_cameras(frames: Sequence[CheckedFrame]) -> None:
     unchecked = sum(frame.lacks_calibration for frame in frames)
     if unchecked:
-        print(f"{unchecked} frames have no calibration file to check their focal lengths by")
+        print(f"{unchecked} frames have no calibration to check their cameras by")
+    sources = Counter(frame.camera_source for frame in frames if frame.camera_source is not None)
+    if sources:
+        print(source_line(sources))
 
 
 def _print_downloads(root: Path, frames: Sequence[CheckedFrame]) -> None:

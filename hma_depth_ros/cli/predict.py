@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.files import atomic_path
+from hma_depth_ros.files import atomic_path, shown
 from hma_depth_ros.geometry.camera import PinholeCamera
 
 if TYPE_CHECKING:
@@ -90,22 +90,23 @@ def main(argv: Sequence[str] | None = None) -> int:
             image = read_rgb(path)
             height, width = image.shape[:2]
             prediction = predictor.predict(image, camera_of(path, width, height))
+            assert prediction.depth is not None
+            frame = FrameView(
+                image,
+                prediction.depth,
+                predictor.max_depth,
+                prediction.attention,
+                prediction.points,
+                caption=path.stem,
+            )
+            _write(frame, arguments.output, path.stem, npz=arguments.npz)
         except HmaDepthError as error:
             print(f"predict: {error}", file=sys.stderr)
             failures += 1
             continue
-        assert prediction.depth is not None
-        frame = FrameView(
-            image,
-            prediction.depth,
-            predictor.max_depth,
-            prediction.attention,
-            prediction.points,
-            caption=path.stem,
-        )
-        _write(frame, arguments.output, path.stem, npz=arguments.npz)
-        print(f"{path}: {_summary(frame.depth)}; {time.perf_counter() - start:.1f} s", flush=True)
-    print(f"{len(images) - failures} of {len(images)} images done, see {arguments.output}")
+        seconds = time.perf_counter() - start
+        print(f"{shown(path)}: {_summary(frame.depth)}; {seconds:.1f} s", flush=True)
+    print(f"{len(images) - failures} of {len(images)} images done, see {shown(arguments.output)}")
     return 1 if failures else 0
 
 

@@ -88,7 +88,7 @@ def _configured(arguments: argparse.Namespace) -> TrainConfig:
 def _resumed(arguments: argparse.Namespace) -> TrainConfig:
     """The run's own configuration; where its files lie and who reads them may have changed."""
     allowed = ("data.root=", "data.workers=")
-    options = ("preset", "config", "split", "validation", "ground_truth_source")
+    options = ("preset", "config", "split", "validation", "hold_out", "ground_truth_source")
     fixed = [f"--{name.replace('_', '-')}" for name in options if vars(arguments)[name]]
     fixed += [text for text in arguments.overrides if not text.startswith(allowed)]
     if fixed:

@@ -54,6 +54,11 @@ def kitti_drive_name(path: Path) -> str | None:
     return f"{found[-1]}_sync" if found else None
 
 
+def scene_name(path: Path) -> str:
+    """Name of what a frame was recorded in: KITTI's drive, elsewhere the folder of the image."""
+    return kitti_drive_name(path) or path.parent.as_posix()
+
+
 def frame_name(path: Path) -> str:
     """Name by which image, ground truth and prediction of a frame find each other.
 

@@ -23,6 +23,7 @@ from hma_depth_ros.data.kitti_layout import IMAGE_FOLDERS, find_depth
 from hma_depth_ros.data.lidar_depth import LidarScan
 from hma_depth_ros.data.split import SplitEntry
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.geometry.camera import Intrinsics
 
 COLOUR_CAMERAS = (2, 3)
 
@@ -71,8 +72,8 @@ def intrinsics_of(image: Path) -> Path:
     return image.parent.parent / "intrinsics" / f"{image.stem}.txt"
 
 
-def read_intrinsics(path: Path) -> float:
-    """Focal length fx in pixels of the nine numbers of K.
+def read_intrinsics(path: Path) -> Intrinsics:
+    """The camera, in pixels, of the nine numbers of K.
 
     Raises:
         HmaDepthError: the file is missing or something else.
@@ -82,9 +83,11 @@ def read_intrinsics(path: Path) -> float:
         values = [float(word) for word in path.read_text(encoding="ascii").split()]
     except (OSError, ValueError) as error:
         raise HmaDepthError(f"cannot read the intrinsics {path}: {error}") from error
-    if len(values) != 9 or not values[0] > 0:
-        raise HmaDepthError(f"{path} does not hold the nine numbers of a camera matrix")
-    return values[0]
+    try:
+        fx, _, cx, _, fy, cy, _, _, _ = values
+        return Intrinsics(fx, fy, cx, cy)
+    except ValueError:
+        raise HmaDepthError(f"{path} does not hold the nine numbers of a camera matrix") from None
 
 
 def _drives(root: Path) -> list[KittiDrive]:
@@ -134,5 +137,5 @@ def _selected(root: Path, camera: int) -> Iterator[SplitEntry]:
         yield SplitEntry(
             path.relative_to(root),
             depth if labelled else None,
-            read_intrinsics(intrinsics_of(path)),
+            read_intrinsics(intrinsics_of(path)).fx,
         )

@@ -61,7 +61,7 @@ class LidarScan:
             HmaDepthError: one of the paths is not of the raw layout.
 
         """
-        if path.parts[-3:-1] != _FOLDERS or path.suffix != SUFFIX:
+        if path.parts[-3:-1] != _FOLDERS or path.suffix.lower() != SUFFIX:
             raise HmaDepthError(
                 f"{path} is no scan of KITTI's raw recordings, "
                 "DAY/DRIVE/velodyne_points/data/FRAME.bin"

@@ -10,6 +10,7 @@ from threading import Lock
 import numpy as np
 import numpy.typing as npt
 
+from hma_depth_ros.data.entry_camera import entry_camera
 from hma_depth_ros.data.image_file import read_rgb
 from hma_depth_ros.evaluation.frames import Frame
 from hma_depth_ros.evaluation.protocols import View
@@ -43,26 +44,25 @@ class CheckpointPredictions:
 
     def depths(self, frame: Frame, views: Collection[View]) -> dict[View, Depth]:
         """See `PredictionSource`: of the view's own size."""
-        assert frame.image is not None
-        image = read_rgb(frame.image)
-        crop = kitti_crop(*image.shape[:2]).of(image)
+        assert frame.listed is not None
+        image = read_rgb(frame.listed.image)
+        camera = entry_camera(frame.listed, image.shape).camera
+        crop = kitti_crop(*image.shape[:2])
         return {
-            view: self._depth(crop if view == "crop" else image, frame.focal_length)
+            view: self._depth(crop.of(image), crop.camera(camera))
+            if view == "crop"
+            else self._depth(image, camera)
             for view in views
         }
 
-    def _depth(self, image: npt.NDArray[np.uint8], focal_length: float | None) -> Depth:
-        height, width = image.shape[:2]
-        camera = None
-        if focal_length is not None:  # which is all of the camera that depth depends on
-            camera = PinholeCamera.from_focal_length(focal_length, width=width, height=height)
+    def _depth(self, image: npt.NDArray[np.uint8], camera: PinholeCamera) -> Depth:
         depth = self._predicted(image, camera)
         if not self._flip:
             return depth
-        mirrored = self._predicted(image[:, ::-1], camera)[:, ::-1]
+        mirrored = self._predicted(image[:, ::-1], camera.mirrored())[:, ::-1]
         return (depth + mirrored) * np.float32(0.5)
 
-    def _predicted(self, image: npt.NDArray[np.uint8], camera: PinholeCamera | None) -> Depth:
+    def _predicted(self, image: npt.NDArray[np.uint8], camera: PinholeCamera) -> Depth:
         with self._lock:
             found = self._predictor.predict(
                 np.ascontiguousarray(image), camera, outputs={"depth"}

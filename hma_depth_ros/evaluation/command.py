@@ -35,7 +35,10 @@ def _parser(prog: str, summary: str, benchmark: Benchmark) -> argparse.ArgumentP
         "days) and data_depth_annotated/ (or the drives)",
     )
     what.add_argument(
-        "--split", type=Path, metavar="FILE", help="frames: lines of 'image depth focal' as BTS's"
+        "--split",
+        type=Path,
+        metavar="FILE",
+        help="frames: lines of 'image depth focal' as BTS's, or of 'image depth fx fy cx cy'",
     )
     what.add_argument(
         "--ground-truth",
@@ -149,6 +152,7 @@ def evaluate_command(
         caps_of(arguments.caps),
         benchmark.layout.units_per_metre,
         quantised=arguments.quantise,
+        cameras=arguments.predictions is None,
     )
     frames = _frames(arguments, benchmark)
     description: dict[str, Any] = {

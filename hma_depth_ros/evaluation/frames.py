@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from hma_depth_ros.data.ground_truth import GroundTruth, MeasuredDepth, Source
 from hma_depth_ros.data.known_splits import SplitIdentity, identify, known_by_ground_truth
-from hma_depth_ros.data.split import read_split, with_source
+from hma_depth_ros.data.split import SplitEntry, read_split, with_source
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.benchmarks import Benchmark
 
@@ -27,7 +27,7 @@ class Frame:
     name: str  #: of `Benchmark.frame_name`
     ground_truth: GroundTruth | MeasuredDepth
     image: Path | None = None  #: None: not given, or not there
-    focal_length: float | None = None  #: fx in pixels of the stored image
+    listed: SplitEntry | None = None  #: with the paths of files; None: of no list, or no image
     #: Gives the picture (H, W, 3), RGB, for reports, where it lies in no file.
     picture: Callable[[], npt.NDArray[np.uint8]] | None = None
 
@@ -122,7 +122,8 @@ def frames_of_split(
             assert images is not None
             missing.append(f"{name}: no image {images / entry.image}")
         else:
-            frames.append(Frame(name, depth, image, entry.focal_length))
+            listed = None if image is None else replace(entry, image=image, depth=depth)
+            frames.append(Frame(name, depth, image, listed))
     _check_names(frames, split)
     return FrameList(frames, missing, identify(entries))
 

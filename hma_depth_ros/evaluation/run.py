@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from hma_depth_ros.data.entry_camera import entry_camera
 from hma_depth_ros.data.ground_truth import read_ground_truth
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.cleanup import quantise
@@ -24,6 +25,7 @@ class Settings:
     caps: Sequence[float]  #: metres
     units_per_metre: float  #: of 16-bit depth PNG
     quantised: bool = False  #: predictions are first cut down to these units, as BTS's files are
+    cameras: bool = False  #: note where the cameras come from that predictions are made with
 
     def caps_by_key(self) -> dict[str, float | None]:
         """Cap of each figure's `Protocol.key`, None where the protocol has none, in order."""
@@ -49,6 +51,8 @@ def score_frame(frame: Frame, source: PredictionSource, settings: Settings) -> F
             for view, depth in depths.items()
         }
     found = FrameScores(frame.name, (truth.shape[0], truth.shape[1]))
+    if settings.cameras and frame.listed is not None:
+        found.camera_source = entry_camera(frame.listed, found.size).source
     for protocol in settings.protocols:
         try:
             found.scores.update(score(depths[protocol.view], truth, protocol, settings.caps))

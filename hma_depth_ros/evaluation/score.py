@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from hma_depth_ros.data.entry_camera import CameraSource
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.cleanup import MIN_DEPTH, clean, fill_holes
 from hma_depth_ros.evaluation.depth_bins import bin_sums
@@ -28,13 +29,14 @@ class Score:
     bins: npt.NDArray[np.float64] | None  #: `bin_sums`; None without a cap
 
 
-@dataclass(frozen=True)
+@dataclass
 class FrameScores:
     """Figures of one image by `Protocol.key`."""
 
     name: str
     size: tuple[int, int]  #: (H, W) of the ground truth
     scores: dict[str, Score] = field(default_factory=dict)
+    camera_source: CameraSource | None = None  #: None: no camera was used
 
 
 def placed(prediction: Depth, size: tuple[int, int]) -> tuple[Depth, Window]:

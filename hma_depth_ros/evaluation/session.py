@@ -20,6 +20,7 @@ from rich.progress import (
 from rich.text import Text
 
 from hma_depth_ros import __version__
+from hma_depth_ros.data.entry_camera import source_line
 from hma_depth_ros.data.lidar_depth import LidarScan
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.frames import FrameList, shortened
@@ -97,6 +98,8 @@ class Session:
 
         for line in window_lines(summary, self.settings.protocols):
             console.print(line, markup=False)
+        if summary.cameras:
+            console.print(source_line(summary.cameras))
         console.print(f"{scored} frames in {seconds:.1f} s, {scored / seconds:.1f} frames/s")
         for problem in (*self.frames.missing, *failures):
             console.print(f"left out: {problem}", markup=False)  # paths may hold [brackets]
@@ -160,6 +163,7 @@ class Session:
                 "split": self.frames.title,
                 "frames": counts,
                 "windows": windows,
+                "principal_points": dict(summary.cameras),
                 "code_version": __version__,
             }
             write_json(reports.json, summary, run)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from hma_depth_ros.data.entry_camera import CameraSource
 from hma_depth_ros.data.frame_name import kitti_drive_name
 from hma_depth_ros.evaluation.bootstrap import confidence_interval
 from hma_depth_ros.evaluation.depth_bins import bin_errors
@@ -82,6 +83,7 @@ class Summary:
     caps: dict[str, float | None]  #: by `Protocol.key`, in the order of all reports
     figures: dict[str, Figures] = field(init=False)
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)  #: of ground truth, (H, W)
+    cameras: Counter[CameraSource] = field(default_factory=Counter)  #: frames by their camera's
 
     def __post_init__(self) -> None:
         self.figures = {key: Figures({}, cap) for key, cap in self.caps.items()}
@@ -89,6 +91,8 @@ class Summary:
     def add(self, frame: FrameScores) -> None:
         """Count a frame in."""
         self.sizes[frame.size] += 1
+        if frame.camera_source is not None:
+            self.cameras[frame.camera_source] += 1
         for key, score in frame.scores.items():
             self.figures[key].per_image[frame.name] = score
 

@@ -12,7 +12,7 @@ import torch
 
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.engine import MissingPackageError
-from hma_depth_ros.inference.graph import INPUT, Graph, trace
+from hma_depth_ros.inference.graph import Graph, trace
 
 #: Understood by ONNX Runtime from 1.14 and TensorRT from 8.6 on.
 OPSET = 18
@@ -61,7 +61,7 @@ def convert_to_onnx(graph: Graph, size: tuple[int, int] | None) -> Any:
             warnings.simplefilter("ignore")
             exported = torch.onnx.export(
                 program,
-                input_names=[INPUT],
+                input_names=graph.input_names,
                 output_names=graph.output_names,
                 opset_version=OPSET,
                 dynamo=True,
@@ -109,7 +109,7 @@ def only_outputs(model: Any, names: Sequence[str]) -> Any:
     if missing:
         raise HmaDepthError(f"the ONNX model has no output '{sorted(missing)[0]}'")
     extractor = onnx.utils.Extractor(model)
-    return extractor.extract_model([model.graph.input[0].name], list(names))
+    return extractor.extract_model([tensor.name for tensor in model.graph.input], list(names))
 
 
 def onnx_fixed_size(model: Any) -> tuple[int, int] | None:

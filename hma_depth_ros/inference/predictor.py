@@ -15,21 +15,29 @@ import torch
 from torch import Tensor
 
 from hma_depth_ros.geometry.camera import PinholeCamera
+from hma_depth_ros.geometry.camera_planes import USUAL_MOUNT, Mount
 from hma_depth_ros.inference.bundled import default_checkpoint
+from hma_depth_ros.inference.camera_input import camera_input
 from hma_depth_ros.inference.engine import Engine
 from hma_depth_ros.inference.engine_choice import EngineRequest, start_engine
 from hma_depth_ros.inference.model_source import ModelSource
 from hma_depth_ros.inference.pixels import PixelFormat, check_image, network_input, to_device
 from hma_depth_ros.inference.plan import InputPlan, Region, plan_input
 from hma_depth_ros.inference.points import CloudLayout, pack_colors, write_cloud
-from hma_depth_ros.inference.resampling import blended_depth, full_masks, resample, resampled
+from hma_depth_ros.inference.resampling import (
+    blended_depth,
+    full_masks,
+    full_uncertainty,
+    resample,
+    resampled,
+)
 from hma_depth_ros.inference.transfer import to_host
 from hma_depth_ros.network.checkpoint import CheckpointInfo
 from hma_depth_ros.network.model import ScaleMaps
 
 _LOG = logging.getLogger(__name__)
 
-Output = Literal["depth", "attention", "points"]
+Output = Literal["depth", "attention", "points", "uncertainty"]
 OUTPUTS: frozenset[Output] = frozenset(get_args(Output))
 
 
@@ -43,6 +51,9 @@ class Prediction:
     depth: npt.NDArray[np.float32] | None = None
     #: (S, H, W) float32, coarse to fine: masks M_s that sum to 1, NaN outside the region.
     attention: npt.NDArray[np.float32] | None = None
+    #: (H, W) float32: sigma of ln(depth), which about two thirds of the errors are below; NaN
+    #: outside the region. None of a model that does not estimate it.
+    uncertainty: npt.NDArray[np.float32] | None = None
     #: (H, W, columns of the layout) float32: points with packed colours.
     cloud: npt.NDArray[np.float32] | None = None
     #: Seconds by stage: preprocess, forward, postprocess.
@@ -77,6 +88,7 @@ class _Prepared:
     pixels: Tensor  #: (H, W, C), uint8, on the engine's device
     pixel_format: PixelFormat
     network_pixels: Tensor  #: (1, 3, h, w), values 0 to 255
+    planes: Tensor | None  #: (1, C, h, w), the camera's maps
     seconds: float  #: that this took
 
 
@@ -93,6 +105,7 @@ class DepthPredictor:
         resolution: Literal["image", "network"] = "image",
         max_range: float | None = None,
         cloud_layout: CloudLayout = CloudLayout.PADDED,
+        mount: Mount = USUAL_MOUNT,
     ) -> None:
         """Wrap an engine.
 
@@ -106,6 +119,7 @@ class DepthPredictor:
                 network has them, cropped and resized, with the camera to match.
             max_range: metres from which on depth becomes +inf (REP 117); None keeps all.
             cloud_layout: of the points.
+            mount: of the camera on the car, for a model that takes the ground as an input.
 
         """
         self.engine = engine
@@ -116,6 +130,8 @@ class DepthPredictor:
         self.resolution = resolution
         self.max_range = max_range
         self.cloud_layout = cloud_layout
+        self.mount = mount
+        self._planes: tuple[object, Tensor | None] = (None, None)  # of the camera seen last
 
     @classmethod
     def from_checkpoint(
@@ -131,6 +147,7 @@ class DepthPredictor:
         resolution: Literal["image", "network"] = "image",
         max_range: float | None = None,
         cloud_layout: CloudLayout = CloudLayout.PADDED,
+        mount: Mount = USUAL_MOUNT,
     ) -> DepthPredictor:
         """Load a checkpoint (None: the bundled default), or an exported file, for a device.
 
@@ -157,6 +174,7 @@ class DepthPredictor:
             resolution=resolution,
             max_range=max_range,
             cloud_layout=cloud_layout,
+            mount=mount,
         )
 
     @property
@@ -222,7 +240,7 @@ class DepthPredictor:
         """
         prepared = self._prepare(image, camera, pixel_format)
         start = time.perf_counter()
-        maps = self._forward(prepared.network_pixels)
+        maps = self._forward(prepared.network_pixels, prepared.planes)
         return self._finish(prepared, maps, time.perf_counter() - start, outputs, out)
 
     @torch.inference_mode()
@@ -258,7 +276,11 @@ class DepthPredictor:
         if len(sizes) != 1:
             raise ValueError(f"a batch needs images of one size for the network, not {len(sizes)}")
         start = time.perf_counter()
-        maps = self._forward(torch.cat([frame.network_pixels for frame in prepared]))
+        planes = [frame.planes for frame in prepared if frame.planes is not None]
+        maps = self._forward(
+            torch.cat([frame.network_pixels for frame in prepared]),
+            torch.cat(planes) if planes else None,
+        )
         share = (time.perf_counter() - start) / len(prepared)
         return [
             self._finish(frame, maps.of_image(index), share, outputs, OutputArrays())
@@ -284,11 +306,23 @@ class DepthPredictor:
             pixels=pixels,
             pixel_format=pixel_format,
             network_pixels=network_pixels,
+            planes=self._camera_input(plan.network_size, network_camera),
             seconds=time.perf_counter() - start,
         )
 
-    def _forward(self, network_pixels: Tensor) -> ScaleMaps:
-        maps = self.engine(network_pixels)
+    def _camera_input(
+        self, size: tuple[int, int], network_camera: PinholeCamera | None
+    ) -> Tensor | None:
+        """The camera's maps on the engine's device; those of the latest camera are kept."""
+        key = size, network_camera, self.mount
+        if self._planes[0] != key:
+            planes = camera_input(self.info, size, network_camera, self.mount)
+            on_device = None if planes is None else planes.to(self.engine.device)
+            self._planes = key, on_device
+        return self._planes[1]
+
+    def _forward(self, network_pixels: Tensor, planes: Tensor | None) -> ScaleMaps:
+        maps = self.engine(network_pixels, planes)
         # CUDA runs behind the host; without this the forward pass would count as post-processing.
         if self.engine.device.type == "cuda":
             torch.cuda.synchronize(self.engine.device)
@@ -321,9 +355,12 @@ class DepthPredictor:
                 tensors["cloud"] = self._cloud(depth, prediction.camera, colors, out.cloud)
         if "attention" in outputs and maps.attentions:
             tensors["attention"] = self._restored(full_masks(maps), plan, out.attention)
-        arrays = to_host(tensors, {name: getattr(out, name) for name in tensors})
+        if "uncertainty" in outputs and maps.uncertainty is not None:
+            tensors["uncertainty"] = self._restored(full_uncertainty(maps), plan, None)[0]
+        arrays = to_host(tensors, {name: getattr(out, name, None) for name in tensors})
         prediction.depth = arrays.get("depth")
         prediction.attention = arrays.get("attention")
+        prediction.uncertainty = arrays.get("uncertainty")
         prediction.cloud = arrays.get("cloud")
         prediction.seconds = {
             "preprocess": frame.seconds,

@@ -12,7 +12,7 @@ from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.cpu import cpu_name, has_bf16
 from hma_depth_ros.inference.cuda_graph import CapturedModel
 from hma_depth_ros.inference.engine import check_precision, needs_calibration
-from hma_depth_ros.inference.folding import fold_batch_norm
+from hma_depth_ros.inference.folding import fold_batch_norm, zero_planes
 from hma_depth_ros.network.checkpoint import Preprocessing
 from hma_depth_ros.network.model import HmaDepth, ScaleMaps
 
@@ -40,6 +40,7 @@ class TorchEngine:
         precision: str = "auto",
         as_trained: bool = False,
         compiled: bool = False,
+        captured: bool = True,
     ) -> None:
         """Prepare a copy of `model`.
 
@@ -52,6 +53,8 @@ class TorchEngine:
                 reference that all engines are compared with.
             compiled: by torch.compile, which takes minutes at the start and again for each new
                 input size, and needs a C++ compiler (CPU) or Triton (CUDA).
+            captured: on CUDA, record a graph for each input size; without, kernels are launched
+                one by one.
 
         Raises:
             HmaDepthError: the precision is unknown, the device does not have it, or torch.compile
@@ -79,16 +82,16 @@ class TorchEngine:
             device=device, dtype=self._type, memory_format=torch.channels_last
         )
         network = self._compile(prepared) if compiled and not as_trained else prepared
-        capture = device.type == "cuda" and not as_trained
+        capture = captured and device.type == "cuda" and not as_trained
         self._model = CapturedModel(network) if capture else network
 
     @torch.inference_mode()
-    def _compile(self, model: HmaDepth) -> Callable[[Tensor], ScaleMaps]:
+    def _compile(self, model: HmaDepth) -> Callable[[Tensor, Tensor | None], ScaleMaps]:
         """Compile, and run once: what is missing shows only then."""
-        compiled: Callable[[Tensor], ScaleMaps] = torch.compile(model)
+        compiled: Callable[[Tensor, Tensor | None], ScaleMaps] = torch.compile(model)
         image = torch.zeros((1, 3, *_COMPILED_AT), device=self.device, dtype=self._type)
         try:
-            compiled(image.contiguous(memory_format=torch.channels_last))
+            compiled(image.contiguous(memory_format=torch.channels_last), zero_planes(model, image))
         except Exception as error:  # compilers fail in many ways
             reason = (str(error).strip().splitlines() or [repr(error)])[0]
             raise HmaDepthError(
@@ -97,11 +100,13 @@ class TorchEngine:
         return compiled
 
     @torch.inference_mode()
-    def __call__(self, image: Tensor) -> ScaleMaps:
+    def __call__(self, image: Tensor, planes: Tensor | None = None) -> ScaleMaps:
         """See `Engine`."""
         normalised = (image - self._mean).div_(self._std)  # float32 of uint8 too, and a new tensor
         normalised = normalised.to(self._type).contiguous(memory_format=torch.channels_last)
-        maps: ScaleMaps = self._model(normalised)
+        if planes is not None:
+            planes = planes.to(device=self.device, dtype=self._type)
+        maps: ScaleMaps = self._model(normalised, planes)
         return maps
 
 

@@ -17,8 +17,8 @@ from rclpy.qos import QoSDurabilityPolicy
 from rosgraph_msgs.msg import Clock
 
 from hma_depth_ros.bags.bag_reader import BagMessage, BagReader
-from hma_depth_ros.bags.cameras import holds_depth
-from hma_depth_ros.bags.message_types import COMPRESSED_IMAGE, IMAGE
+from hma_depth_ros.bags.cameras import no_picture
+from hma_depth_ros.bags.message_types import IMAGE_TYPES
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.ros.back_pressure import BackPressure
 from hma_depth_ros.ros.bag_qos import replay_qos
@@ -102,6 +102,8 @@ class BagReplayer:
         self.pause: PauseControl | None = None
         self.back_pressure: BackPressure | None = None
         self.report = ReplayReport()
+        for remark in bag.remarks:
+            node.get_logger().warning(remark)
         remap = remap or {}
         for name in {*(topics or ()), *remap}:
             bag.topic(name)
@@ -173,8 +175,7 @@ class BagReplayer:
         return [
             publisher.topic_name
             for name, publisher in self._publishers.items()
-            if topics[name].type == COMPRESSED_IMAGE
-            or (topics[name].type == IMAGE and not holds_depth(self._bag, name))
+            if topics[name].type in IMAGE_TYPES and no_picture(self._bag, name) is None
         ]
 
     def play(self, *, rate: float, stop: threading.Event) -> bool:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
 
+from hma_depth_ros.network.camera_planes import affine_planes
 from hma_depth_ros.network.checkpoint import Preprocessing
 from hma_depth_ros.network.model import HmaDepth
 from hma_depth_ros.training.batch_norm import synchronise_batch_norm
@@ -76,7 +77,7 @@ class TrainingStep:
         of the forward pass included.
 
         Args:
-            batch: this process' share: `image` uint8 (B, 3, h, w), `depth` and perhaps `labels`.
+            batch: this process' share: a batch of `Sample`s.
             step: of the run; dropout and the like follow from it and the seed alone.
             learning_rate: of this step.
 
@@ -124,12 +125,15 @@ class TrainingStep:
         image = normalise(on_device["image"], self._preprocessing)
         if config.compute.channels_last:
             image = image.contiguous(memory_format=torch.channels_last)
+        planes = None
+        if "planes" in on_device:
+            planes = affine_planes(on_device["planes"], (image.shape[-2], image.shape[-1]))
         precision = config.compute.precision
         autocast: AbstractContextManager[Any] = nullcontext()
         if precision != "fp32":
             autocast = torch.autocast(device.type, dtype=_AUTOCAST[precision])
         with autocast:
-            maps = self._forward(image)
+            maps = self._forward(image, planes)
         return objective(
             maps,
             on_device,

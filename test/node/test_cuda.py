@@ -24,7 +24,7 @@ from .graph import (
     rgb_message,
 )
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+pytestmark = pytest.mark.cuda
 
 TOLERANCE = {"fp32": 2e-3, "fp16": 2e-2}
 

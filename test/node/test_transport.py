@@ -87,7 +87,7 @@ def test_large_images_arrive(start: StartBench, width: int, height: int):
         assert says(process) == "sent"
         statistics = bench.node._statistics
         until(lambda: FRAMES in seen, "the depth of the last image")
-        assert statistics.received == FRAMES
+        assert statistics.arrived == FRAMES
     until(
         lambda: statistics.processed + sum(statistics.dropped.values()) == FRAMES, "the last figure"
     )

@@ -144,7 +144,7 @@ def _place(box: Box, ground: GroundPlane, focal_length: float, depth: Depth) -> 
 def _paint(place: _Place, image: Image, depth: Depth, random: np.random.Generator) -> None:
     texture, light = _texture(image, random), random.uniform(0.45, 1.15, 4)  # each side has its own
     # In a window with a border of a pixel, for the soft edge.
-    rows, columns = (_extent(place.mask.any(axis=axis)) for axis in (1, 0))
+    rows, columns = (_extent(np.asarray(place.mask.any(axis=axis))) for axis in (1, 0))
     window = (rows, columns)
     mask, above = place.mask[window], place.above[window]
     map_x = np.broadcast_to(place.along[columns] * (_TEXTURE[1] - 1), mask.shape)

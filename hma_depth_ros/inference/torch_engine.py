@@ -103,21 +103,20 @@ class TorchEngine:
     @torch.inference_mode()
     def __call__(self, image: Tensor, planes: Tensor | None = None) -> ScaleMaps:
         """See `Engine`."""
-        if planes is not None:
-            planes = planes.to(self.device)
+        inputs = (image,) if planes is None else (image, planes.to(self.device))
         if self._captured is not None:
-            return self._captured(image, planes)
+            return self._captured(*inputs)
         if self.device.type == "cuda":
             with float32_means_float32(tuned=False):
-                return self._run(image, planes)
-        return self._run(image, planes)
+                return self._run(*inputs)
+        return self._run(*inputs)
 
     def forget_sizes(self) -> None:
         """Give back what is kept for the input sizes that there were."""
         if self._captured is not None:
             self._captured.forget()
 
-    def _run(self, image: Tensor, planes: Tensor | None) -> ScaleMaps:
+    def _run(self, image: Tensor, planes: Tensor | None = None) -> ScaleMaps:
         normalised = (image - self._mean).div_(self._std)  # float32 of uint8 too, and a new tensor
         normalised = normalised.to(self._type).contiguous(memory_format=torch.channels_last)
         if planes is not None:

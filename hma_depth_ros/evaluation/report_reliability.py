@@ -73,7 +73,7 @@ def write_sparsification_plot(path: Path, figures: ReliabilityFigures, *, title:
         HmaDepthError: the file cannot be written.
 
     """
-    figure = Figure(figsize=(10, 4), dpi=110, layout="constrained")
+    figure = Figure(figsize=(10, 4.4), dpi=110, layout="constrained")
     canvas = FigureCanvasAgg(figure)
     figure.suptitle(title, fontsize=10)
     for axes, metric, of_orders in zip(
@@ -87,7 +87,7 @@ def write_sparsification_plot(path: Path, figures: ReliabilityFigures, *, title:
         axes.set_ylabel(f"{_TITLES[metric]} of those that remain")
         axes.set_ylim(bottom=0)
         axes.grid(alpha=0.3)
-        axes.legend(fontsize=8)
+        axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
     with atomic_path(path) as temporary:
         canvas.print_png(str(temporary))
 

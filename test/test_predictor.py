@@ -64,7 +64,7 @@ class PlaneEngine:
         self.inverse = plane  # 1/Z = a X/Z + b Y/Z + c
         self.focal_length = focal_length
 
-    def __call__(self, image: Tensor) -> ScaleMaps:
+    def __call__(self, image: Tensor, planes: Tensor | None = None) -> ScaleMaps:
         height, width = int(image.shape[-2]), int(image.shape[-1])
         assert (height, width) == (self.camera.height, self.camera.width)
         padded = (height + -height % SIZE_MULTIPLE, width + -width % SIZE_MULTIPLE)

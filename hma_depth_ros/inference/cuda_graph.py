@@ -25,7 +25,7 @@ WARM_UPS = 3
 @dataclass
 class _Recording:
     graph: torch.cuda.CUDAGraph
-    image: Tensor  #: the recording reads here
+    inputs: tuple[Tensor, ...]  #: the recording reads here
     maps: ScaleMaps  #: and writes here
 
 
@@ -35,24 +35,25 @@ class CapturedModel:
     That is why recordings of several sizes can share their memory: only one is ever in use.
     """
 
-    def __init__(self, model: Callable[[Tensor], ScaleMaps]) -> None:
+    def __init__(self, model: Callable[..., ScaleMaps]) -> None:
         self._model = model
         self._recordings: OrderedDict[object, _Recording] = OrderedDict()
         self._stream: torch.cuda.Stream | None = None
         self._gave_up = False
 
-    def __call__(self, image: Tensor) -> ScaleMaps:
-        """Maps of an image (B, 3, H, W) on a CUDA device, of whatever type `model` takes.
+    def __call__(self, image: Tensor, *beside: Tensor) -> ScaleMaps:
+        """Maps of an image (B, 3, H, W) on a CUDA device and whatever else `model` takes.
 
         A model that cannot be recorded is called as it is from then on, with one warning.
         """
         key = (image.dtype, *image.shape)
         if key in self._recordings:
             self._recordings.move_to_end(key)
-        elif self._gave_up or not self._add(key, image):
-            return self._model(image)
+        elif self._gave_up or not self._add(key, (image, *beside)):
+            return self._model(image, *beside)
         recording = self._recordings[key]
-        recording.image.copy_(image)
+        for static, given in zip(recording.inputs, (image, *beside), strict=True):
+            static.copy_(given)
         recording.graph.replay()
         return recording.maps
 
@@ -61,11 +62,11 @@ class CapturedModel:
         self._recordings.clear()
         torch.cuda.empty_cache()
 
-    def _add(self, key: object, image: Tensor) -> bool:
+    def _add(self, key: object, inputs: tuple[Tensor, ...]) -> bool:
         if len(self._recordings) == KEPT_SIZES:
             self._recordings.popitem(last=False)
         try:
-            self._recordings[key] = self._record(image)
+            self._recordings[key] = self._record(inputs)
         except RuntimeError as error:  # no memory, or an operation that cannot be recorded
             self._gave_up = True
             self.forget()
@@ -77,26 +78,26 @@ class CapturedModel:
             )
         return not self._gave_up
 
-    def _record(self, image: Tensor) -> _Recording:
+    def _record(self, inputs: tuple[Tensor, ...]) -> _Recording:
         # All of it on one stream of the image's own device. Without `stream`, PyTorch would record
         # on one of the device that came first in this process: of another one the graph is empty.
-        with torch.cuda.device(image.device), float32_means_float32(tuned=True):
+        device = inputs[0].device
+        with torch.cuda.device(device), float32_means_float32(tuned=True):
             if self._stream is None:
-                self._stream = torch.cuda.Stream(image.device)
-            side, caller = self._stream, torch.cuda.current_stream(image.device)
+                self._stream = torch.cuda.Stream(device)
+            side, caller = self._stream, torch.cuda.current_stream(device)
             side.wait_stream(caller)
             # The outer one of the two streams' contexts ends rightly also when recording fails.
             with torch.cuda.stream(side):
-                static = torch.empty_like(image, memory_format=torch.channels_last)
-                static.copy_(image)
+                static = tuple(t.clone(memory_format=torch.channels_last) for t in inputs)
                 for _ in range(WARM_UPS):
-                    self._model(static)
+                    self._model(*static)
                 graph = torch.cuda.CUDAGraph()
                 # thread_local: other threads of the process may use CUDA while this one records.
                 with torch.cuda.graph(
                     graph, pool=self._pool(), stream=side, capture_error_mode="thread_local"
                 ):
-                    maps = self._model(static)
+                    maps = self._model(*static)
             caller.wait_stream(side)
         return _Recording(graph, static, maps)
 

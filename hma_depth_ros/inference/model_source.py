@@ -263,7 +263,7 @@ class ModelSource:
     def _compared(self, engine: Engine) -> SelfCheck:
         if self._exported is not None:
             record = self._exported.record
-            found = grid_of(frame_depth(engine, record.reference_size)).ravel()
+            found = grid_of(frame_depth(engine, record.reference_size, self.info)).ravel()
             return compare(found, np.asarray(record.reference, np.float32), engine.precision)
         assert self._model is not None
         reference = TorchEngine(
@@ -274,7 +274,8 @@ class ModelSource:
             as_trained=True,
         )
         size = check_size_for(self.info.preprocessing.input_width)
-        return compare(frame_depth(engine, size), frame_depth(reference, size), engine.precision)
+        depths = [frame_depth(run, size, self.info) for run in (engine, reference)]
+        return compare(depths[0], depths[1], engine.precision)
 
 
 def _identity(path: Path) -> tuple[int, int, int] | None:

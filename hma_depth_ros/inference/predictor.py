@@ -14,7 +14,9 @@ import torch
 from torch import Tensor
 
 from hma_depth_ros.geometry.camera import PinholeCamera
+from hma_depth_ros.geometry.camera_planes import USUAL_MOUNT, Mount
 from hma_depth_ros.inference.bundled import default_checkpoint
+from hma_depth_ros.inference.camera_input import camera_input
 from hma_depth_ros.inference.engine import Engine
 from hma_depth_ros.inference.engine_choice import EngineRequest, start_engine
 from hma_depth_ros.inference.marks import Mark
@@ -22,14 +24,20 @@ from hma_depth_ros.inference.model_source import ModelSource
 from hma_depth_ros.inference.pixels import PixelFormat, check_image, network_input, to_device
 from hma_depth_ros.inference.plan import InputPlan, Region, plan_input
 from hma_depth_ros.inference.points import CloudLayout, pack_colors, write_cloud
-from hma_depth_ros.inference.resampling import blended_depth, full_masks, resample, resampled
+from hma_depth_ros.inference.resampling import (
+    blended_depth,
+    full_masks,
+    full_uncertainty,
+    resample,
+    resampled,
+)
 from hma_depth_ros.inference.transfer import to_host
 from hma_depth_ros.network.checkpoint import CheckpointInfo
 from hma_depth_ros.network.model import ScaleMaps
 
 _LOG = logging.getLogger(__name__)
 
-Output = Literal["depth", "attention", "points"]
+Output = Literal["depth", "attention", "points", "uncertainty"]
 OUTPUTS: frozenset[Output] = frozenset(get_args(Output))
 
 
@@ -43,6 +51,9 @@ class Prediction:
     depth: npt.NDArray[np.float32] | None = None
     #: (S, H, W) float32, coarse to fine: masks M_s that sum to 1, NaN outside the region.
     attention: npt.NDArray[np.float32] | None = None
+    #: (H, W) float32: sigma of ln(depth), which about two thirds of the errors are below; NaN
+    #: outside the region. None of a model that does not estimate it.
+    uncertainty: npt.NDArray[np.float32] | None = None
     #: (H, W, columns of the layout) float32: points with packed colours.
     cloud: npt.NDArray[np.float32] | None = None
     #: Seconds by stage: preprocess, forward, postprocess.
@@ -77,6 +88,7 @@ class _Prepared:
     pixels: Tensor  #: (H, W, C), uint8, on the engine's device
     pixel_format: PixelFormat
     network_pixels: Tensor  #: (1, 3, h, w), values 0 to 255
+    planes: Tensor | None  #: (1, C, h, w), the camera's maps
     begin: Mark  #: of this, and
     end: Mark  #: its end
 
@@ -84,9 +96,9 @@ class _Prepared:
 class _Forward:
     """A pass through the network. CUDA runs behind the host, so its time is known at the end."""
 
-    def __init__(self, engine: Engine, pixels: Tensor) -> None:
+    def __init__(self, engine: Engine, pixels: Tensor, planes: Tensor | None) -> None:
         self._begin = Mark(engine.device)
-        self._maps = engine(pixels)
+        self._maps = engine(pixels, planes)
         self._end = Mark(engine.device)
         self.count = len(pixels)
 
@@ -113,6 +125,7 @@ class DepthPredictor:
         resolution: Literal["image", "network"] = "image",
         max_range: float | None = None,
         cloud_layout: CloudLayout = CloudLayout.PADDED,
+        mount: Mount = USUAL_MOUNT,
     ) -> None:
         """Wrap an engine.
 
@@ -126,6 +139,7 @@ class DepthPredictor:
                 network has them, cropped and resized, with the camera to match.
             max_range: metres from which on depth becomes +inf (REP 117); None keeps all.
             cloud_layout: of the points.
+            mount: of the camera on the car, for a model that takes the ground as an input.
 
         """
         self.engine = engine
@@ -136,6 +150,8 @@ class DepthPredictor:
         self.resolution = resolution
         self.max_range = max_range
         self.cloud_layout = cloud_layout
+        self.mount = mount
+        self._planes: tuple[object, Tensor | None] = (None, None)  # of the camera seen last
 
     @classmethod
     def from_checkpoint(
@@ -151,6 +167,7 @@ class DepthPredictor:
         resolution: Literal["image", "network"] = "image",
         max_range: float | None = None,
         cloud_layout: CloudLayout = CloudLayout.PADDED,
+        mount: Mount = USUAL_MOUNT,
     ) -> DepthPredictor:
         """Load a checkpoint (None: the bundled default), or an exported file, for a device.
 
@@ -177,6 +194,7 @@ class DepthPredictor:
             resolution=resolution,
             max_range=max_range,
             cloud_layout=cloud_layout,
+            mount=mount,
         )
 
     @property
@@ -241,7 +259,7 @@ class DepthPredictor:
 
         """
         prepared = self._prepare(image, camera, pixel_format)
-        forward = _Forward(self.engine, prepared.network_pixels)
+        forward = _Forward(self.engine, prepared.network_pixels, prepared.planes)
         return self._finish(prepared, forward, 0, outputs, out)
 
     @torch.inference_mode()
@@ -276,7 +294,12 @@ class DepthPredictor:
         sizes = {frame.plan.network_size for frame in prepared}
         if len(sizes) != 1:
             raise ValueError(f"a batch needs images of one size for the network, not {len(sizes)}")
-        forward = _Forward(self.engine, torch.cat([frame.network_pixels for frame in prepared]))
+        planes = [frame.planes for frame in prepared if frame.planes is not None]
+        forward = _Forward(
+            self.engine,
+            torch.cat([frame.network_pixels for frame in prepared]),
+            torch.cat(planes) if planes else None,
+        )
         return [
             self._finish(frame, forward, index, outputs, OutputArrays())
             for index, frame in enumerate(prepared)
@@ -301,9 +324,21 @@ class DepthPredictor:
             pixels=pixels,
             pixel_format=pixel_format,
             network_pixels=network_pixels,
+            planes=self._camera_input(plan.network_size, network_camera),
             begin=begin,
             end=Mark(self.engine.device),
         )
+
+    def _camera_input(
+        self, size: tuple[int, int], network_camera: PinholeCamera | None
+    ) -> Tensor | None:
+        """The camera's maps on the engine's device; those of the latest camera are kept."""
+        key = size, network_camera, self.mount
+        if self._planes[0] != key:
+            planes = camera_input(self.info, size, network_camera, self.mount)
+            on_device = None if planes is None else planes.to(self.engine.device)
+            self._planes = key, on_device
+        return self._planes[1]
 
     def _finish(
         self,
@@ -332,9 +367,12 @@ class DepthPredictor:
                 tensors["cloud"] = self._cloud(depth, prediction.camera, colors, out.cloud)
         if "attention" in outputs and maps.attentions:
             tensors["attention"] = self._restored(full_masks(maps), plan, out.attention)
-        arrays = to_host(tensors, {name: getattr(out, name) for name in tensors})
+        if "uncertainty" in outputs and maps.uncertainty is not None:
+            tensors["uncertainty"] = self._restored(full_uncertainty(maps), plan, None)[0]
+        arrays = to_host(tensors, {name: getattr(out, name, None) for name in tensors})
         prediction.depth = arrays.get("depth")
         prediction.attention = arrays.get("attention")
+        prediction.uncertainty = arrays.get("uncertainty")
         prediction.cloud = arrays.get("cloud")
         prediction.seconds = {
             "preprocess": frame.begin.until(frame.end),

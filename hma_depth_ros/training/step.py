@@ -13,6 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
 
 from hma_depth_ros.inference.float32 import float32_means_float32
+from hma_depth_ros.network.camera_planes import affine_planes
 from hma_depth_ros.network.checkpoint import Preprocessing
 from hma_depth_ros.network.model import HmaDepth
 from hma_depth_ros.training.batch_norm import synchronise_batch_norm
@@ -81,7 +82,7 @@ class TrainingStep:
         of the forward pass included.
 
         Args:
-            batch: this process' share: `image` uint8 (B, 3, h, w), `depth` and perhaps `labels`.
+            batch: this process' share: a batch of `Sample`s.
             step: of the run; dropout and the like follow from it and the seed alone.
             learning_rate: of this step.
 
@@ -146,11 +147,14 @@ class TrainingStep:
         image = (on_device["image"].float() - self._mean) / self._std
         if config.compute.channels_last:
             image = image.contiguous(memory_format=torch.channels_last)
+        planes = None
+        if "planes" in on_device:
+            planes = affine_planes(on_device["planes"], (image.shape[-2], image.shape[-1]))
         autocast: AbstractContextManager[Any] = nullcontext()
         if self._precision != "fp32":
             autocast = torch.autocast(device.type, dtype=_AUTOCAST[self._precision])
         with autocast:
-            maps = self._forward(image)
+            maps = self._forward(image, planes)
         return objective(
             maps,
             on_device,

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from functools import partial
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from hma_depth_ros.network.checkpoint import Preprocessing
-from hma_depth_ros.network.model import HmaDepth
+from hma_depth_ros.network.model import HmaDepth, ScaleMaps
 from hma_depth_ros.training.config import TrainConfig
 from hma_depth_ros.training.config_file import load_config
 from hma_depth_ros.training.initial_weights import initial_model
+from hma_depth_ros.training.objective import objective
 from hma_depth_ros.training.optimiser import freeze_stem, make_optimiser
 from hma_depth_ros.training.processes import Processes
 from hma_depth_ros.training.step import TrainingStep, precision_on
@@ -208,6 +209,40 @@ def test_the_frozen_stem_stays_and_its_statistics_follow():
     assert not {name for name in same if name.startswith("decoder.") and "weight" in name}
 
 
+@pytest.mark.parametrize("most", [1e9, 0.25])
+def test_gradients_beyond_the_norm_are_cut_to_it(most: float):
+    """Adam's first mean is a tenth of the gradient that it was given."""
+    config = _config(f"optimiser.gradient_norm={most}")
+    model = _model(config)
+    optimiser = make_optimiser(model, config.optimiser)
+    take_step = TrainingStep(model, optimiser, None, config, Preprocessing(), processes=ALONE)
+    figures = take_step(_batch(), step=0, learning_rate=1e-3)
+    assert figures is not None
+    means = [state["exp_avg"] for state in optimiser.state.values()]
+    given = 10 * math.sqrt(sum(float(mean.square().sum()) for mean in means))
+    assert figures["gradient_norm"] > 1, "what is logged is the norm before"
+    assert given == pytest.approx(min(most, figures["gradient_norm"]), rel=1e-3)
+
+
+@pytest.mark.parametrize("epsilon", [1e-8, 1e-3, 1.0])
+def test_adams_epsilon_holds_small_gradients_back(epsilon: float):
+    """A first step is rate * g / (|g| + epsilon)."""
+    config = _config(f"optimiser.adam_epsilon={epsilon}")
+    model = _model(config)
+    optimiser = make_optimiser(model, config.optimiser)
+    name, parameter = next(
+        (name, p) for name, p in model.named_parameters() if name.startswith("decoder")
+    )
+    before = parameter.detach().clone()
+    parameter.grad = torch.full_like(parameter, 0.01)
+    for group in optimiser.param_groups:
+        group["lr"] = 0.1
+    optimiser.step()
+    moved = before - parameter.detach()
+    expected = torch.full_like(moved, 0.1 * 0.01 / (0.01 + epsilon))
+    torch.testing.assert_close(moved, expected, rtol=1e-3, atol=1e-6, msg=name)
+
+
 def test_weight_decay_is_on_the_encoder_alone():
     config = _config("optimiser.weight_decay=0.5", "loss.lam=0")
     model = _model(config)
@@ -241,14 +276,58 @@ def test_the_average_is_the_exponential_one_with_a_short_start():
     assert found.item() == pytest.approx(expected)
 
 
+def test_the_average_has_the_running_statistics_averaged_too():
+    """Weights of one time with statistics of another do not fit together."""
+    model = _model(_config())
+    average = make_average(model, 0.8)
+    name = next(n for n, _ in model.named_buffers() if n.endswith("running_mean"))
+    for value in (1.0, 2.0):
+        with torch.no_grad():
+            model.get_buffer(name).fill_(value)
+        average.update_parameters(model)
+    decay = 2 / 11  # of the second
+    found = average.module.get_buffer(name)
+    torch.testing.assert_close(found, torch.full_like(found, decay * 1 + (1 - decay) * 2))
+
+
+@pytest.mark.parametrize("minimum", [1.0, 12.0])
+def test_nearer_ground_truth_is_not_trained_on(minimum: float):
+    """The gradient of the loss by depth is 0 there, and nowhere else."""
+    config = _config(f"data.minimum_depth={minimum}")
+    depth = _batch()["depth"].clamp(max=80).requires_grad_()
+    maps = ScaleMaps([torch.full_like(depth, 9.0).requires_grad_()], [], (64, 64), (64, 64))
+    parts = objective(maps, {"depth": depth}, config.loss, minimum_depth=config.data.minimum_depth)
+    (slope,) = torch.autograd.grad(parts["loss"], maps.depths[0])
+    assert torch.equal(slope != 0, depth > minimum)
+
+
+@pytest.mark.parametrize(("form", "lam"), [("silog", 0.85), ("silog", 0.0), ("eq6", 0.3)])
+def test_the_objective_is_equation_6_with_the_settings_lambda(form: str, lam: float):
+    config = _config(f"loss.form={form}", f"loss.lam={lam}")
+    depth = _batch()["depth"]
+    maps = ScaleMaps([torch.full_like(depth, 9.0)], [], (64, 64), (64, 64))
+    found = objective(maps, {"depth": depth}, config.loss, minimum_depth=1.0)["loss"].item()
+    g = math.log(9.0) - depth.double().log()
+    expected = (g.square().mean() - lam * g.mean().square()).item()
+    expected = 10 * math.sqrt(expected) if form == "silog" else expected
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
 def test_a_compiled_step_is_the_same_step(monkeypatch: pytest.MonkeyPatch):
     """Captured and differentiated as torch.compile does it; its C++ would take a minute."""
-    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
+    compiled_modules = []
+
+    def compiled_by(module: torch.nn.Module, compiler: Any = torch.compile) -> Any:
+        compiled_modules.append(module)
+        return compiler(module, backend="aot_eager")
+
+    monkeypatch.setattr(torch, "compile", compiled_by)
     found = []
     for compiled in ("false", "true"):
         config = _config(f"compute.compile={compiled}")
         figures = _step(_model(config), config)(_batch(), step=0, learning_rate=1e-3)
         assert figures is not None
         found.append(figures)
+    assert len(compiled_modules) == 1
     assert found[1]["loss"] == pytest.approx(found[0]["loss"], rel=1e-4)
     assert found[1]["gradient_norm"] == pytest.approx(found[0]["gradient_norm"], rel=1e-2)

@@ -36,6 +36,7 @@ def convolutions(config: ModelConfig, size: tuple[int, int]) -> list[Layer]:
     with torch.device("meta"):
         model = HmaDepth(config).eval()
         image = torch.empty(1, 3, *size)
+        planes = torch.empty(1, config.camera_planes, *size) if config.camera_planes else None
 
     def note(name: str, module: nn.Conv2d, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         weights = module.weight.numel()
@@ -46,7 +47,7 @@ def convolutions(config: ModelConfig, size: tuple[int, int]) -> list[Layer]:
         if isinstance(module, nn.Conv2d):
             module.register_forward_hook(lambda m, x, y, n=name: note(n, m, x, y))
     with torch.no_grad():
-        model(image)
+        model(image, planes)
     return found
 
 

@@ -62,6 +62,8 @@ from hma_depth_ros.ros.transport import tune_malloc
 
 #: How long the first frame waits for the first CameraInfo, if somebody publishes one.
 FIRST_INFO_SECONDS = 1.0
+#: How often the worker looks for an image while it waits for the first CameraInfo.
+_POLL_SECONDS = 0.1
 #: How often the node looks whether somebody latches its CameraInfo: a wait for the first one is not
 #: to be in vain.
 LOOK_SECONDS = 0.2
@@ -382,7 +384,33 @@ class DepthNode(ForgivingParameters, LifecycleNode):
             "both with the same stamp, or set pairing:=cached",
         )
 
+    def _prepare(self, buffer: FrameBuffer[Frame]) -> None:
+        """On a GPU, build what the camera's size needs when its calibration tells it.
+
+        An image that comes first does the same, and takes the longer for it.
+        """
+        predictor, pairing = self._predictor, self._pairing
+        if predictor is None or not predictor.builds_for_size:
+            return
+        info = None
+        while isinstance(pairing, CachedPairing) and info is None and not buffer.ready:
+            info = pairing.wait_for_info(_POLL_SECONDS)
+        if info is None or not info.width or not info.height:
+            return
+        size = int(info.height), int(info.width)
+        started = time.perf_counter()
+        try:
+            camera = camera_from_info(info, width=size[1], height=size[0])
+            predictor.prepare(size, camera)
+        except HmaDepthError as error:  # which the first image will say again
+            self.get_logger().info(f"nothing is prepared for the first image: {error}")
+            return
+        self.get_logger().info(
+            f"prepared for images of {size[1]}x{size[0]} in {time.perf_counter() - started:.1f} s"
+        )
+
     def _work(self, buffer: FrameBuffer[Frame]) -> None:
+        self._prepare(buffer)
         while (frame := buffer.take()) is not None:
             try:
                 self._process(frame)

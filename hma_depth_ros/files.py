@@ -47,6 +47,23 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def as_given(path: Path) -> Path:
+    """Absolute path with its links kept: their names may say what is behind them.
+
+    `.` is the folder as the shell calls it (PWD), also where that is a link. What stands before a
+    `..` is resolved, since that leads out of the link's target.
+    """
+    here = Path.cwd()
+    shells = Path(os.environ.get("PWD", ""))
+    if shells.is_absolute() and shells.exists() and shells.samefile(here):
+        here = shells
+    parts = (here / path.expanduser()).parts
+    if ".." not in parts:
+        return Path(*parts)
+    after = len(parts) - parts[::-1].index("..")
+    return Path(*parts[:after]).resolve().joinpath(*parts[after:])
+
+
 def shown(path: Path | str) -> str:
     """A path for people: with a mark for bytes that are not UTF-8, which no text can hold."""
     return os.fsencode(path).decode("utf-8", errors="replace")

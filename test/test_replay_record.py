@@ -481,6 +481,26 @@ def test_the_recorder_takes_what_a_publisher_offers(tmp_path: Path, node: Any) -
         assert bag.topics["/loose"].qos[0].reliability.name == "BEST_EFFORT"
 
 
+def test_a_middleware_need_not_count_what_is_lost(
+    tmp_path: Path, node: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rclpy import event_handler
+    from std_msgs.msg import String
+
+    make = event_handler.EventHandler.__init__
+
+    def unsupported(self: Any, *, event_type: Any, **options: Any) -> None:
+        if event_type.name == "RCL_SUBSCRIPTION_MESSAGE_LOST":
+            raise event_handler.UnsupportedEventTypeError("not in this middleware")
+        make(self, event_type=event_type, **options)
+
+    monkeypatch.setattr(event_handler.EventHandler, "__init__", unsupported)
+    publisher = node.create_publisher(String, "/uncounted", 10)
+    node.create_timer(0.05, lambda: publisher.publish(String(data="x")))
+    recorded = _record(node, tmp_path / "uncounted", "/uncounted", duration=0.5)
+    assert {message.data for _, message in recorded} == {"x"}
+
+
 def test_what_has_arrived_is_written_when_the_recording_is_stopped(
     tmp_path: Path, node: Any
 ) -> None:

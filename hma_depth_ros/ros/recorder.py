@@ -6,9 +6,14 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-from rclpy.event_handler import QoSMessageLostInfo, SubscriptionEventCallbacks
+from rclpy.event_handler import (
+    QoSMessageLostInfo,
+    SubscriptionEventCallbacks,
+    UnsupportedEventTypeError,
+)
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
@@ -176,13 +181,10 @@ class BagRecorder:
         def count_lost(event: QoSMessageLostInfo) -> None:
             self.lost[topic] += event.total_count_change
 
-        self._subscriptions.append(
-            self._node.create_subscription(
-                kind,
-                topic,
-                write,
-                qos,
-                raw=True,
-                event_callbacks=SubscriptionEventCallbacks(message_lost=count_lost),
-            )
-        )
+        subscribe = partial(self._node.create_subscription, kind, topic, write, qos, raw=True)
+        try:
+            events = SubscriptionEventCallbacks(message_lost=count_lost)
+            subscription = subscribe(event_callbacks=events)
+        except UnsupportedEventTypeError:  # a middleware that does not count
+            subscription = subscribe()
+        self._subscriptions.append(subscription)

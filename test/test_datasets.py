@@ -105,6 +105,18 @@ def test_the_focal_length_is_that_of_the_stored_image(root: Path):
     assert check(root, split) == 1
 
 
+def test_a_damaged_first_image_is_listed_like_the_others(root: Path):
+    """Its focal length is the drive's; what it is, `check_dataset` says."""
+    expected = list_frames(root)
+    for content in (b"", b"version https://git-lfs.github.com/spec/v1\n"):
+        image(root).write_bytes(content)
+        assert list_frames(root) == expected
+    for number in range(3):
+        image(root, number).write_bytes(b"")
+    with pytest.raises(HmaDepthError, match=r"0000000000\.png is not an image .*empty"):
+        list_frames(root)
+
+
 def test_drives_are_chosen_by_name(root: Path, capsys: pytest.CaptureFixture[str]):
     other = "2011_09_26_drive_0009_sync"  # of the test list
     shutil.copytree(root / "kitti_raw" / DAY / DRIVE, root / "kitti_raw" / DAY / other)

@@ -12,12 +12,12 @@ drives have too, and the folders of the depth selection (KITTI depth development
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from hma_depth_ros.data.folder_files import files_in
 from hma_depth_ros.data.ground_truth import Source
-from hma_depth_ros.data.image_file import image_size
+from hma_depth_ros.data.image_file import size_of_any
 from hma_depth_ros.data.kitti_calibration import CAMERAS_FILE, read_cameras
 from hma_depth_ros.data.kitti_drive import KittiDrive
 from hma_depth_ros.data.kitti_layout import IMAGE_FOLDERS, find_depth
@@ -106,7 +106,7 @@ def _of_drive(root: Path, drive: KittiDrive, camera: int, source: Source) -> Ite
     files = drive.images(camera).files
     if not files:
         return
-    focal_length = _focal_length(drive.calibration_folder, camera, next(iter(files.values())))
+    focal_length = _focal_length(drive.calibration_folder, camera, files.values())
     day = drive.folder.parent.parent
     for path in files.values():
         image = path.relative_to(day)
@@ -120,13 +120,13 @@ def _of_drive(root: Path, drive: KittiDrive, camera: int, source: Source) -> Ite
             yield SplitEntry(image, listed if find_depth(root, listed) else None, focal_length)
 
 
-def _focal_length(day: Path, camera: int, image: Path) -> float:
-    """Of the image as stored, which may be smaller than KITTI's."""
+def _focal_length(day: Path, camera: int, images: Iterable[Path]) -> float:
+    """Of the images as stored, which may be smaller than KITTI's."""
     cameras = read_cameras(day / CAMERAS_FILE)
     if camera not in cameras:
         raise HmaDepthError(f"{day / CAMERAS_FILE} has no camera {camera}")
     official = cameras[camera].rectified
-    return official.fx * image_size(image)[0] / official.width
+    return official.fx * size_of_any(images)[0] / official.width
 
 
 def _selected(root: Path, camera: int) -> Iterator[SplitEntry]:

@@ -485,7 +485,9 @@ WRITTEN = {
     "lines of Windows": lambda text: text.replace("\n", "\r\n").encode(),
     "backslashes": lambda text: text.replace("/", "\\").encode(),
     "trailing blanks, tabs, comments": lambda text: (
-        b"# mine\n\n" + text.replace("\n", " \t\n").replace(" ", "\t").encode() + b"  # end\n \n"
+        b"# mine\n\n"
+        + text.replace("\n", " \t# day\n").replace(" ", "\t").encode()
+        + b"  # end\n \n"
     ),
 }
 
@@ -557,6 +559,8 @@ def test_a_list_may_name_files_that_are_not_utf8(root: Path, tmp_path: Path):
         (b"a.png b.png 7\0", "not text"),
         (b"", "lists no frame"),
         (b"# nothing\n", "lists no frame"),
+        (b". None 700\n", r"list\.txt, line 1: '\.' names no image"),
+        (b"/ / 700\n", r"list\.txt, line 1: '/' names no image"),
         (b"a.png b.png\n", r"list\.txt, line 1: expected 'image depth focal'"),
     ],
 )

@@ -9,8 +9,11 @@ VENV := .venv/bin/python
 # The ROS 2 wheels in .venv and a sourced ROS distribution must not meet in one process.
 ifdef AMENT_PREFIX_PATH
 $(info [make] leaving the sourced ROS environment aside: .venv brings its own ROS 2)
-unexport AMENT_PREFIX_PATH PYTHONPATH LD_LIBRARY_PATH RMW_IMPLEMENTATION
+unexport AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH PYTHONPATH LD_LIBRARY_PATH
+unexport ROS_DISTRO ROS_VERSION ROS_PYTHON_VERSION
 endif
+# The wheels have Fast DDS alone.
+unexport RMW_IMPLEMENTATION
 
 help: ## list the targets
 	@echo "usage: make TARGET [PYTHON=python3.12]"

@@ -110,6 +110,10 @@ def test_all_reports(pairs: tuple[Path, Path], tmp_path: Path, capsys: pytest.Ca
         "2011_09_26_drive_9001_sync": 1,
         "2011_09_26_drive_9002_sync": 1,
     }
+    mean, over = (found["bts_cap80"][key] for key in ("mean", "confidence_95_over_scenes"))
+    for metric, (low, high) in over.items():  # two scenes of a frame each
+        of_drives = sorted(own["mean"][metric] for own in drives.values())
+        assert [low, mean[metric], high] == [of_drives[0], sum(of_drives) / 2, of_drives[1]]
     for drive, own in drives.items():
         (name,) = (name for name in found["bts_cap80"]["per_image"] if name.startswith(drive))
         assert own["mean"] == found["bts_cap80"]["per_image"][name]
@@ -136,6 +140,8 @@ def test_all_reports(pairs: tuple[Path, Path], tmp_path: Path, capsys: pytest.Ca
     printed = capsys.readouterr().out
     assert "374x1238, 1 of the frames: rows 152:370, columns 44:1193" in printed
     assert "HMA-Depth-DenseNet 161" in printed
+    assert "95 % over scenes from" in printed
+    assert "2 scenes" in printed
     assert "pixels lie outside of predictions of the crop and count as 1 mm" in printed
     assert f"{found['bts_cap80']['mean']['abs_rel']:.3f}" in printed
 
@@ -430,6 +436,7 @@ def test_a_checkpoint_sees_the_crop_or_the_image(
     assert evaluate(*arguments) == 0
     found = json.loads(output.read_text())
     assert found["run"]["split"] == "another list, 3 listed, 2 with ground truth"
+    assert found["bts_cap80"]["confidence_95_over_scenes"] is None  # of a single drive
     for protocol in ("bts", "kb_garg", "full"):
         per_image = found[f"{protocol}_cap80"]["per_image"]
         assert list(per_image) == NAMES

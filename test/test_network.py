@@ -122,7 +122,7 @@ def test_every_skip_reaches_the_decoder(reduction: int):
     features = model.encoder(image)
     skips = {**features, 1: image}
     skips[reduction].requires_grad_()
-    depths, attentions = model.decoder(image, features)
+    depths, attentions, _ = model.decoder(image, features, None)
     # At its own scale and at all finer ones.
     place = model.config.reductions.index(reduction)
     for maps in (depths, attentions):

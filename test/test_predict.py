@@ -15,6 +15,7 @@ from hma_depth_ros.cli import run
 from hma_depth_ros.data.depth_png import read_depth_png
 from hma_depth_ros.data.image_file import read_rgb, write_png
 from hma_depth_ros.data.kitti_calibration import KittiCalibration
+from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
 from hma_depth_ros.network.config import ModelConfig
 from hma_depth_ros.network.model import HmaDepth
@@ -70,6 +71,27 @@ def test_all_files_tell_the_same_depth(image: Path, checkpoint: Path, tmp_path: 
     # The right border is 74.5 pixels from the principal point, at a focal length of 120.
     np.testing.assert_allclose(vertices["xyz"][:, -1, 0], depth[:, -1] * 74.5 / 120, rtol=1e-5)
     np.testing.assert_array_equal(vertices["rgb"], read_rgb(image))
+
+
+def test_the_npz_carries_the_uncertainty_of_a_model_that_states_it(image: Path, tmp_path: Path):
+    torch.manual_seed(0)
+    config = ModelConfig(
+        "resnet10t", (16, 16, 8, 8, 8), aspp_channels=8, scales=3, attention=False, uncertainty=True
+    )
+    path = tmp_path / "uncertain.safetensors"
+    save_checkpoint(path, HmaDepth(config), CheckpointInfo(config, Preprocessing()))
+    assert (
+        predict(image, "--output", tmp_path, "--checkpoint", path, "--npz", "--device", "cpu") == 0
+    )
+    with np.load(tmp_path / "street.npz") as arrays:
+        assert set(arrays) == {"depth", "uncertainty"}
+        sigma = arrays["uncertainty"]
+    expected = (
+        DepthPredictor.from_checkpoint(path, device="cpu").predict(read_rgb(image)).uncertainty
+    )
+    assert sigma.dtype == np.float32
+    np.testing.assert_array_equal(sigma, expected)
+    assert (sigma > 0).all()
 
 
 def test_the_focal_length_scales_depth(image: Path, checkpoint: Path, tmp_path: Path):

@@ -6,13 +6,13 @@ process may make any of them, in any order, and the result is the same to the by
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
 from rosbags.rosbag2 import StoragePlugin
 
 from hma_depth_ros.bags.bag_reader import BagMessage, BagReader
@@ -24,6 +24,7 @@ from hma_depth_ros.bags.depth_outputs import DepthOutputs, OutputSettings
 from hma_depth_ros.bags.message_types import TF_MESSAGE, TYPESTORE, header_stamp, stamp_text
 from hma_depth_ros.bags.prefetch import prefetched
 from hma_depth_ros.bags.qos import offered_qos
+from hma_depth_ros.bags.silence import span_without_silence
 from hma_depth_ros.bags.transforms import TF_STATIC_TOPIC
 from hma_depth_ros.bags.workshop import Workshop
 from hma_depth_ros.errors import HmaDepthError
@@ -93,8 +94,8 @@ class BagProcess:
         self._bag.__enter__()
         try:
             self._prepare(predictor)
-            self.seconds = (self._bag.end - self._bag.start) / _BILLION
-            parts = max(1, math.ceil((self.seconds + 1e-9) / settings.part_seconds))
+            self._starts = self._plan()
+            parts = len(self._starts)
             note = {"bag": _identity(source), "model": dict(model), "options": settings.note()}
             self.workshop = Workshop(out, parts, note)
         except BaseException:
@@ -141,6 +142,24 @@ class BagProcess:
         self._copied = [name for name in kept if bag.typestore(name) is not None]
         self.left_out = [name for name in kept if name not in self._copied]
 
+    def _plan(self) -> list[int]:
+        """When each part begins, in nanoseconds: a grid in time, less what holds no message.
+
+        Where nothing was recorded nothing is to be done: a clock that is set while recording leaves
+        a silence of fifty years.
+        """
+        stamps = self._bag.stamps({*self._copied, *self._outputs})
+        self.seconds = span_without_silence(stamps, longest=self._settings.part_seconds)
+        if not stamps.size:
+            return [self._bag.start]
+        steps = np.unique((stamps - stamps[0]) // self._length)
+        return [int(stamps[0]) + int(step) * self._length for step in steps]
+
+    @property
+    def _length(self) -> int:
+        """Nanoseconds of a part."""
+        return max(1, round(self._settings.part_seconds * _BILLION))
+
     def _calibration_of(self, camera: CameraTopics) -> Calibrations:
         calibrations = Calibrations(self._bag, camera.info) if camera.info else None
         if calibrations is None or not self._bag.topics[camera.info or ""].count:
@@ -186,9 +205,8 @@ class BagProcess:
 
         """
         settings = self._settings
-        length = round(settings.part_seconds * _BILLION)
-        start = self._bag.start + index * length
-        stop = start + length
+        start = self._starts[index]
+        stop = start + self._length
         for calibrations in self._calibrations.values():
             calibrations.move_to(start, stop)
         part = self.workshop.part(index)

@@ -274,6 +274,9 @@ def _node(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     if not arguments.rate > 0 or not arguments.seconds > 0:
         raise HmaDepthError("--rate and --seconds must be positive")
     # Only here: the other parts need no ROS.
+    from hma_depth_ros.ros.distribution import check_ros
+
+    check_ros()
     from hma_depth_ros.benchmarks.node import Plan, default_topics, measure_node
 
     rigs = _rigs(arguments.cameras, arguments.threads)

@@ -72,7 +72,7 @@ def write_split(path: Path, entries: Iterable[SplitEntry]) -> None:
         names = [entry.image.as_posix(), "None" if entry.depth is None else str(entry.depth)]
         if broken := next((name for name in names if len(name.split()) != 1), None):
             raise HmaDepthError(f"a split cannot hold a path with blanks: '{broken}'")
-        lines.append(" ".join([*names, *map(_pixels, _camera_columns(entry))]) + "\n")
+        lines.append(" ".join([*names, *map(_pixels, camera_columns(entry))]) + "\n")
     with atomic_path(path) as temporary:
         temporary.write_text("".join(lines), encoding="utf-8", errors="surrogateescape")
 
@@ -121,7 +121,8 @@ def _depth(name: str, image: str, root: Path) -> GroundTruth | None:
     return root / name
 
 
-def _camera_columns(entry: SplitEntry) -> tuple[float, ...]:
+def camera_columns(entry: SplitEntry) -> tuple[float, ...]:
+    """What a line says of the camera: fx, or fx fy cx cy."""
     camera = entry.intrinsics
     if camera is None:
         return (entry.focal_length,)

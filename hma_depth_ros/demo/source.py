@@ -12,6 +12,7 @@ from hma_depth_ros.bags.bag_reader import BagReader
 from hma_depth_ros.bags.cameras import CameraTopics, camera_info_beside, find_cameras
 from hma_depth_ros.bags.kitti_bag import write_kitti_bag
 from hma_depth_ros.bags.message_types import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE_TYPES
+from hma_depth_ros.bags.silence import span_without_silence
 from hma_depth_ros.data.kitti_drive import KittiDrive
 from hma_depth_ros.errors import HmaDepthError
 
@@ -27,7 +28,7 @@ class Source:
     info_topic: str | None  #: None: the bag has no calibration for that camera
     compressed: bool
     images: int
-    seconds: float  #: duration of the bag
+    seconds: float  #: from the first of its messages to the last, as replayed
     remarks: tuple[str, ...] = ()  #: what a user should know of the bag, a sentence each
 
     @property
@@ -61,7 +62,7 @@ def find_source(
             info_topic=info_topic,
             compressed=image.type == COMPRESSED_IMAGE,
             images=image.count,
-            seconds=(reader.end - reader.start) / 1e9,
+            seconds=span_without_silence(reader.stamps([*filter(None, [image_topic, info_topic])])),
             remarks=tuple(reader.remarks),
         )
 

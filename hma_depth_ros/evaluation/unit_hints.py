@@ -54,7 +54,7 @@ def _ratio(
     for frame in sample(frames):
         try:
             truth = read_ground_truth(frame.ground_truth, units_per_metre=units_per_metre)
-            predicted = predictions.depths(frame, {"image"})["image"]
+            predicted = predictions.predictions(frame, {"image"})["image"].depth
             canvas, _ = placed(predicted, (truth.shape[0], truth.shape[1]))
         except HmaDepthError:
             continue  # scoring has said why

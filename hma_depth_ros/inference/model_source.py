@@ -250,7 +250,17 @@ class ModelSource:
         return digest
 
     def check(self, engine: Engine) -> SelfCheck:
-        """Compare an engine with fp32 PyTorch: the model itself, or what the export has kept."""
+        """Compare an engine with fp32 PyTorch: the model itself, or what the export has kept.
+
+        What the engine keeps for the size of the frame is given back.
+        """
+        try:
+            return self._compared(engine)
+        finally:
+            if isinstance(engine, TorchEngine):
+                engine.forget_sizes()
+
+    def _compared(self, engine: Engine) -> SelfCheck:
         if self._exported is not None:
             record = self._exported.record
             found = grid_of(frame_depth(engine, record.reference_size, self.info)).ravel()

@@ -31,7 +31,7 @@ def compressed(pixels: npt.NDArray[Any], format_: str, suffix: str | None = None
 
 BGR = RGB[..., ::-1]
 #: Format, and what of the red-brown picture was handed to the codec.
-COLOURS = {
+COLOURS: dict[str, npt.NDArray[Any]] = {
     "jpeg": BGR,
     "png": BGR,
     "jpg": BGR,

@@ -14,12 +14,15 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, get_type_hints
 
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
 from hma_depth_ros.cli import run_command
+from hma_depth_ros.data.depth_png import write_depth_png
+from hma_depth_ros.data.image_file import read_rgb
 from hma_depth_ros.data.located_split import read_located_split
 from hma_depth_ros.data.split import write_split
 from hma_depth_ros.errors import HmaDepthError
@@ -69,6 +72,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     entries = read_located_split(folder / "train.txt")
     write_split(folder / "absolute.txt", entries)
+    for entry in entries:  # a second ground truth of the whole image
+        height, width = read_rgb(entry.image).shape[:2]
+        stereo = entry.image.parent.parent / "stereo" / f"{entry.image.stem}.png"
+        write_depth_png(stereo, np.full((height, width), 20.0))
     _observed(folder).run.folder.last.rename(folder / "weights.safetensors")
     return folder
 
@@ -114,6 +121,16 @@ class Observed:
     @property
     def yardstick(self) -> str:
         return str(self.trainer.validator.yardstick)
+
+    @property
+    def drawn(self) -> list[Any]:
+        """Frames of an epoch in their order."""
+        return list(self.trainer.sampler)
+
+    @property
+    def cached(self) -> bool:
+        attempts: Any = self.trainer.loader._loader.dataset
+        return attempts._dataset._frames is not None
 
     @property
     def workers(self) -> int:
@@ -234,6 +251,8 @@ class Effect:
 FREE_WIDTHS = ("model.decoder_channels=null", "model.aspp_channels=null")
 CHECKPOINT = "model.weights={folder}/weights.safetensors"
 COLOURS = "augmentation.colour=1"
+LOGARITHMIC = ("model.depth_mapping=logarithmic",)
+UNEVEN = ("data.train=['{folder}/train.txt', '{folder}/first.txt']",)
 ANY_DATASET = (
     "data.train=['{folder}/absolute.txt']",
     "data.validation=null",
@@ -246,6 +265,10 @@ EFFECTS = {
     "model.scales": Effect("5", "architecture"),
     "model.attention": Effect("false", "initial"),
     "model.max_depth": Effect("40", "loss"),
+    "model.min_depth": Effect("3", "loss", LOGARITHMIC),
+    "model.depth_mapping": Effect("logarithmic", "loss"),
+    "model.geometry": Effect("ground", "initial"),
+    "model.uncertainty": Effect("true", "initial"),
     "model.encoder": Effect("mobilenetv3_small_075", "initial"),
     "model.decoder_channels": Effect("[16, 16, 8, 8, 16]", "initial"),
     "model.aspp_channels": Effect("16", "initial"),
@@ -257,6 +280,10 @@ EFFECTS = {
     "data.validation": Effect("null", "validated_by"),
     "data.hold_out": Effect(f"[{DRIVE}]", "trained_on"),
     "data.ground_truth_source": Effect("lidar", "batch"),
+    "data.second_truth": Effect("[stereo]", "batch"),
+    "data.second_weight": Effect("0.5", "batch", ("data.second_truth=[stereo]",)),
+    "data.balance": Effect("1", "drawn", UNEVEN),
+    "data.cache": Effect("true", "cached"),
     "data.minimum_depth": Effect("15", "loss"),
     "data.workers": Effect("1", "workers"),
     "crop.height": Effect("48", "batch"),
@@ -264,6 +291,8 @@ EFFECTS = {
     "crop.input_width": Effect("120", "preprocessing"),
     "crop.focal_length": Effect("100", "preprocessing"),
     "crop.sky": Effect("80", "batch"),
+    "crop.camera_height": Effect("2", "batch", ("model.geometry=ground",)),
+    "augmentation.pitch": Effect("5", "batch"),
     "augmentation.rotation": Effect("10", "batch"),
     "augmentation.zoom": Effect("2", "batch"),
     "augmentation.flip": Effect("1", "batch"),
@@ -277,6 +306,8 @@ EFFECTS = {
     "loss.form": Effect("eq6", "loss"),
     "loss.lam": Effect("0.5", "loss"),
     "loss.scale_weight": Effect("1", "loss"),
+    "loss.scale_resolution": Effect("own", "loss", ("loss.scale_weight=1",)),
+    "loss.uncertainty_weight": Effect("1", "loss", ("model.uncertainty=true",)),
     "loss.gradient_weight": Effect("1", "loss"),
     "loss.smoothness_weight": Effect("1", "loss"),
     "optimiser.epochs": Effect("2", "steps"),

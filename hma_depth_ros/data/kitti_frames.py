@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from hma_depth_ros.data.folder_files import files_in
+from hma_depth_ros.data.folder_files import files_in, folders_in
 from hma_depth_ros.data.ground_truth import Source
 from hma_depth_ros.data.image_file import size_of_any
 from hma_depth_ros.data.kitti_calibration import CAMERAS_FILE, read_cameras
@@ -29,7 +29,8 @@ from hma_depth_ros.geometry.camera import Intrinsics
 
 COLOUR_CAMERAS = (2, 3)
 
-_DAY = "[0-9][0-9][0-9][0-9]_[0-9][0-9]_[0-9][0-9]"
+_DAY = re.compile(r"\d{4}_\d\d_\d\d")
+_DRIVE = re.compile(rf"{_DAY.pattern}_drive_.*_sync")
 
 
 def is_selection(root: Path) -> bool:
@@ -96,8 +97,8 @@ def _drives(root: Path) -> list[KittiDrive]:
     """Drives by name; of one that is there twice the one that `kitti_layout` finds first."""
     found: dict[str, Path] = {}
     for folder in IMAGE_FOLDERS:
-        for path in (root / folder).glob(f"{_DAY}/{_DAY}_drive_*_sync"):
-            if path.is_dir():
+        for day in folders_in(root / folder, _DAY):
+            for path in folders_in(day, _DRIVE):
                 found.setdefault(path.name, path)
     return [KittiDrive(path) for _, path in sorted(found.items())]
 

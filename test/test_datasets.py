@@ -24,6 +24,7 @@ from hma_depth_ros.data.kitti_frames import list_frames
 from hma_depth_ros.data.known_splits import KnownSplit, fingerprint
 from hma_depth_ros.data.lidar_depth import LidarScan
 from hma_depth_ros.data.located_split import read_located_split, read_training_split
+from hma_depth_ros.data.semantic_labels import find_labels, read_labels
 from hma_depth_ros.data.split import SplitEntry, read_split, write_split
 from hma_depth_ros.data.synthetic.drive import KITTI_CAMERA, SyntheticDrive
 from hma_depth_ros.data.synthetic.kitti_writer import write_kitti_drive
@@ -526,6 +527,16 @@ def scan_of(split: Path, root: Path) -> LidarScan:
     scan = read_located_split(split, root)[1].depth
     assert isinstance(scan, LidarScan)
     return scan
+
+
+def test_label_maps_may_have_capitals(root: Path):
+    found = find_labels(image(root))
+    assert found is not None
+    before = read_labels(found)
+    found.rename(found.with_suffix(".PNG"))
+    again = find_labels(image(root))
+    assert again == found.with_suffix(".PNG")
+    np.testing.assert_array_equal(read_labels(again), before)
 
 
 def test_scans_may_have_capitals(root: Path):

@@ -27,6 +27,7 @@ from hma_depth_ros.data.kitti_drive import KittiDrive
 from hma_depth_ros.data.kitti_odometry import OdometrySequence
 from hma_depth_ros.data.synthetic.drive import CAMERA, KITTI_CAMERA, SyntheticDrive
 from hma_depth_ros.data.synthetic.kitti_writer import write_kitti_drive
+from hma_depth_ros.demo.source import drive_bag, find_source
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.rotation import matrix_from_quaternion
 
@@ -212,6 +213,18 @@ def test_damaged_files_are_named_and_the_others_converted(
     # Without a single image there is no bag.
     assert "is empty" in capsys.readouterr().err.splitlines()[-1]
     assert list((tmp_path / "bags").iterdir()) == []
+
+
+def test_the_demo_replays_a_drive_with_a_damaged_image(drive: KittiDrive, tmp_path: Path) -> None:
+    copied = tmp_path / "store"
+    shutil.copytree(drive.folder.parent, copied)
+    linked = tmp_path / DAY
+    linked.symlink_to(copied)
+    (copied / drive.name / "image_02" / "data" / "0000000001.png").write_bytes(b"")
+    (error,) = drive_bag(linked / drive.name, tmp_path / "bag")
+    assert "0000000001.png" in str(error)
+    assert find_source(tmp_path / "bag").images == 2
+    assert len(drive_bag(linked / drive.name, tmp_path / "bag")) == 1  # in place of the first
 
 
 # --- odometry -----------------------------------------------------------------------------------

@@ -151,7 +151,8 @@ def _bag(arguments: argparse.Namespace, console: Console) -> Path:
     if arguments.drive is not None:
         bag = output / "drive_bag"
         console.print(f"converting {arguments.drive} to {bag}")
-        drive_bag(arguments.drive, bag)
+        for error in drive_bag(arguments.drive, bag):
+            console.print(f"left out: {error}", markup=False)
         return bag
     bag = output / f"street_{arguments.frames}"
     if not bag.exists():

@@ -82,16 +82,21 @@ def _choice(cameras: Sequence[CameraTopics]) -> CameraTopics:
     return min(same, key=lambda camera: "rect" not in camera.image.rpartition("/image_")[2])
 
 
-def drive_bag(drive: Path, bag: Path) -> None:
+def drive_bag(drive: Path, bag: Path) -> list[HmaDepthError]:
     """Convert a KITTI raw drive to a bag, in place of an earlier one.
 
+    Returns:
+        What is wrong with files that were left out.
+
     Raises:
-        HmaDepthError: the drive is not one, or the bag cannot be written.
+        HmaDepthError: the drive is not one, all images are damaged, or the bag cannot be written.
 
     """
     opened = KittiDrive.open(drive)
     remove_bag(bag)
-    write_kitti_bag(opened, bag)
+    damage: list[HmaDepthError] = []
+    write_kitti_bag(opened, bag, on_damage=damage.append)
+    return damage
 
 
 def remove_bag(bag: Path) -> None:

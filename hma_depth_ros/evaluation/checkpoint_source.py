@@ -12,32 +12,39 @@ import numpy.typing as npt
 
 from hma_depth_ros.data.entry_camera import entry_camera
 from hma_depth_ros.data.image_file import read_rgb
+from hma_depth_ros.evaluation.evaluated_network import computed_by, evaluated_network
 from hma_depth_ros.evaluation.frames import Frame
 from hma_depth_ros.evaluation.protocols import View
 from hma_depth_ros.evaluation.sources import Depth
 from hma_depth_ros.evaluation.windows import kitti_crop
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.inference.bundled import default_checkpoint
-from hma_depth_ros.inference.predictor import DepthPredictor
 
 
 class CheckpointPredictions:
     """A network that is shown the 352x1216 crop or the whole image."""
 
     def __init__(
-        self, checkpoint: Path | None = None, *, device: str = "auto", flip: bool = False
+        self,
+        checkpoint: Path | None = None,
+        *,
+        device: str = "auto",
+        engine: str | None = None,
+        precision: str | None = None,
+        flip: bool = False,
     ) -> None:
-        """Load a checkpoint (None: the bundled one).
+        """Load a checkpoint (None: the bundled one), see `evaluated_network`.
 
         With `flip`, depth is the mean of the image's and of its mirror image's (Godard et al.,
         2017, without their ramps at the borders, which are for stereo-trained networks).
 
         Raises:
-            HmaDepthError: checkpoint or device cannot be used.
+            HmaDepthError: checkpoint, device, engine or precision cannot be used.
 
         """
         path = default_checkpoint() if checkpoint is None else checkpoint
-        self._predictor = DepthPredictor.from_checkpoint(path, device=device)
+        self._predictor = evaluated_network(path, device=device, engine=engine, precision=precision)
+        self.computed_by = computed_by(self._predictor)
         self._lock = Lock()
         self._flip = flip
         self.description = f"{path.name} (SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()})"

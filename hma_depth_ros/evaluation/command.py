@@ -16,6 +16,7 @@ from hma_depth_ros.evaluation.protocols import protocols_by_name
 from hma_depth_ros.evaluation.run import Settings
 from hma_depth_ros.evaluation.session import Reports, Session
 from hma_depth_ros.evaluation.sources import PredictionSource, StoredPredictions
+from hma_depth_ros.inference.engine_names import ENGINES, PRECISIONS
 
 
 def _parser(prog: str, summary: str, benchmark: Benchmark) -> argparse.ArgumentParser:
@@ -93,6 +94,17 @@ def _parser(prog: str, summary: str, benchmark: Benchmark) -> argparse.ArgumentP
     )
     how.add_argument("--workers", type=int, default=2, metavar="N", help="default: %(default)s")
     how.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    how.add_argument(
+        "--engine",
+        choices=ENGINES,
+        help="default: torch (for an exported file a runtime that takes it); auto is the fastest",
+    )
+    how.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        help="default: fp32 on every device (for a file exported in another its own); auto is the "
+        "fastest",
+    )
     how.add_argument(
         "--predictions-dir",
         type=Path,
@@ -194,7 +206,7 @@ def _check(arguments: argparse.Namespace) -> None:
                 "stored predictions need --predictions DIR and --ground-truth DIR"
             )
     else:
-        for name in ("checkpoint", "flip", "predictions_dir"):
+        for name in ("checkpoint", "engine", "precision", "flip", "predictions_dir"):
             if getattr(arguments, name):
                 option = f"--{name.replace('_', '-')}"
                 raise HmaDepthError(f"{option} is for a checkpoint, not with --predictions")
@@ -252,15 +264,24 @@ def _network(
     from hma_depth_ros.evaluation.prediction_cache import CachedPredictions
 
     network = CheckpointPredictions(
-        arguments.checkpoint, device=arguments.device, flip=arguments.flip
+        arguments.checkpoint,
+        device=arguments.device,
+        engine=arguments.engine,
+        precision=arguments.precision,
+        flip=arguments.flip,
     )
-    description["checkpoint"] = network.description
+    description |= {"checkpoint": network.description, **network.computed_by}
+    print("{engine} in {precision} on {hardware}".format(**network.computed_by))
     if arguments.predictions_dir is None:
         return network
     cache = CachedPredictions(
         network,
         arguments.predictions_dir,
-        settings={"checkpoint": network.description, "flip": arguments.flip},
+        settings={
+            "checkpoint": network.description,
+            "flip": arguments.flip,
+            **network.computed_by,
+        },
         units_per_metre=benchmark.layout.units_per_metre,
         file_format=arguments.predictions_format,
     )

@@ -11,7 +11,7 @@ from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.inference.engine import ENGINES, PRECISIONS
+from hma_depth_ros.inference.engine_names import ENGINES, PRECISIONS
 from hma_depth_ros.inference.plan import Region
 
 

@@ -32,6 +32,8 @@ _BEGINNINGS: tuple[tuple[bytes, str], ...] = (
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
     (b"\x89PNG\r\n\x1a\n", "a PNG image"),
     (b"\xff\xd8\xff", "a JPEG image"),
+    (b"II*\x00", "a TIFF image"),
+    (b"MM\x00*", "a TIFF image"),
     (b"\x93NUMPY", "an array of NumPy"),
     (b"%PDF", "a PDF document"),
     *((bytes([0x80, protocol]), _PICKLE) for protocol in range(2, 6)),

@@ -28,6 +28,7 @@ from hma_depth_ros.data.split import SplitEntry, read_split, write_split
 from hma_depth_ros.data.synthetic.drive import KITTI_CAMERA, SyntheticDrive
 from hma_depth_ros.data.synthetic.kitti_writer import write_kitti_drive
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.evaluation.baselines import GroundAndWall
 from hma_depth_ros.evaluation.benchmarks import KITTI
 from hma_depth_ros.evaluation.validate import Yardstick, validate
 from hma_depth_ros.inference.predictor import DepthPredictor
@@ -553,3 +554,43 @@ def test_what_is_no_list_is_named(tmp_path: Path, content: bytes, what: str):
         read_split(tmp_path / "list.txt")
     with pytest.raises(HmaDepthError, match="Is a directory"):
         read_split(tmp_path)
+
+
+def test_millimetres_are_hinted_at(
+    root: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """In every command that reads ground truth and shows no metre."""
+    split = make_split(root)
+    drive = root / "kitti_raw" / DAY / DRIVE
+    stub = SimpleNamespace(run=lambda: SimpleNamespace(steps=0, best=None))
+    monkeypatch.setattr("hma_depth_ros.cli.train.Trainer", lambda *_, **__: stub)
+    plane = GroundAndWall(1.65, 0.45, 30)  # fitting one takes its time
+    monkeypatch.setattr(GroundAndWall, "of", lambda _: plane)
+    data = ["--data", str(root), "--split", str(split)]
+    annotated = ["--ground-truth", str(root / "data_depth_annotated")]
+
+    def hints(folder: str) -> list[str]:
+        run_folder, predictions, bag = (str(tmp_path / folder / name) for name in "abc")
+        learnt = ["--train", str(split), "--train-data", str(root)]
+        commands = [
+            ["check_dataset", *data],
+            ["train", "--preset", "tiny", *data, "--output", run_folder],
+            ["baselines", *learnt, *data, "--output", predictions],
+            ["kitti_to_bag", str(drive), *annotated, "--output", bag],
+        ]
+        found = []
+        for command in commands:
+            capsys.readouterr()
+            assert run(command) == 0
+            output = capsys.readouterr().out
+            found += [command[0] for line in output.splitlines() if "in millimetres; it" in line]
+        return found
+
+    assert hints("right") == []
+    for number in range(3):
+        depth = read_depth_png(truth(root, number))
+        write_depth_png(truth(root, number), depth, units_per_metre=1000)
+    assert hints("wrong") == ["check_dataset", "train", "baselines", "kitti_to_bag"]

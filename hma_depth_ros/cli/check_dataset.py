@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from hma_depth_ros.data import kitti_downloads, nyu_layout
+from hma_depth_ros.data.depth_units import unit_hint
 from hma_depth_ros.data.entry_camera import source_line
 from hma_depth_ros.data.ground_truth import SOURCES
 from hma_depth_ros.data.kitti_frames import COLOUR_CAMERAS, list_frames
@@ -104,11 +105,20 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"unpack by: extract_nyu nyu_depth_v2_labeled.mat --output {arguments.data} --splits "
             "splits.mat"
         )
+    _print_unit(frames, arguments)
     if arguments.problems is not None:
         with atomic_path(arguments.problems) as temporary:
             lines = (f"{problem.kind}\t{problem.detail}\n" for problem in problems)
-            temporary.write_text("".join(lines), encoding="utf-8")
+            temporary.write_text("".join(lines), encoding="utf-8", errors="surrogateescape")
     return _verdict(frames, identity)
+
+
+def _print_unit(frames: Sequence[CheckedFrame], arguments: argparse.Namespace) -> None:
+    found = [frame.located.found for frame in frames]
+    files = [entry.depth for entry in found if entry and isinstance(entry.depth, Path)]
+    units = LAYOUTS[arguments.dataset].units_per_metre
+    if hint := unit_hint(files, units_per_metre=units):
+        print(f"hint: {hint}")
 
 
 def _all_frames(arguments: argparse.Namespace) -> list[SplitEntry]:

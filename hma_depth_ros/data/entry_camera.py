@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from hma_depth_ros.data.image_file import image_size
-from hma_depth_ros.data.kitti_calibration import CAMERAS_FILE, read_cameras
+from hma_depth_ros.data.kitti_calibration import CAMERAS_FILE, calibration_folder, read_cameras
 from hma_depth_ros.data.kitti_frames import intrinsics_of, read_intrinsics
 from hma_depth_ros.data.split import SplitEntry
 from hma_depth_ros.errors import HmaDepthError
@@ -97,7 +97,7 @@ def _of_day(image: Path) -> PinholeCamera | None:
     folder = re.fullmatch(r"image_0(\d)", image.parts[-3]) if len(image.parts) >= 5 else None
     if folder is None:
         return None
-    path = image.parents[3] / CAMERAS_FILE
+    path = calibration_folder(image.parents[2]) / CAMERAS_FILE
     if not path.is_file():
         return None
     cameras, number = _cameras(path), int(folder[1])

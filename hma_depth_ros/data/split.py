@@ -35,7 +35,8 @@ def read_split(path: Path, root: Path | None = None) -> list[SplitEntry]:
 
     Pixels are those of the stored image (the first one's centre is 0, 0), and paths are relative to
     `root` (default: the list's folder). A depth of `None` is none; one that ends in .bin is a
-    velodyne scan (`LidarScan`).
+    velodyne scan (`LidarScan`). Lines that begin with # are comments; paths may have the
+    backslashes of Windows.
 
     Raises:
         HmaDepthError: the file is missing, empty or malformed, naming the line.
@@ -67,7 +68,7 @@ def write_split(path: Path, entries: Iterable[SplitEntry]) -> None:
         names = [entry.image.as_posix(), "None" if entry.depth is None else str(entry.depth)]
         if broken := next((name for name in names if len(name.split()) != 1), None):
             raise HmaDepthError(f"a split cannot hold a path with blanks: '{broken}'")
-        lines.append(" ".join([*names, *map(_pixels, _camera_columns(entry))]) + "\n")
+        lines.append(" ".join([*names, *map(_pixels, camera_columns(entry))]) + "\n")
     with atomic_path(path) as temporary:
         temporary.write_text("".join(lines), encoding="utf-8", errors="surrogateescape")
 
@@ -114,7 +115,8 @@ def _depth(name: str, image: str, root: Path) -> GroundTruth | None:
     return root / name
 
 
-def _camera_columns(entry: SplitEntry) -> tuple[float, ...]:
+def camera_columns(entry: SplitEntry) -> tuple[float, ...]:
+    """What a line says of the camera: fx, or fx fy cx cy."""
     camera = entry.intrinsics
     if camera is None:
         return (entry.focal_length,)

@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from hma_depth_ros.data.folder_files import files_below
+from hma_depth_ros.data.frame_name import scene_name
 from hma_depth_ros.data.ground_truth import GroundTruth, MeasuredDepth, Source
 from hma_depth_ros.data.known_splits import SplitIdentity, identify, known_by_ground_truth
 from hma_depth_ros.data.split import SplitEntry, read_split, with_source
@@ -30,6 +32,14 @@ class Frame:
     listed: SplitEntry | None = None  #: with the paths of files; None: of no list, or no image
     #: Gives the picture (H, W, 3), RGB, for reports, where it lies in no file.
     picture: Callable[[], npt.NDArray[np.uint8]] | None = None
+
+    @property
+    def scene(self) -> str:
+        """What it was recorded in, see `scene_name`."""
+        if self.image is not None:
+            return scene_name(self.image)
+        truth = self.ground_truth
+        return scene_name(truth if isinstance(truth, Path) else Path(self.name))
 
 
 @dataclass(frozen=True)
@@ -135,11 +145,11 @@ def frames_of_folder(ground_truth: Path, benchmark: Benchmark) -> FrameList:
         HmaDepthError: there are none, or two of the same name.
 
     """
-    files = sorted(
+    files = [
         path
-        for path in ground_truth.rglob("*.png")
+        for path in files_below(ground_truth, (".png",))
         if _is_ground_truth(path.relative_to(ground_truth))
-    )
+    ]
     if not files:
         raise HmaDepthError(f"no ground truth: {ground_truth} holds no PNG")
     frames = [Frame(benchmark.layout.frame_name(path), path) for path in files]

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.file_kind import known_kind
 from hma_depth_ros.inference.engine import MissingPackageError
 from hma_depth_ros.inference.graph import Graph, trace
 
@@ -86,9 +87,11 @@ def read_onnx(path: Path) -> Any:
     except FileNotFoundError as error:
         raise HmaDepthError(f"no checkpoint {path}") from error
     except Exception as error:  # protobuf's own, which differ between its versions
-        raise HmaDepthError(f"{path} is not a readable ONNX file: {error}") from error
+        what = known_kind(path) or f"not a readable ONNX file: {error}"
+        raise HmaDepthError(f"{path} is {what}") from error
     if not model.graph.node:
-        raise HmaDepthError(f"{path} is not a readable ONNX file: it holds no graph")
+        what = known_kind(path) or "not a readable ONNX file: it holds no graph"
+        raise HmaDepthError(f"{path} is {what}")
     return model
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -177,7 +178,7 @@ class OnnxRuntimeEngine:
         check_size(size, self.fixed_size)
         if self.fixed_size is None:
             rows = pad(rows)
-        inputs = {INPUT: np.ascontiguousarray(rows)}
+        inputs: dict[str, npt.NDArray[Any]] = {INPUT: np.ascontiguousarray(rows)}
         if planes is not None:
             inputs[PLANES] = plane_rows(planes, rows)
         outputs = self._session.run(self._names, inputs)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +19,7 @@ from hma_depth_ros.inference.bundled import default_checkpoint
 from hma_depth_ros.inference.camera_input import camera_input
 from hma_depth_ros.inference.engine import Engine
 from hma_depth_ros.inference.engine_choice import EngineRequest, start_engine
+from hma_depth_ros.inference.marks import Mark
 from hma_depth_ros.inference.model_source import ModelSource
 from hma_depth_ros.inference.pixels import PixelFormat, check_image, network_input, to_device
 from hma_depth_ros.inference.plan import InputPlan, Region, plan_input
@@ -89,7 +89,27 @@ class _Prepared:
     pixel_format: PixelFormat
     network_pixels: Tensor  #: (1, 3, h, w), values 0 to 255
     planes: Tensor | None  #: (1, C, h, w), the camera's maps
-    seconds: float  #: that this took
+    begin: Mark  #: of this, and
+    end: Mark  #: its end
+
+
+class _Forward:
+    """A pass through the network. CUDA runs behind the host, so its time is known at the end."""
+
+    def __init__(self, engine: Engine, pixels: Tensor, planes: Tensor | None) -> None:
+        self._begin = Mark(engine.device)
+        self._maps = engine(pixels, planes)
+        self._end = Mark(engine.device)
+        self.count = len(pixels)
+
+    def maps_of(self, index: int) -> ScaleMaps:
+        """Of one image."""
+        return self._maps if self.count == 1 else self._maps.of_image(index)
+
+    @property
+    def seconds(self) -> float:
+        """Of all images together."""
+        return self._begin.until(self._end)
 
 
 class DepthPredictor:
@@ -239,9 +259,8 @@ class DepthPredictor:
 
         """
         prepared = self._prepare(image, camera, pixel_format)
-        start = time.perf_counter()
-        maps = self._forward(prepared.network_pixels, prepared.planes)
-        return self._finish(prepared, maps, time.perf_counter() - start, outputs, out)
+        forward = _Forward(self.engine, prepared.network_pixels, prepared.planes)
+        return self._finish(prepared, forward, 0, outputs, out)
 
     @torch.inference_mode()
     def predict_batch(
@@ -275,15 +294,14 @@ class DepthPredictor:
         sizes = {frame.plan.network_size for frame in prepared}
         if len(sizes) != 1:
             raise ValueError(f"a batch needs images of one size for the network, not {len(sizes)}")
-        start = time.perf_counter()
         planes = [frame.planes for frame in prepared if frame.planes is not None]
-        maps = self._forward(
+        forward = _Forward(
+            self.engine,
             torch.cat([frame.network_pixels for frame in prepared]),
             torch.cat(planes) if planes else None,
         )
-        share = (time.perf_counter() - start) / len(prepared)
         return [
-            self._finish(frame, maps.of_image(index), share, outputs, OutputArrays())
+            self._finish(frame, forward, index, outputs, OutputArrays())
             for index, frame in enumerate(prepared)
         ]
 
@@ -294,7 +312,7 @@ class DepthPredictor:
         pixel_format: PixelFormat,
     ) -> _Prepared:
         check_image(image, pixel_format)
-        start = time.perf_counter()
+        begin = Mark(self.engine.device)
         plan = self.plan((image.shape[0], image.shape[1]))
         network_camera = None if camera is None else plan.network_camera(camera)
         pixels = to_device(image, self.engine.device)
@@ -307,7 +325,8 @@ class DepthPredictor:
             pixel_format=pixel_format,
             network_pixels=network_pixels,
             planes=self._camera_input(plan.network_size, network_camera),
-            seconds=time.perf_counter() - start,
+            begin=begin,
+            end=Mark(self.engine.device),
         )
 
     def _camera_input(
@@ -321,24 +340,17 @@ class DepthPredictor:
             self._planes = key, on_device
         return self._planes[1]
 
-    def _forward(self, network_pixels: Tensor, planes: Tensor | None) -> ScaleMaps:
-        maps = self.engine(network_pixels, planes)
-        # CUDA runs behind the host; without this the forward pass would count as post-processing.
-        if self.engine.device.type == "cuda":
-            torch.cuda.synchronize(self.engine.device)
-        return maps
-
     def _finish(
         self,
         frame: _Prepared,
-        maps: ScaleMaps,
-        forward: float,
+        forward: _Forward,
+        index: int,
         outputs: Collection[Output],
         out: OutputArrays,
     ) -> Prediction:
-        """What was asked for, of the maps of one image that took `forward` seconds."""
-        start = time.perf_counter()
-        plan = frame.plan
+        """What was asked for, of the maps of one image, the `index`-th of a forward pass."""
+        begin = Mark(self.engine.device)
+        plan, maps = frame.plan, forward.maps_of(index)
         in_image = self.resolution == "image"
         prediction = Prediction(camera=frame.camera if in_image else frame.network_camera)
         tensors: dict[str, Tensor] = {}
@@ -363,9 +375,9 @@ class DepthPredictor:
         prediction.uncertainty = arrays.get("uncertainty")
         prediction.cloud = arrays.get("cloud")
         prediction.seconds = {
-            "preprocess": frame.seconds,
-            "forward": forward,
-            "postprocess": time.perf_counter() - start,
+            "preprocess": frame.begin.until(frame.end),
+            "forward": forward.seconds / forward.count,
+            "postprocess": begin.until(Mark(self.engine.device)),
         }
         return prediction
 

@@ -7,12 +7,12 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
-from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 
-from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.engine_names import ENGINES, PRECISIONS
 from hma_depth_ros.inference.plan import Region
+from hma_depth_ros.ros import parameter_types
+from hma_depth_ros.ros.parameter_types import ParameterError
 
 
 def _parameter(
@@ -147,15 +147,16 @@ class DepthNodeParameters:
     diagnostics_period: float = _parameter(
         1.0, "Seconds between two messages on /diagnostics.", limits=(0.05, 60.0), read_only=True
     )
+    hardware_id: str = _parameter(
+        "",
+        "Of the diagnostics: what they are about, such as the camera's serial number; empty is the "
+        "device that infers.",
+    )
 
     def network_region(self) -> Region | None:
         """`region` as a window, or None for the whole image."""
         left, top, width, height = self.region
         return Region(left, top, width, height) if width else None
-
-
-class ParameterError(HmaDepthError):
-    """A parameter value that the node cannot use."""
 
 
 def _metadata(name: str) -> Mapping[str, Any]:
@@ -187,10 +188,7 @@ def declare(node: Node) -> None:
     for f in fields(DepthNodeParameters):
         assert f.default is not MISSING
         default = list(f.default) if isinstance(f.default, tuple) else f.default
-        try:
-            node.declare_parameter(f.name, default, descriptor(f.name))
-        except ParameterException as error:
-            raise ParameterError(f"parameter {f.name}: {error}") from error
+        parameter_types.declare(node, f.name, default, descriptor(f.name))
 
 
 def read(node: Node) -> DepthNodeParameters:

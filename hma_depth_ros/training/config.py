@@ -22,7 +22,7 @@ NonNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(gt=0)]
 
-Precision = Literal["fp32", "bf16", "fp16"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 
 @dataclass(frozen=True)
@@ -115,9 +115,12 @@ class ComputeSection:
     """How it is computed."""
 
     device: str = "auto"  #: auto, cpu, cuda; under torchrun each process takes its own GPU
-    precision: Precision = "fp32"  #: of autocast; the loss is always fp32
+    #: Of autocast; the loss is always fp32. `auto` is bf16 on GPUs that have it, else fp32.
+    precision: Precision = "fp32"
     channels_last: bool = True
     compile: bool = False  #: torch.compile; needs a C++ compiler
+    #: The same bits each time on a GPU too, for some of its speed; CPUs always do that.
+    deterministic: bool = False
     #: Batch statistics over all processes instead of each one's own share.
     synchronised_batch_norm: bool = True
 

@@ -236,7 +236,7 @@ class CropDataset(Dataset[Sample]):
         sample = {"image": _planes(image), "depth": torch.from_numpy(depth)[None]}
         if self.second:
             # Every sample of a batch has weights, those without ground truth too.
-            weight = np.ones(size, np.float32)
+            weight: npt.NDArray[np.float32] = np.ones(size, np.float32)
             if frame.weight is not None:
                 weight = view.nearest(frame.weight, outside=0)
             sample["weight"] = torch.from_numpy(weight)[None]

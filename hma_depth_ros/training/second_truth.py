@@ -19,9 +19,14 @@ from hma_depth_ros.errors import HmaDepthError
 Depth = npt.NDArray[np.float32]
 
 
+def label_path(image: Path, folder: str) -> Path:
+    """Where the label of an image in `folder` lies."""
+    return image.parent.parent / folder / f"{image.stem}.png"
+
+
 def second_truths(image: Path, folders: Sequence[str]) -> list[Path]:
     """Those that an image has, in the order of `folders`."""
-    found = (image.parent.parent / name / f"{image.stem}.png" for name in folders)
+    found = (label_path(image, folder) for folder in folders)
     return [path for path in found if path.is_file()]
 
 

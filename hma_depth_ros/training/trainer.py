@@ -15,6 +15,7 @@ from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save
 from hma_depth_ros.network.model import HmaDepth
 from hma_depth_ros.training.config import TrainConfig
 from hma_depth_ros.training.dataset import CropDataset
+from hma_depth_ros.training.determinism import deterministic_algorithms
 from hma_depth_ros.training.initial_weights import initial_model
 from hma_depth_ros.training.lists import Lists
 from hma_depth_ros.training.loading import BatchLoader
@@ -155,6 +156,10 @@ class Trainer:
                 finite values.
 
         """
+        with deterministic_algorithms(self.config.compute.deterministic):
+            return self._run()
+
+    def _run(self) -> Outcome:
         if not self.processes.is_first:
             self._epochs(None)
             return self.outcome

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from rclpy.duration import Duration
+from sensor_msgs.msg import Image
 
 from .conftest import Predictions, StartBench
 from .graph import DEADLINE, Bench, info_message, rgb_message, stamp, until
@@ -19,9 +22,9 @@ def stamps(bench: Bench, topic: str = "depth/image") -> list[int]:
 
 
 def all_accounted_for(bench: Bench) -> bool:
-    """Whether every frame received is either processed or dropped for a cause."""
+    """Whether no frame waits any longer to be processed or left out for a cause."""
     s = bench.node._statistics
-    return s.received == s.processed + sum(s.dropped.values())
+    return s.arrived == s.processed + s.dropped.total() + s.skipped.total() + s.failed.total()
 
 
 def test_lockstep_is_one_in_one_out(start: StartBench):
@@ -34,7 +37,7 @@ def test_lockstep_is_one_in_one_out(start: StartBench):
         assert stamps(bench, topic) == list(range(1, FLOOD + 1))
     statistics = bench.node._statistics
     until(lambda: statistics.processed == FLOOD, "the last frame's figures")
-    assert statistics.received == FLOOD
+    assert statistics.arrived == FLOOD
     assert not statistics.dropped
 
 
@@ -106,7 +109,7 @@ def test_the_latest_frame_wins(start: StartBench, predictions: Predictions):
     statistics = bench.node._statistics
     for number in range(2, FLOOD + 1):  # one by one: best effort may lose what comes too fast
         bench.publish(rgb_message(number))
-        until(lambda n=number: statistics.received == n, f"frame {number} at the node")  # type: ignore[misc]
+        until(lambda n=number: statistics.arrived == n, f"frame {number} at the node")  # type: ignore[misc]
     predictions.release()
     until(lambda: statistics.processed == 2, "the first and the last frame")
     bench.last("depth/image", FLOOD)
@@ -142,7 +145,7 @@ def test_frames_that_wait_when_the_node_stops_are_counted(
     bench.publish(rgb_message(1))
     until(lambda: predictions.outputs, "the first frame at the network")
     bench.publish(rgb_message(2))
-    until(lambda: bench.node._statistics.received == 2, "the second frame at the node")
+    until(lambda: bench.node._statistics.arrived == 2, "the second frame at the node")
     release_soon(bench, predictions)
     assert bench.change("deactivate")
     assert bench.node._statistics.processed == 1, "the frame under way is finished"
@@ -159,6 +162,69 @@ def release_soon(bench: Bench, predictions: Predictions) -> None:
             predictions.release()
 
     bench.tester.create_timer(0.02, look)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{}, {"lockstep": True}, {"pairing": "exact"}, {"pairing": "exact", "lockstep": True}],
+)
+def test_every_image_is_accounted_for_at_any_time(start: StartBench, parameters: dict[str, Any]):
+    """Whatever comes, whoever listens, through the states of the life cycle: in each message."""
+    bench = start(**parameters)
+    statistics = bench.node._statistics
+    bad = rgb_message()
+    bad.encoding = "plaid"
+    numbers = itertools.count(1)
+
+    def publish_until(condition: Callable[[], bool]) -> None:
+        """Publish good and bad images, more than the node can take, until it has had enough."""
+        images = (rgb_message, rgb_message, lambda number: bad, rgb_message)
+        until(lambda: [publish(image) for image in images] and condition(), "fates of all kinds")
+
+    def publish(make: Callable[[float], Image]) -> None:
+        number = next(numbers)
+        image = make(number)
+        image.header.stamp = stamp(number)
+        bench.publish(info_message(number=number), image)
+
+    publish_until(lambda: bool(statistics.skipped))  # nobody listens
+    bench.listen("depth/image")
+    publish_until(lambda: statistics.processed > 5 and statistics.failed.total() > 2)
+    assert bench.change("deactivate")
+    assert all_accounted_for(bench)
+    assert bench.change("activate")
+    bench.connect()
+    before = statistics.arrived
+    publish_until(lambda: statistics.arrived > before + 10)
+    assert bench.change("deactivate")
+    assert all_accounted_for(bench)
+    bench.status()
+    accounts = [{p.key: p.value for p in status.values} for status in bench.statuses]
+    for account in accounts:
+        fates = ("processed", "dropped", "skipped", "failed")
+        assert int(account["frames received"]) == sum(int(account[f"frames {f}"]) for f in fates)
+        for fate in fates[1:]:
+            causes = [int(v) for key, v in account.items() if key.startswith(f"{fate}: ")]
+            assert int(account[f"frames {fate}"]) == sum(causes)
+        assert int(account["frames waiting"]) >= 0
+    last = accounts[-1]
+    assert last["frames waiting"] == "0"
+    assert int(last["frames received"]) == statistics.arrived
+    assert min(int(last[f"frames {fate}"]) for fate in ("processed", "skipped", "failed")) > 0
+
+
+def test_a_frame_that_waits_is_not_yet_received(start: StartBench, predictions: Predictions):
+    bench = start(lockstep=True)
+    bench.listen("depth/image")
+    bench.publish(info_message())
+    predictions.hold()
+    bench.publish(*(rgb_message(number) for number in (1, 2, 3)))
+    until(lambda: bench.node._statistics.arrived == 3, "the frames at the node")
+    figures = bench.figures()
+    assert (figures["frames received"], figures["frames waiting"]) == ("0", "3")
+    predictions.release()
+    until(lambda: bench.figures()["frames received"] == "3", "the frames' figures")
+    assert bench.figures()["frames waiting"] == "0"
 
 
 def test_stamps_may_go_back(start: StartBench):
@@ -188,7 +254,7 @@ def test_impossible_stamps_do_no_harm(start: StartBench, pairing: str):
     bench.publish(info, early)
     bench.hears("negative")
     bench.infer(rgb_message(2), info_message(number=2))
-    assert bench.node._statistics.dropped == {"bad image": 1}
+    assert bench.node._statistics.failed == {"bad image": 1}
 
 
 def test_no_stamp_at_all_is_a_stamp(start: StartBench):

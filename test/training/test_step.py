@@ -18,7 +18,7 @@ from hma_depth_ros.training.initial_weights import initial_model
 from hma_depth_ros.training.objective import objective
 from hma_depth_ros.training.optimiser import freeze_stem, make_optimiser
 from hma_depth_ros.training.processes import Processes
-from hma_depth_ros.training.step import TrainingStep
+from hma_depth_ros.training.step import TrainingStep, precision_on
 from hma_depth_ros.training.weight_average import make_average
 
 ALONE = Processes(0, 1, torch.device("cpu"))
@@ -35,10 +35,21 @@ def _model(config: TrainConfig) -> HmaDepth:
     return initial_model(config.model)
 
 
-def _step(model: HmaDepth, config: TrainConfig, *, average: float = 0.0) -> TrainingStep:
+def _step(
+    model: HmaDepth,
+    config: TrainConfig,
+    *,
+    average: float = 0.0,
+    fused: bool = False,
+    processes: Processes = ALONE,
+) -> TrainingStep:
+    """`fused` is what a GPU gets by itself; the CPU has it too."""
     optimiser = make_optimiser(model, config.optimiser)
+    if fused:
+        groups = [{**group, "fused": True} for group in optimiser.param_groups]
+        optimiser = torch.optim.AdamW(groups, fused=True)
     averaged = make_average(model, average) if average else None
-    return TrainingStep(model, optimiser, averaged, config, Preprocessing(), processes=ALONE)
+    return TrainingStep(model, optimiser, averaged, config, Preprocessing(), processes=processes)
 
 
 def _config(*overrides: str) -> TrainConfig:
@@ -100,11 +111,30 @@ def test_half_precision_stays_near_single(precision: str):
     )
 
 
+def test_a_fused_step_is_the_same_step():
+    """It is queued before anyone knows whether loss and gradient are finite."""
+    config = _config("optimiser.adam_epsilon=1e-3")  # or rounding decides where the gradient is 0
+    ends = []
+    for fused in (False, True):
+        model = _model(config)
+        take_step = _step(model, config, average=0.9, fused=fused)
+        found = [take_step(_batch(), step=i, learning_rate=1e-3) for i in range(3)]
+        assert take_step._average is not None
+        ends.append((found, _weights(model), _weights(take_step._average.module)))  # type: ignore[arg-type]
+    (found, weights, average), (fused_found, fused_weights, fused_average) = ends
+    assert fused_found[0] == found[0]
+    assert fused_found[2] == pytest.approx(found[2], rel=1e-4)
+    for name in weights:
+        torch.testing.assert_close(fused_weights[name], weights[name], rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(fused_average[name], average[name], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("fused", [False, True], ids=["plain", "fused"])
 @pytest.mark.parametrize("broken", [math.inf, 1e38])
-def test_a_broken_batch_changes_nothing_at_all(broken: float):
+def test_a_broken_batch_changes_nothing_at_all(broken: float, fused: bool):
     config = _config()
     model = _model(config)
-    take_step = _step(model, config, average=0.9)
+    take_step = _step(model, config, average=0.9, fused=fused)
     assert take_step(_batch(), step=0, learning_rate=1e-3) is not None
     before = _weights(model)
     bad = _batch()
@@ -122,6 +152,43 @@ def test_a_broken_batch_changes_nothing_at_all(broken: float):
     after = _weights(model)
     different = [n for n in before if not torch.equal(before[n], after[n])]
     assert [n for n in different if not n.endswith("num_batches_tracked")] == []
+    counts = {float(values["step"]) for values in take_step._optimiser.state.values()}
+    assert counts == {1.0}, "nor does the optimiser count it"
+    assert take_step(_batch(), step=2, learning_rate=1e-3) is not None
+
+
+def test_auto_is_bf16_where_a_gpu_has_it(monkeypatch: pytest.MonkeyPatch):
+    assert precision_on(torch.device("cpu"), "auto") == "fp32"
+    for capability, expected in (((7, 5), "fp32"), ((8, 0), "bf16"), ((9, 0), "bf16")):
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _, c=capability: c)
+        assert precision_on(torch.device("cuda"), "auto") == expected
+        assert precision_on(torch.device("cuda"), "fp16") == "fp16"
+    for preset in ("resnet50", "densenet161", "nyu_resnet50"):
+        assert load_config(preset=preset).compute.precision == "auto"
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_on_cuda_steps_are_those_of_the_cpu(precision: str):
+    cpu = _config()
+    expected = [_step(_model(cpu), cpu)(_batch(), step=0, learning_rate=1e-3)]
+    config = _config(f"compute.precision={precision}")
+    model = _model(config).cuda().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    device = torch.device("cuda", 0)
+    take_step = _step(model, config, average=0.9, processes=Processes(0, 1, device))
+    assert all(group["fused"] for group in take_step._optimiser.param_groups)
+    found = take_step(_batch(), step=0, learning_rate=1e-3)
+    assert found is not None
+    assert expected[0] is not None
+    tolerance = 1e-4 if precision == "fp32" else 0.02
+    assert found["loss"] == pytest.approx(expected[0]["loss"], rel=tolerance)
+    before = _weights(model)
+    bad = _batch()
+    bad["depth"][0, 0, 0, 0] = math.inf
+    assert take_step(bad, step=1, learning_rate=1e-3) is None
+    after = _weights(model)
+    different = [name for name in before if not torch.equal(before[name], after[name])]
+    assert [name for name in different if not name.endswith("num_batches_tracked")] == []
     assert take_step(_batch(), step=2, learning_rate=1e-3) is not None
 
 

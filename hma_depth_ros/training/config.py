@@ -40,7 +40,8 @@ class ModelSection:
     encoder: str | None = None  #: another timm model
     decoder_channels: tuple[int, int, int, int, int] | None = None
     aspp_channels: Count | None = None
-    #: `imagenet`: the encoder's classifier weights; `random`; or a checkpoint of the same model.
+    #: `imagenet`: the encoder's classifier weights, downloaded by timm; `encoder:FILE`: those of a
+    #: file (`encoder_weights.py`); `random`; or a checkpoint of the same model.
     weights: str = "imagenet"
     #: Start a checkpoint's attention modules anew, as after a training that left one scale with
     #: nearly all of the weight.

@@ -9,7 +9,7 @@ from typing import Any
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
 
-from hma_depth_ros.inference.engine import ENGINES, PRECISIONS
+from hma_depth_ros.inference.engine_names import ENGINES, PRECISIONS
 from hma_depth_ros.inference.plan import Region
 from hma_depth_ros.ros import parameter_types
 from hma_depth_ros.ros.parameter_types import ParameterError

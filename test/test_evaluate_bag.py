@@ -219,6 +219,30 @@ def test_a_damaged_frame_is_an_error_or_left_out(
     assert "4 of 5 frames scored" in capsys.readouterr().out
 
 
+def test_damaged_messages_of_any_topic_spoil_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rubbish = {"/broken": IMAGE, "/broken_cloud": POINT_CLOUD, "/tf": TF_MESSAGE}
+    with BagReader(write_bag(tmp_path / "bag")) as reader, BagWriter(tmp_path / "bad") as writer:
+        for name, kind in {**rubbish, **{t.name: t.type for t in reader.topics.values()}}.items():
+            writer.add_topic(name, kind)
+        for name in ("/broken", "/broken_cloud"):
+            writer.write_raw(name, START, b"\x00\x01\x00\x00")
+        odd = transform_message("car", "wheel", np.eye(4), START)
+        odd.transform.rotation.w = 0.0
+        writer.write("/tf", START, message(TF_MESSAGE, transforms=[odd]))
+        first = True
+        for raw in reader.messages():
+            cut = raw.topic == "/other/depth" and first
+            first = first and not cut
+            writer.write_raw(raw.topic, raw.stamp, raw.data[:8] if cut else raw.data)
+    scored = ("--protocols", "full", "--max-difference", "4")
+    assert evaluate(tmp_path / "bad", *scored) == 2
+    assert "damaged sensor_msgs/msg/Image on /other/depth" in capsys.readouterr().err
+    assert evaluate(tmp_path / "bad", *scored, "--allow-partial") == 0
+    assert "5 of 6 frames scored" in capsys.readouterr().out
+
+
 # --- transforms and occlusion -------------------------------------------------------------------
 
 

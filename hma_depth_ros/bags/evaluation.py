@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,9 @@ from hma_depth_ros.bags.transforms import Transforms
 from hma_depth_ros.data.kitti_calibration import KittiCalibration
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.frames import FrameList
+
+#: Messages of a topic that are tried for one that is whole.
+_FEW = 10
 
 
 @dataclass(frozen=True)
@@ -191,7 +195,7 @@ def _depth_topic(bag: BagReader) -> str:
     candidates = named or [
         topic
         for topic in images
-        if _first(bag, topic).encoding in DEPTH_ENCODINGS
+        if _says(bag, topic, lambda image: image.encoding) in DEPTH_ENCODINGS
         and "/attention/" not in topic
         and GROUND_TRUTH not in topic
     ]
@@ -204,16 +208,20 @@ def _truth_topic(bag: BagReader, depth: Any) -> tuple[str, bool]:
     truths = [topic for topic in images if GROUND_TRUTH in topic and bag.topics[topic].count]
     if truths:
         # Of several cameras the one that the depth is of.
-        same = [t for t in truths if _first(bag, t).header.frame_id == depth.header.frame_id]
+        same = [t for t in truths if _says(bag, t, _frame) == depth.header.frame_id]
         return _only(same or truths, bag, "ground truth", "--ground-truth-topic"), False
     # Clouds made of depth images lie in the camera's frame.
     clouds = [
         topic
         for topic in bag.topics_of(POINT_CLOUD)
-        if bag.topics[topic].count and _first(bag, topic).header.frame_id != depth.header.frame_id
+        if bag.topics[topic].count and _says(bag, topic, _frame) not in ("", _frame(depth))
     ]
     what = "ground truth: neither depth images nor a LiDAR"
     return _only(clouds, bag, what, "--ground-truth-topic or --lidar-topic"), True
+
+
+def _frame(stamped: Any) -> str:
+    return str(stamped.header.frame_id)
 
 
 def _only(candidates: Sequence[str], bag: BagReader, what: str, option: str) -> str:
@@ -228,7 +236,19 @@ def _only(candidates: Sequence[str], bag: BagReader, what: str, option: str) -> 
 
 
 def _first(bag: BagReader, topic: str) -> Any:
-    raw = next(bag.messages([topic]), None)
-    if raw is None:
-        raise HmaDepthError(f"{bag.path} has no message on {topic}")
-    return bag.decode(raw)
+    """First message of a topic that is not damaged, among the first few."""
+    damage: HmaDepthError | None = None
+    for raw in islice(bag.messages([topic]), _FEW):
+        try:
+            return bag.decode(raw)
+        except HmaDepthError as error:
+            damage = damage or error
+    raise damage or HmaDepthError(f"{bag.path} has no message on {topic}")
+
+
+def _says(bag: BagReader, topic: str, what: Callable[[Any], str]) -> str:
+    """What the first message of a topic says; nothing where none of the first few is whole."""
+    try:
+        return what(_first(bag, topic))
+    except HmaDepthError:
+        return ""

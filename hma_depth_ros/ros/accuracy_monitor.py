@@ -187,7 +187,7 @@ class AccuracyMonitor(Node):
         prediction = depth_array(depth)
         height, width = prediction.shape
         camera = camera_from_info(self._info, width=width, height=height)
-        to_camera = self._transform.lookup(depth.header.frame_id, cloud.header.frame_id)
+        to_camera = self._transform.between(depth.header, cloud.header)
         truth = project_scan(lidar_returns(cloud), to_camera, camera)
         if settings.occlusion_filter:
             truth = without_occluded(truth)
@@ -224,6 +224,7 @@ class AccuracyMonitor(Node):
                 KeyValue(key="frames in the window", value=str(len(self._frames))),
                 KeyValue(key="protocol", value=self._protocol.key(self._settings.cap)),
                 KeyValue(key="LiDAR's place", value=self._transform.source),
+                *(KeyValue(key=k, value=v) for k, v in self._transform.report().items()),
             ],
         )
         array = DiagnosticArray(status=[status])

@@ -23,7 +23,7 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Float64
 
 from hma_depth_ros.bags.camera_messages import camera_from_info
-from hma_depth_ros.bags.cloud_messages import cloud_xyz
+from hma_depth_ros.bags.cloud_messages import lidar_returns
 from hma_depth_ros.bags.depth_messages import depth_array
 from hma_depth_ros.data.kitti_calibration import KittiCalibration
 from hma_depth_ros.data.lidar_depth import project_scan
@@ -187,10 +187,8 @@ class AccuracyMonitor(Node):
         prediction = depth_array(depth)
         height, width = prediction.shape
         camera = camera_from_info(self._info, width=width, height=height)
-        to_camera = self._transform.lookup(depth.header.frame_id, cloud.header.frame_id)
-        points = cloud_xyz(cloud)
-        points = points[np.isfinite(points).all(axis=1)]
-        truth = project_scan(points, to_camera, camera)
+        to_camera = self._transform.between(depth.header, cloud.header)
+        truth = project_scan(lidar_returns(cloud), to_camera, camera)
         if settings.occlusion_filter:
             truth = without_occluded(truth)
         (scores,) = score(prediction, truth, self._protocol, (settings.cap,)).values()
@@ -226,6 +224,7 @@ class AccuracyMonitor(Node):
                 KeyValue(key="frames in the window", value=str(len(self._frames))),
                 KeyValue(key="protocol", value=self._protocol.key(self._settings.cap)),
                 KeyValue(key="LiDAR's place", value=self._transform.source),
+                *(KeyValue(key=k, value=v) for k, v in self._transform.report().items()),
             ],
         )
         array = DiagnosticArray(status=[status])

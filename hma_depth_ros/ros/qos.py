@@ -21,7 +21,7 @@ from rclpy.qos import (
     qos_profile_sensor_data,
 )
 
-from hma_depth_ros.ros.parameter_types import ParameterError, declare
+from hma_depth_ros.ros.parameter_types import ParameterError, declare, given_values
 
 Entity = Literal["publisher", "subscription"]
 
@@ -130,18 +130,18 @@ def _names(policy: str) -> list[str]:
     return [choice.lower() for choice in _CHOICES[policy].__members__ if choice != "UNKNOWN"]
 
 
-def unknown_overrides(
-    names: Collection[str], endpoints: Collection[tuple[str, Entity]]
-) -> tuple[list[str], list[str]]:
-    """QoS overrides that nothing follows.
+def judge_overrides(node: Node, endpoints: Collection[tuple[str, Entity]]) -> None:
+    """See to it that no override is ignored in silence.
+
+    Of topics that the node does not have it is warned of: they may be meant for another node that
+    shares the file.
 
     Args:
-        names: of all parameters that the user has given.
+        node: that has them.
         endpoints: full topic name and kind of each endpoint that the node has.
 
-    Returns:
-        Names of overrides of these topics that are none of theirs, and of overrides of other
-        topics, which may be meant for another node that shares the file.
+    Raises:
+        ParameterError: an override is of a topic of the node, and yet of nothing that it has.
 
     """
     topics = {topic for topic, _ in endpoints}
@@ -150,11 +150,17 @@ def unknown_overrides(
         for topic, entity in endpoints
         for policy in POLICIES[entity]
     }
-    wrong: list[str] = []
-    foreign: list[str] = []
-    for name in names:
+    foreign = []
+    for name in sorted(given_values(node)):
         topic = name.removeprefix(_PREFIX).split(".")[0]
         if not name.startswith(_PREFIX) or name in known or topic in _ROS_TOPICS:
             continue
-        (wrong if topic in topics else foreign).append(name)
-    return sorted(wrong), sorted(foreign)
+        if topic in topics:
+            entities = " or ".join(entity for t, entity in endpoints if t == topic)
+            raise ParameterError(f"{name}: no such policy of this topic's {entities}")
+        foreign.append(name)
+    if foreign:
+        node.get_logger().warning(
+            f"{', '.join(foreign)}: not of this node's topics, which are "
+            f"{', '.join(sorted(topics))}"
+        )

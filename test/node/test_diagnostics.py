@@ -14,7 +14,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 
-from hma_depth_ros.ros import clock_watch, endpoint_events, image_watch
+from hma_depth_ros.ros import clock_watch, input_watch
 
 from .conftest import StartBench
 from .graph import Bench, info_message, rgb_message, stamp, until
@@ -156,7 +156,7 @@ def test_problems_end_with_the_state_in_which_they_arose(start: StartBench):
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(image_watch, "SILENCE_SECONDS", 0.3)
+    monkeypatch.setattr(input_watch, "SILENCE_SECONDS", 0.3)
 
 
 def ends_with_a_frame(bench: Bench) -> None:
@@ -299,7 +299,7 @@ def test_a_middleware_that_does_not_count_says_nothing(
     def unsupported(*_: object) -> None:
         raise UnsupportedEventTypeError("no such event")
 
-    monkeypatch.setattr(endpoint_events._rclpy, "EventHandle", unsupported)
+    monkeypatch.setattr("hma_depth_ros.ros.endpoint_events._rclpy.EventHandle", unsupported)
     bench = start()
     monkeypatch.undo()
     assert "images lost in transport" not in bench.figures()

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sensor_msgs.msg import Image
 
 from .conftest import Predictions, StartBench
 from .graph import Bench, info_message, rgb_message, stamp, until
@@ -133,14 +132,16 @@ def test_every_image_is_accounted_for_at_any_time(start: StartBench, parameters:
 
     def publish_until(condition: Callable[[], bool]) -> None:
         """Publish good and bad images, more than the node can take, until it has had enough."""
-        images = (rgb_message, rgb_message, lambda number: bad, rgb_message)
-        until(lambda: [publish(image) for image in images] and condition(), "fates of all kinds")
 
-    def publish(make: Callable[[float], Image]) -> None:
-        number = next(numbers)
-        image = make(number)
-        image.header.stamp = stamp(number)
-        bench.publish(info_message(number=number), image)
+        def enough() -> bool:
+            for make in (rgb_message, rgb_message, lambda _: bad, rgb_message):
+                number = next(numbers)
+                image = make(number)
+                image.header.stamp = stamp(number)
+                bench.publish(info_message(number=number), image)
+            return condition()
+
+        until(enough, "fates of all kinds")
 
     publish_until(lambda: bool(statistics.skipped))  # nobody listens
     bench.listen("depth/image")

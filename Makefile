@@ -1,6 +1,6 @@
 # `make demo` and `make test` need nothing but python3 with its venv module; see `make help`.
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint clean distclean
+.PHONY: help venv demo test lint gpu-check clean distclean
 
 # Without PYTHON=... an existing environment keeps the Python it was made with.
 PYTHON ?= $(shell .venv/bin/python -c pass 2>/dev/null && echo .venv/bin/python || echo python3)
@@ -9,12 +9,15 @@ VENV := .venv/bin/python
 # The ROS 2 wheels in .venv and a sourced ROS distribution must not meet in one process.
 ifdef AMENT_PREFIX_PATH
 $(info [make] leaving the sourced ROS environment aside: .venv brings its own ROS 2)
-unexport AMENT_PREFIX_PATH PYTHONPATH LD_LIBRARY_PATH RMW_IMPLEMENTATION
+unexport AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH PYTHONPATH LD_LIBRARY_PATH
+unexport ROS_DISTRO ROS_VERSION ROS_PYTHON_VERSION
 endif
+# The wheels have Fast DDS alone.
+unexport RMW_IMPLEMENTATION
 
 help: ## list the targets
 	@echo "usage: make TARGET [PYTHON=python3.12]"
-	@sed -n 's/^\([a-z]*\):[^#]*## */  \1\t/p' Makefile | expand -t 13
+	@sed -n 's/^\([a-z-]*\):[^#]*## */  \1\t/p' Makefile | expand -t 13
 
 venv: ## create or update .venv; the other targets do it when they need it
 	@$(PYTHON) .ci/make_venv.py
@@ -37,8 +40,12 @@ lint: venv ## ruff check, ruff format, mypy
 	@echo "== mypy"
 	@$(VENV) -m mypy
 
+# Installs nothing: on a machine with a GPU that has PyTorch and no .venv, PYTHON=python3 is taken.
+gpu-check: ## all that wants a GPU, in eight minutes [OUTPUT=folder] [ARGS="--parts card,tests ..."]
+	@$(PYTHON) -m hma_depth_ros gpu_check --output "$(or $(OUTPUT),gpu_check_output)" $(ARGS)
+
 clean: ## remove what builds, tests and the demo left; keeps .venv
-	rm -rf build install log demo_output *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf build install log demo_output gpu_check_output *.egg-info .mypy_cache .pytest_cache .ruff_cache
 	find hma_depth_ros launch test .ci -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## and .venv too

@@ -7,7 +7,6 @@ lie in bin/ instead of lib/hma_depth_ros/.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import tempfile
@@ -27,12 +26,6 @@ PACKAGE, EXECUTABLE, NODE = "hma_depth_ros", "depth_node", "depth_node"
 SHARE = Path(__file__).resolve().parent.parent  # share/hma_depth_ros, or the source tree
 DEFAULTS = SHARE / "config" / "depth_node.yaml"
 RVIZ_CONFIG = SHARE / "config" / "depth.rviz"
-# As in hma_depth_ros.ros.transport, which needs NumPy; `ros2 launch` may run in a bare Python.
-PROFILE, PROFILE_VARIABLE = (
-    ("fastdds2_large_messages.xml", "FASTRTPS_DEFAULT_PROFILES_FILE")
-    if os.environ.get("ROS_DISTRO") in {"humble", "iron", "jazzy"}
-    else ("fastdds_large_messages.xml", "FASTDDS_DEFAULT_PROFILES_FILE")
-)
 
 FLAG = ("", "true", "false")
 PAIRINGS = ("", "cached", "exact")
@@ -84,10 +77,17 @@ def executable(name: str = EXECUTABLE) -> dict[str, str]:
     )
 
 
-def transport_profile() -> Path:
-    """The Fast DDS profile: beside the other configuration once installed, else in the package."""
-    installed = SHARE / "config" / PROFILE
-    return installed if installed.is_file() else SHARE / PACKAGE / "assets" / PROFILE
+def transport() -> list[Action]:
+    """Select the Fast DDS profile for all that is started from here on, other packages' nodes too.
+
+    Where `ros2 launch` runs in a Python that lacks the package, as with a virtual environment for
+    it alone, the package's own executables still select it by themselves.
+    """
+    try:
+        from hma_depth_ros.ros.transport import profile_environment
+    except ModuleNotFoundError:
+        return []
+    return [SetEnvironmentVariable(name, path) for name, path in profile_environment().items()]
 
 
 def parameters(given: dict[str, str]) -> list[str | dict[str, str | bool | int]]:
@@ -172,8 +172,4 @@ def start(context: LaunchContext) -> list[Action]:
 
 def generate_launch_description() -> LaunchDescription:
     """Arguments, environment, nodes."""
-    description = LaunchDescription(ARGUMENTS)
-    if not any(name.endswith("_DEFAULT_PROFILES_FILE") for name in os.environ):  # the user's own
-        description.add_action(SetEnvironmentVariable(PROFILE_VARIABLE, str(transport_profile())))
-    description.add_action(OpaqueFunction(function=start))
-    return description
+    return LaunchDescription([*ARGUMENTS, *transport(), OpaqueFunction(function=start)])

@@ -481,7 +481,7 @@ def test_the_cache_folder_follows_the_environment(tmp_path: Path, monkeypatch: p
     assert cache_folder() == Path.home() / ".cache" / "hma_depth_ros"
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.cuda
 def test_captured_graphs_follow_the_size(source: ModelSource, reference: Engine):
     request = EngineRequest(engine="torch", device="cuda", precision="fp16")
     engine, _ = start_engine(source, request, self_check=False, warn=fail)

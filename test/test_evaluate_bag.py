@@ -254,6 +254,24 @@ def test_returns_behind_an_object_are_left_out() -> None:
     np.testing.assert_array_equal(found, depth)
 
 
+@pytest.mark.parametrize(
+    ("nearer", "rows", "columns", "is_left_out"),
+    [
+        (0.06, 12, 3, True),  # more than 5 % nearer, at the far corners of the surroundings
+        (0.04, 1, 0, False),  # not clearly nearer
+        (0.5, 13, 0, False),  # too far above and below
+        (0.5, 1, 4, False),  # too far aside
+    ],
+)
+def test_what_clearly_nearer_and_close_mean(
+    nearer: float, rows: int, columns: int, is_left_out: bool
+) -> None:
+    depth = np.zeros((40, 20), np.float32)
+    depth[20, 10] = 30.0
+    depth[20 - rows, 10 - columns] = depth[20 + rows, 10 + columns] = 30.0 * (1 - nearer)
+    assert (without_occluded(depth)[20, 10] == 0) == is_left_out
+
+
 def test_the_filter_removes_what_kittis_annotation_contradicts(real_data: Path) -> None:
     """Annotated depth is made of eleven scans and checked by stereo: it knows what is in front."""
     folder = real_data / "kitti_raw" / "2011_09_26" / "2011_09_26_drive_0001_sync"

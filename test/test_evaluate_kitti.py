@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +110,10 @@ def test_all_reports(pairs: tuple[Path, Path], tmp_path: Path, capsys: pytest.Ca
         "2011_09_26_drive_9001_sync": 1,
         "2011_09_26_drive_9002_sync": 1,
     }
+    mean, over = (found["bts_cap80"][key] for key in ("mean", "confidence_95_over_scenes"))
+    for metric, (low, high) in over.items():  # two scenes of a frame each
+        of_drives = sorted(own["mean"][metric] for own in drives.values())
+        assert [low, mean[metric], high] == [of_drives[0], sum(of_drives) / 2, of_drives[1]]
     for drive, own in drives.items():
         (name,) = (name for name in found["bts_cap80"]["per_image"] if name.startswith(drive))
         assert own["mean"] == found["bts_cap80"]["per_image"][name]
@@ -134,6 +140,8 @@ def test_all_reports(pairs: tuple[Path, Path], tmp_path: Path, capsys: pytest.Ca
     printed = capsys.readouterr().out
     assert "374x1238, 1 of the frames: rows 152:370, columns 44:1193" in printed
     assert "HMA-Depth-DenseNet 161" in printed
+    assert "95 % over scenes from" in printed
+    assert "2 scenes" in printed
     assert "pixels lie outside of predictions of the crop and count as 1 mm" in printed
     assert f"{found['bts_cap80']['mean']['abs_rel']:.3f}" in printed
 
@@ -165,6 +173,92 @@ def test_what_lies_beside_ground_truth_is_not_scored(pairs: tuple[Path, Path], t
     scan.parent.mkdir(parents=True)
     write_depth_png(scan, np.ones((370, 1224)))
     assert evaluate("--predictions", pairs[0], "--ground-truth", folder) == 0
+
+
+def test_folders_as_other_systems_leave_them(
+    pairs: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """MacOS' companions, suffixes in capitals, and links, one of which leads back."""
+    for folder in pairs:
+        for path in [path for path in folder.rglob("*") if path.is_file()]:
+            path.with_name(f"._{path.name}").write_bytes(b"\x00\x05\x16\x07Mac OS X")
+            path.rename(path.with_suffix(path.suffix.upper()))
+    companions = pairs[1] / "__MACOSX" / "image_02" / "0000000001.png"
+    companions.parent.mkdir(parents=True)
+    companions.write_bytes(b"\x00\x05\x16\x07Mac OS X")
+    store, linked = tmp_path / "store", tmp_path / "linked"
+    linked.mkdir()
+    store.mkdir()
+    for drive in [path for path in pairs[1].iterdir() if "drive" in path.name]:
+        drive.rename(store / drive.name)
+        (linked / drive.name).symlink_to(store / drive.name)
+    (linked / "again").symlink_to(linked)
+    (linked / "train").symlink_to(store)
+    assert evaluate("--predictions", pairs[0], "--ground-truth", linked) == 0
+    assert "2 of 2 frames scored" in capsys.readouterr().out
+    assert evaluate("--predictions", pairs[0], "--ground-truth", store.parent / "truth") == 2
+    assert "holds no PNG" in capsys.readouterr().err
+
+
+def scaled(paths: list[Path], units: float) -> None:
+    """The same depth in PNG of other units: what cannot be stored becomes none."""
+    for path in paths:
+        write_depth_png(path, read_depth_png(path).astype(np.float64) * units / 256)
+
+
+def as_npy_of_millimetres(paths: list[Path]) -> None:
+    for path in paths:
+        np.save(path.with_suffix(".npy"), read_depth_png(path) * 1000)
+        path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("change", "which", "hint"),
+    [
+        (lambda paths: None, "predictions", None),
+        (
+            lambda paths: scaled(paths, 1000),
+            "predictions",
+            r"the predictions are 3\.\d\d times the ground truth \(median\), as if their PNG were "
+            "in millimetres; they are read as metres x 256",
+        ),
+        (lambda paths: scaled(paths, 100), "predictions", "as if their PNG were in centimetres"),
+        (
+            as_npy_of_millimetres,
+            "predictions",
+            "as if their npy were in millimetres; they are read as metres",
+        ),
+        (
+            lambda paths: scaled(paths, 1000),
+            "truth",
+            "as if it were stored in millimetres; it is read as metres x 256",
+        ),
+    ],
+)
+def test_another_unit_is_hinted_at(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    change: Callable[[list[Path]], None],
+    which: str,
+    hint: str | None,
+):
+    rng = np.random.default_rng(0)
+    truth, prediction = tmp_path / "truth", tmp_path / "predictions"
+    for number in range(3):
+        name = f"2011_09_26_drive_9001_sync_{number:010}.png"
+        depth = rng.gamma(2, 8, (375, 1242)).clip(3, 84)
+        write_depth_png(truth / name, depth)
+        write_depth_png(prediction / name, depth * rng.normal(1, 0.1, depth.shape))
+    change(sorted((tmp_path / which).iterdir()))
+    output = tmp_path / "o.json"
+    assert evaluate("--predictions", prediction, "--ground-truth", truth, "--json", output) == 0
+    hints = [line for line in capsys.readouterr().out.splitlines() if line.startswith("hint: ")]
+    assert [f"hint: {line}" for line in json.loads(output.read_text())["run"]["hints"]] == hints
+    if hint is None:
+        assert not hints
+    else:
+        (line,) = hints
+        assert re.search(hint, line)
 
 
 def test_a_damaged_file_is_one_error_unless_allowed(
@@ -342,6 +436,7 @@ def test_a_checkpoint_sees_the_crop_or_the_image(
     assert evaluate(*arguments) == 0
     found = json.loads(output.read_text())
     assert found["run"]["split"] == "another list, 3 listed, 2 with ground truth"
+    assert found["bts_cap80"]["confidence_95_over_scenes"] is None  # of a single drive
     for protocol in ("bts", "kb_garg", "full"):
         per_image = found[f"{protocol}_cap80"]["per_image"]
         assert list(per_image) == NAMES

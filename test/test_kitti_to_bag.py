@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from hma_depth_ros.bags.bag_reader import BagReader
 from hma_depth_ros.bags.depth_messages import depth_array
-from hma_depth_ros.bags.image_messages import rgb_image
 from hma_depth_ros.bags.kitti_bag import ranges
 from hma_depth_ros.bags.kitti_dialect import DIALECTS, KITTI2BAG
 from hma_depth_ros.bags.message_types import header_stamp
+from hma_depth_ros.bags.pictures import rgb_image
 from hma_depth_ros.bags.transforms import StaticTransforms
 from hma_depth_ros.cli import run_command
 from hma_depth_ros.data.depth_png import read_depth_png
@@ -28,6 +31,7 @@ from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.rotation import matrix_from_quaternion
 
 WIDTH, HEIGHT = 124, 38
+DAY = "2011_09_26"
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +132,45 @@ def test_compressed_images_are_the_files_where_they_can_be(
                 assert image.data.tobytes() == path.read_bytes()
             difference = rgb_image(image).astype(int) - read_rgb(path)
             assert np.abs(difference).mean() < (1e-9 if kind == "png" else 6)
+
+
+def of_16_bits(path: Path) -> None:
+    cv2.imwrite(str(path), np.asarray(cv2.imread(str(path)), np.uint16) * 257)
+
+
+def jpeg_called_png(path: Path) -> None:
+    content = Image.open(path)
+    content.load()
+    content.save(path, format="JPEG")
+
+
+def turned(path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    content = Image.open(path)
+    content.load()
+    content.save(path, exif=exif)
+
+
+def palette(path: Path) -> None:
+    Image.open(path).quantize(64).save(path)
+
+
+@pytest.mark.parametrize("change", [of_16_bits, jpeg_called_png, turned, palette])
+def test_files_that_other_readers_would_see_otherwise_are_not_passed_on(
+    drive: KittiDrive, tmp_path: Path, change: Callable[[Path], None]
+) -> None:
+    """What is in the bag is 8-bit RGB of the format that its message names."""
+    copied = tmp_path / DAY / drive.name
+    shutil.copytree(drive.folder.parent, copied.parent)
+    path = copied / "image_02" / "data" / "0000000001.png"
+    change(path)
+    assert convert(copied, "--output", tmp_path / "bag", "--images", "png") == 0
+    image = messages(tmp_path / "bag", f"{KITTI2BAG.image_topic(CAMERA)}/compressed")[1]
+    assert image.data[:4].tobytes() == b"\x89PNG"
+    stored = np.asarray(cv2.imdecode(image.data, cv2.IMREAD_UNCHANGED))
+    assert stored.dtype == np.uint8
+    np.testing.assert_array_equal(stored[..., ::-1], read_rgb(path))
 
 
 def test_damaged_files_are_named_and_leave_nothing(

@@ -16,6 +16,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,13 @@ LAUNCH_FILE, REPLAY, RIG = (
     REPOSITORY / "launch" / f"{name}.launch.py" for name in ("depth", "replay", "rig")
 )
 DEFAULTS = REPOSITORY / "config" / "depth_node.yaml"
-PROFILE = "fastdds_large_messages.xml"
-PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
+# Fast DDS 2 runs under Jazzy (rclpy 7), Fast DDS 3 under Kilted (rclpy 9).
+IS_JAZZY = int(version("rclpy").split(".")[0]) < 9
+PROFILE = "fastdds2_large_messages.xml" if IS_JAZZY else "fastdds_large_messages.xml"
+#: The one that is to be set, and that of the other Fast DDS.
+PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")[
+    :: -1 if IS_JAZZY else 1
+]
 
 # `ros2 launch FILE NAME:=VALUE ...`, without ros2cli.
 LAUNCHER = """
@@ -155,7 +161,7 @@ def test_without_arguments_all_comes_from_the_shipped_file(launch: Callable[...,
     assert start.ros_arguments("--log-level") == []
     profile = REPOSITORY / "hma_depth_ros" / "assets" / PROFILE
     assert profile.is_file()
-    assert start.profiles == [None, str(profile)]
+    assert start.profiles == [str(profile), None]
 
 
 def test_arguments_reach_the_node_over_both_files(launch: Callable[..., Start], tmp_path: Path):
@@ -217,16 +223,30 @@ def test_overrides_are_parameters_of_the_node(launch: Callable[..., Start]):
         assert parameters.is_declared(name), name
 
 
-@pytest.mark.parametrize(("distribution", "known"), [("jazzy", 0), ("kilted", 1), ("lyrical", 1)])
-def test_profile_goes_by_the_name_that_the_distribution_knows(
-    launch: Callable[..., Start], monkeypatch: pytest.MonkeyPatch, distribution: str, known: int
+@pytest.mark.parametrize("distribution", ["jazzy", "kilted"])
+def test_profile_is_that_of_the_library_whatever_ros_distro_says(
+    launch: Callable[..., Start], monkeypatch: pytest.MonkeyPatch, distribution: str
 ):
     """Fast DDS 3 renamed the variable and elements; it still reads the old variable, but warns."""
     monkeypatch.setenv("ROS_DISTRO", distribution)
-    profiles = launch().profiles
-    file = ("fastdds2_large_messages.xml", "fastdds_large_messages.xml")[known]
-    assert profiles[known] == str(REPOSITORY / "hma_depth_ros" / "assets" / file)
-    assert profiles[1 - known] is None
+    assert launch().profiles == [str(REPOSITORY / "hma_depth_ros" / "assets" / PROFILE), None]
+
+
+def test_builtin_transports_of_the_user_are_left_alone(
+    launch: Callable[..., Start], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("FASTDDS_BUILTIN_TRANSPORTS", "UDPv4")
+    assert launch().profiles == [None, None]
+
+
+def test_launch_may_run_in_a_python_without_the_package(
+    launch: Callable[..., Start], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    """The executables select the profile by themselves."""
+    hidden = tmp_path / "sitecustomize.py"
+    hidden.write_text("import sys\nsys.modules['hma_depth_ros'] = None\n")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")
+    assert launch().profiles == [None, None]
 
 
 @pytest.mark.parametrize("chosen", PROFILE_VARIABLES)
@@ -243,10 +263,8 @@ def test_installed_files_refer_to_each_other(launch: Callable[..., Start], tmp_p
     (share / "launch").mkdir(parents=True)
     shutil.copy(LAUNCH_FILE, share / "launch")
     shutil.copytree(REPOSITORY / "config", share / "config")
-    shutil.copy(REPOSITORY / "hma_depth_ros" / "assets" / PROFILE, share / "config")
     start = launch(file=share / "launch" / LAUNCH_FILE.name)
     assert [path for path, _ in start.parameters] == [str(share / "config" / "depth_node.yaml")]
-    assert start.profiles[1] == str(share / "config" / PROFILE)
 
 
 def test_executable_of_the_workspace_goes_before_path(
@@ -288,7 +306,7 @@ def test_rviz_starts_on_request_in_the_same_namespace(
     assert [yaml.safe_load(text) for _, text in start.parameters] == [
         {"/car/rviz": {"ros__parameters": {"use_sim_time": True}}}
     ]
-    assert start.profiles[1] == str(REPOSITORY / "hma_depth_ros" / "assets" / PROFILE)
+    assert start.profiles[0] == str(REPOSITORY / "hma_depth_ros" / "assets" / PROFILE)
 
 
 def test_rviz_shows_the_cloud_of_any_camera_and_its_compressed_images(
@@ -438,7 +456,7 @@ def test_a_dialect_names_the_topics_of_a_replay(
         "camera": 2,
         "calibration": "/day",
     }
-    assert all(start.profiles[1] is not None for start in (node, player, monitor))
+    assert all(start.profiles[0] is not None for start in (node, player, monitor))
 
 
 def test_a_replay_of_any_other_bag(bin_folder: Path, tmp_path: Path):

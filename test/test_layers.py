@@ -11,7 +11,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 PACKAGE = REPOSITORY / "hma_depth_ros"
 
-#: What each folder may import of the package, beside itself, `errors` and `files`.
+#: What each folder may import of the package, beside itself, `COMMON`.
 ALLOWED = {
     "geometry": set(),
     "network": set(),
@@ -37,7 +37,7 @@ ALLOWED = {
         "evaluation",
     },
 }
-COMMON = {"errors", "files"}
+COMMON = {"assets", "errors", "file_kind", "files"}
 ROS_PACKAGES = {"rclpy", "sensor_msgs", "std_msgs", "diagnostic_msgs", "cv_bridge"}
 
 

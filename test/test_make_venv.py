@@ -153,3 +153,22 @@ def test_make_passes_its_variables_on():
     positions = [dry_run("test").index(stage) for stage in stages]
     assert positions == sorted(positions)
     assert dry_run("venv", "PYTHON=python3.12").startswith("python3.12 .ci/make_venv.py")
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_make_sets_a_sourced_ros_aside():
+    def seen(**variables: str) -> set[str]:
+        done = subprocess.run(
+            ["make", "--no-print-directory", "--eval", "show: ; @env", "show"],
+            cwd=REPOSITORY,
+            env={"PATH": os.environ["PATH"], **variables},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return {line.partition("=")[0] for line in done.stdout.splitlines()} & variables.keys()
+
+    own = {"FASTDDS_BUILTIN_TRANSPORTS": "UDPv4", "LD_LIBRARY_PATH": "/my/lib"}
+    assert seen(**own, RMW_IMPLEMENTATION="rmw_cyclonedds_cpp") == set(own)
+    sourced = dict.fromkeys(("AMENT_PREFIX_PATH", "ROS_DISTRO", "PYTHONPATH"), "/opt/ros/jazzy")
+    assert seen(**own, **sourced) == {"FASTDDS_BUILTIN_TRANSPORTS"}

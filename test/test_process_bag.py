@@ -442,6 +442,53 @@ def test_a_full_disk_is_named_and_loses_nothing(
     assert len(_messages(tmp_path / "out", "/depth/image")) == FRAMES
 
 
+def test_silence_costs_nothing(
+    bag: Path, tmp_path: Path, process: Process, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A recorder that began before the clock was set, and another drive a week later."""
+    week = 7 * 86_400 * 10**9
+    with BagReader(bag) as reader, BagWriter(tmp_path / "in") as writer:
+        for topic in (IMAGE_TOPIC, INFO_TOPIC):
+            writer.add_topic(topic, reader.topics[topic].type)
+        (info, *_), images = (list(reader.messages([t])) for t in (INFO_TOPIC, IMAGE_TOPIC))
+        writer.write_raw(INFO_TOPIC, 3 * 10**9, info.data)
+        for number, raw in enumerate(images):
+            stamp = raw.stamp + week * (number >= 4)
+            writer.write_raw(IMAGE_TOPIC, stamp, raw.data)
+    out = tmp_path / "out"
+    assert process(tmp_path / "in", out, "--outputs", "depth") == 0
+    assert len(list(out.glob("*.mcap"))) == 3
+    assert len(_messages(out, "/depth/image")) == FRAMES
+    # Half a second of images twice, and what is said of the speed is of that.
+    seconds, times = re.findall(r"in ([\d.]+) s: .*, ([\d.]+) times", capsys.readouterr().out)[0]
+    assert float(seconds) * float(times) < 5
+    assert process(bag, tmp_path / "reference", "--outputs", "depth") == 0
+    for found, expected in zip(
+        *(_messages(tmp_path / name, "/depth/image") for name in ("out", "reference")), strict=True
+    ):
+        np.testing.assert_array_equal(depth_array(found), depth_array(expected))
+
+
+def test_pictures_of_one_namespace_get_names_of_their_own(
+    bag: Path, tmp_path: Path, process: Process, capsys: pytest.CaptureFixture[str]
+) -> None:
+    topics = ("/eye/image_raw", "/eye/image_rect")
+    with BagReader(bag) as reader, BagWriter(tmp_path / "in") as writer:
+        writer.add_topic("/eye/camera_info", CAMERA_INFO)
+        for topic in topics:
+            writer.add_topic(topic, IMAGE)
+        for raw in reader.messages([IMAGE_TOPIC, INFO_TOPIC]):
+            for topic in topics if raw.topic == IMAGE_TOPIC else ("/eye/camera_info",):
+                writer.write_raw(topic, raw.stamp, raw.data)
+    out = tmp_path / "out"
+    assert process(tmp_path / "in", out, "--outputs", "depth,camera_info", "--outputs-only") == 0
+    assert "may be pictures of one camera" in capsys.readouterr().out
+    with BagReader(out) as reader:
+        assert {t.name: t.count for t in reader.topics.values()} == {
+            f"{topic}/depth/{name}": FRAMES for topic in topics for name in ("image", "camera_info")
+        }
+
+
 def test_depth_topics_are_no_cameras(tmp_path: Path, process: Process) -> None:
     with BagWriter(tmp_path / "in") as writer:
         writer.add_topic("/cam/depth_ground_truth", IMAGE)

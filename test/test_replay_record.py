@@ -377,6 +377,72 @@ def test_nobody_answers_in_lockstep(image_bag: Path, node: Any) -> None:
             replayer.play(rate=1.0, stop=stop)
 
 
+def test_long_silence_is_skipped(tmp_path: Path, node: Any) -> None:
+    from hma_depth_ros.ros.replayer import BagReplayer
+
+    with BagWriter(tmp_path / "in") as writer:
+        writer.add_topic("/words", STRING)
+        for stamp in (3 * 10**9, START, START + 100 * MILLISECOND):  # the clock was set meanwhile
+            writer.write("/words", stamp, message(STRING, data="x"))
+    with BagReader(tmp_path / "in") as bag:
+        begin = time.monotonic()
+        assert BagReplayer(node, bag).play(rate=2.0, stop=threading.Event())
+        assert 0.5 <= time.monotonic() - begin < 10  # a second, and the tenth, at double speed
+        stop = threading.Event()
+        threading.Timer(0.7, stop.set).start()
+        replayer = BagReplayer(node, bag, longest_silence=float("inf"))
+        assert not replayer.play(rate=2.0, stop=stop)
+        assert replayer.report.sent == {"/words": 1}
+
+
+def test_there_is_one_clock(tmp_path: Path, node: Any) -> None:
+    from rosgraph_msgs.msg import Clock
+
+    from hma_depth_ros.ros.replayer import BagReplayer
+
+    with BagWriter(tmp_path / "in") as writer:
+        writer.add_topic("/clock", "rosgraph_msgs/msg/Clock")
+        writer.add_topic("/words", STRING)
+        for index in range(3):
+            simulated = message("builtin_interfaces/msg/Time", sec=40, nanosec=index)
+            stamp = START + index * MILLISECOND
+            writer.write("/clock", stamp, message("rosgraph_msgs/msg/Clock", clock=simulated))
+            writer.write("/words", stamp, message(STRING, data="x"))
+    seconds: list[int] = []
+    node.create_subscription(Clock, "/clock", lambda m: seconds.append(m.clock.sec), 1000)
+    executor = rclpy.executors.SingleThreadedExecutor(context=node.context)
+    executor.add_node(node)
+    with BagReader(tmp_path / "in") as bag:
+        for replayer, expected in (
+            (BagReplayer(node, bag), 40),
+            (BagReplayer(node, bag, clock_rate=100.0), START // 10**9),
+        ):
+            seconds.clear()
+            replayer.play(rate=1.0, stop=threading.Event())
+            deadline = time.monotonic() + 10
+            while len(seconds) < 3 and time.monotonic() < deadline:
+                executor.spin_once(timeout_sec=0.1)
+            assert set(seconds) == {expected}
+        moved = BagReplayer(node, bag, clock_rate=100.0, remap={"/clock": "/simulated_clock"})
+        assert set(moved.report.sent) == {"/simulated_clock", "/words"}
+    executor.shutdown()
+
+
+def test_a_name_that_ros_does_not_allow_is_left_out(tmp_path: Path, node: Any) -> None:
+    from hma_depth_ros.ros.replayer import BagReplayer
+
+    with BagWriter(tmp_path / "in") as writer:
+        for topic in ("/words", "/1st-words"):
+            writer.add_topic(topic, STRING)
+            writer.write(topic, START, message(STRING, data="x"))
+    with BagReader(tmp_path / "in") as bag:
+        assert set(BagReplayer(node, bag).report.sent) == {"/words"}
+        named = BagReplayer(node, bag, remap={"/1st-words": "/first"})
+        assert set(named.report.sent) == {"/words", "/first"}
+        with pytest.raises(HmaDepthError, match="'/1st-words' cannot be the name of a topic"):
+            BagReplayer(node, bag, topics=["/1st-words"])
+
+
 def test_clock_runs_with_the_bag(small_bag: Path, tmp_path: Path, node: Any) -> None:
     from rosgraph_msgs.msg import Clock
 

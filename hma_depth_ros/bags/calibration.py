@@ -5,6 +5,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import Any
 
+import numpy as np
+
 from hma_depth_ros.bags.bag_reader import BagReader
 from hma_depth_ros.bags.message_types import header_stamp
 
@@ -26,6 +28,7 @@ class Calibrations:
         self._infos: dict[int, Any] = {}  # by header stamp
         self._stamps: list[int] = []
         self._otherwise: Any = None  # for images before all of these
+        self._times = bag.stamps([topic])  # of all, in the bag
 
     def move_to(self, start: int, stop: int) -> None:
         """Read what belongs to images that lie from `start` to `stop` in the bag, in nanoseconds.
@@ -52,10 +55,13 @@ class Calibrations:
         return self._infos[self._stamps[before - 1]] if before else self._otherwise
 
     def _last_before(self, stop: int) -> Any | None:
-        last = None
-        for last in self._bag.messages([self._topic], stop=stop):  # noqa: B007
-            pass
-        return None if last is None else self._bag.decode(last)
+        # Without reading all that lies before, which would cost more with each part.
+        number = int(np.searchsorted(self._times, stop))
+        if number == 0:
+            return None
+        time = int(self._times[number - 1])
+        (*_, last) = self._bag.messages([self._topic], start=time, stop=time + 1)
+        return self._bag.decode(last)
 
     def _first(self) -> Any | None:
         first = next(self._bag.messages([self._topic]), None)

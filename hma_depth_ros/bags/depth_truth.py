@@ -14,8 +14,8 @@ import numpy.typing as npt
 from hma_depth_ros.bags.camera_messages import camera_from_info
 from hma_depth_ros.bags.cloud_messages import cloud_xyz
 from hma_depth_ros.bags.depth_messages import depth_array
-from hma_depth_ros.bags.image_messages import rgb_image
 from hma_depth_ros.bags.message_types import stamp_text
+from hma_depth_ros.bags.pictures import rgb_image
 from hma_depth_ros.bags.topic_cursor import TopicCursor
 from hma_depth_ros.bags.transforms import StaticTransforms
 from hma_depth_ros.data.kitti_calibration import KittiCalibration
@@ -24,6 +24,7 @@ from hma_depth_ros.data.lidar_occlusion import without_occluded
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.frames import Frame
 from hma_depth_ros.evaluation.protocols import View
+from hma_depth_ros.evaluation.sources import PredictedDepth
 from hma_depth_ros.geometry.camera import PinholeCamera
 
 Depth = npt.NDArray[np.float32]
@@ -129,12 +130,12 @@ class BagPredictions:
         """Read from the topic."""
         self._cursor = cursor
 
-    def depths(self, frame: Frame, views: Collection[View]) -> dict[View, Depth]:
+    def predictions(self, frame: Frame, views: Collection[View]) -> dict[View, PredictedDepth]:
         """See `PredictionSource`: the published image serves all views."""
         truth = frame.ground_truth
         assert isinstance(truth, BagGroundTruth)
         depth = depth_array(self._cursor.read(truth.match.depth))
-        return dict.fromkeys(views, depth)
+        return dict.fromkeys(views, PredictedDepth(depth))
 
 
 def frames_of(

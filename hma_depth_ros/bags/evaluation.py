@@ -58,6 +58,7 @@ class BagFrames:
     truth_topic: str
     truths: int  #: messages of ground truth in its bag
     description: dict[str, Any]  #: for reports
+    remarks: list[str]  #: what a user should know of the bags, a sentence each
 
 
 def open_frames(request: Request, stack: ExitStack) -> BagFrames:
@@ -72,8 +73,9 @@ def open_frames(request: Request, stack: ExitStack) -> BagFrames:
             be projected, or nothing matches.
 
     """
-    depth_topic, depth, info, image_topic = _depths(request)
-    truth_topic, truth, is_lidar, transforms = _truths(request, depth)
+    remarks: dict[str, None] = {}  # in order, and each once, though both bags may be one
+    depth_topic, depth, info, image_topic = _depths(request, remarks)
+    truth_topic, truth, is_lidar, transforms = _truths(request, depth, remarks)
     depths = stack.enter_context(TopicCursor(request.bag, depth_topic, IMAGE))
     truths = stack.enter_context(TopicCursor(request.truth_bag, truth_topic))
     reader: TruthReader = DepthTopicTruth(truths)
@@ -128,12 +130,14 @@ def open_frames(request: Request, stack: ExitStack) -> BagFrames:
         truth_topic,
         len(truth_stamps),
         description,
+        list(remarks),
     )
 
 
-def _depths(request: Request) -> tuple[str, Any, Any | None, str | None]:
+def _depths(request: Request, remarks: dict[str, None]) -> tuple[str, Any, Any | None, str | None]:
     """Topic of the depth images, the first of them, its CameraInfo, and the pictures' topic."""
     with BagReader(request.bag) as bag:
+        remarks |= dict.fromkeys(bag.remarks)
         topic = request.depth_topic or _depth_topic(bag)
         bag.topic(topic, IMAGE)
         depth = _first(bag, topic)
@@ -155,9 +159,12 @@ def _depths(request: Request) -> tuple[str, Any, Any | None, str | None]:
         return topic, depth, info, image_topic
 
 
-def _truths(request: Request, depth: Any) -> tuple[str, Any, bool, StaticTransforms]:
+def _truths(
+    request: Request, depth: Any, remarks: dict[str, None]
+) -> tuple[str, Any, bool, StaticTransforms]:
     """Topic of the ground truth, its first message, whether it is a LiDAR's, and transforms."""
     with BagReader(request.truth_bag) as bag:
+        remarks |= dict.fromkeys(bag.remarks)
         if request.truth_topic is not None:
             topic, is_lidar = request.truth_topic, False
         elif request.lidar_topic is not None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
+import numpy as np
 from rosbags.rosbag2 import StoragePlugin
 
 from hma_depth_ros.bags.bag_writer import BagWriter
@@ -33,7 +34,11 @@ from hma_depth_ros.bags.message_types import (
 from hma_depth_ros.bags.prefetch import prefetched
 from hma_depth_ros.bags.qos import offered_qos
 from hma_depth_ros.bags.transforms import TF_STATIC_TOPIC
+from hma_depth_ros.data.depth_png import UNITS_PER_METRE
+from hma_depth_ros.data.depth_units import unit_hint
+from hma_depth_ros.data.kitti_calibration import IMU_FILE
 from hma_depth_ros.data.kitti_drive import KittiDrive, SensorStream
+from hma_depth_ros.data.kitti_frames import COLOUR_CAMERAS
 from hma_depth_ros.data.kitti_odometry import OdometrySequence
 from hma_depth_ros.errors import HmaDepthError
 
@@ -209,7 +214,7 @@ class _Conversion:
         if size != (info.width, info.height):
             raise HmaDepthError(
                 f"{path} has {size[0]}x{size[1]} pixels, but the calibration in "
-                f"{self.drive.folder.parent} is for {info.width}x{info.height} "
+                f"{self.drive.calibration_folder} is for {info.width}x{info.height} "
                 f"(S_rect_{camera:02d})"
             )
         yield self.image_topic(camera), image
@@ -244,7 +249,30 @@ def gaps(drive: Recording, cameras: Sequence[int]) -> list[str]:
         absent = sorted(set(range(frames[0], frames[-1] + 1)) - set(stream.files) - set(lacking))
         if absent and name.startswith("camera"):
             lines.append(f"{name}: gaps at frames {ranges(absent)}")
+    if isinstance(drive, KittiDrive):
+        lines += [*_without_depth(drive, cameras), *_without_imu(drive)]
     return lines
+
+
+def _without_depth(drive: KittiDrive, cameras: Sequence[int]) -> Iterator[str]:
+    """Of the cameras that KITTI has annotated depth for, where it was asked for."""
+    for camera in set(cameras) & set(COLOUR_CAMERAS) if drive.annotated_root else ():
+        frames = drive.images(camera).frames
+        lacking = [frame for frame in frames if drive.ground_truth(camera, frame) is None]
+        if len(lacking) == len(frames):
+            where = f"{drive.annotated_root} has none of {drive.name}"
+            yield f"camera {camera}: no image has annotated depth; {where}"
+        elif lacking:
+            yield f"camera {camera}: no annotated depth for frames {ranges(lacking)}"
+        found = [path for frame in frames if (path := drive.ground_truth(camera, frame))]
+        if hint := unit_hint(found, units_per_metre=UNITS_PER_METRE):
+            yield f"camera {camera}: {hint}"
+
+
+def _without_imu(drive: KittiDrive) -> Iterator[str]:
+    if drive.oxts.files and not np.isfinite(drive.calibration.imu_to_velodyne).all():
+        path = drive.calibration_folder / IMU_FILE
+        yield f"GPS/IMU: without {path} no transform says where it is; the LiDAR is the root"
 
 
 def ranges(numbers: Sequence[int]) -> str:

@@ -6,24 +6,25 @@ process may make any of them, in any order, and the result is the same to the by
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
 from rosbags.rosbag2 import StoragePlugin
 
 from hma_depth_ros.bags.bag_reader import BagMessage, BagReader
 from hma_depth_ros.bags.bag_writer import BagWriter
 from hma_depth_ros.bags.calibration import Calibrations
 from hma_depth_ros.bags.camera_messages import BadCalibrationError
-from hma_depth_ros.bags.cameras import CameraTopics, find_cameras
+from hma_depth_ros.bags.cameras import CameraTopics, find_cameras, own_namespaces
 from hma_depth_ros.bags.depth_outputs import DepthOutputs, OutputSettings
 from hma_depth_ros.bags.message_types import TF_MESSAGE, TYPESTORE, header_stamp, stamp_text
 from hma_depth_ros.bags.prefetch import prefetched
 from hma_depth_ros.bags.qos import offered_qos
+from hma_depth_ros.bags.silence import span_without_silence
 from hma_depth_ros.bags.transforms import TF_STATIC_TOPIC
 from hma_depth_ros.bags.workshop import Workshop
 from hma_depth_ros.errors import HmaDepthError
@@ -93,8 +94,8 @@ class BagProcess:
         self._bag.__enter__()
         try:
             self._prepare(predictor)
-            self.seconds = (self._bag.end - self._bag.start) / _BILLION
-            parts = max(1, math.ceil((self.seconds + 1e-9) / settings.part_seconds))
+            self._starts = self._plan()
+            parts = len(self._starts)
             note = {"bag": _identity(source), "model": dict(model), "options": settings.note()}
             self.workshop = Workshop(out, parts, note)
         except BaseException:
@@ -114,12 +115,14 @@ class BagProcess:
 
     def _prepare(self, predictor: DepthPredictor) -> None:
         settings, bag = self._settings, self._bag
-        self.cameras = find_cameras(bag, images=settings.images, info=settings.info)
+        found = find_cameras(bag, images=settings.images, info=settings.info)
+        self.cameras = found.cameras
+        self.remarks = [*bag.remarks, *(f"{bag.path}: {remark}" for remark in found.remarks)]
         self._outputs: dict[str, DepthOutputs] = {}
         self._calibrations: dict[str, Calibrations] = {}
         several = len(self.cameras) > 1
-        for camera in self.cameras:
-            namespace = _namespace(settings.namespace, camera if several else None)
+        for camera, own in zip(self.cameras, own_namespaces(self.cameras), strict=True):
+            namespace = _namespace(settings.namespace, own if several else "")
             if not settings.uncalibrated:
                 self._calibrations[camera.image] = self._calibration_of(camera)
             outputs = DepthOutputs(
@@ -136,8 +139,26 @@ class BagProcess:
                     )
             self._outputs[camera.image] = outputs
         kept = bag.topics if settings.with_inputs else bag.topics_of(TF_MESSAGE)
-        self._copied = [name for name in kept if bag.topics[name].type in bag.typestore.types]
+        self._copied = [name for name in kept if bag.typestore(name) is not None]
         self.left_out = [name for name in kept if name not in self._copied]
+
+    def _plan(self) -> list[int]:
+        """When each part begins, in nanoseconds: a grid in time, less what holds no message.
+
+        Where nothing was recorded nothing is to be done: a clock that is set while recording leaves
+        a silence of fifty years.
+        """
+        stamps = self._bag.stamps({*self._copied, *self._outputs})
+        self.seconds = span_without_silence(stamps, longest=self._settings.part_seconds)
+        if not stamps.size:
+            return [self._bag.start]
+        steps = np.unique((stamps - stamps[0]) // self._length)
+        return [int(stamps[0]) + int(step) * self._length for step in steps]
+
+    @property
+    def _length(self) -> int:
+        """Nanoseconds of a part."""
+        return max(1, round(self._settings.part_seconds * _BILLION))
 
     def _calibration_of(self, camera: CameraTopics) -> Calibrations:
         calibrations = Calibrations(self._bag, camera.info) if camera.info else None
@@ -184,9 +205,8 @@ class BagProcess:
 
         """
         settings = self._settings
-        length = round(settings.part_seconds * _BILLION)
-        start = self._bag.start + index * length
-        stop = start + length
+        start = self._starts[index]
+        stop = start + self._length
         for calibrations in self._calibrations.values():
             calibrations.move_to(start, stop)
         part = self.workshop.part(index)
@@ -209,7 +229,9 @@ class BagProcess:
             qos = topic.qos[0] if topic.qos else None
             if name == TF_STATIC_TOPIC:
                 qos = offered_qos(depth=1, transient_local=True)
-            out.add_topic(name, topic.type, qos=qos, typestore=self._bag.typestore)
+            store = self._bag.typestore(name)
+            assert store is not None, name
+            out.add_topic(name, topic.type, qos=qos, typestore=store)
         for outputs in self._outputs.values():
             for name, kind in outputs.topics.items():
                 out.add_topic(name, kind, typestore=TYPESTORE)
@@ -250,9 +272,9 @@ class BagProcess:
         return self._outputs[topic].of(image, info)
 
 
-def _namespace(prefix: str, camera: CameraTopics | None) -> str:
+def _namespace(prefix: str, own: str) -> str:
     """Namespace of outputs; of several cameras each has its own."""
-    parts = [*prefix.split("/"), *(camera.namespace.split("/") if camera else ())]
+    parts = [*prefix.split("/"), *own.split("/")]
     return "".join(f"/{part}" for part in parts if part)
 
 

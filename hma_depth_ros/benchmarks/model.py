@@ -11,8 +11,9 @@ import torch
 
 from hma_depth_ros.benchmarks.baseline import baseline_call
 from hma_depth_ros.benchmarks.candidates import start_engines
+from hma_depth_ros.benchmarks.memory import used_bytes
 from hma_depth_ros.benchmarks.stages import measure_stages
-from hma_depth_ros.benchmarks.timing import Timing, resident_bytes, take_turns
+from hma_depth_ros.benchmarks.timing import Timing, take_turns
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.engine import Engine, choose_device
 from hma_depth_ros.inference.model_file import ModelFormat
@@ -29,8 +30,9 @@ from hma_depth_ros.network.flops import count_flops
 from hma_depth_ros.network.model import HmaDepth
 
 REFERENCE = "torch fp32, as trained"
-#: Side of the square matrices whose product is measured beside the networks.
-_MATRIX = 2048
+#: Side of the square matrices whose product is measured beside the networks: large enough to keep
+#: all of a device busy, small enough for a CPU.
+_MATRIX = {"cpu": 2048, "cuda": 8192}
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class ModelReport:
     #: GFLOP/s of a plain matrix product, by precision.
     products: dict[str, float]
     left_out: dict[str, str]  #: candidates that could not start, and why
-    #: Bytes of this process's memory that came with each candidate, its first pass included.
+    #: Bytes that came with each candidate, its first pass included (`used_bytes`).
     memory: dict[str, int]
     hardware: dict[str, str]  #: that each engine runs on; of a baseline PyTorch's device
     #: By precision: each part of the network in PyTorch, if asked for.
@@ -94,13 +96,13 @@ def measure_model(
     image = torch.randint(0, 256, (1, 3, *size), generator=generator, dtype=torch.uint8)
     candidates: dict[str, Callable[[], object]] = {}
     hardware: dict[str, str] = {}
-    memory, before = {}, resident_bytes()
+    memory, before = {}, used_bytes(chosen)
 
     def add(name: str, call: Callable[[], object], runs_on: str) -> None:
         nonlocal before
         call()
         candidates[name], hardware[name] = call, runs_on
-        now = resident_bytes()
+        now = used_bytes(chosen)
         memory[name], before = now - before, now
 
     if baseline is not None:
@@ -190,13 +192,14 @@ def _wait(device: torch.device) -> None:
 def matrix_products(device: torch.device) -> dict[str, float]:
     """GFLOP/s of the product of two square matrices, the best of ten."""
     found = {}
+    side = _MATRIX[device.type]
     for name in _precisions(device):
-        a = torch.rand(_MATRIX, _MATRIX, device=device).to(TYPES[name])
+        a = torch.rand(side, side, device=device).to(TYPES[name])
 
         def multiply(a: torch.Tensor = a) -> None:
             torch.mm(a, a)
             _wait(device)
 
         timing = take_turns({name: multiply}, rounds=10)[name]
-        found[name] = 2 * _MATRIX**3 / min(timing.wall) / 1e9
+        found[name] = 2 * side**3 / min(timing.wall) / 1e9
     return found

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
-from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.errors import HmaDepthError, environment_error
 
 
 def command_names() -> list[str]:
@@ -44,6 +44,12 @@ def run_command(name: str, argv: Sequence[str]) -> int:
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         sys.stderr.close()
         return 0
+    except (OSError, UnicodeEncodeError) as error:
+        message = environment_error(error)
+        if message is None:
+            raise
+        print(f"{name}: {message}", file=sys.stderr)
+        return 2
     return status
 
 

@@ -96,6 +96,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         image_topic=arguments.image_topic,
         info_topic=arguments.camera_info_topic,
     )
+    for remark in source.remarks:
+        console.print(remark)
     console.print(
         f"{source.bag}: {source.images} images on {source.image_topic}, "
         f"{source.seconds:.1f} s, calibration on {source.info_topic or 'no topic: no cloud'}"

@@ -127,6 +127,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     with ExitStack() as stack:
         found = open_frames(request, stack)
+        for remark in found.remarks:
+            print(remark)
         matched = len(found.frames.frames)
         print(
             f"{matched} of {found.depths} depth images on {found.depth_topic} have ground truth, "

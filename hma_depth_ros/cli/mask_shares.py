@@ -11,13 +11,13 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from hma_depth_ros.data.entry_camera import entry_camera
 from hma_depth_ros.data.ground_truth import read_ground_truth
 from hma_depth_ros.data.image_file import read_rgb
 from hma_depth_ros.data.located_split import read_located_split
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.mask_regions import MaskShares, regions
 from hma_depth_ros.files import atomic_path
-from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.inference.bundled import default_checkpoint
 from hma_depth_ros.inference.predictor import DepthPredictor
 
@@ -48,8 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if entry.depth is None:
             continue
         image, truth = read_rgb(entry.image), read_ground_truth(entry.depth)
-        rows, columns = image.shape[:2]
-        camera = PinholeCamera.from_focal_length(entry.focal_length, width=columns, height=rows)
+        camera = entry_camera(entry, image.shape).camera
         found = predictor.predict(image, camera, outputs={"depth", "attention"})
         assert found.depth is not None
         assert found.attention is not None

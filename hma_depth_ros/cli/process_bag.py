@@ -247,7 +247,7 @@ def _predictor(arguments: argparse.Namespace) -> tuple[DepthPredictor, dict[str,
     region = None if arguments.region is None else Region(*arguments.region)
     if arguments.kitti_crop:
         with BagReader(arguments.bags[0]) as bag:
-            camera = find_cameras(bag, images=arguments.image_topic)[0]
+            camera = find_cameras(bag, images=arguments.image_topic).cameras[0]
             first = next(bag.messages([camera.image]))
             height, width = picture(bag.decode(first))[0].shape[:2]
         region = kitti_benchmark_crop(width=width, height=height)
@@ -301,6 +301,8 @@ def _run(processes: Sequence[BagProcess]) -> None:
 
     console = Console(highlight=False, soft_wrap=True)
     for process in processes:
+        for remark in process.remarks:
+            console.print(remark)
         if process.left_out:
             console.print(
                 f"{process.workshop.out}: not copied, because their message definitions are not "

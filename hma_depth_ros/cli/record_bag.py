@@ -40,6 +40,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point."""
+    from hma_depth_ros.ros.distribution import check_ros
+
+    check_ros()
     import rclpy
 
     from hma_depth_ros.bags.bag_writer import BagWriter

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hma_depth_ros.data import kitti_standard_calibration as standard
+from hma_depth_ros.data.text_file import read_text
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import atomic_path
 from hma_depth_ros.geometry.camera import PinholeCamera
@@ -84,16 +85,17 @@ class KittiCalibration:
 
     @classmethod
     def read(cls, date_folder: Path) -> KittiCalibration:
-        """Read the calibration of a day (`ROOT/2011_09_26`).
+        """Read the calibration of a day (`ROOT/2011_09_26`); the IMU's may be absent.
 
         Raises:
             HmaDepthError: a file or key is missing or malformed, naming both.
 
         """
+        imu = date_folder / IMU_FILE
         return cls(
             cameras=read_cameras(date_folder / CAMERAS_FILE),
             velodyne_to_unrectified=_read_transform(date_folder / VELODYNE_FILE),
-            imu_to_velodyne=_read_transform(date_folder / IMU_FILE),
+            imu_to_velodyne=_read_transform(imu) if imu.exists() else np.full((4, 4), np.nan),
         )
 
     @classmethod
@@ -150,6 +152,15 @@ class KittiCalibration:
         return np.asarray(shift @ rectify @ self.velodyne_to_unrectified)
 
 
+def calibration_folder(drive: Path) -> Path:
+    """Folder of a drive's calibration: the one that the drive is in, by the path as it is given.
+
+    Where the drive is a link and no calibration lies beside that, the one beside its target.
+    """
+    folders = (drive.parent, drive.resolve().parent)
+    return next((path for path in folders if (path / CAMERAS_FILE).is_file()), drive.parent)
+
+
 def read_cameras(path: Path) -> dict[int, CameraCalibration]:
     """Read one `calib_cam_to_cam.txt` alone: the cameras by number.
 
@@ -171,18 +182,6 @@ def rigid_transform(rotation: Matrix, translation: Matrix) -> Matrix:
 _CALIB_TIME = "calib_time: 09-Jan-2012 13:57:47"
 
 
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="ascii")
-    except UnicodeDecodeError as error:
-        raise HmaDepthError(f"{path} is not a KITTI calibration file: it is not text") from error
-    except OSError as error:
-        raise HmaDepthError(
-            f"cannot read the KITTI calibration {path}: {error.strerror}; the calibration of a day "
-            "(2011_MM_DD_calib.zip) is unpacked beside its drives"
-        ) from error
-
-
 def read_entries(path: Path) -> dict[str, str]:
     """Lines `KEY: VALUE` of a calibration file.
 
@@ -190,7 +189,8 @@ def read_entries(path: Path) -> dict[str, str]:
         HmaDepthError: the file is missing or something else.
 
     """
-    return _parse(_read_text(path), path)
+    hint = "the calibration of a day (2011_MM_DD_calib.zip) is unpacked beside its drives"
+    return _parse(read_text(path, "the KITTI calibration", hint=hint), path)
 
 
 def _parse(text: str, path: Path | str) -> dict[str, str]:

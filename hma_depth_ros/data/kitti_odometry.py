@@ -21,8 +21,10 @@ from hma_depth_ros.data.kitti_calibration import (
     numbers_of,
     read_entries,
 )
-from hma_depth_ros.data.kitti_drive import CAMERAS, IMAGE_SUFFIXES, SensorStream
+from hma_depth_ros.data.kitti_drive import CAMERAS, SensorStream
+from hma_depth_ros.data.listed_path import IMAGE_SUFFIXES
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.files import as_given
 
 _BILLION = 1_000_000_000
 
@@ -68,7 +70,7 @@ class OdometrySequence:
             HmaDepthError: it holds no camera.
 
         """
-        sequence = cls(folder.expanduser().resolve())
+        sequence = cls(as_given(folder))
         if not sequence.cameras:
             raise HmaDepthError(
                 f"{folder} is no sequence of KITTI's odometry benchmark: no images in image_0 to "
@@ -108,6 +110,11 @@ class OdometrySequence:
     def oxts(self) -> SensorStream:
         """None: the benchmark has no GPS and IMU readings."""
         return OdometryStream(self.folder / "oxts", (".txt",))
+
+    @property
+    def calibration_folder(self) -> Path:
+        """Where calib.txt is."""
+        return self.folder
 
     @cached_property
     def calibration(self) -> KittiCalibration:

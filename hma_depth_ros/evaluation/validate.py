@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from hma_depth_ros.data.entry_camera import entry_camera
 from hma_depth_ros.data.frame_name import kitti_drive_name
 from hma_depth_ros.data.ground_truth import read_ground_truth
 from hma_depth_ros.data.image_file import read_rgb
@@ -17,7 +18,6 @@ from hma_depth_ros.evaluation.benchmarks import Benchmark
 from hma_depth_ros.evaluation.protocols import Protocol, protocols_by_name
 from hma_depth_ros.evaluation.score import score
 from hma_depth_ros.evaluation.windows import garg_window, kitti_crop
-from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.inference.predictor import DepthPredictor
 
 #: Like `bts`, but the network sees the whole image, as it does in the node.
@@ -94,12 +94,11 @@ def validate(
         if entry.depth is None:
             continue
         image = read_rgb(entry.image)
+        camera = entry_camera(entry, image.shape).camera
         truth = read_ground_truth(entry.depth, units_per_metre=yardstick.units_per_metre)
         if yardstick.protocol.view == "crop":
-            image = np.ascontiguousarray(kitti_crop(*image.shape[:2]).of(image))
-        height, width = image.shape[:2]
-        # The focal length is all of the camera that depth depends on.
-        camera = PinholeCamera.from_focal_length(entry.focal_length, width=width, height=height)
+            window = kitti_crop(*image.shape[:2])
+            image, camera = np.ascontiguousarray(window.of(image)), window.camera(camera)
         found = predictor.predict(image, camera, outputs={"depth", "attention"})
         assert found.depth is not None
         try:

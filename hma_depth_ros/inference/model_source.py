@@ -138,11 +138,13 @@ class ModelSource:
         precision: str,
         threads: int,
         compiled: bool = False,
+        captured: bool = True,
         warn: Callable[[str], object],
     ) -> Engine:
         """Start `torch`, `openvino` or `onnxruntime`; a conversion is kept for the next time.
 
-        `compiled` has PyTorch compile the network; other engines always do. `threads` are the
+        `compiled` has PyTorch compile the network, and `captured` record it on CUDA (see
+        `TorchEngine`); other engines have their own ways. `threads` are the
         engine's own, but for PyTorch, which has one number for the whole process.
 
         Raises:
@@ -165,6 +167,7 @@ class ModelSource:
                 device=choose_device(device),
                 precision=precision,
                 compiled=compiled,
+                captured=captured,
             )
         if engine == "openvino":
             openvino_device(device)  # before the conversion, which takes its time
@@ -247,10 +250,20 @@ class ModelSource:
         return digest
 
     def check(self, engine: Engine) -> SelfCheck:
-        """Compare an engine with fp32 PyTorch: the model itself, or what the export has kept."""
+        """Compare an engine with fp32 PyTorch: the model itself, or what the export has kept.
+
+        What the engine keeps for the size of the frame is given back.
+        """
+        try:
+            return self._compared(engine)
+        finally:
+            if isinstance(engine, TorchEngine):
+                engine.forget_sizes()
+
+    def _compared(self, engine: Engine) -> SelfCheck:
         if self._exported is not None:
             record = self._exported.record
-            found = grid_of(frame_depth(engine, record.reference_size)).ravel()
+            found = grid_of(frame_depth(engine, record.reference_size, self.info)).ravel()
             return compare(found, np.asarray(record.reference, np.float32), engine.precision)
         assert self._model is not None
         reference = TorchEngine(
@@ -261,7 +274,8 @@ class ModelSource:
             as_trained=True,
         )
         size = check_size_for(self.info.preprocessing.input_width)
-        return compare(frame_depth(engine, size), frame_depth(reference, size), engine.precision)
+        depths = [frame_depth(run, size, self.info) for run in (engine, reference)]
+        return compare(depths[0], depths[1], engine.precision)
 
 
 def _identity(path: Path) -> tuple[int, int, int] | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -19,9 +20,9 @@ from hma_depth_ros.inference.engine import (
     check_precision,
     choose_device,
 )
-from hma_depth_ros.inference.graph import INPUT, scale_names
+from hma_depth_ros.inference.graph import INPUT, PLANES, scale_names
 from hma_depth_ros.inference.onnx_conversion import only_outputs, onnx_fixed_size
-from hma_depth_ros.inference.padding import check_size, pad, scale_maps, to_rows
+from hma_depth_ros.inference.padding import check_size, pad, plane_rows, scale_maps, to_rows
 from hma_depth_ros.network.config import ModelConfig
 from hma_depth_ros.network.model import ScaleMaps
 
@@ -170,12 +171,15 @@ class OnnxRuntimeEngine:
             )
         self.hardware = cpu_name() if provider == "CPU" else f"cuda:{gpu} by {provider}"
 
-    def __call__(self, image: Tensor) -> ScaleMaps:
+    def __call__(self, image: Tensor, planes: Tensor | None = None) -> ScaleMaps:
         """See `Engine`."""
         rows = to_rows(image)
         size = (rows.shape[1], rows.shape[2])
         check_size(size, self.fixed_size)
         if self.fixed_size is None:
             rows = pad(rows)
-        outputs = self._session.run(self._names, {INPUT: np.ascontiguousarray(rows)})
+        inputs: dict[str, npt.NDArray[Any]] = {INPUT: np.ascontiguousarray(rows)}
+        if planes is not None:
+            inputs[PLANES] = plane_rows(planes, rows)
+        outputs = self._session.run(self._names, inputs)
         return scale_maps(outputs, self._config, size)

@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.inference.graph import ATTENTION, DEPTH, scale_names
+from hma_depth_ros.inference.graph import ATTENTION, DEPTH, UNCERTAINTY, scale_names
 from hma_depth_ros.network.config import ModelConfig
 from hma_depth_ros.network.model import SIZE_MULTIPLE, ScaleMaps
 
@@ -57,6 +58,15 @@ def pad(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     )
 
 
+def plane_rows(planes: Tensor, rows: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """The camera's maps (B, C, h, w), padded like the images (B, h', w', 3) that they go with."""
+    height, width = planes.shape[2:]
+    bottom, right = rows.shape[1] - height, rows.shape[2] - width
+    if bottom or right:
+        planes = F.pad(planes, (0, right, 0, bottom), mode="replicate")
+    return planes.contiguous().numpy()
+
+
 def scale_maps(
     outputs: Sequence[npt.NDArray[np.float32]], config: ModelConfig, size: tuple[int, int]
 ) -> ScaleMaps:
@@ -67,6 +77,7 @@ def scale_maps(
     return ScaleMaps(
         depths=[m for name, m in named.items() if name.startswith(DEPTH)],
         attentions=[m for name, m in named.items() if name.startswith(ATTENTION)],
+        uncertainty=next((m for name, m in named.items() if name.startswith(UNCERTAINTY)), None),
         padded_size=padded_size(*size),
         size=size,
     )

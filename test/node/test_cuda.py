@@ -24,7 +24,7 @@ from .graph import (
     rgb_message,
 )
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+pytestmark = pytest.mark.cuda
 
 TOLERANCE = {"fp32": 2e-3, "fp16": 2e-2}
 
@@ -82,9 +82,9 @@ def test_cleanup_frees_the_device(start: StartBench):
     bench = start(device="cuda")
     bench.listen(*TYPES)
     bench.infer(rgb_message(1), info_message())
-    captured = bench.node._model.engine._model
-    weights = sum(w.numel() * w.element_size() for w in captured.model.parameters())
-    del captured
+    network = bench.node._model.engine._network
+    weights = sum(w.numel() * w.element_size() for w in network.parameters())
+    del network
     loaded = torch.cuda.memory_allocated()
     assert loaded > weights
     assert bench.change("deactivate")

@@ -6,7 +6,9 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rclpy.event_handler import UnsupportedEventTypeError
@@ -15,8 +17,9 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 
 from hma_depth_ros.ros import clock_watch, input_watch
+from hma_depth_ros.ros.statistics import WINDOW, FrameStatistics
 
-from .conftest import StartBench
+from .conftest import Predictions, StartBench
 from .graph import Bench, info_message, rgb_message, stamp, until
 
 OK, WARN = b"\x00", b"\x01"
@@ -59,6 +62,48 @@ def test_figures(start: StartBench, checkpoint: Path):
     assert all(milliseconds > 0 for milliseconds in stages)
     # From arrival to the last output published: the stages are parts of it.
     assert 0.9 * sum(stages) / 5 < most
+
+
+def test_percentiles_are_those_of_the_latest_frames():
+    """Of 1 to 101 ms: the middle one, and the one with 5 % above it."""
+    statistics = FrameStatistics()
+    statistics.count_processed(latency=5.0, age=0, stages={})  # out of the window by the end
+    for _ in range(WINDOW):
+        statistics.count_processed(latency=0.05, age=0, stages={})
+    assert statistics.snapshot().latency == {"p50": 0.05, "p95": 0.05, "max": 0.05}
+    others = FrameStatistics()
+    for milliseconds in range(101, 0, -1):
+        others.count_processed(latency=milliseconds / 1e3, age=0, stages={})
+    assert others.snapshot().latency == pytest.approx({"p50": 0.051, "p95": 0.096, "max": 0.101})
+
+
+def test_latency_counts_from_the_arrival(
+    start: StartBench, predictions: Predictions, monkeypatch: pytest.MonkeyPatch
+):
+    """The time in which a frame waits for the one before it is latency to whoever brakes."""
+    figures: list[dict[str, Any]] = []
+    count = FrameStatistics.count_processed
+
+    def noting(self: FrameStatistics, **given: Any) -> None:
+        figures.append(given)
+        count(self, **given)
+
+    monkeypatch.setattr(FrameStatistics, "count_processed", noting)
+    bench = start()
+    bench.listen("depth/image")
+    bench.publish(info_message())
+    predictions.hold()
+    bench.publish(rgb_message(1))
+    until(lambda: predictions.outputs, "the first frame at the network")
+    bench.publish(rgb_message(2))
+    until(lambda: bench.node._statistics.arrived == 2, "the second frame at the node")
+    time.sleep(0.5)
+    predictions.release()
+    until(lambda: len(figures) == 2, "both frames")
+    second = figures[1]
+    assert second["stages"]["wait"] > 0.49
+    assert second["latency"] > second["stages"]["wait"]
+    assert second["latency"] >= 0.999 * sum(second["stages"].values())
 
 
 def test_the_rate_is_that_of_the_last_period(start: StartBench):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from rclpy.duration import Duration
 
 from .conftest import Predictions, StartBench
-from .graph import Bench, info_message, rgb_message, stamp, until
+from .graph import DEADLINE, Bench, info_message, rgb_message, stamp, until
 
 FLOOD = 40
 
@@ -36,6 +38,49 @@ def test_lockstep_is_one_in_one_out(start: StartBench):
     until(lambda: statistics.processed == FLOOD, "the last frame's figures")
     assert statistics.arrived == FLOOD
     assert not statistics.dropped
+
+
+def test_lockstep_holds_the_next_frame_until_this_one_has_arrived(
+    start: StartBench, monkeypatch: pytest.MonkeyPatch
+):
+    """At every subscriber of each of its outputs: they would lose what comes too fast."""
+    bench = start(lockstep=True)
+    bench.listen("depth/image", "points")
+    arrived = threading.Event()
+    asked: list[str] = []
+
+    def wait_for_all_acked(topic: str) -> Callable[..., bool]:
+        def wait(timeout: Duration) -> bool:
+            asked.append(topic)
+            return arrived.wait(DEADLINE)
+
+        return wait
+
+    for topic, publisher in bench.node._outputs.publishers.items():
+        monkeypatch.setattr(publisher, "wait_for_all_acked", wait_for_all_acked(topic))
+    bench.publish(info_message())
+    bench.publish(rgb_message(1), rgb_message(2))
+    for topic in ("depth/image", "points"):
+        bench.last(topic, 1)
+    until(lambda: asked, "the question whether it has arrived")
+    until(lambda: bench.node._statistics.arrived == 2, "the second frame at the node")
+    assert bench.node._statistics.processed == 0
+    assert stamps(bench) == stamps(bench, "points") == [1]
+    arrived.set()
+    bench.last("points", 2)
+    until(lambda: len(asked) == 4, "the second frame's subscribers")
+    assert [set(asked[:2]), set(asked[2:])] == [{"depth/image", "points"}] * 2
+
+
+def test_lockstep_names_a_subscriber_that_takes_too_long(
+    start: StartBench, monkeypatch: pytest.MonkeyPatch
+):
+    bench = start(lockstep=True)
+    bench.listen("depth/image")
+    publisher = bench.node._outputs.publishers["depth/image"]
+    monkeypatch.setattr(publisher, "wait_for_all_acked", lambda _: False)
+    bench.infer(rgb_message(1), info_message())
+    bench.hears("a subscriber has not taken a frame within 10 s")
 
 
 def test_lockstep_answers_while_frames_wait(start: StartBench, predictions: Predictions):

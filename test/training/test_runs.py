@@ -67,6 +67,7 @@ def test_it_learns_the_synthetic_street(
     """On frames between those that were trained on, after a minute of the smallest model."""
     run = tmp_path / "run"
     overrides = ["optimiser.epochs=60", "data.workers=1", "validation.every=60"]
+    overrides += ["validation.panels=2"]
     assert train.main(arguments(drives, run, *overrides)) == 0
     assert "best abs_rel" in capsys.readouterr().out
     info = read_info(run / "best.safetensors")
@@ -93,6 +94,7 @@ def _check_tensorboard(folder: Path) -> None:
     events.Reload()
     tags = events.Tags()
     assert {"training/loss", "training/learning_rate", "validation/abs_rel"} <= set(tags["scalars"])
+    assert tags["images"] == ["validation/0", "validation/1"]
     picture = cv2.imdecode(
         np.frombuffer(events.Images("validation/0")[-1].encoded_image_string, np.uint8),
         cv2.IMREAD_COLOR,

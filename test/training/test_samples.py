@@ -148,6 +148,43 @@ def test_colours_change_within_their_ranges_and_only_them():
     assert 145 < highest < 128 * 1.1 * 1.1 * 1.08
 
 
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [  # of levels 64, 128 and 200
+        ({"gamma": (2.0, 2.0)}, (16, 64, 157)),  # 255 (v / 255)^2: darker in the middle
+        ({"gamma": (0.5, 0.5)}, (128, 181, 226)),
+        ({"brightness": (1.2, 1.2)}, (77, 154, 240)),
+        ({"gain": (1.5, 1.5)}, (96, 192, 255)),
+        ({"gamma": (2.0, 2.0), "brightness": (2.0, 2.0)}, (32, 129, 255)),
+    ],
+)
+def test_the_same_change_of_colours_by_hand(
+    changes: dict[str, tuple[float, float]], expected: tuple[int, ...]
+):
+    plain = {"gamma": (1.0, 1.0), "brightness": (1.0, 1.0), "gain": (1.0, 1.0)}
+    always = Augmentation(colour=1.0, **{**plain, **changes})  # type: ignore[arg-type]
+    image = np.array([64, 128, 200], np.uint8)[None, :, None].repeat(3, axis=2)
+    found = change_colours(image, always, np.random.default_rng(0))
+    assert found[0, :, 1].tolist() == list(expected)
+
+
+def test_beyond_the_frame_there_is_no_depth_but_a_reflected_image():
+    """Mirrored ground truth would stand where nothing was measured."""
+    turned = View((60, 60), (60, 60), 0, 0, (60, 60), angle=45.0)
+    depth = turned.nearest(np.full((60, 60), 10, np.float32), outside=0)
+    labels = turned.nearest(np.full((60, 60), 3, np.uint8), outside=NO_LABEL)
+    image = turned.image(np.full((60, 60, 3), 77, np.uint8))
+    row, column = np.mgrid[0:60, 0:60] - 29.5
+    inside = np.abs(row) + np.abs(column) < 29.5 * 2**0.5 - 1
+    outside = np.abs(row) + np.abs(column) > 29.5 * 2**0.5 + 1
+    assert outside.sum() > 500
+    assert (depth[inside] == 10).all()
+    assert (depth[outside] == 0).all()
+    assert (labels[inside] == 3).all()
+    assert (labels[outside] == NO_LABEL).all()
+    assert (image == 77).all()
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_sample_follows_from_seed_epoch_and_frame(wall: list[SplitEntry], workers: int):
     dataset = CropDataset(wall, SETTINGS, WIDE, seed=5)

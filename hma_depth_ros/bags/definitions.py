@@ -1,0 +1,132 @@
+"""Message definitions of a bag, each by itself: one that is odd spoils no other."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from rosbags.interfaces import Nodetype
+from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
+from rosbags.typesys.store import Typestore
+
+from hma_depth_ros.bags.message_types import TYPESTORE
+from hma_depth_ros.bags.storage import Channel, Definition
+
+#: What separates and heads the files of an IDL definition, as rosbag2 and Foxglove join them.
+_IDL_FILE = re.compile(r"^=+\nIDL: .*\n", re.MULTILINE)
+_MESSAGE_TYPE = re.compile(r"\w+/msg/\w+")
+
+
+class DefinitionError(Exception):
+    """Why a type cannot be used."""
+
+
+def reason_to_leave_out(channel: Channel) -> str | None:
+    """Why a channel holds no ROS 2 messages; None if it does."""
+    if channel.encoding != "cdr":
+        return f"{channel.encoding or 'unknown'} messages, not ROS 2's"
+    if not channel.type:
+        return "messages without a type"
+    if "/srv/" in channel.type:
+        return f"events of a service ({channel.type})"
+    if "/action/" in channel.type:
+        return f"messages of an action ({channel.type})"
+    if not _MESSAGE_TYPE.fullmatch(channel.type):
+        return f"{channel.type} is no message type"
+    return None
+
+
+class Definitions:
+    """Type stores by definition, made when they are needed."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[str, Definition, str], Typestore | DefinitionError] = {}
+
+    def typestore(self, channel: Channel) -> Typestore:
+        """What decodes the messages of a channel: its own definition, else the standard one.
+
+        Raises:
+            DefinitionError: there is none that can be used, saying why.
+
+        """
+        key = (channel.type, channel.definition, channel.digest)
+        if key not in self._made:
+            try:
+                self._made[key] = _typestore(*key)
+            except DefinitionError as error:
+                self._made[key] = error
+        made = self._made[key]
+        if isinstance(made, DefinitionError):
+            raise made
+        return made
+
+
+def _typestore(type_name: str, definition: Definition, digest: str) -> Typestore:
+    standard = type_name in TYPESTORE.types
+    problem = f"{type_name} is no standard message, and the bag does not define it"
+    if definition.text.strip():
+        try:
+            return _defined(type_name, definition, digest)
+        except DefinitionError as error:
+            problem = f"the bag's definition of {type_name} cannot be used: {error}"
+    if standard and digest in ("", TYPESTORE.hash_rihs01(type_name)):
+        return TYPESTORE
+    raise DefinitionError(problem)
+
+
+def _defined(type_name: str, definition: Definition, digest: str) -> Typestore:
+    try:
+        types = _parsed(type_name, definition)
+        types |= _standard_parts(types)
+        store = get_typestore(Stores.EMPTY)
+        store.register(types)
+        found = store.hash_rihs01(type_name)
+    except DefinitionError:
+        raise
+    except Exception as error:  # the parsers stumble over whatever a file says
+        reason = " ".join(str(error).split())[:60] or type(error).__name__
+        raise DefinitionError(reason) from error
+    if digest and found != digest:
+        raise DefinitionError("it is of another version of the type than the messages")
+    return store
+
+
+def _parsed(type_name: str, definition: Definition) -> dict[str, Any]:
+    if definition.format == "ros2msg":
+        return dict(get_types_from_msg(definition.text, type_name))
+    if definition.format not in ("ros2idl", "omgidl"):
+        raise DefinitionError(f"it is in {definition.format or 'an unknown language'}")
+    types: dict[str, Any] = {}
+    for text in _IDL_FILE.split(definition.text):
+        if text.strip():
+            types |= get_types_from_idl(text)
+    return types
+
+
+def _standard_parts(types: dict[str, Any]) -> dict[str, Any]:
+    """Standard messages that `types` contain without defining them, as some converters write them.
+
+    Raises:
+        DefinitionError: a part is neither defined nor standard.
+
+    """
+    added: dict[str, Any] = {}
+    waiting = list(types)
+    while waiting:
+        for _, kind in {**types, **added}[waiting.pop()][1]:
+            part = _part_of(kind)
+            if part is None or part in types or part in added:
+                continue
+            if part not in TYPESTORE.fielddefs:
+                raise DefinitionError(f"it has a part {part}, which is not defined")
+            added[part] = TYPESTORE.fielddefs[part]
+            waiting.append(part)
+    return added
+
+
+def _part_of(kind: Any) -> str | None:
+    """Message type that a field has, or has an array of; None for numbers and strings."""
+    node, content = kind
+    if node in (Nodetype.ARRAY, Nodetype.SEQUENCE):
+        node, content = content[0]
+    return str(content) if node == Nodetype.NAME else None

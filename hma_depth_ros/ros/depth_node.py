@@ -285,7 +285,7 @@ class DepthNode(ForgivingParameters, LifecycleNode):
             self._watch.close()
         if self._latched_info is not None:
             self._latched_info.close()
-        self._watch = self._latched_info = self._clock_watch = None
+        self._watch = self._latched_info = None
         for subscription in self._inputs:
             self.destroy_subscription(subscription)
         self._inputs = []
@@ -294,7 +294,7 @@ class DepthNode(ForgivingParameters, LifecycleNode):
             self._statistics.count_dropped(STOPPED, left)
         if self._worker is not None:
             self._worker.join()
-        self._buffer = self._worker = self._pairing = None
+        self._buffer = self._worker = self._pairing = self._clock_watch = None
         self._reporter.clear()
 
     def _release(self) -> None:
@@ -391,8 +391,10 @@ class DepthNode(ForgivingParameters, LifecycleNode):
 
     def _process(self, frame: Frame) -> None:
         outputs, predictor, values = self._outputs, self._predictor, self._values
+        clock = self._clock_watch
         assert outputs is not None
         assert predictor is not None
+        assert clock is not None
         topics = outputs.wanted()
         if not topics:
             self._statistics.count_skipped("nobody listens")
@@ -440,11 +442,10 @@ class DepthNode(ForgivingParameters, LifecycleNode):
         if values.lockstep:
             self._await_subscribers(outputs, topics)
         finished = time.perf_counter()
-        now = self.get_clock().now()
+        now = clock.now()
         self._statistics.count_processed(
             latency=finished - frame.arrival,
-            # Simulated time that has not begun is 0.
-            age=(now - Time.from_msg(header.stamp)).nanoseconds / 1e9 if now.nanoseconds else None,
+            age=(now - Time.from_msg(header.stamp)).nanoseconds / 1e9 if now else None,
             stages={
                 "wait": started - frame.arrival,
                 "convert": converted - started,
@@ -513,8 +514,10 @@ class DepthNode(ForgivingParameters, LifecycleNode):
         if self._watch is not None:
             self._watch.look()
         snapshot = self._statistics.snapshot()
-        if self._clock_watch is not None and not self._clock_watch.look():
-            snapshot = replace(snapshot, age=None)
+        if self._clock_watch is not None:
+            self._clock_watch.look()
+            if self._clock_watch.now() is None:
+                snapshot = replace(snapshot, age=None)
         state = self._state_machine.current_state[1]
         setup, values = self.setup, self._values
         self._diagnostics.publish(

@@ -83,17 +83,19 @@ def with_overrides(node: Node, topic: str, entity: Entity, profile: QoSProfile) 
 
     """
     subject = f"qos_overrides of {topic}"
+    values: dict[str, Any] = {}
     for policy in POLICIES[entity]:
         name = f"{_PREFIX}{topic}.{entity}.{policy}"
         if node.has_parameter(name):  # from when the node was configured before
-            value = node.get_parameter(name).value
+            values[policy] = node.get_parameter(name).value
         else:
             descriptor = _descriptor(policy, f"{policy} of the {entity} of {topic}.")
             default = _as_parameter(profile, policy)
-            value = declare(node, name, default, descriptor, subject=subject)
-        _follow(profile, policy, value, subject)
-    if profile.history is HistoryPolicy.KEEP_LAST and not profile.depth:
+            values[policy] = declare(node, name, default, descriptor, subject=subject)
+    if (values["history"], values["depth"]) == ("keep_last", 0):
         raise ParameterError(f"{subject}: history keep_last needs a depth of 1 or more, not 0")
+    for policy, value in values.items():
+        _follow(profile, policy, value, subject)
     return profile
 
 

@@ -183,6 +183,11 @@ def test_simulated_time_that_does_not_come_is_no_time(
     bench.tester.destroy_publisher(clock)
     bench.hears("nobody publishes the time any longer, which stands at 1317000001.000 s")
     assert "frame age mean [s]" not in bench.figures()
+    # What comes meanwhile has no age either, not even once time goes on.
+    bench.infer(rgb_message(now + 100))
+    clock = bench.tester.create_publisher(Clock, "/clock", 1)
+    until(lambda: "frame age mean [s]" in bench.figures(), "the age again")
+    assert float(bench.figures()["frame age mean [s]"]) == pytest.approx(0.5, abs=1e-4)
 
 
 def test_problems_end_with_the_state_in_which_they_arose(start: StartBench):

@@ -118,6 +118,10 @@ class Monitored:
         name = "/watched/accuracy_monitor: depth accuracy"
         self.statuses += [s for s in message.status if s.name == name]
 
+    def level(self) -> bytes | None:
+        """Of the latest diagnostics; None before the first."""
+        return self.statuses[-1].level if self.statuses else None
+
     def hears(self, text: str, level: bytes | int = Log.WARN) -> str:
         """Wait for a log message that contains `text`."""
         least = level[0] if isinstance(level, bytes) else level
@@ -292,11 +296,11 @@ def test_the_first_frame_after_a_pause_counts(
         "lidar: it has a publisher",
     ):
         monitor.hears(f"/watched/{what}")
-    until(lambda: monitor.statuses[-1].level == DiagnosticStatus.WARN, "silence in the diagnostics")
+    until(lambda: monitor.level() == DiagnosticStatus.WARN, "silence in the diagnostics")
     monkeypatch.setattr(input_watch, "SILENCE_SECONDS", 60.0)
     monitor.publish(depth_message(500, truth), cloud(truth, 500.02))
     monitor.scored(2)
-    until(lambda: monitor.statuses[-1].level == DiagnosticStatus.OK, "the end of the silence")
+    until(lambda: monitor.level() == DiagnosticStatus.OK, "the end of the silence")
 
 
 def test_warnings_follow_the_parameter_and_the_log_the_figures(
@@ -307,7 +311,7 @@ def test_warnings_follow_the_parameter_and_the_log_the_figures(
     monitor.publish(depth_message(1, 1.5 * truth), cloud(truth, 1))
     line = "AbsRel 0.500 is above warn_abs_rel (0.3); abs_rel 0.500, d1 0.000, rmse "
     assert monitor.hears(line).endswith("scale 0.667; means of 1 frames, 1 scored so far")
-    until(lambda: monitor.statuses[-1].level == DiagnosticStatus.WARN, "the error")
+    until(lambda: monitor.level() == DiagnosticStatus.WARN, "the error")
     assert monitor.statuses[-1].hardware_id == "lidar 3"
     (result,) = monitor.node.set_parameters([Parameter("warn_abs_rel", value=0.6)])
     assert result.successful

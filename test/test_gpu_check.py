@@ -13,9 +13,12 @@ from typing import Any
 
 import pytest
 
+from hma_depth_ros.benchmarks.gpu_check.floor import Layer, convolutions, floor_of, floors
 from hma_depth_ros.benchmarks.gpu_check.parts import Part, all_parts
 from hma_depth_ros.benchmarks.gpu_check.run import run_parts
 from hma_depth_ros.cli import gpu_check, run_command
+from hma_depth_ros.network.config import ModelConfig
+from hma_depth_ros.network.flops import count_flops
 
 HERE = Path(__file__).resolve().parent
 
@@ -178,3 +181,23 @@ def test_files_of_tests_are_skipped_where_their_packages_are_missing(tmp_path: P
     assert "there is no package pydantic" in found.stdout
     assert "No module named 'rosbag_misspelt'" in found.stdout
     assert "2 skipped, 1 error" in found.stdout
+
+
+def test_the_floor_is_that_of_operations_and_bytes():
+    config = ModelConfig("mobilenetv3_small_050", (16, 16, 8, 8, 8), aspp_channels=8)
+    layers = convolutions(config, (64, 96))
+    assert sum(layer.flops for layer in layers) == sum(count_flops(config, (64, 96)).values())
+    first = layers[0]  # 16 channels of 3x3x3, at half the size
+    assert first.flops == 2 * 16 * 32 * 48 * 27
+    assert first.values == 3 * 64 * 96 + 16 * 32 * 48 + 16 * 27
+    floor = floor_of(
+        [Layer("a", 100, 10), Layer("b", 10, 100)],
+        flops_per_second=10,
+        bytes_per_second=40,
+        value_bytes=4,
+    )
+    assert (floor.arithmetic, floor.memory, floor.by_layer) == (11, 11, 20)
+    card = {"matrix_flops": {"fp32": 1e12, "fp16": 4e12}, "copy_bytes_per_second": 1e9}
+    found = floors(config, (64, 96), card)
+    assert found["fp16"].memory == pytest.approx(found["fp32"].memory / 2)
+    assert found["fp16"].arithmetic == pytest.approx(found["fp32"].arithmetic / 4)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from hma_depth_ros.benchmarks.baseline import baseline_call
+from hma_depth_ros.benchmarks.baseline import ON_CUDA, baseline_call
 from hma_depth_ros.benchmarks.candidates import start_engines
 from hma_depth_ros.benchmarks.memory import used_bytes
 from hma_depth_ros.benchmarks.stages import measure_stages
@@ -76,7 +76,7 @@ def measure_model(
         threads: of the CPU; 0 leaves it to each runtime.
         rounds: calls of each.
         by_stage: also time each part of the network, in PyTorch.
-        baseline: `module:callable`, see `load_baseline`; the ratios are then to it.
+        baseline: `module:callable`, see `load_baseline`; the ratios are then to it, in fp32.
         warn: is told what goes wrong on the way.
 
     Raises:
@@ -106,8 +106,10 @@ def measure_model(
         memory[name], before = now - before, now
 
     if baseline is not None:
-        call = baseline_call(baseline, image.to(chosen), source.info.preprocessing)
-        add(f"baseline {baseline}", _waited(call, chosen), str(chosen))
+        for how in ("fp32", *(ON_CUDA if chosen.type == "cuda" else ())):
+            call = baseline_call(baseline, image.to(chosen), source.info.preprocessing, how=how)
+            name = f"baseline {baseline}" + ("" if how == "fp32" else f", {how}")
+            add(name, _waited(call, chosen), str(chosen))
     if is_checkpoint:
         reference = TorchEngine(
             load_checkpoint(path)[0],
@@ -172,7 +174,7 @@ def random_checkpoint(name: str, folder: Path) -> Path:
 
 
 def _engine_call(engine: Engine, image: torch.Tensor) -> Callable[[], object]:
-    # Where the engine expects it: ONNX Runtime takes images from the host, on a GPU too.
+    # Where the engine expects it.
     return _waited(partial(engine, image.to(engine.device)), engine.device)
 
 

@@ -9,13 +9,19 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
 
 from hma_depth_ros.benchmarks.gpu_check.parts import all_parts
-from hma_depth_ros.benchmarks.gpu_check.report import tables
-from hma_depth_ros.benchmarks.gpu_check.run import FAILED, TIMED_OUT, run_parts
+from hma_depth_ros.benchmarks.gpu_check.report import network_floors, tables
+from hma_depth_ros.benchmarks.gpu_check.run import (
+    FAILED,
+    TIMED_OUT,
+    run_parts,
+    write_report,
+)
 from hma_depth_ros.benchmarks.machine import machine
 from hma_depth_ros.demo.children import termination_as_exit
 from hma_depth_ros.errors import HmaDepthError
@@ -60,16 +66,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         if unknown := [name for name in wanted if name not in by_name]:
             raise HmaDepthError(f"no part '{unknown[0]}'; there are {', '.join(by_name)}")
         parts = [by_name[name] for name in wanted]
+    about = {"device": str(device), "machine": machine()}
     with termination_as_exit():
         results = run_parts(
             parts,
             folder,
             seconds=60 * arguments.minutes,
-            about={"device": str(device), "machine": machine()},
+            about=about,
             tell=lambda text: print(text, flush=True),
         )
+    least = network_floors(results)
+    seconds = {
+        part: {name: asdict(floor) for name, floor in found.items()}
+        for part, found in least.items()
+    }
+    write_report(folder, {**about, "least_seconds": seconds}, results)
     console = Console(width=160)
-    for table in tables(results):
+    for table in tables(results, least):
         console.print(table)
     for name, result in results.items():
         for what, reason in result.figures.get("left_out", {}).items():

@@ -216,7 +216,12 @@ class ModelSource:
                 )
             model = self._onnx_model(precision, warn)
         return OnnxRuntimeEngine(
-            model, self.info.model, device=device, precision=precision, threads=threads
+            model,
+            self.info.model,
+            device=device,
+            precision=precision,
+            threads=threads,
+            first_size=check_size_for(self.info.preprocessing.input_width),
         )
 
     def _onnx_model(self, precision: str, warn: Callable[[str], object]) -> object:

@@ -233,6 +233,22 @@ class DepthPredictor:
             return 1.0
         return network_camera.fx / focal_length
 
+    @property
+    def builds_for_size(self) -> bool:
+        """Whether the first image of a size takes much longer than the next: see `prepare`."""
+        return self.engine.device.type != "cpu"
+
+    def prepare(self, image_size: tuple[int, int], camera: PinholeCamera | None = None) -> None:
+        """Have the engine build what images of (H, W) need, as a first image would.
+
+        On a GPU kernels are chosen and a graph is recorded; TensorRT builds an engine, for minutes.
+
+        Raises:
+            HmaDepthError: as `predict`.
+
+        """
+        self.predict(np.zeros((*image_size, 3), np.uint8), camera, outputs={"depth"})
+
     @torch.inference_mode()
     def predict(
         self,

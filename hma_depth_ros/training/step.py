@@ -89,8 +89,9 @@ class TrainingStep:
 
         """
         if self._processes.device.type == "cuda":
-            # Crops have one size, but what was tuned may differ from run to run.
-            tuned = not self._config.compute.deterministic
+            # What was tuned may differ from run to run.
+            compute = self._config.compute
+            tuned = compute.cudnn_benchmark and not compute.deterministic
             with float32_means_float32(tuned=tuned):
                 return self._step(batch, step, learning_rate)
         return self._step(batch, step, learning_rate)

@@ -103,8 +103,18 @@ def test_a_bad_file_or_preset_is_named(tmp_path: Path):
         load_config(file=file)
     with pytest.raises(HmaDepthError, match=r"cannot read the configuration"):
         load_config(file=tmp_path / "none.yaml")
+    file.write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(HmaDepthError, match=r"c\.yaml: it is a Git LFS pointer"):
+        load_config(file=file)
     with pytest.raises(HmaDepthError, match=r"no preset 'resnet5'; did you mean 'resnet50'"):
         load_config(preset="resnet5")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_file_as_windows_saves_it(tmp_path: Path, encoding: str):
+    file = tmp_path / "c.yaml"
+    file.write_bytes("model:\r\n  scales: 3\r\n".encode(encoding))
+    assert load_config(file=file).model.scales == 3
 
 
 def test_the_polynomial_is_btss():

@@ -39,6 +39,7 @@ class Scale:
     batch: int
     crop: tuple[int, int]  #: height and width
     compared: int  #: steps of the runs that are compared with each other
+    compared_batch: int  #: of those that are to be equal to the bit, which costs time and memory
     workers: int
     patience: float  #: factor of all time limits
 
@@ -46,9 +47,9 @@ class Scale:
 def scale_for(device: str) -> Scale:
     """The paper's sizes on a GPU; what takes seconds on a CPU."""
     if device == "cpu":
-        return Scale("64x96", 2, "tiny", 4, 2, (32, 96), 4, 1, 10.0)
+        return Scale("64x96", 2, "tiny", 4, 2, (32, 96), 4, 2, 1, 10.0)
     workers = min(14, max(2, len(os.sched_getaffinity(0)) - 2))
-    return Scale("352x1216", 50, "resnet50", 60, 16, (352, 704), 8, workers, 1.0)
+    return Scale("352x1216", 50, "resnet50", 60, 16, (352, 704), 8, 4, workers, 1.0)
 
 
 def json_of(folder: Path, name: str) -> Path:

@@ -7,14 +7,44 @@ from typing import Any
 
 from rich.table import Table
 
+from hma_depth_ros.benchmarks.gpu_check.floor import Floor, floors
 from hma_depth_ros.benchmarks.gpu_check.run import Result
+from hma_depth_ros.inference.bundled import default_checkpoint
+from hma_depth_ros.network.checkpoint import read_info
+from hma_depth_ros.network.config import preset
 
 _MEBIBYTE = 2**20
+_NETWORKS_ALONE = {"model", "compiled", "onnx"}
 
 
-def tables(results: Mapping[str, Result]) -> list[Table]:
+#: By part: the least time of its network by precision.
+Floors = dict[str, dict[str, Floor]]
+
+
+def network_floors(results: Mapping[str, Result]) -> Floors:
+    """Of all networks that were measured, if the card was measured too."""
+    found: Floors = {}
+    if "card" not in results or not results["card"].figures:
+        return found
+    for part, result in results.items():
+        name = _network_of(part, result)
+        if name is None:
+            continue
+        config = read_info(default_checkpoint()).model if name == "bundled" else preset(name)
+        height, width = result.figures["size"]
+        found[part] = floors(config, (height, width), results["card"].figures)
+    return found
+
+
+def _network_of(part: str, result: Result) -> str | None:
+    """Name of the network that was measured alone."""
+    kind, _, name = part.partition("_")
+    return name if kind in _NETWORKS_ALONE and "candidates" in result.figures else None
+
+
+def tables(results: Mapping[str, Result], least: Floors) -> list[Table]:
     """All tables that there are figures for; the parts' own one is the last."""
-    found = [_networks(results), _predictors(results), _training(results)]
+    found = [_networks(results, least), _predictors(results), _training(results)]
     return [*(table for table in found if table.row_count), _parts(results)]
 
 
@@ -49,21 +79,25 @@ def _summary(name: str, result: Result) -> str:
     return result.reason.splitlines()[-1].strip()[:100]
 
 
-def _networks(results: Mapping[str, Result]) -> Table:
-    table = _table(
-        "networks: one image", *("network", "what", "median ms", "quartiles", "MiB", "hardware")
-    )
+def _networks(results: Mapping[str, Result], least: Floors) -> Table:
+    columns = ("network", "what", "median ms", "quartiles", "least ms", "of it", "MiB", "hardware")
+    table = _table("networks: one image", *columns)
     for part, result in results.items():
-        kind, _, name = part.partition("_")
-        if kind not in {"model", "compiled", "onnx"} or "candidates" not in result.figures:
+        name = _network_of(part, result)
+        if name is None:
             continue
         height, width = result.figures["size"]
         for candidate, found in result.figures["candidates"].items():
+            # Of a baseline neither operations nor bytes are known.
+            precision = "" if candidate.startswith("baseline") else candidate.split()[1].strip(",")
+            floor = least.get(part, {}).get(precision)
             table.add_row(
                 f"{name} {height}x{width}",
                 candidate,
                 f"{1e3 * found['median']:.2f}",
                 " to ".join(f"{1e3 * value:.2f}" for value in found["quartiles"]),
+                f"{1e3 * floor.by_layer:.2f}" if floor else "",
+                f"{floor.by_layer / found['median']:.0%}" if floor else "",
                 f"{found['memory_bytes'] / _MEBIBYTE:.0f}",
                 found["hardware"],
             )

@@ -25,10 +25,14 @@ def measure_resume(scale: Scale, device: str, work: Path) -> dict[str, object]:
         SystemExit: a run failed, or was done before it could be killed.
 
     """
-    split = write_list(work, STEPS * scale.batch, small=device == "cpu")
+    split = write_list(work, STEPS * scale.compared_batch, small=device == "cpu")
     alone, killed = RunFolder(work / "alone"), RunFolder(work / "killed")
-    changes = ("run.log_every=1", f"run.snapshot_every={SNAPSHOT_EVERY}")
-    given = overrides(scale, device, *changes, "compute.deterministic=true")
+    given = overrides(
+        scale,
+        device,
+        *("run.log_every=1", f"run.snapshot_every={SNAPSHOT_EVERY}"),
+        *(f"optimiser.batch_size={scale.compared_batch}", "compute.deterministic=true"),
+    )
 
     def command(*where: str) -> list[str]:
         return [sys.executable, "-m", "hma_depth_ros", "train", *where]

@@ -69,7 +69,7 @@ def run_parts(
             tell(f"{part.name}: {part.what} (at most {limit:.0f} s)")
             result = _run(part, folder, limit)
         results[part.name] = result
-        _write(folder / "report.json", {**about, "parts": _plain(results)})
+        write_report(folder, about, results)
         last = f": {result.reason.splitlines()[-1].strip()}" if result.reason else ""
         tell(f"{part.name}: {result.status} after {result.seconds:.0f} s{last}")
     return results
@@ -142,10 +142,13 @@ def _tail(log: Path, count: int = 12) -> str:
     return "\n".join(lines[-count:])
 
 
-def _plain(results: Mapping[str, Result]) -> dict[str, Any]:
-    return {name: asdict(result) for name, result in results.items()}
+def write_report(folder: Path, about: Mapping[str, Any], results: Mapping[str, Result]) -> None:
+    """Write `report.json`.
 
+    Raises:
+        HmaDepthError: the folder cannot be written.
 
-def _write(path: Path, content: Mapping[str, Any]) -> None:
-    with atomic_path(path) as temporary:
+    """
+    content = {**about, "parts": {name: asdict(result) for name, result in results.items()}}
+    with atomic_path(folder / "report.json") as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

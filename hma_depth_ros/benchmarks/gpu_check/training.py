@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import tempfile
 import time
@@ -40,6 +41,7 @@ def train(folder: RunFolder, split: Path, preset: str, changes: list[str]) -> di
     with joined_processes(config.compute.device) as processes:
         on_cuda = processes.device.type == "cuda"
         if on_cuda:
+            gc.collect()  # of the run before
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats(processes.device)
         trainer = Trainer(config, lists, folder, processes)
@@ -71,9 +73,7 @@ def measure_training(scale: Scale, device: str, work: Path, json_path: Path) -> 
     found: dict[str, Any] = {}
     small = device == "cpu"
     split = write_list(work, scale.steps * scale.batch, small=small)
-    short = work / "short.txt"
     lines = split.read_text(encoding="utf-8").splitlines(keepends=True)
-    short.write_text("".join(lines[: scale.compared * scale.batch]), encoding="utf-8")
 
     def note(name: str, figures: dict[str, Any]) -> None:
         found[name] = figures
@@ -88,10 +88,21 @@ def measure_training(scale: Scale, device: str, work: Path, json_path: Path) -> 
 
     for precision in ("fp32", "bf16"):
         every = max(1, scale.steps // 12)
-        changes = (f"compute.precision={precision}", f"run.log_every={every}")
-        note(precision, one(precision, split, *changes)[1])
-    for name, deterministic in (("same_seed", False), ("same_seed_deterministic", True)):
-        changes = ("run.log_every=1", f"compute.deterministic={str(deterministic).lower()}")
+        figures = one(precision, split, f"compute.precision={precision}", f"run.log_every={every}")[
+            1
+        ]
+        note(precision, figures)
+    for name, batch, deterministic in (
+        ("same_seed", scale.batch, False),
+        ("same_seed_deterministic", scale.compared_batch, True),
+    ):
+        short = work / f"{name}.txt"
+        short.write_text("".join(lines[: scale.compared * batch]), encoding="utf-8")
+        changes = (
+            "run.log_every=1",
+            f"optimiser.batch_size={batch}",
+            f"compute.deterministic={str(deterministic).lower()}",
+        )
         (first, a), (second, b) = (one(f"{name}_{n}", short, *changes) for n in (1, 2))
         losses = [abs(x - y) / abs(x) for x, y in zip(a["losses"], b["losses"], strict=True)]
         apart = difference(first, second)

@@ -523,6 +523,20 @@ def test_figures_are_of_fp32_unless_asked_and_say_so(
     assert (difference < 1e-6) == (ran[1] == "fp32")
 
 
+@pytest.mark.cuda
+def test_figures_on_cuda_are_those_of_the_cpu(data: Path, checkpoints: list[Path], tmp_path: Path):
+    """Unless asked otherwise: in fp16, which the node takes there, they would be others."""
+    found = []
+    for device in ("cpu", "cuda"):
+        output = tmp_path / f"{device}.json"
+        assert evaluate(*network(data, checkpoints[0], output), "--device", device) == 0
+        found.append(json.loads(output.read_text()))
+    assert [ran["run"]["precision"] for ran in found] == ["fp32", "fp32"]
+    assert found[1]["run"]["hardware"] != found[0]["run"]["hardware"]
+    on_cpu, on_cuda = (ran["bts_cap80"]["mean"] for ran in found)
+    assert on_cuda == pytest.approx(on_cpu, rel=2e-6)
+
+
 def test_predictions_of_another_precision_are_refused(
     data: Path, checkpoints: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):

@@ -23,6 +23,7 @@ from hma_depth_ros.inference.engine import Engine
 from hma_depth_ros.inference.engine_choice import EngineRequest, start_engine
 from hma_depth_ros.inference.folding import fold_batch_norm
 from hma_depth_ros.inference.model_source import ModelSource
+from hma_depth_ros.inference.onnxruntime_engine import MOST_IMAGES, OnnxRuntimeEngine
 from hma_depth_ros.inference.openvino_core import openvino_core
 from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.inference.torch_engine import TorchEngine
@@ -201,7 +202,40 @@ def test_threads_reach_pytorch(source: ModelSource):
 
 def test_threads_reach_onnxruntime(source: ModelSource):
     engine = start(source, "onnxruntime", threads=1)
-    assert engine._session.get_session_options().intra_op_num_threads == 1  # type: ignore[attr-defined]
+    session = engine._session_for((64, 96))  # type: ignore[attr-defined]
+    assert session.get_session_options().intra_op_num_threads == 1
+
+
+def test_onnxruntime_on_a_gpu_reads_and_writes_tensors_where_they_lie(source: ModelSource):
+    """The way that images take there, here with memory of the CPU: padding, binding, parts."""
+    engine = start(source, "onnxruntime")
+    assert isinstance(engine, OnnxRuntimeEngine)
+    for count, height, width in ((1, 64, 96), (1, 33, 65), (MOST_IMAGES + 1, 32, 64)):
+        image = noise(height, width, count)
+        maps = engine(image)
+        bound = engine._on_gpu(image, None)
+        assert [m.shape for m in bound] == [m.shape for m in [*maps.depths, *maps.attentions]]
+        for found, expected in zip(bound, [*maps.depths, *maps.attentions], strict=True):
+            torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+    assert not torch.equal(image[0], image[-1])
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_onnxruntime_on_cuda_says_what_pytorch_says(
+    source: ModelSource, reference: Engine, precision: str
+):
+    runtime = pytest.importorskip("onnxruntime")
+    if "CUDAExecutionProvider" not in runtime.get_available_providers():
+        pytest.skip("this ONNX Runtime has no CUDA provider (onnxruntime-gpu)")
+    engine = source.start("onnxruntime", device="cuda", precision=precision, threads=0, warn=fail)
+    assert engine.device.type == "cuda"
+    for size in ((64, 96), (33, 65)):
+        image = noise(*size)
+        found = engine(image.cuda())
+        assert found.depths[0].device.type == "cuda"
+        limit = 1e-3 if precision == "fp32" else 0.05
+        assert worst(found.depth().cpu(), reference(image).depth()) < limit
 
 
 def test_only_what_is_asked_for_is_computed(source: ModelSource, monkeypatch: pytest.MonkeyPatch):

@@ -18,7 +18,7 @@ from hma_depth_ros.bags.kitti_bag import ranges
 from hma_depth_ros.bags.kitti_dialect import DIALECTS, KITTI2BAG
 from hma_depth_ros.bags.message_types import header_stamp
 from hma_depth_ros.bags.pictures import rgb_image
-from hma_depth_ros.bags.transforms import StaticTransforms
+from hma_depth_ros.bags.transforms import Transforms
 from hma_depth_ros.cli import run_command
 from hma_depth_ros.data.depth_png import read_depth_png
 from hma_depth_ros.data.image_file import read_rgb
@@ -67,7 +67,7 @@ def test_names_are_the_dialects(drive: KittiDrive, tmp_path: Path, dialect: Any)
             dialect.gps_topic: 3,
             "/tf_static": 1,
         }
-        frames = StaticTransforms.of_bag(bag)
+        frames = Transforms.of_bag(bag)
         found = frames.lookup(dialect.camera_frames[CAMERA], dialect.lidar_frame)
         image = bag.decode(next(bag.messages([dialect.image_topic(CAMERA)])))
     np.testing.assert_allclose(found, drive.calibration.velodyne_to_camera(CAMERA), atol=3e-6)
@@ -272,7 +272,7 @@ def test_an_odometry_sequence(
             *(f"/kitti/camera_color_{s}/camera_info" for s in ("left", "right")),
             *("/kitti/velo/pointcloud", "/tf_static"),
         }
-        frames = StaticTransforms.of_bag(bag)
+        frames = Transforms.of_bag(bag)
         right = bag.decode(next(bag.messages(["/kitti/camera_color_right/camera_info"])))
     assert frames.frames == ["camera_color_left", "camera_color_right", "velo_link"]
     for camera, name in ((2, "camera_color_left"), (3, "camera_color_right")):

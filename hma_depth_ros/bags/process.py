@@ -116,6 +116,8 @@ class BagProcess:
     def _prepare(self, predictor: DepthPredictor) -> None:
         settings, bag = self._settings, self._bag
         found = find_cameras(bag, images=settings.images, info=settings.info)
+        if not (settings.images or settings.uncalibrated):
+            found = found.calibrated(bag)
         self.cameras = found.cameras
         self.remarks = [*bag.remarks, *(f"{bag.path}: {remark}" for remark in found.remarks)]
         self._outputs: dict[str, DepthOutputs] = {}
@@ -237,10 +239,16 @@ class BagProcess:
                 out.add_topic(name, kind, typestore=TYPESTORE)
 
     def _read(self, start: int, stop: int) -> Iterator[tuple[BagMessage, Any]]:
-        """Messages, and images decoded."""
+        """Messages, and images decoded, or why they cannot be."""
         wanted = {*self._copied, *self._outputs}
         for raw in self._bag.messages(wanted, start=start, stop=stop):
-            yield raw, self._bag.decode(raw) if raw.topic in self._outputs else None
+            image = None
+            if raw.topic in self._outputs:
+                try:
+                    image = self._bag.decode(raw)
+                except HmaDepthError as error:
+                    image = error
+            yield raw, image
 
     def _predicted(
         self, messages: Iterator[tuple[BagMessage, Any]], tally: Tally
@@ -253,13 +261,20 @@ class BagProcess:
                 yield raw.stamp, own, False
                 continue
             try:
+                if isinstance(image, HmaDepthError):
+                    raise image
                 made = self._depth(raw.topic, image)
             except HmaDepthError as error:
-                problem = f"{raw.topic} at {stamp_text(header_stamp(image))}: {error}"
+                whole = hasattr(image, "header")
+                stamp = header_stamp(image) if whole else raw.stamp
+                problem = f"{raw.topic} at {stamp_text(stamp)}: {error}"
                 if not self._settings.allow_partial:
                     way_out = "--allow-partial leaves bad images out"
                     if isinstance(error, BadCalibrationError):
-                        way_out = "--uncalibrated does without, --camera-info-topic names another"
+                        way_out = (
+                            "--uncalibrated does without, --camera-info-topic names another, "
+                            "--image-topic chooses cameras"
+                        )
                     raise HmaDepthError(f"{self._bag.path}: {problem}; {way_out}") from error
                 tally.problems.append(problem)
                 made = []

@@ -174,7 +174,7 @@ def random_checkpoint(name: str, folder: Path) -> Path:
 
 
 def _engine_call(engine: Engine, image: torch.Tensor) -> Callable[[], object]:
-    # Where the engine expects it: ONNX Runtime takes images from the host, on a GPU too.
+    # Where the engine expects it.
     return _waited(partial(engine, image.to(engine.device)), engine.device)
 
 

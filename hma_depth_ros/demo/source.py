@@ -106,7 +106,9 @@ def remove_bag(bag: Path) -> None:
         HmaDepthError: there is something of that name that is not a bag.
 
     """
-    if (bag / "metadata.yaml").is_file():
+    names = [file.name for file in bag.iterdir()] if bag.is_dir() else []
+    # A recording that was killed has no metadata.
+    if "metadata.yaml" in names or names == [f"{bag.name}.mcap"]:
         shutil.rmtree(bag)
     elif bag.exists():
         raise HmaDepthError(f"{bag} is in the way and not a bag; remove it or choose --output")

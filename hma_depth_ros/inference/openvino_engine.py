@@ -129,4 +129,5 @@ class OpenVinoEngine:
             rows = pad(rows)
         inputs = [rows] if planes is None else [rows, plane_rows(planes, rows)]
         outputs = self._request.infer(inputs, share_inputs=True)
-        return scale_maps(list(outputs.values()), self._config, size)
+        maps = [torch.from_numpy(output) for output in outputs.values()]
+        return scale_maps(maps, self._config, size)

@@ -67,13 +67,21 @@ def plane_rows(planes: Tensor, rows: npt.NDArray[np.uint8]) -> npt.NDArray[np.fl
     return planes.contiguous().numpy()
 
 
-def scale_maps(
-    outputs: Sequence[npt.NDArray[np.float32]], config: ModelConfig, size: tuple[int, int]
-) -> ScaleMaps:
+def padded(maps: Tensor) -> Tensor:
+    """(B, C, h, w) of any type with its right and bottom borders replicated, where it lies."""
+    rows, columns = padded_size(maps.shape[2], maps.shape[3])
+    bottom, right = rows - maps.shape[2], columns - maps.shape[3]
+    # Joined and not `F.pad`, which does not know uint8.
+    if bottom:
+        maps = torch.cat([maps, maps[:, :, -1:].expand(-1, -1, bottom, -1)], dim=2)
+    if right:
+        maps = torch.cat([maps, maps[..., -1:].expand(-1, -1, -1, right)], dim=3)
+    return maps
+
+
+def scale_maps(outputs: Sequence[Tensor], config: ModelConfig, size: tuple[int, int]) -> ScaleMaps:
     """Maps of an image of (h, w), of a graph's outputs in the order of `scale_names`."""
-    named: Mapping[str, Tensor] = dict(
-        zip(scale_names(config), map(torch.from_numpy, outputs), strict=True)
-    )
+    named: Mapping[str, Tensor] = dict(zip(scale_names(config), outputs, strict=True))
     return ScaleMaps(
         depths=[m for name, m in named.items() if name.startswith(DEPTH)],
         attentions=[m for name, m in named.items() if name.startswith(ATTENTION)],

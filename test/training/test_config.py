@@ -30,6 +30,7 @@ def test_a_row_of_table_1_is_a_preset_with_the_papers_recipe(name: str):
     assert (config.optimiser.epochs, config.optimiser.batch_size) == (50, 16)
     assert (config.optimiser.learning_rate, config.optimiser.final_learning_rate) == (1e-4, 1e-5)
     assert config.optimiser.frozen_stem
+    assert config.optimiser.gradient_norm is None
     assert (config.loss.form, config.loss.lam) == ("silog", 0.85)
     assert (config.crop.height, config.crop.width, config.crop.region) == (352, 704, "kb_crop")
     assert config.augmentation.rotation == 1.0

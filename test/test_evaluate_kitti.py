@@ -201,6 +201,19 @@ def test_folders_as_other_systems_leave_them(
     assert "holds no PNG" in capsys.readouterr().err
 
 
+def test_frames_whose_names_are_not_utf8(tmp_path: Path):
+    """Scored, drawn and in every report."""
+    for folder in ("predictions", "truth"):
+        write_depth_png(tmp_path / folder / "stra\udcdfe.png", np.full((40, 60), 7.0))
+    where = ("--predictions", tmp_path / "predictions", "--ground-truth", tmp_path / "truth")
+    reports = ("--json", tmp_path / "o.json", "--csv", tmp_path / "o.csv", "--panels", tmp_path)
+    assert evaluate(*where, *reports, "--protocols", "full", "--panel-count", 1) == 0
+    found = json.loads((tmp_path / "o.json").read_text())
+    assert list(found["full_cap80"]["per_image"]) == ["stra\udcdfe"]
+    assert b"\nstra\xdfe,full_cap80,2400," in (tmp_path / "o.csv").read_bytes()
+    assert read_rgb(tmp_path / "best_1_stra\udcdfe.png").ndim == 3
+
+
 def scaled(paths: list[Path], units: float) -> None:
     """The same depth in PNG of other units: what cannot be stored becomes none."""
     for path in paths:

@@ -302,7 +302,7 @@ def moving_bag(path: Path, *, until: float = 1.0, motion: bool = True) -> Path:
         for step in range(int(until * 50)) if motion else ():
             stamp = START + step * SECOND // 50
             odometry = transform_message("odom", "base", pose_of(stamp), stamp)
-            jump = transform_message("map", "odom", turned(0, step % 2, 0, 0), stamp)
+            jump = transform_message("map", "odom", turned(0, step % 3, 0, 0), stamp)
             bag.write("/tf", stamp, message(TF_MESSAGE, transforms=[odometry, jump]))
         for index in range(5):
             stamp = START + index * SECOND // 10 + 7_000_000

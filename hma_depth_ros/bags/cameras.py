@@ -92,8 +92,10 @@ def camera_info_beside(image_topic: str, infos: Sequence[str]) -> str | None:
     namespace = image_topic
     while namespace:
         namespace = namespace.rpartition("/")[0]
-        if f"{namespace}/camera_info" in infos:
-            return f"{namespace}/camera_info"
+        beside = f"{namespace}/camera_info"
+        for name in (beside, beside.removeprefix("/")):  # other programs leave the slash out
+            if name in infos:
+                return name
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from rosbags.interfaces import Nodetype
@@ -23,11 +24,23 @@ from hma_depth_ros.bags.storage import Channel, Definition
 _IDL_FILE = re.compile(r"^=+\nIDL: .*\n", re.MULTILINE)
 #: Types whose messages the tools look into.
 _DECODED = (IMAGE, COMPRESSED_IMAGE, CAMERA_INFO, POINT_CLOUD, TF_MESSAGE)
+_LANGUAGES = ("ros2msg", "ros2idl", "omgidl")
 _MESSAGE_TYPE = re.compile(r"\w+/msg/\w+")
 
 
 class DefinitionError(Exception):
     """Why a type cannot be used."""
+
+
+def as_in_ros_2(channel: Channel) -> Channel:
+    """The channel with its type named as in ROS 2.
+
+    Writers of MCAP other than rosbag2 have `std_msgs/String`, or `std_msgs::msg::String` of IDL.
+    """
+    name = channel.type.replace("::", "/")
+    if channel.definition.format in _LANGUAGES and re.fullmatch(r"\w+/\w+", name):
+        name = name.replace("/", "/msg/")
+    return replace(channel, type=name)
 
 
 def reason_to_leave_out(channel: Channel) -> str | None:
@@ -126,7 +139,7 @@ def _named_as_usual(type_name: str, store: Typestore) -> Typestore:
 def _parsed(type_name: str, definition: Definition) -> dict[str, Any]:
     if definition.format == "ros2msg":
         return dict(get_types_from_msg(definition.text, type_name))
-    if definition.format not in ("ros2idl", "omgidl"):
+    if definition.format not in _LANGUAGES:
         raise DefinitionError(f"it is in {definition.format or 'an unknown language'}")
     types: dict[str, Any] = {}
     for text in _IDL_FILE.split(definition.text):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from threading import Lock
 from typing import Any
 
 from rosbags.interfaces import Nodetype
@@ -67,6 +68,7 @@ class Definitions:
 
     def __init__(self) -> None:
         self._made: dict[tuple[str, Definition, str], Typestore | DefinitionError] = {}
+        self._lock = Lock()  # rosbags makes a module of a definition, always of the same name
 
     def typestore(self, channel: Channel) -> Typestore:
         """What decodes the messages of a channel: its own definition, else the standard one.
@@ -76,12 +78,13 @@ class Definitions:
 
         """
         key = (channel.type, channel.definition, channel.digest)
-        if key not in self._made:
-            try:
-                self._made[key] = _typestore(*key)
-            except DefinitionError as error:
-                self._made[key] = error
-        made = self._made[key]
+        with self._lock:
+            if key not in self._made:
+                try:
+                    self._made[key] = _typestore(*key)
+                except DefinitionError as error:
+                    self._made[key] = error
+            made = self._made[key]
         if isinstance(made, DefinitionError):
             raise made
         return made

@@ -17,7 +17,8 @@ from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.inference import pixels
 from hma_depth_ros.inference.bundled import self_check_image
 from hma_depth_ros.inference.engine import choose_device
-from hma_depth_ros.inference.pixels import PixelFormat, network_input, to_device
+from hma_depth_ros.inference.pixel_format import PixelFormat
+from hma_depth_ros.inference.pixels import network_input, to_device
 from hma_depth_ros.inference.plan import Region, kitti_benchmark_crop, plan_input
 from hma_depth_ros.inference.points import CloudLayout, write_cloud
 from hma_depth_ros.inference.predictor import DepthPredictor, Output, OutputArrays

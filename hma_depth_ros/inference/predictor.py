@@ -21,7 +21,8 @@ from hma_depth_ros.inference.engine import Engine
 from hma_depth_ros.inference.engine_choice import EngineRequest, start_engine
 from hma_depth_ros.inference.marks import Mark
 from hma_depth_ros.inference.model_source import ModelSource
-from hma_depth_ros.inference.pixels import PixelFormat, check_image, network_input, to_device
+from hma_depth_ros.inference.pixel_format import PixelFormat, check_image
+from hma_depth_ros.inference.pixels import network_input, to_device
 from hma_depth_ros.inference.plan import InputPlan, Region, plan_input
 from hma_depth_ros.inference.points import CloudLayout, pack_colors, write_cloud
 from hma_depth_ros.inference.resampling import (

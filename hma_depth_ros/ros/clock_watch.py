@@ -34,6 +34,8 @@ class ClockWatch:
     def now(self) -> Time | None:
         """The node's time; None if it is none, or stands still as of the last look."""
         now = self._node.get_clock().now()
+        if self._gone:  # it may have come since
+            self._gone = _problem(self._node) is not None
         return now if now.nanoseconds and not self._gone else None
 
 

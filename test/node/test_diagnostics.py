@@ -8,7 +8,9 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import pytest
 from rclpy.event_handler import UnsupportedEventTypeError
@@ -150,6 +152,19 @@ def test_the_hardware_is_what_the_user_says(start: StartBench):
     assert bench.change("configure")
     assert bench.set(hardware_id="camera 8").successful
     assert bench.status().hardware_id == "camera 8"
+
+
+def test_time_counts_as_soon_as_it_has_come(monkeypatch: pytest.MonkeyPatch):
+    """And not only once the diagnostics have looked again."""
+    moment = SimpleNamespace(nanoseconds=5)
+    node: Any = SimpleNamespace(get_clock=lambda: SimpleNamespace(now=lambda: moment))
+    problems = iter(["nobody publishes it", "nobody publishes it", None])
+    monkeypatch.setattr(clock_watch, "_problem", lambda _: next(problems))
+    watch = clock_watch.ClockWatch(node, reporter=mock.Mock())
+    watch.look()
+    assert watch.now() is None
+    assert watch.now() is moment
+    assert watch.now() is moment
 
 
 @pytest.mark.parametrize("ticks", [False, True])

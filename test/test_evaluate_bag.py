@@ -219,6 +219,24 @@ def test_a_damaged_frame_is_an_error_or_left_out(
     assert "4 of 5 frames scored" in capsys.readouterr().out
 
 
+def test_a_calibration_of_another_camera_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = write_bag(tmp_path / "bag")
+    with BagReader(source) as reader, BagWriter(tmp_path / "mixed") as writer:
+        for topic in reader.topics.values():
+            writer.add_topic(topic.name, topic.type)
+        for raw in reader.messages():
+            content = reader.decode(raw)
+            if raw.topic.endswith("camera_info"):
+                content.header.frame_id = "rear"
+            writer.write(raw.topic, raw.stamp, content)
+    assert evaluate(tmp_path / "mixed", "--protocols", "full") == 0
+    assert "camera_info: it is of 'rear', the images on " in capsys.readouterr().out
+    assert evaluate(source, "--protocols", "full") == 0
+    assert "it is of" not in capsys.readouterr().out
+
+
 def test_damaged_messages_of_any_topic_spoil_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -346,6 +346,25 @@ def test_zero_calibration_is_an_error(
     assert process(tmp_path / "in", tmp_path / "out", "--uncalibrated") == 0
 
 
+def test_a_calibration_of_another_camera_is_named(
+    bag: Path, tmp_path: Path, process: Process, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It may be of the same size: nothing else gives it away."""
+    with BagReader(bag) as reader, BagWriter(tmp_path / "in") as writer:
+        for topic in (IMAGE_TOPIC, INFO_TOPIC):
+            writer.add_topic(topic, reader.topics[topic].type)
+        for raw in reader.messages([IMAGE_TOPIC, INFO_TOPIC]):
+            message = reader.decode(raw)
+            if raw.topic == INFO_TOPIC:
+                message.header.frame_id = "camera_color_right"
+            writer.write(raw.topic, raw.stamp, message)
+    said = f"{INFO_TOPIC}: it is of 'camera_color_right', the images on {IMAGE_TOPIC} of"
+    assert process(tmp_path / "in", tmp_path / "out") == 0
+    assert capsys.readouterr().out.count(said) == 1
+    assert process(bag, tmp_path / "other") == 0
+    assert "it is of" not in capsys.readouterr().out
+
+
 def test_a_bad_image_ends_the_run_or_is_left_out(
     bag: Path, tmp_path: Path, process: Process, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -18,7 +18,7 @@ from rosbags.rosbag2 import StoragePlugin
 from hma_depth_ros.bags.bag_reader import BagMessage, BagReader
 from hma_depth_ros.bags.bag_writer import BagWriter
 from hma_depth_ros.bags.calibration import Calibrations
-from hma_depth_ros.bags.camera_messages import BadCalibrationError
+from hma_depth_ros.bags.camera_messages import BadCalibrationError, foreign_frame
 from hma_depth_ros.bags.cameras import CameraTopics, find_cameras, own_namespaces
 from hma_depth_ros.bags.depth_outputs import DepthOutputs, OutputSettings
 from hma_depth_ros.bags.message_types import TF_MESSAGE, TYPESTORE, header_stamp, stamp_text
@@ -140,6 +140,7 @@ class BagProcess:
                         "--namespace"
                     )
             self._outputs[camera.image] = outputs
+        self.remarks += [f"{bag.path}: {remark}" for remark in self._foreign_frames()]
         kept = bag.topics if settings.with_inputs else bag.topics_of(TF_MESSAGE)
         self._copied = [name for name in kept if bag.typestore(name) is not None]
         self.left_out = [name for name in kept if name not in self._copied]
@@ -171,6 +172,22 @@ class BagProcess:
                 "depth with --uncalibrated"
             )
         return calibrations
+
+    def _foreign_frames(self) -> Iterator[str]:
+        """What the first messages say of cameras whose calibration may be another one's."""
+        for camera in self.cameras:
+            if camera.image not in self._calibrations or camera.info is None:
+                continue
+            try:
+                info, image = self._first(camera.info), self._first(camera.image)
+            except HmaDepthError:
+                continue  # damaged, which is told when its turn comes
+            if image is not None and (problem := foreign_frame(info, image, camera.image)):
+                yield f"{camera.info}: {problem}"
+
+    def _first(self, topic: str) -> Any | None:
+        raw = next(self._bag.messages([topic]), None)
+        return None if raw is None else self._bag.decode(raw)
 
     @property
     def images(self) -> int:

@@ -7,7 +7,9 @@ lie in bin/ instead of lib/hma_depth_ros/.
 
 from __future__ import annotations
 
+import re
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ DEFAULTS = SHARE / "config" / "depth_node.yaml"
 RVIZ_CONFIG = SHARE / "config" / "depth.rviz"
 
 FLAG = ("", "true", "false")
+PAIRINGS = ("", "cached", "exact")
 LEVELS = ("", "debug", "info", "warn", "error", "fatal")
 
 
@@ -41,13 +44,21 @@ ARGUMENTS = (
     argument("params_file", "", "YAML file of parameters that override config/depth_node.yaml"),
     argument("device", "", "Parameter 'device': where to infer, such as auto, cpu, cuda"),
     argument("engine", "", "Parameter 'engine': what runs the network, such as auto, torch"),
+    argument("precision", "", "Parameter 'precision': such as auto, fp32, bf16, fp16"),
     argument("checkpoint", "", "Parameter 'checkpoint': path of a .safetensors file"),
     argument("threads", "", "Parameter 'threads': CPU threads of the network; 0: engine's choice"),
+    argument("pairing", "", "Parameter 'pairing': which CameraInfo counts", choices=PAIRINGS),
     argument("compressed", "", "Whether to subscribe to CompressedImage", choices=FLAG),
     argument("lockstep", "", "Whether to process every frame in order", choices=FLAG),
     argument("use_sim_time", "", "Whether to take the time from /clock", choices=FLAG),
     argument("log_level", "", "Log level of the node", choices=LEVELS),
     argument("rviz", "false", "Whether to show everything in RViz", choices=FLAG[1:]),
+    argument(
+        "fixed_frame",
+        "",
+        "RViz's fixed frame: the frame_id of the images, or one that tf connects with it; empty is "
+        "the one in config/depth.rviz, camera_color_left",
+    ),
 )
 
 
@@ -87,7 +98,9 @@ def parameters(given: dict[str, str]) -> list[str | dict[str, str | bool | int]]
             raise RuntimeError(f"params_file: no file '{user_file}'")
         sources.append(user_file)
     overrides: dict[str, str | bool | int] = {
-        name: given[name] for name in ("device", "engine", "checkpoint") if given[name]
+        name: given[name]
+        for name in ("device", "engine", "precision", "checkpoint", "pairing")
+        if given[name]
     }
     if threads := given["threads"]:
         if not threads.isdecimal():
@@ -106,6 +119,19 @@ def clock(given: dict[str, str]) -> list[dict[str, str | bool | int]]:
     return [{"use_sim_time": value == "true"}] if value else []
 
 
+def rviz_config(given: dict[str, str]) -> Path:
+    """The shipped configuration, or a copy that shows the compressed images.
+
+    RViz's display takes the transport from the end of the topic's name.
+    """
+    if given["compressed"] != "true":
+        return RVIZ_CONFIG
+    text = RVIZ_CONFIG.read_text(encoding="utf-8")
+    copy = Path(tempfile.mkdtemp(prefix="hma_depth_rviz_"), "depth.rviz")
+    copy.write_text(re.sub(r"Value: image$", r"Value: image/compressed", text, flags=re.MULTILINE))
+    return copy
+
+
 def log_arguments(given: dict[str, str]) -> list[str]:
     """Set the level of the node's own logger only: at debug the middleware's would bury it."""
     if not (level := given["log_level"]):
@@ -120,27 +146,25 @@ def start(context: LaunchContext) -> list[Action]:
         declared.name: LaunchConfiguration(declared.name).perform(context) for declared in ARGUMENTS
     }
     image, namespace = given["image"], given["namespace"]
+    images = [("image", image), ("image/compressed", f"{image}/compressed")]
     depth = Node(
         **executable(),
         name=NODE,
         namespace=namespace,
         parameters=parameters(given),
-        remappings=[
-            ("image", image),
-            ("image/compressed", f"{image}/compressed"),
-            ("camera_info", given["camera_info"]),
-        ],
+        remappings=[*images, ("camera_info", given["camera_info"])],
         ros_arguments=log_arguments(given),
         output="screen",
     )
+    frame = ["-f", given["fixed_frame"]] if given["fixed_frame"] else []
     rviz = Node(
         package="rviz2",
         executable="rviz2",
         name="rviz",
         namespace=namespace,  # the topics in the configuration are relative
-        arguments=["-d", str(RVIZ_CONFIG)],
+        arguments=["-d", str(rviz_config(given)), *frame],
         parameters=clock(given),
-        remappings=[("image", image)],
+        remappings=images,
         condition=IfCondition(LaunchConfiguration("rviz")),
     )
     return [depth, rviz]

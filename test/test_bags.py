@@ -255,8 +255,8 @@ def test_clouds_that_do_not_fit_together() -> None:
     points = np.full((2, 2), np.nan, np.float32)
     cloud = cloud_message(points, ("x", "y"), stamp=0, frame="")
     assert not cloud.is_dense
-    with pytest.raises(HmaDepthError, match="without x, y, z: it has only x, y"):
+    with pytest.raises(HmaDepthError, match="without x, y, z: its fields are x, y"):
         cloud_xyz(cloud)
     cloud.width = 3
-    with pytest.raises(HmaDepthError, match="not a whole point cloud: 3x1 points of 8 bytes"):
+    with pytest.raises(HmaDepthError, match=r"not a whole .*: 3x1 points of 8 bytes, row_step 16"):
         cloud_array(cloud)

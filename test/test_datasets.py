@@ -24,6 +24,7 @@ from hma_depth_ros.data.kitti_frames import list_frames
 from hma_depth_ros.data.known_splits import KnownSplit, fingerprint
 from hma_depth_ros.data.lidar_depth import LidarScan
 from hma_depth_ros.data.located_split import read_located_split, read_training_split
+from hma_depth_ros.data.semantic_labels import find_labels, read_labels
 from hma_depth_ros.data.split import SplitEntry, read_split, write_split
 from hma_depth_ros.data.synthetic.drive import KITTI_CAMERA, SyntheticDrive
 from hma_depth_ros.data.synthetic.kitti_writer import write_kitti_drive
@@ -103,6 +104,18 @@ def test_the_focal_length_is_that_of_the_stored_image(root: Path):
     assert check(root, split) == 0
     split.write_text(split.read_text().replace(f"{FX / 2!r}", f"{FX!r}"))
     assert check(root, split) == 1
+
+
+def test_a_damaged_first_image_is_listed_like_the_others(root: Path):
+    """Its focal length is the drive's; what it is, `check_dataset` says."""
+    expected = list_frames(root)
+    for content in (b"", b"version https://git-lfs.github.com/spec/v1\n"):
+        image(root).write_bytes(content)
+        assert list_frames(root) == expected
+    for number in range(3):
+        image(root, number).write_bytes(b"")
+    with pytest.raises(HmaDepthError, match=r"0000000000\.png is not an image .*empty"):
+        list_frames(root)
 
 
 def test_drives_are_chosen_by_name(root: Path, capsys: pytest.CaptureFixture[str]):
@@ -473,7 +486,9 @@ WRITTEN = {
     "lines of Windows": lambda text: text.replace("\n", "\r\n").encode(),
     "backslashes": lambda text: text.replace("/", "\\").encode(),
     "trailing blanks, tabs, comments": lambda text: (
-        b"# mine\n\n" + text.replace("\n", " \t\n").replace(" ", "\t").encode() + b"  # end\n \n"
+        b"# mine\n\n"
+        + text.replace("\n", " \t# day\n").replace(" ", "\t").encode()
+        + b"  # end\n \n"
     ),
 }
 
@@ -514,6 +529,16 @@ def scan_of(split: Path, root: Path) -> LidarScan:
     return scan
 
 
+def test_label_maps_may_have_capitals(root: Path):
+    found = find_labels(image(root))
+    assert found is not None
+    before = read_labels(found)
+    found.rename(found.with_suffix(".PNG"))
+    again = find_labels(image(root))
+    assert again == found.with_suffix(".PNG")
+    np.testing.assert_array_equal(read_labels(again), before)
+
+
 def test_scans_may_have_capitals(root: Path):
     split = make_split(root, "--ground-truth-source", "lidar")
     before = read_ground_truth(scan_of(split, root)).sum()
@@ -545,6 +570,8 @@ def test_a_list_may_name_files_that_are_not_utf8(root: Path, tmp_path: Path):
         (b"a.png b.png 7\0", "not text"),
         (b"", "lists no frame"),
         (b"# nothing\n", "lists no frame"),
+        (b". None 700\n", r"list\.txt, line 1: '\.' names no image"),
+        (b"/ / 700\n", r"list\.txt, line 1: '/' names no image"),
         (b"a.png b.png\n", r"list\.txt, line 1: expected 'image depth focal'"),
     ],
 )

@@ -140,7 +140,7 @@ def test_wrong_topics_are_named(drive: Path):
 def test_a_bag_without_images_is_named(tmp_path: Path):
     with BagWriter(tmp_path / "bag") as bag:
         bag.add_topic("/points", POINT_CLOUD)
-    with pytest.raises(HmaDepthError, match="bag has no images; its topics: /points"):
+    with pytest.raises(HmaDepthError, match="bag has no images of a camera; its topics: /points"):
         find_source(tmp_path / "bag")
 
 

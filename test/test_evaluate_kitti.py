@@ -27,6 +27,7 @@ from hma_depth_ros.evaluation.frames import Frame, FrameList
 from hma_depth_ros.evaluation.protocols import PROTOCOLS
 from hma_depth_ros.evaluation.score import score
 from hma_depth_ros.geometry.camera import PinholeCamera
+from hma_depth_ros.inference import cpu
 from hma_depth_ros.inference.plan import Region
 from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
@@ -340,6 +341,7 @@ def test_a_known_list_without_some_of_its_ground_truth_is_refused_unless_allowed
         (("--protocols", "garg"), "no protocol 'garg'"),
         (("--caps", "80,none"), "--caps takes different positive metres"),
         (("--flip",), "--flip is for a checkpoint"),
+        (("--precision", "bf16"), "--precision is for a checkpoint"),
         (("--workers", "0"), "must be 1 or more"),
         (("--json", "/proc/absent/o.json"), "cannot write to /proc/absent"),
         (("--split", "absent.txt"), "cannot read the split absent.txt"),
@@ -486,6 +488,56 @@ def test_predictions_of_another_checkpoint_are_refused(
     capsys.readouterr()
     assert evaluate(*network(data, checkpoints[1], output), *keep) == 2
     assert "holds predictions made with" in capsys.readouterr().err
+
+
+@pytest.fixture
+def bf16_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A CPU on which `auto` is bf16: by an instruction that every Linux machine has."""
+    known = {*cpu._first("flags").split(), *cpu._first("Features").split()}
+    monkeypatch.setattr(cpu, "_BF16", frozenset(list(known)[:1]))
+
+
+@pytest.mark.usefixtures("bf16_cpu")
+@pytest.mark.parametrize(
+    ("options", "ran"),
+    [
+        ((), ("torch", "fp32")),
+        (("--engine", "torch"), ("torch", "fp32")),
+        (("--engine", "openvino"), ("openvino", "fp32")),
+        (("--precision", "bf16"), ("torch", "bf16")),
+        (("--precision", "auto"), ("torch", "bf16")),
+    ],
+)
+def test_figures_are_of_fp32_unless_asked_and_say_so(
+    data: Path, checkpoints: list[Path], tmp_path: Path, options: Any, ran: tuple[str, str]
+):
+    pytest.importorskip(ran[0])
+    output = tmp_path / "o.json"
+    assert evaluate(*network(data, checkpoints[0], output), *options) == 0
+    found = json.loads(output.read_text())
+    assert tuple(found["run"][key] for key in ("engine", "precision")) == ran
+    assert found["run"]["hardware"]
+    # And not only the label: in bf16 depth is another.
+    expected = expected_figures(data, checkpoints[0], NAMES[0], "bts")["silog"]
+    difference = abs(found["bts_cap80"]["per_image"][NAMES[0]]["silog"] / expected - 1)
+    assert (difference < 1e-6) == (ran[1] == "fp32")
+
+
+def test_predictions_of_another_precision_are_refused(
+    data: Path, checkpoints: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """Figures of a folder with both would be those of neither."""
+    kept = tmp_path / "kept"
+    arguments = (*network(data, checkpoints[0], tmp_path / "o.json"), "--predictions-dir", kept)
+    assert evaluate(*arguments) == 0
+    note = json.loads((kept / "predictions.json").read_text())
+    assert note.keys() >= {"checkpoint", "flip", "engine", "precision", "hardware"}
+    capsys.readouterr()
+    assert evaluate(*arguments, "--precision", "bf16") == 2
+    error = capsys.readouterr().err
+    assert "'precision': 'fp32'" in error
+    assert "'precision': 'bf16'" in error
+    assert error.count("\n") == 1
 
 
 def test_kept_png_are_what_quantise_scores(data: Path, checkpoints: list[Path], tmp_path: Path):

@@ -7,7 +7,7 @@ import io
 import pickle
 import tarfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +16,10 @@ import torch
 
 from hma_depth_ros.cli import run, run_command
 from hma_depth_ros.data.depth_png import read_depth_png
-from hma_depth_ros.data.image_file import read_rgb
-from hma_depth_ros.data.kitti_calibration import read_cameras
+from hma_depth_ros.data.image_file import read_rgb, write_png
+from hma_depth_ros.data.kitti_calibration import KittiCalibration, read_cameras
 from hma_depth_ros.data.kitti_drive import load_velodyne
+from hma_depth_ros.data.kitti_frames import list_frames
 from hma_depth_ros.data.nyu_labelled import open_labelled, read_official_split
 from hma_depth_ros.data.semantic_labels import read_labels
 from hma_depth_ros.data.stored_depth import read_stored_depth
@@ -167,6 +168,29 @@ def test_a_folder_that_may_not_be_entered_is_one_line(
     assert run_command("check_dataset", options) == 2
     error = capsys.readouterr().err
     assert error == f"check_dataset: Permission denied: {tmp_path}/a/b.png\n"
+
+
+@pytest.mark.parametrize(
+    "folder", ["2011_09_26", "2011_09_26/2011_09_26_drive_0001_sync/image_02/data"]
+)
+def test_a_folder_that_may_not_be_listed_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+):
+    """Or its frames would be missing without a word."""
+    image = tmp_path / "2011_09_26/2011_09_26_drive_0001_sync/image_02/data/0000000000.png"
+    write_png(image, np.zeros((4, 4, 3), np.uint8))
+    KittiCalibration.standard().write(tmp_path / "2011_09_26")
+    assert len(list_frames(tmp_path)) == 1
+    listed = Path.iterdir
+
+    def iterdir(path: Path) -> Iterator[Path]:
+        if path == tmp_path / folder:
+            raise PermissionError(13, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    with pytest.raises(HmaDepthError, match=f"cannot read the folder {tmp_path / folder}: Perm"):
+        list_frames(tmp_path)
 
 
 def test_names_that_are_not_utf8_are_one_line(

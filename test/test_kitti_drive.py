@@ -167,6 +167,29 @@ def test_a_missing_calibration_file_is_named(tmp_path: Path) -> None:
         KittiCalibration.standard().camera(5)
 
 
+@pytest.mark.parametrize(
+    ("name", "key", "value", "message"),
+    [
+        (CAMERAS_FILE, "S_rect_02", "1e30 1e30", r"S_rect_02: not an image size: 1e\+30x1e\+30"),
+        (CAMERAS_FILE, "S_rect_02", "1242.5 375", "S_rect_02: not an image size: 1242.5x375"),
+        (CAMERAS_FILE, "R_rect_00", "0 0 0 0 0 0 0 0 0", "R_rect_00: not a rotation matrix"),
+        (CAMERAS_FILE, "P_rect_03", "700 0 600 0 0 700 170 0 0 0 0 0", "P_rect_03.*[Ss]ingular"),
+        (CAMERAS_FILE, "P_rect_02 ", "7 0 6 0 0 7 1 0 0 0 1 0", "P_rect_02 again, with another"),
+        ("calib_velo_to_cam.txt", "R", "2 0 0 0 2 0 0 0 2", "R: not a rotation matrix"),
+        ("calib_imu_to_velo.txt", "R", "1 0 0 0 1 0 0 0 -1", "R: not a rotation matrix"),
+    ],
+)
+def test_a_calibration_that_cannot_be_is_named(
+    tmp_path: Path, name: str, key: str, value: str, message: str
+) -> None:
+    KittiCalibration.standard().write(tmp_path)
+    lines = (tmp_path / name).read_text().splitlines()
+    kept = [line for line in lines if not line.startswith(f"{key}:")]
+    (tmp_path / name).write_text("\n".join([*kept, f"{key}: {value}"]))
+    with pytest.raises(HmaDepthError, match=rf"{name}.*{message}"):
+        KittiCalibration.read(tmp_path)
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
 def test_calibration_as_windows_saves_it(tmp_path: Path, encoding: str) -> None:
     written = KittiCalibration.standard()
@@ -227,6 +250,15 @@ def test_png_is_preferred_to_jpeg_and_strange_files_are_ignored(drive: KittiDriv
     assert stream.frames == (0, 1, 2, 3)
     assert stream.path(1).suffix == ".png"
     assert stream.path(2).suffix == ".jpg"
+
+
+def test_stray_files_are_no_frames(drive: KittiDrive) -> None:
+    data = drive.folder / "image_02" / "data"
+    for name in ("99999999999999999999.png", "\u0663.png", "1.png", "copy of 1.png", "-3.png"):
+        shutil.copy(data / "0000000000.png", data / name)
+    again = KittiDrive.open(drive.folder)
+    assert again.images(2).frames == IMAGE_FRAMES
+    assert again.images(2).path(1).name == "0000000001.png"
 
 
 def test_ground_truth_is_found_in_either_part(drive: KittiDrive, tmp_path: Path) -> None:

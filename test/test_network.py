@@ -278,6 +278,11 @@ def test_bad_checkpoints_are_one_clear_error(tmp_path: Path):
     with pytest.raises(HmaDepthError, match=r"no checkpoint .*missing"):
         load_checkpoint(tmp_path / "missing.safetensors")
 
+    loop = tmp_path / "loop.safetensors"
+    loop.symlink_to(loop)
+    with pytest.raises(HmaDepthError, match=r"loop.safetensors: Too many levels"):
+        load_checkpoint(loop)
+
     garbage = tmp_path / "garbage.safetensors"
     garbage.write_bytes(os.urandom(1000))
     with pytest.raises(HmaDepthError, match=r"garbage.safetensors is not a readable"):

@@ -170,6 +170,22 @@ def test_strange_names_are_done_like_others(
     assert not list(output.glob(".*"))
 
 
+def test_images_of_any_shape_are_done(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """A pixel alone, and strips so long that their picture would have no height or no mask."""
+    sizes = [(1, 1), (2000, 3), (3, 900)]
+    for width, height in sizes:
+        content = np.full((height, width, 3), 90, np.uint8)
+        write_png(tmp_path / f"{width}x{height}.png", content)
+    images = sorted(tmp_path.glob("*.png"))
+    output = tmp_path / "results"
+    options = ("--output", output, "--checkpoint", checkpoint, "--fx", 50)
+    assert predict(*images, *options) == 0, capsys.readouterr().err
+    for width, height in sizes:
+        assert read_depth_png(output / f"{width}x{height}_depth.png").shape == (height, width)
+
+
 def test_the_same_picture_in_other_files_gives_the_same_depth(checkpoint: Path, tmp_path: Path):
     grey = np.tile(np.arange(0, 250, 2, dtype=np.uint8), (60, 1))
     Image.fromarray(grey).save(tmp_path / "a.png")

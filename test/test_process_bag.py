@@ -529,6 +529,31 @@ def test_pictures_of_one_namespace_get_names_of_their_own(
         }
 
 
+def test_damaged_messages_and_images_without_calibration_spoil_nothing(
+    bag: Path, tmp_path: Path, process: Process, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with BagReader(bag) as reader, BagWriter(tmp_path / "in") as writer:
+        for topic in (IMAGE_TOPIC, INFO_TOPIC, "/broken", "/detector/drawn"):
+            writer.add_topic(topic, CAMERA_INFO if topic == INFO_TOPIC else IMAGE)
+        for number, raw in enumerate(reader.messages([IMAGE_TOPIC, INFO_TOPIC])):
+            if raw.topic == IMAGE_TOPIC:
+                writer.write_raw("/broken", raw.stamp, raw.data[:9])
+                writer.write_raw("/detector/drawn", raw.stamp, raw.data)
+            writer.write_raw(raw.topic, raw.stamp, raw.data[:10] if number < 4 else raw.data)
+    out = tmp_path / "out"
+    options = ("--outputs", "depth", "--outputs-only")
+    assert process(tmp_path / "in", out, *options) == 2
+    error = capsys.readouterr().err
+    assert f"damaged sensor_msgs/msg/Image on {IMAGE_TOPIC}" in error
+    assert "--allow-partial leaves bad images out" in error
+    assert process(tmp_path / "in", out, *options, "--allow-partial") == 0
+    said = capsys.readouterr().out
+    assert "/broken (no whole image), /detector/drawn (pictures without camera_info)" in said
+    assert said.count(f"left out: {IMAGE_TOPIC} at ") == 2
+    with BagReader(out) as reader:
+        assert {t.name: t.count for t in reader.topics.values()} == {"/depth/image": FRAMES - 2}
+
+
 def test_depth_topics_are_no_cameras(tmp_path: Path, process: Process) -> None:
     with BagWriter(tmp_path / "in") as writer:
         writer.add_topic("/cam/depth_ground_truth", IMAGE)

@@ -188,6 +188,50 @@ def test_a_recording_that_cannot_begin_leaves_nothing(
     assert list(out.parent.iterdir()) == []
 
 
+def test_a_recording_that_is_killed_can_be_read(
+    tmp_path: Path, processes: list[subprocess.Popen[str]], node: Any
+) -> None:
+    from std_msgs.msg import String
+
+    out = tmp_path / "out"
+    publisher = node.create_publisher(String, "/words", 100)
+    recorder = _command("record_bag", "--output", out, "/words")
+    processes.append(recorder)
+    assert recorder.stdout is not None
+    assert recorder.stdout.readline().startswith("recording 1 topics")
+    sent = 0
+    deadline = time.monotonic() + TIMEOUT
+    while out.exists() and (out / "out.mcap").stat().st_size < 1000:
+        publisher.publish(String(data=str(sent)))
+        sent += 1
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    recorder.kill()
+    recorder.wait()
+    with BagReader(out) as bag:
+        numbers = [int(bag.decode(raw).data) for raw in bag.messages()]
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    assert len(numbers) > 3
+
+
+def test_a_topic_that_cannot_be_recorded_does_not_end_the_others(
+    tmp_path: Path, node: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from std_msgs.msg import Bool, String
+
+    from hma_depth_ros.ros import recorder as module
+    from hma_depth_ros.ros.message_class import message_class
+
+    known = lambda name: None if name.endswith("Bool") else message_class(name)  # noqa: E731
+    monkeypatch.setattr(module, "message_class", known)
+    publisher = node.create_publisher(String, "/words", 100)
+    node.create_timer(0.05, lambda: publisher.publish(String(data="x")))
+    node.create_publisher(Bool, "/odd", 1)
+    assert len(_record(node, tmp_path / "out", "/words", "/odd", duration=0.5)) >= 3
+    with pytest.raises(HmaDepthError, match=r"cannot record /odd: .*Bool is not installed"):
+        _record(node, tmp_path / "other", "/odd", duration=0.5)
+
+
 # --- inside this process ------------------------------------------------------------------------
 
 
@@ -479,6 +523,26 @@ def test_the_recorder_takes_what_a_publisher_offers(tmp_path: Path, node: Any) -
     assert len(recorded) >= 3
     with BagReader(tmp_path / "loose") as bag:
         assert bag.topics["/loose"].qos[0].reliability.name == "BEST_EFFORT"
+
+
+def test_a_middleware_need_not_count_what_is_lost(
+    tmp_path: Path, node: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rclpy import event_handler
+    from std_msgs.msg import String
+
+    make = event_handler.EventHandler.__init__
+
+    def unsupported(self: Any, *, event_type: Any, **options: Any) -> None:
+        if event_type.name == "RCL_SUBSCRIPTION_MESSAGE_LOST":
+            raise event_handler.UnsupportedEventTypeError("not in this middleware")
+        make(self, event_type=event_type, **options)
+
+    monkeypatch.setattr(event_handler.EventHandler, "__init__", unsupported)
+    publisher = node.create_publisher(String, "/uncounted", 10)
+    node.create_timer(0.05, lambda: publisher.publish(String(data="x")))
+    recorded = _record(node, tmp_path / "uncounted", "/uncounted", duration=0.5)
+    assert {message.data for _, message in recorded} == {"x"}
 
 
 def test_what_has_arrived_is_written_when_the_recording_is_stopped(

@@ -56,7 +56,8 @@ class BagReader:
 
         """
         self.path = path.expanduser()
-        self._files = find_files(self.path)
+        with self._damage():
+            self._files = find_files(self.path)
         self._definitions = Definitions()
         self._storages: list[Storage] = []
         self._channels: dict[str, list[tuple[Storage, Channel]]] = {}  # by topic
@@ -252,6 +253,8 @@ class BagReader:
         # formats' own errors, struct.error, sqlite3 and zstd errors. Only that is guarded.
         try:
             yield
+        except HmaDepthError:
+            raise
         except Exception as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             raise HmaDepthError(f"cannot read the bag {self.path}: {reason}") from error

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
-from hma_depth_ros.bags.bag_reader import BagReader
+from hma_depth_ros.bags.bag_reader import BagMessage, BagReader
 from hma_depth_ros.bags.message_types import header_stamp
+from hma_depth_ros.errors import HmaDepthError
 
 #: Nanoseconds by which image and calibration of a moment may be apart in a bag.
 _MARGIN = 1_000_000_000
@@ -39,13 +42,19 @@ class Calibrations:
         """
         begin = start - _MARGIN
         raws = list(self._bag.messages([self._topic], start=begin, stop=stop + _MARGIN))
-        infos = [self._bag.decode(raw) for raw in raws]
+        infos = list(self._whole(raws))
         self._infos = {header_stamp(info): info for info in infos}
         self._stamps = sorted(self._infos)
         earlier = None
         if not raws or raws[0].stamp > start:
             earlier = self._last_before(begin)
         self._otherwise = earlier or (infos[0] if infos else self._first())
+
+    def _whole(self, raws: Iterable[BagMessage]) -> Iterator[Any]:
+        """Those that are not damaged: one is like the other."""
+        for raw in raws:
+            with suppress(HmaDepthError):
+                yield self._bag.decode(raw)
 
     def of(self, stamp: int) -> Any | None:
         """CameraInfo of an image by its header's stamp; None if the bag has none at all."""
@@ -60,9 +69,8 @@ class Calibrations:
         if number == 0:
             return None
         time = int(self._times[number - 1])
-        (*_, last) = self._bag.messages([self._topic], start=time, stop=time + 1)
-        return self._bag.decode(last)
+        found = list(self._whole(self._bag.messages([self._topic], start=time, stop=time + 1)))
+        return found[-1] if found else None
 
     def _first(self) -> Any | None:
-        first = next(self._bag.messages([self._topic]), None)
-        return None if first is None else self._bag.decode(first)
+        return next(self._whole(self._bag.messages([self._topic])), None)

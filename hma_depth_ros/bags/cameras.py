@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from hma_depth_ros.bags.bag_reader import BagReader
@@ -23,6 +25,9 @@ from hma_depth_ros.bags.pictures import CONVERSIONS, DIRECT_ENCODINGS
 from hma_depth_ros.errors import HmaDepthError
 
 _COMPRESSED = "/compressed"
+
+#: Images of a topic that are tried for one that is whole.
+_FEW = 10
 
 #: Words in the names of topics that hold drawings of something seen, of our own node and of others.
 _DRAWN = re.compile(
@@ -57,13 +62,21 @@ class FoundCameras:
     cameras: list[CameraTopics]
     left_out: dict[str, str]  #: topics with images that are none of a camera, and what they hold
 
+    def calibrated(self, bag: BagReader) -> FoundCameras:
+        """Without cameras that have no CameraInfo, if others do; such as drawings of a detector."""
+        known = [c for c in self.cameras if c.info is not None and bag.topics[c.info].count]
+        if not known:
+            return self
+        others = {c.image: "pictures without camera_info" for c in self.cameras if c not in known}
+        return FoundCameras(known, {**self.left_out, **others})
+
     @property
     def remarks(self) -> list[str]:
         """What a user should know of them, a sentence each."""
         remarks = []
         if self.left_out:
             named = ", ".join(f"{topic} ({why})" for topic, why in self.left_out.items())
-            remarks.append(f"no cameras: {named}; --image-topic takes one all the same")
+            remarks.append(f"no cameras: {named}; --image-topic takes them all the same")
         for namespace, count in Counter(c.names[0] for c in self.cameras).items():
             if count > 1:
                 same = ", ".join(c.image for c in self.cameras if c.names[0] == namespace)
@@ -151,14 +164,15 @@ def no_picture(bag: BagReader, topic: str) -> str | None:
     base = topic.removesuffix(_COMPRESSED)
     if base.endswith(_OUR_DRAWINGS) or _DRAWN.search(base.lower()):
         return "a drawing, by its name"
-    first = next(bag.messages([topic]), None)
-    if first is None:
-        return "nothing"
-    try:
-        image = bag.decode(first)
-    except HmaDepthError:
-        return None  # one damaged image is no reason to do without the others
-    what = _no_raw_picture(image) if first.type == IMAGE else _no_compressed_picture(image)
+    image = None
+    for raw in islice(bag.messages([topic]), _FEW):
+        with suppress(HmaDepthError):  # one damaged image is no reason to do without the others
+            image = bag.decode(raw)
+            break
+    if image is None:
+        return "no whole image"
+    compressed = hasattr(image, "format")
+    what = _no_compressed_picture(image) if compressed else _no_raw_picture(image)
     if what is None and _DEPTH.search(base) and _encoding(image) == "mono16":
         what = "one channel of 16 bits, depth by its name"
     return what

@@ -9,11 +9,20 @@ from rosbags.interfaces import Nodetype
 from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
-from hma_depth_ros.bags.message_types import TYPESTORE
+from hma_depth_ros.bags.message_types import (
+    CAMERA_INFO,
+    COMPRESSED_IMAGE,
+    IMAGE,
+    POINT_CLOUD,
+    TF_MESSAGE,
+    TYPESTORE,
+)
 from hma_depth_ros.bags.storage import Channel, Definition
 
 #: What separates and heads the files of an IDL definition, as rosbag2 and Foxglove join them.
 _IDL_FILE = re.compile(r"^=+\nIDL: .*\n", re.MULTILINE)
+#: Types whose messages the tools look into.
+_DECODED = (IMAGE, COMPRESSED_IMAGE, CAMERA_INFO, POINT_CLOUD, TF_MESSAGE)
 _MESSAGE_TYPE = re.compile(r"\w+/msg/\w+")
 
 
@@ -34,6 +43,10 @@ def reason_to_leave_out(channel: Channel) -> str | None:
     if not _MESSAGE_TYPE.fullmatch(channel.type):
         return f"{channel.type} is no message type"
     return None
+
+
+class _ForeignError(DefinitionError):
+    """A definition that can be used, of another type than its name says."""
 
 
 class Definitions:
@@ -69,6 +82,7 @@ def _typestore(type_name: str, definition: Definition, digest: str) -> Typestore
             return _defined(type_name, definition, digest)
         except DefinitionError as error:
             problem = f"the bag's definition of {type_name} cannot be used: {error}"
+            standard = standard and not isinstance(error, _ForeignError)
     if standard and digest in ("", TYPESTORE.hash_rihs01(type_name)):
         return TYPESTORE
     raise DefinitionError(problem)
@@ -80,6 +94,7 @@ def _defined(type_name: str, definition: Definition, digest: str) -> Typestore:
         types |= _standard_parts(types)
         store = get_typestore(Stores.EMPTY)
         store.register(types)
+        store.generate_msgdef(type_name, ros_version=2)  # as a copy of the bag needs it
         found = store.hash_rihs01(type_name)
     except DefinitionError:
         raise
@@ -88,7 +103,24 @@ def _defined(type_name: str, definition: Definition, digest: str) -> Typestore:
         raise DefinitionError(reason) from error
     if digest and found != digest:
         raise DefinitionError("it is of another version of the type than the messages")
+    if type_name in _DECODED:
+        return _named_as_usual(type_name, store)
     return store
+
+
+def _named_as_usual(type_name: str, store: Typestore) -> Typestore:
+    """A type that is read here must have its fields, if by other names (ROS 1's D for d).
+
+    Raises:
+        DefinitionError: it has others.
+
+    """
+    own, usual = (s.fielddefs[type_name][1] for s in (store, TYPESTORE))
+    if [name for name, _ in own] == [name for name, _ in usual]:
+        return store
+    if [kind for _, kind in own] != [kind for _, kind in usual]:
+        raise _ForeignError("its fields are not those of ROS 2")
+    return TYPESTORE
 
 
 def _parsed(type_name: str, definition: Definition) -> dict[str, Any]:

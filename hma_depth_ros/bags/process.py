@@ -120,6 +120,8 @@ class BagProcess:
     def _prepare(self, predictor: DepthPredictor) -> None:
         settings, bag = self._settings, self._bag
         found = find_cameras(bag, images=settings.images, info=settings.info)
+        if not (settings.images or settings.uncalibrated):
+            found = found.calibrated(bag)
         self.cameras = found.cameras
         self.remarks = [*bag.remarks, *(f"{bag.path}: {remark}" for remark in found.remarks)]
         self._outputs: dict[str, DepthOutputs] = {}
@@ -241,10 +243,16 @@ class BagProcess:
                 out.add_topic(name, kind, typestore=TYPESTORE)
 
     def _read(self, start: int, stop: int) -> Iterator[tuple[BagMessage, Any]]:
-        """Messages, and images decoded."""
+        """Messages, and images decoded, or why they cannot be."""
         wanted = {*self._copied, *self._outputs}
         for raw in self._bag.messages(wanted, start=start, stop=stop):
-            yield raw, self._bag.decode(raw) if raw.topic in self._outputs else None
+            image = None
+            if raw.topic in self._outputs:
+                try:
+                    image = self._bag.decode(raw)
+                except HmaDepthError as error:
+                    image = error
+            yield raw, image
 
     def _predicted(
         self, messages: Iterator[tuple[BagMessage, Any]], tally: Tally
@@ -252,7 +260,7 @@ class BagProcess:
         """Time, messages to write at it, and whether they belong to an image."""
         copied = set(self._copied)
         for group in _groups(messages, at_a_time(self._predictor)):
-            images = [(raw.topic, image) for raw, image in group if image is not None]
+            images = [(raw, image) for raw, image in group if image is not None]
             made = iter(self._depths(images, tally))
             for raw, image in group:
                 own = [(raw.topic, raw.data)] if raw.topic in copied else []
@@ -262,14 +270,16 @@ class BagProcess:
                     yield raw.stamp, [*own, *next(made)], True
 
     def _depths(
-        self, images: Sequence[tuple[str, Any]], tally: Tally
+        self, images: Sequence[tuple[BagMessage, Any]], tally: Tally
     ) -> list[list[tuple[str, bytes | memoryview]]]:
-        """Messages for images of topics; none for one that cannot be used, if that is allowed."""
+        """Messages for images; none for one that cannot be used, if that is allowed."""
         infos: list[Any] = []
         requests: list[Request | HmaDepthError] = []
-        for topic, image in images:
-            info = None
+        for raw, image in images:
+            topic, info = raw.topic, None
             try:
+                if isinstance(image, HmaDepthError):
+                    raise image
                 if topic in self._calibrations:
                     info = self._calibrations[topic].of(header_stamp(image))
                 requests.append(self._outputs[topic].request(image, info))
@@ -279,21 +289,26 @@ class BagProcess:
         good = [request for request in requests if isinstance(request, Request)]
         predictions = iter(predict_together(self._predictor, good))
         made: list[list[tuple[str, bytes | memoryview]]] = []
-        for (topic, image), info, request in zip(images, infos, requests, strict=True):
+        for (raw, image), info, request in zip(images, infos, requests, strict=True):
             found = next(predictions) if isinstance(request, Request) else request
             if isinstance(found, HmaDepthError):
-                self._leave_out(topic, image, found, tally)
+                self._leave_out(raw, image, found, tally)
                 made.append([])
             else:
-                made.append(self._outputs[topic].messages(image, info, found))
+                made.append(self._outputs[raw.topic].messages(image, info, found))
         return made
 
-    def _leave_out(self, topic: str, image: Any, error: HmaDepthError, tally: Tally) -> None:
-        problem = f"{topic} at {stamp_text(header_stamp(image))}: {error}"
+    def _leave_out(self, raw: BagMessage, image: Any, error: HmaDepthError, tally: Tally) -> None:
+        whole = hasattr(image, "header")
+        stamp = header_stamp(image) if whole else raw.stamp
+        problem = f"{raw.topic} at {stamp_text(stamp)}: {error}"
         if not self._settings.allow_partial:
             way_out = "--allow-partial leaves bad images out"
             if isinstance(error, BadCalibrationError):
-                way_out = "--uncalibrated does without, --camera-info-topic names another"
+                way_out = (
+                    "--uncalibrated does without, --camera-info-topic names another, "
+                    "--image-topic chooses cameras"
+                )
             raise HmaDepthError(f"{self._bag.path}: {problem}; {way_out}") from error
         tally.problems.append(problem)
 

@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from hma_depth_ros.errors import HmaDepthError, environment_error
+from hma_depth_ros.terminal import print_whatever_it_takes
 
 
 def command_names() -> list[str]:
@@ -55,6 +56,7 @@ def run_command(name: str, argv: Sequence[str]) -> int:
 
 def run(argv: Sequence[str]) -> int:
     """Run `argv[0]` with the remaining arguments; without arguments print the list of commands."""
+    print_whatever_it_takes()
     if not argv or argv[0] in {"-h", "--help"}:
         print(_usage())
         return 0

@@ -39,7 +39,7 @@ from hma_depth_ros.demo.children import termination_as_exit
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import atomic_path, check_writable
 from hma_depth_ros.inference.bundled import default_checkpoint
-from hma_depth_ros.inference.engine import ENGINES
+from hma_depth_ros.inference.engine_names import ENGINES
 from hma_depth_ros.inference.model_file import ModelFormat, read_model_info
 from hma_depth_ros.inference.model_source import ModelSource
 from hma_depth_ros.inference.points import CloudLayout

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.inference.engine_names import ENGINES, PRECISIONS
 
 if TYPE_CHECKING:
     from hma_depth_ros.bags.process import BagProcess, ProcessSettings, Tally
@@ -101,12 +102,10 @@ def _parser() -> argparse.ArgumentParser:
     how.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or gpu (Intel's)")
     how.add_argument(
         "--engine",
-        choices=("auto", "torch", "openvino", "onnxruntime"),
-        help="default: torch, with which figures are measured; auto is the fastest",
+        choices=ENGINES,
+        help="default: torch in fp32, with which figures are measured; auto is the fastest",
     )
-    how.add_argument(
-        "--precision", default="auto", choices=("auto", "fp32", "bf16", "fp16", "int8")
-    )
+    how.add_argument("--precision", default="auto", choices=PRECISIONS)
     how.add_argument(
         "--threads", type=int, default=0, metavar="N", help="CPU threads; 0: the engine's choice"
     )

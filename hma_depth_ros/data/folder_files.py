@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -23,13 +24,27 @@ def files_in(folder: Path, suffixes: Sequence[str]) -> list[Path]:
         HmaDepthError: the folder may not be read.
 
     """
+    return [path for path in _inside(folder) if path.suffix.lower() in suffixes]
+
+
+def folders_in(folder: Path, name: re.Pattern[str]) -> list[Path]:
+    """Folders in a folder, and links to some, whose whole name fits; sorted, likewise.
+
+    Raises:
+        HmaDepthError: the folder may not be read.
+
+    """
+    return [path for path in _inside(folder) if name.fullmatch(path.name) and path.is_dir()]
+
+
+def _inside(folder: Path) -> list[Path]:
+    """What is not hidden; nothing where there is no such folder."""
     try:
-        paths = sorted(folder.iterdir())
+        return sorted(path for path in folder.iterdir() if not _hidden(path))
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
         raise _cannot_read(folder, error) from error
-    return [path for path in paths if path.suffix.lower() in suffixes and not _hidden(path)]
 
 
 def files_below(folder: Path, suffixes: Sequence[str]) -> list[Path]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -72,6 +72,22 @@ def image_size(path: Path) -> tuple[int, int]:
         ):  # whose size Pillow gives as stored or as shown, by its version
             width, height = image.tag_v2[_WIDTH], image.tag_v2[_HEIGHT]
         return (height, width) if image.getexif().get(_ORIENTATION) in _TURNED else (width, height)
+
+
+def size_of_any(paths: Iterable[Path]) -> tuple[int, int]:
+    """`image_size` of the first of the images of one camera that can be read.
+
+    Raises:
+        HmaDepthError: none can be; the first one is named.
+
+    """
+    first_error: HmaDepthError | None = None
+    for path in paths:
+        try:
+            return image_size(path)
+        except HmaDepthError as error:
+            first_error = first_error or error
+    raise first_error or HmaDepthError("there is no image to tell the camera's image size by")
 
 
 def is_plain(path: Path, file_format: Literal["PNG", "JPEG"], *, grey: bool) -> bool:

@@ -37,6 +37,8 @@ _CAMERA_SHAPES: dict[str, tuple[int, ...]] = {
     "R_rect": (3, 3),
     "P_rect": (3, 4),
 }
+#: Side of an image in pixels.
+_LARGEST = 65535
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,7 +197,7 @@ def read_entries(path: Path) -> dict[str, str]:
 
 def _parse(text: str, path: Path | str) -> dict[str, str]:
     """Split `KEY: VALUE` lines."""
-    entries = {}
+    entries: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             continue
@@ -204,7 +206,8 @@ def _parse(text: str, path: Path | str) -> dict[str, str]:
             raise HmaDepthError(
                 f"{path}, line {number}: not a KITTI calibration, expected KEY: VALUE"
             )
-        entries[key.strip()] = value
+        if entries.setdefault(key.strip(), value) != value:
+            raise HmaDepthError(f"{path}, line {number}: {key.strip()} again, with another value")
     return entries
 
 
@@ -242,21 +245,21 @@ def _parse_camera(entries: Mapping[str, str], index: int, path: Path | str) -> C
         key: numbers_of(entries, f"{key}_{index:02d}", shape, path)
         for key, shape in _CAMERA_SHAPES.items()
     }
-    width, height = values["S"].astype(int).tolist()
-    width_rect, height_rect = values["S_rect"].astype(int).tolist()
+    for key in ("R", "R_rect"):
+        check_rotation(values[key], f"{key}_{index:02d}", path)
     camera = CameraCalibration(
-        S=(width, height),
+        S=_size(values["S"], f"S_{index:02d}", path),
         K=values["K"],
         D=values["D"],
         R=values["R"],
         T=values["T"],
-        S_rect=(width_rect, height_rect),
+        S_rect=_size(values["S_rect"], f"S_rect_{index:02d}", path),
         R_rect=values["R_rect"],
         P_rect=values["P_rect"],
     )
     try:
-        _ = camera.rectified
-    except ValueError as error:
+        _ = camera.rectified, camera.offset_from_camera_0
+    except (ValueError, np.linalg.LinAlgError) as error:
         raise HmaDepthError(
             f"{path}, P_rect_{index:02d} and S_rect_{index:02d}: {error}"
         ) from error
@@ -268,9 +271,27 @@ def _read_transform(path: Path) -> Matrix:
 
 
 def _parse_transform(entries: Mapping[str, str], path: Path | str) -> Matrix:
-    return rigid_transform(
-        numbers_of(entries, "R", (3, 3), path), numbers_of(entries, "T", (3,), path)
-    )
+    rotation = numbers_of(entries, "R", (3, 3), path)
+    check_rotation(rotation, "R", path)
+    return rigid_transform(rotation, numbers_of(entries, "T", (3,), path))
+
+
+def check_rotation(matrix: Matrix, key: str, path: Path | str) -> None:
+    """See that a matrix turns and does nothing else, to the digits that files have.
+
+    Raises:
+        HmaDepthError: it does not.
+
+    """
+    if not np.allclose(matrix @ matrix.T, np.eye(3), atol=1e-3) or np.linalg.det(matrix) < 0:
+        raise HmaDepthError(f"{path}, {key}: not a rotation matrix")
+
+
+def _size(values: Matrix, key: str, path: Path | str) -> tuple[int, int]:
+    width, height = values.tolist()
+    if not all(1 <= side <= _LARGEST and side.is_integer() for side in (width, height)):
+        raise HmaDepthError(f"{path}, {key}: not an image size: {width:g}x{height:g}")
+    return int(width), int(height)
 
 
 def _transform_lines(transform: Matrix) -> list[str]:

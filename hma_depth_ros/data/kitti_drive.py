@@ -34,6 +34,7 @@ from hma_depth_ros.files import as_given
 CAMERAS = (0, 1, 2, 3)
 #: Of `data_depth_annotated`: one archive for training, one for validation.
 ANNOTATED_PARTS = ("train", "val", "", "data_depth_annotated/train", "data_depth_annotated/val")
+_FRAME = re.compile(r"[0-9]{1,10}")
 _NAME = re.compile(r"\d{4}_\d\d_\d\d_drive_\d{4}_sync")
 
 _BILLION = 1_000_000_000
@@ -75,11 +76,15 @@ class SensorStream:
         """Data files by frame number, in order of time; empty where the sensor is absent."""
         found: dict[int, Path] = {}
         inside = files_in(self.data_folder, self.suffixes)
-        # Of several files of a frame the last one stays: that with the preferred suffix.
-        for path in sorted(inside, key=lambda path: -self.suffixes.index(path.suffix.lower())):
-            if path.stem.isdecimal():
+        # Of several files of a frame the last one stays: that of the preferred suffix, and of those
+        # the one with all of its zeros, as it was downloaded.
+        for path in sorted(inside, key=self._preference):
+            if _FRAME.fullmatch(path.stem):
                 found[int(path.stem)] = path
         return dict(sorted(found.items()))
+
+    def _preference(self, path: Path) -> tuple[int, int]:
+        return -self.suffixes.index(path.suffix.lower()), len(path.stem)
 
     @property
     def frames(self) -> tuple[int, ...]:

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from hma_depth_ros.data.image_file import image_size
+from hma_depth_ros.data.image_file import size_of_any
 from hma_depth_ros.data.kitti_calibration import (
     CameraCalibration,
     KittiCalibration,
+    check_rotation,
     numbers_of,
     read_entries,
 )
@@ -130,9 +131,10 @@ class OdometrySequence:
         to_camera_0 = np.eye(4)
         if "Tr" in entries or self.velodyne.files:
             to_camera_0[:3] = numbers_of(entries, "Tr", (3, 4), path)
+            check_rotation(to_camera_0[:3, :3], "Tr", path)
         cameras = {}
         # All sensors of the benchmark are rectified to one size.
-        size = image_size(next(iter(self.images(self.cameras[0]).files.values())))
+        size = size_of_any(self.images(self.cameras[0]).files.values())
         for camera in CAMERAS:
             p = numbers_of(entries, f"P{camera}", (3, 4), path)
             cameras[camera] = CameraCalibration(

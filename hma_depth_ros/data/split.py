@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,8 @@ from hma_depth_ros.data.text_file import read_text
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import atomic_path
 from hma_depth_ros.geometry.camera import Intrinsics
+
+_COMMENT = re.compile(r"(^|\s)#.*")
 
 
 @dataclass(frozen=True)
@@ -35,8 +38,8 @@ def read_split(path: Path, root: Path | None = None) -> list[SplitEntry]:
 
     Pixels are those of the stored image (the first one's centre is 0, 0), and paths are relative to
     `root` (default: the list's folder). A depth of `None` is none; one that ends in .bin is a
-    velodyne scan (`LidarScan`). Lines that begin with # are comments; paths may have the
-    backslashes of Windows.
+    velodyne scan (`LidarScan`). What follows a # is a comment, at the beginning or after a blank;
+    paths may have the backslashes of Windows.
 
     Raises:
         HmaDepthError: the file is missing, empty or malformed, naming the line.
@@ -45,10 +48,11 @@ def read_split(path: Path, root: Path | None = None) -> list[SplitEntry]:
     root = path.parent if root is None else root
     entries = []
     for number, line in enumerate(read_text(path, "the split").splitlines(), 1):
-        if not line.strip() or line.lstrip().startswith("#"):
+        content = _COMMENT.sub("", line)
+        if not content.strip():
             continue
         try:
-            entries.append(_entry(line, root))
+            entries.append(_entry(content, root))
         except HmaDepthError as error:
             raise HmaDepthError(f"{path}, line {number}: {error}") from None
     if not entries:
@@ -93,6 +97,8 @@ def _entry(line: str, root: Path) -> SplitEntry:
             f"{len(words)} columns found: '{line}'"
         )
     image, depth, *columns = words
+    if not Path(image).name:
+        raise HmaDepthError(f"'{image}' names no image")
     try:
         numbers = [float(column) for column in columns]
     except ValueError:

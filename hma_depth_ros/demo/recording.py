@@ -74,7 +74,8 @@ def _view(
     attention = [image_array(messages[topic]) for topic in masks if topic in messages]
     points = None
     if POINTS_TOPIC in messages:
-        points = cloud_xyz(messages[POINTS_TOPIC]).reshape(*depth.shape, 3)
+        xyz = cloud_xyz(messages[POINTS_TOPIC]).astype(np.float32, copy=False)
+        points = xyz.reshape(*depth.shape, 3)
     return FrameView(
         image=rgb_image(messages[image_topic]),
         depth=depth,

@@ -82,16 +82,21 @@ def _choice(cameras: Sequence[CameraTopics]) -> CameraTopics:
     return min(same, key=lambda camera: "rect" not in camera.image.rpartition("/image_")[2])
 
 
-def drive_bag(drive: Path, bag: Path) -> None:
+def drive_bag(drive: Path, bag: Path) -> list[HmaDepthError]:
     """Convert a KITTI raw drive to a bag, in place of an earlier one.
 
+    Returns:
+        What is wrong with files that were left out.
+
     Raises:
-        HmaDepthError: the drive is not one, or the bag cannot be written.
+        HmaDepthError: the drive is not one, all images are damaged, or the bag cannot be written.
 
     """
     opened = KittiDrive.open(drive)
     remove_bag(bag)
-    write_kitti_bag(opened, bag)
+    damage: list[HmaDepthError] = []
+    write_kitti_bag(opened, bag, on_damage=damage.append)
+    return damage
 
 
 def remove_bag(bag: Path) -> None:
@@ -101,7 +106,9 @@ def remove_bag(bag: Path) -> None:
         HmaDepthError: there is something of that name that is not a bag.
 
     """
-    if (bag / "metadata.yaml").is_file():
+    names = [file.name for file in bag.iterdir()] if bag.is_dir() else []
+    # A recording that was killed has no metadata.
+    if "metadata.yaml" in names or names == [f"{bag.name}.mcap"]:
         shutil.rmtree(bag)
     elif bag.exists():
         raise HmaDepthError(f"{bag} is in the way and not a bag; remove it or choose --output")

@@ -12,13 +12,14 @@ import numpy.typing as npt
 
 from hma_depth_ros.data.entry_camera import entry_camera
 from hma_depth_ros.data.image_file import read_rgb
+from hma_depth_ros.evaluation.evaluated_network import computed_by, evaluated_network
 from hma_depth_ros.evaluation.frames import Frame
 from hma_depth_ros.evaluation.protocols import View
 from hma_depth_ros.evaluation.sources import Depth, PredictedDepth
 from hma_depth_ros.evaluation.windows import kitti_crop
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.inference.bundled import default_checkpoint
-from hma_depth_ros.inference.predictor import DepthPredictor, Output
+from hma_depth_ros.inference.predictor import Output
 
 
 class CheckpointPredictions:
@@ -29,6 +30,8 @@ class CheckpointPredictions:
         checkpoint: Path | None = None,
         *,
         device: str = "auto",
+        engine: str | None = None,
+        precision: str | None = None,
         flip: bool = False,
         uncertainty: bool = False,
     ) -> None:
@@ -36,18 +39,21 @@ class CheckpointPredictions:
 
         Args:
             checkpoint: or an exported file.
-            device: see `DepthPredictor`.
+            device: see `evaluated_network`, as for the next two.
+            engine: that runs the network.
+            precision: that it computes in.
             flip: depth (and uncertainty) is the mean of the image's and of its mirror image's
                 (Godard et al., 2017, without their ramps at the borders, which are for
                 stereo-trained networks).
             uncertainty: give it too, if the network states it.
 
         Raises:
-            HmaDepthError: checkpoint or device cannot be used.
+            HmaDepthError: checkpoint, device, engine or precision cannot be used.
 
         """
         path = default_checkpoint() if checkpoint is None else checkpoint
-        self._predictor = DepthPredictor.from_checkpoint(path, device=device)
+        self._predictor = evaluated_network(path, device=device, engine=engine, precision=precision)
+        self.computed_by = computed_by(self._predictor)
         self._lock = Lock()
         self._flip = flip
         self.has_uncertainty = uncertainty and self._predictor.info.model.uncertainty

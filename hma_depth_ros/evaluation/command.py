@@ -22,6 +22,7 @@ from hma_depth_ros.evaluation.sources import (
     PredictionSource,
     StoredPredictions,
 )
+from hma_depth_ros.inference.engine_names import ENGINES, PRECISIONS
 
 
 def _parser(prog: str, summary: str, benchmark: Benchmark) -> argparse.ArgumentParser:
@@ -112,6 +113,17 @@ def _parser(prog: str, summary: str, benchmark: Benchmark) -> argparse.ArgumentP
     )
     how.add_argument("--workers", type=int, default=2, metavar="N", help="default: %(default)s")
     how.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    how.add_argument(
+        "--engine",
+        choices=ENGINES,
+        help="default: torch (for an exported file a runtime that takes it); auto is the fastest",
+    )
+    how.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        help="default: fp32 on every device (for a file exported in another its own); auto is the "
+        "fastest",
+    )
     how.add_argument(
         "--predictions-dir",
         type=Path,
@@ -223,7 +235,7 @@ def _check(arguments: argparse.Namespace) -> None:
                 "stored predictions need --predictions DIR and --ground-truth DIR"
             )
     else:
-        for name in ("checkpoint", "flip", "predictions_dir"):
+        for name in ("checkpoint", "engine", "precision", "flip", "predictions_dir"):
             if getattr(arguments, name):
                 option = f"--{name.replace('_', '-')}"
                 raise HmaDepthError(f"{option} is for a checkpoint, not with --predictions")
@@ -294,10 +306,13 @@ def _network(
     network = CheckpointPredictions(
         arguments.checkpoint,
         device=arguments.device,
+        engine=arguments.engine,
+        precision=arguments.precision,
         flip=arguments.flip,
         uncertainty=_sparsifies(arguments),
     )
-    description["checkpoint"] = network.description
+    description |= {"checkpoint": network.description, **network.computed_by}
+    print("{engine} in {precision} on {hardware}".format(**network.computed_by))
     if _sparsifies(arguments) and not network.has_uncertainty:
         _print_no_uncertainty(f"{network.description} is a model without it (model.uncertainty)")
     if arguments.predictions_dir is None:
@@ -305,7 +320,11 @@ def _network(
     cache = CachedPredictions(
         network,
         arguments.predictions_dir,
-        settings={"checkpoint": network.description, "flip": arguments.flip},
+        settings={
+            "checkpoint": network.description,
+            "flip": arguments.flip,
+            **network.computed_by,
+        },
         cameras={
             frame.name: camera_columns(frame.listed)
             for frame in frames.frames

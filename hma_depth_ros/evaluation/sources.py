@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from hma_depth_ros.data.folder_files import files_in
 from hma_depth_ros.data.stored_depth import SUFFIXES, read_stored_depth
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.benchmarks import Benchmark
@@ -64,16 +65,14 @@ class StoredPredictions:
         """
         self._units_per_metre = benchmark.layout.units_per_metre
         self._files: dict[str, Path] = {}
-        for path in sorted(folder.iterdir()):
-            if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
-                continue
+        for path in files_in(folder, SUFFIXES):
             name = benchmark.layout.frame_name(path)
             if name in self._files:
                 raise HmaDepthError(f"two predictions of {name}: {self._files[name]} and {path}")
             self._files[name] = path
         if not self._files:
             raise HmaDepthError(f"{folder} holds no predictions, neither PNG nor npy")
-        found = sorted((folder / UNCERTAINTY_FOLDER).glob("[!.]*.npy")) if uncertainty else []
+        found = files_in(folder / UNCERTAINTY_FOLDER, (".npy",)) if uncertainty else []
         self._uncertainties = {benchmark.layout.frame_name(path): path for path in found}
 
     @property

@@ -8,10 +8,8 @@ import torch
 from torch import Tensor
 
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.inference.engine_names import PRECISIONS
 from hma_depth_ros.network.model import ScaleMaps
-
-ENGINES = ("auto", "torch", "openvino", "onnxruntime")
-PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
 
 
 class Engine(Protocol):

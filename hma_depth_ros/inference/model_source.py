@@ -83,19 +83,12 @@ class ModelSource:
         half = self.format is ModelFormat.ONNX and self._stored == "fp16"
         return "onnxruntime" if half else "auto"
 
-    def plain_precision(self, device: str) -> str:
-        """The precision to go with it: fp32 on the CPU, the usual one on CUDA.
-
-        Raises:
-            HmaDepthError: there is no such device.
-
-        """
-        if self._model is not None:
-            return "fp32" if choose_device(device).type == "cpu" else "auto"
+    @property
+    def plain_precision(self) -> str:
+        """The precision to go with it: fp32 on every device, of an exported file its own."""
         # OpenVINO's fp16 is that of the stored weights; an ONNX graph computes in its own.
-        exact = self._stored == "fp32" or self.format is ModelFormat.OPENVINO
-        exact = exact and self._stored != "int8"
-        return "fp32" if exact else "auto"
+        exact = self._stored in (None, "fp32") or self.format is ModelFormat.OPENVINO
+        return "fp32" if exact and self._stored != "int8" else "auto"
 
     @property
     def record(self) -> ExportRecord | None:

@@ -171,9 +171,9 @@ class DepthPredictor:
     ) -> DepthPredictor:
         """Load a checkpoint (None: the bundled default), or an exported file, for a device.
 
-        `engine` None is PyTorch for a checkpoint, which is what all others are measured by, and
-        for an exported file a runtime that takes it, in fp32; `auto` is the fastest one. No
-        self-check is made here.
+        `engine` None is PyTorch in fp32 for a checkpoint, which is what all others are measured by,
+        and for an exported file a runtime that takes it, in fp32 or the file's own precision;
+        `auto` is the fastest one. No self-check is made here.
 
         Raises:
             HmaDepthError: the file, the device, the engine or the precision cannot be used.
@@ -183,7 +183,7 @@ class DepthPredictor:
         if engine is None:
             engine = source.plain_engine
             if precision == "auto":
-                precision = source.plain_precision(device)
+                precision = source.plain_precision
         request = EngineRequest(engine=engine, precision=precision, device=device, threads=threads)
         chosen, _ = start_engine(source, request, self_check=False, warn=_LOG.warning)
         return cls(

@@ -117,8 +117,8 @@ def read_info(path: Path) -> CheckpointInfo:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-    except FileNotFoundError as error:
-        raise HmaDepthError(f"no checkpoint {path}") from error
+    except FileNotFoundError as error:  # what safetensors says of files that may not be read, too
+        raise HmaDepthError(_not_opened(path)) from error
     except (SafetensorError, OSError) as error:
         raise HmaDepthError(_not_readable(path, error)) from error
     if METADATA_KEY not in metadata:
@@ -127,6 +127,16 @@ def read_info(path: Path) -> CheckpointInfo:
             "package; those are written by its `train` command"
         )
     return decode_info(metadata[METADATA_KEY], path)
+
+
+def _not_opened(path: Path) -> str:
+    try:
+        path.open("rb").close()
+    except FileNotFoundError:
+        return f"no checkpoint {path}"
+    except OSError as error:
+        return f"cannot read the checkpoint {path}: {error.strerror}"
+    return f"the checkpoint {path} has only now come; try again"
 
 
 def _not_readable(path: Path, error: Exception) -> str:

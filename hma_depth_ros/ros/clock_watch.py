@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from rclpy.node import Node
+from rclpy.time import Time
 
 from hma_depth_ros.ros.reporter import Reporter
 
@@ -19,15 +20,21 @@ class ClockWatch:
     def __init__(self, node: Node, reporter: Reporter) -> None:
         self._node, self._reporter = node, reporter
         self._begin = time.monotonic()
+        self._gone = False
 
-    def look(self) -> bool:
-        """Report what is wrong, if anything is; return whether the time is one."""
+    def look(self) -> None:
+        """Report what is wrong, if anything is; to be called now and then."""
         problem = _problem(self._node)
+        self._gone = problem is not None
         if problem is None:
             self._reporter.solved(_TOPIC)
         elif time.monotonic() - self._begin > PATIENCE:
             self._reporter.problem(_TOPIC, problem)
-        return problem is None
+
+    def now(self) -> Time | None:
+        """The node's time; None if it is none, or stands still as of the last look."""
+        now = self._node.get_clock().now()
+        return now if now.nanoseconds and not self._gone else None
 
 
 def _problem(node: Node) -> str | None:

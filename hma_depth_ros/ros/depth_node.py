@@ -42,18 +42,18 @@ from hma_depth_ros.ros.clock_watch import ClockWatch
 from hma_depth_ros.ros.diagnostics import diagnostic_array
 from hma_depth_ros.ros.frame_buffer import FrameBuffer, FrameQueue, LatestFrame
 from hma_depth_ros.ros.image_messages import image_from_message
-from hma_depth_ros.ros.image_watch import ImageWatch
+from hma_depth_ros.ros.input_watch import InputWatch
 from hma_depth_ros.ros.latched_input import LatchedInput, is_latched
 from hma_depth_ros.ros.load_predictor import LoadedModel
 from hma_depth_ros.ros.outputs import Outputs
 from hma_depth_ros.ros.pairing import CachedPairing, ExactPairing
-from hma_depth_ros.ros.parameter_types import ForgivingParameters, ParameterError, given_values
+from hma_depth_ros.ros.parameter_types import ForgivingParameters, ParameterError
 from hma_depth_ros.ros.parameters import DepthNodeParameters
 from hma_depth_ros.ros.qos import (
     Entity,
     input_qos,
+    judge_overrides,
     output_qos,
-    unknown_overrides,
     with_overrides,
 )
 from hma_depth_ros.ros.reporter import Reporter
@@ -123,7 +123,7 @@ class DepthNode(ForgivingParameters, LifecycleNode):
         self._pairing: CachedPairing | ExactPairing | None = None
         self._worker: threading.Thread | None = None
         self._inputs: list[Any] = []
-        self._watch: ImageWatch | None = None
+        self._watch: InputWatch | None = None
         self._clock_watch: ClockWatch | None = None
         self._latched_info: LatchedInput | None = None
         self._lost_before: int | None = 0  # images, until the node was deactivated last
@@ -227,7 +227,9 @@ class DepthNode(ForgivingParameters, LifecycleNode):
         )
         self._info_awaited = False
         self._latest_stamp = 0
-        self._watch = ImageWatch(self, self.image_topic(), self._reporter)
+        self._watch = InputWatch(
+            self, self.image_topic(), self._reporter, name="image", what="image"
+        )
         self._clock_watch = ClockWatch(self, self._reporter)
         self._worker = threading.Thread(
             target=self._work, args=(self._buffer,), name="depth_worker", daemon=True
@@ -285,7 +287,7 @@ class DepthNode(ForgivingParameters, LifecycleNode):
             self._watch.close()
         if self._latched_info is not None:
             self._latched_info.close()
-        self._watch = self._latched_info = self._clock_watch = None
+        self._watch = self._latched_info = None
         for subscription in self._inputs:
             self.destroy_subscription(subscription)
         self._inputs = []
@@ -294,7 +296,7 @@ class DepthNode(ForgivingParameters, LifecycleNode):
             self._statistics.count_dropped(STOPPED, left)
         if self._worker is not None:
             self._worker.join()
-        self._buffer = self._worker = self._pairing = None
+        self._buffer = self._worker = self._pairing = self._clock_watch = None
         self._reporter.clear()
 
     def _release(self) -> None:
@@ -322,7 +324,7 @@ class DepthNode(ForgivingParameters, LifecycleNode):
         return with_overrides(self, topic, entity, profile)
 
     def _judge_qos_overrides(self) -> None:
-        """Refuse overrides that would be ignored; those of other topics may be another node's."""
+        """Let none be ignored in silence."""
         assert self._outputs is not None
         endpoints: list[tuple[str, Entity]] = [
             ("/diagnostics", "publisher"),
@@ -330,14 +332,7 @@ class DepthNode(ForgivingParameters, LifecycleNode):
             (self.resolve_topic_name("camera_info"), "subscription"),
             *((self.resolve_topic_name(name), "publisher") for name in self._outputs.publishers),
         ]
-        wrong, foreign = unknown_overrides(given_values(self), endpoints)
-        if wrong:
-            raise ParameterError(f"{wrong[0]}: no such policy of this topic")
-        if foreign:
-            self.get_logger().warning(
-                f"{', '.join(foreign)}: not of this node's topics, which are "
-                f"{', '.join(topic for topic, _ in endpoints)}"
-            )
+        judge_overrides(self, endpoints)
 
     # --- frames ---------------------------------------------------------------------------------
 
@@ -424,8 +419,10 @@ class DepthNode(ForgivingParameters, LifecycleNode):
 
     def _process(self, frame: Frame) -> None:
         outputs, predictor, values = self._outputs, self._predictor, self._values
+        clock = self._clock_watch
         assert outputs is not None
         assert predictor is not None
+        assert clock is not None
         topics = outputs.wanted()
         if not topics:
             self._statistics.count_skipped("nobody listens")
@@ -473,11 +470,10 @@ class DepthNode(ForgivingParameters, LifecycleNode):
         if values.lockstep:
             self._await_subscribers(outputs, topics)
         finished = time.perf_counter()
-        now = self.get_clock().now()
+        now = clock.now()
         self._statistics.count_processed(
             latency=finished - frame.arrival,
-            # Simulated time that has not begun is 0.
-            age=(now - Time.from_msg(header.stamp)).nanoseconds / 1e9 if now.nanoseconds else None,
+            age=(now - Time.from_msg(header.stamp)).nanoseconds / 1e9 if now else None,
             stages={
                 "wait": started - frame.arrival,
                 "convert": converted - started,
@@ -546,8 +542,10 @@ class DepthNode(ForgivingParameters, LifecycleNode):
         if self._watch is not None:
             self._watch.look()
         snapshot = self._statistics.snapshot()
-        if self._clock_watch is not None and not self._clock_watch.look():
-            snapshot = replace(snapshot, age=None)
+        if self._clock_watch is not None:
+            self._clock_watch.look()
+            if self._clock_watch.now() is None:
+                snapshot = replace(snapshot, age=None)
         state = self._state_machine.current_state[1]
         setup, values = self.setup, self._values
         self._diagnostics.publish(

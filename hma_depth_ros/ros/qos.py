@@ -21,7 +21,7 @@ from rclpy.qos import (
     qos_profile_sensor_data,
 )
 
-from hma_depth_ros.ros.parameter_types import ParameterError, declare
+from hma_depth_ros.ros.parameter_types import ParameterError, declare, given_values
 
 Entity = Literal["publisher", "subscription"]
 
@@ -83,17 +83,19 @@ def with_overrides(node: Node, topic: str, entity: Entity, profile: QoSProfile) 
 
     """
     subject = f"qos_overrides of {topic}"
+    values: dict[str, Any] = {}
     for policy in POLICIES[entity]:
         name = f"{_PREFIX}{topic}.{entity}.{policy}"
         if node.has_parameter(name):  # from when the node was configured before
-            value = node.get_parameter(name).value
+            values[policy] = node.get_parameter(name).value
         else:
             descriptor = _descriptor(policy, f"{policy} of the {entity} of {topic}.")
             default = _as_parameter(profile, policy)
-            value = declare(node, name, default, descriptor, subject=subject)
-        _follow(profile, policy, value, subject)
-    if profile.history is HistoryPolicy.KEEP_LAST and not profile.depth:
+            values[policy] = declare(node, name, default, descriptor, subject=subject)
+    if (values["history"], values["depth"]) == ("keep_last", 0):
         raise ParameterError(f"{subject}: history keep_last needs a depth of 1 or more, not 0")
+    for policy, value in values.items():
+        _follow(profile, policy, value, subject)
     return profile
 
 
@@ -130,18 +132,18 @@ def _names(policy: str) -> list[str]:
     return [choice.lower() for choice in _CHOICES[policy].__members__ if choice != "UNKNOWN"]
 
 
-def unknown_overrides(
-    names: Collection[str], endpoints: Collection[tuple[str, Entity]]
-) -> tuple[list[str], list[str]]:
-    """QoS overrides that nothing follows.
+def judge_overrides(node: Node, endpoints: Collection[tuple[str, Entity]]) -> None:
+    """See to it that no override is ignored in silence.
+
+    Of topics that the node does not have it is warned of: they may be meant for another node that
+    shares the file.
 
     Args:
-        names: of all parameters that the user has given.
+        node: that has them.
         endpoints: full topic name and kind of each endpoint that the node has.
 
-    Returns:
-        Names of overrides of these topics that are none of theirs, and of overrides of other
-        topics, which may be meant for another node that shares the file.
+    Raises:
+        ParameterError: an override is of a topic of the node, and yet of nothing that it has.
 
     """
     topics = {topic for topic, _ in endpoints}
@@ -150,11 +152,17 @@ def unknown_overrides(
         for topic, entity in endpoints
         for policy in POLICIES[entity]
     }
-    wrong: list[str] = []
-    foreign: list[str] = []
-    for name in names:
+    foreign = []
+    for name in sorted(given_values(node)):
         topic = name.removeprefix(_PREFIX).split(".")[0]
         if not name.startswith(_PREFIX) or name in known or topic in _ROS_TOPICS:
             continue
-        (wrong if topic in topics else foreign).append(name)
-    return sorted(wrong), sorted(foreign)
+        if topic in topics:
+            entities = " or ".join(entity for t, entity in endpoints if t == topic)
+            raise ParameterError(f"{name}: no such policy of this topic's {entities}")
+        foreign.append(name)
+    if foreign:
+        node.get_logger().warning(
+            f"{', '.join(foreign)}: not of this node's topics, which are "
+            f"{', '.join(sorted(topics))}"
+        )

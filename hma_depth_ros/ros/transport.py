@@ -73,7 +73,7 @@ def profile_environment() -> dict[str, str]:
     or by FASTDDS_BUILTIN_TRANSPORTS, which a profile with transports would undo.
     """
     version = fast_dds()
-    if version is None or _has_chosen(os.environ, version):
+    if version is None or _users_choice(os.environ, version):
         return {}
     return {str(profile_variable()): str(large_message_profile())}
 
@@ -85,8 +85,16 @@ def use_large_message_profile() -> None:
     `rclpy.init()`.
     """
     os.environ.update(profile_environment())
-    if advice := shared_memory_advice():
+    if advice := _shared_memory_advice(os.environ):
         print(advice, file=sys.stderr, flush=True)
+
+
+def transport_note() -> str | None:
+    """What to tell a person about the transport that will be used; None if there is nothing."""
+    version = fast_dds()
+    if version is not None and (choice := _users_choice(os.environ, version)):
+        return f"transport as chosen by {choice}; large images may be lost (README, 'Transport')"
+    return _shared_memory_advice(profile_environment())
 
 
 def large_message_cure() -> str:
@@ -100,9 +108,9 @@ def large_message_cure() -> str:
     )
 
 
-def shared_memory_advice() -> str | None:
+def _shared_memory_advice(environment: Mapping[str, str]) -> str | None:
     """What to do about too little shared memory; None where its profile is not selected."""
-    selected = [os.environ.get(name, "") for name in _PROFILE_VARIABLES]
+    selected = [environment.get(name, "") for name in _PROFILE_VARIABLES]
     if not any(Path(path).name.endswith(f"{_SMALL}.xml") for path in selected):
         return None
     total, _, free = shutil.disk_usage(_SHARED_MEMORY)
@@ -113,12 +121,14 @@ def shared_memory_advice() -> str | None:
     )
 
 
-def _has_chosen(environment: Mapping[str, str], version: int) -> bool:
-    """Whether the user has said which transports Fast DDS shall use."""
-    if any(environment.get(name) for name in (*_PROFILE_VARIABLES, "FASTDDS_BUILTIN_TRANSPORTS")):
-        return True
+def _users_choice(environment: Mapping[str, str], version: int) -> str | None:
+    """Variable or file by which the user has said how Fast DDS shall transport; None if neither."""
+    for name in (*_PROFILE_VARIABLES, "FASTDDS_BUILTIN_TRANSPORTS"):
+        if environment.get(name):
+            return name
     name = "DEFAULT_FASTRTPS_PROFILES.xml" if version < 3 else "DEFAULT_FASTDDS_PROFILES.xml"
-    return environment.get("SKIP_DEFAULT_XML_FILE") != "1" and Path(name).exists()
+    is_read = environment.get("SKIP_DEFAULT_XML_FILE") != "1" and Path(name).exists()
+    return name if is_read else None
 
 
 def tune_malloc() -> bool:

@@ -36,6 +36,24 @@ def _scales(count: Literal[3, 4, 5]) -> Callable[[TrainConfig], TrainConfig]:
     return lambda c: replace(c, model=replace(c.model, scales=count, attention=True))
 
 
+#: Gradient of eq. 6 over that of ten times its root, sqrt(eq. 6) / 5, where BTS's loss is 2.
+EQ6_GRADIENT = 0.04
+
+
+def _eq6(config: TrainConfig) -> TrainConfig:
+    """With what is compared with gradients as much smaller as they are.
+
+    AdamW's steps would else be smaller too, and the ablation one of the learning rate.
+    """
+    optimiser, norm = config.optimiser, config.optimiser.gradient_norm
+    own = replace(
+        optimiser,
+        adam_epsilon=optimiser.adam_epsilon * EQ6_GRADIENT,
+        gradient_norm=None if norm is None else norm * EQ6_GRADIENT,
+    )
+    return replace(_scales(4)(config), loss=replace(config.loss, form="eq6"), optimiser=own)
+
+
 VARIANTS = (
     Variant("scales_4", "4 scales, attention (the paper's)", _scales(4)),
     Variant("scales_3", "3 scales, attention", _scales(3)),
@@ -48,7 +66,7 @@ VARIANTS = (
     Variant(
         "eq6",
         "4 scales, attention, eq. 6 without the root",
-        lambda c: replace(_scales(4)(c), loss=replace(c.loss, form="eq6")),
+        _eq6,
     ),
 )
 

@@ -40,7 +40,8 @@ class ModelSection:
     encoder: str | None = None  #: another timm model
     decoder_channels: tuple[int, int, int, int, int] | None = None
     aspp_channels: Count | None = None
-    #: `imagenet`: the encoder's classifier weights; `random`; or a checkpoint of the same model.
+    #: `imagenet`: the encoder's classifier weights, downloaded by timm; `encoder:FILE`: those of a
+    #: file (`encoder_weights.py`); `random`; or a checkpoint of the same model.
     weights: str = "imagenet"
     #: Start a checkpoint's attention modules anew, as after a training that left one scale with
     #: nearly all of the weight.
@@ -95,7 +96,9 @@ class OptimiserSection:
 
     epochs: Count = 50
     batch_size: Count = 16  #: of all processes together
-    accumulation: Count = 1  #: parts that a process' share of a batch is computed in
+    #: Parts that a process' share of a batch is computed in, for want of memory. The loss stays
+    #: that of the whole batch; batch normalisation sees each part alone.
+    accumulation: Count = 1
     learning_rate: Finite = 1e-4
     final_learning_rate: NonNegative = 1e-5
     schedule: Literal["polynomial", "one_cycle"] = "polynomial"
@@ -103,7 +106,7 @@ class OptimiserSection:
     warm_up: Share = 0.3  #: share of all steps in which one_cycle rises
     weight_decay: NonNegative = 1e-2  #: on the encoder only
     adam_epsilon: Positive = 1e-3
-    gradient_norm: Positive = 10.0  #: larger gradients are cut to it
+    gradient_norm: Positive | None = None  #: larger gradients are cut to it; BTS cuts none
     #: Leave the encoder's first convolution and its normalisations' weights as they are.
     frozen_stem: bool = True
     #: Decay of the moving average of the weights, which is then what is kept; 0: no average.
@@ -119,6 +122,9 @@ class ComputeSection:
     precision: Precision = "fp32"
     channels_last: bool = True
     compile: bool = False  #: torch.compile; needs a C++ compiler
+    #: On CUDA, let cuDNN try its algorithms for each convolution and keep the fastest. That took the
+    #: first step of resnet50 85 s on an H200: it pays in long trainings.
+    cudnn_benchmark: bool = False
     #: The same bits each time on a GPU too, for some of its speed; CPUs always do that.
     deterministic: bool = False
     #: Batch statistics over all processes instead of each one's own share.

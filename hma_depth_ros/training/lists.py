@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,9 @@ def read_lists(section: DataSection, *, labels_needed: bool = False) -> Lists:
         ]
         if not listed:
             raise HmaDepthError(f"no frame of {path} has ground truth to validate by")
-        both = {entry.image for entry in training} & {entry.image for entry in listed}
+        resolved = cache(Path.resolve)  # of folders: a list may come to the same ones by a link
+        trained_on = {resolved(e.image.parent) / e.image.name for e in training}
+        both = {e.image for e in listed if resolved(e.image.parent) / e.image.name in trained_on}
         if both:
             raise HmaDepthError(
                 f"{path} has {len(both)} frames that are trained on too, the first {min(both)}; "

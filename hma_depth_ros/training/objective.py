@@ -58,6 +58,6 @@ def objective(
         parts["gradient"] = gradient_error(depth, target, valid, weight=weight, total=total)
         loss = loss + settings.gradient_weight * parts["gradient"]
     if settings.smoothness_weight:
-        parts["smoothness"] = semantic_smoothness(depth, batch["labels"])
+        parts["smoothness"] = semantic_smoothness(depth, batch["labels"], total=total)
         loss = loss + settings.smoothness_weight * parts["smoothness"]
     return {"loss": loss, **parts}

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hma_depth_ros.data.ground_truth import read_ground_truth
+from hma_depth_ros.data.listed_path import first_file, spellings
 from hma_depth_ros.errors import HmaDepthError
 
 Depth = npt.NDArray[np.float32]
@@ -26,8 +27,9 @@ def label_path(image: Path, folder: str) -> Path:
 
 def second_truths(image: Path, folders: Sequence[str]) -> list[Path]:
     """Those that an image has, in the order of `folders`."""
-    found = (label_path(image, folder) for folder in folders)
-    return [path for path in found if path.is_file()]
+    listed = (label_path(image, folder) for folder in folders)
+    found = (first_file(path.parent, ("",), spellings(Path(path.name))) for path in listed)
+    return [path for path in found if path is not None]
 
 
 def completed(

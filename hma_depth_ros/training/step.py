@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -16,6 +16,7 @@ from hma_depth_ros.inference.float32 import float32_means_float32
 from hma_depth_ros.network.camera_planes import affine_planes
 from hma_depth_ros.network.checkpoint import Preprocessing
 from hma_depth_ros.network.model import HmaDepth
+from hma_depth_ros.training.accumulation import Total, WholeSums
 from hma_depth_ros.training.batch_norm import synchronise_batch_norm
 from hma_depth_ros.training.config import TrainConfig
 from hma_depth_ros.training.objective import objective
@@ -88,8 +89,9 @@ class TrainingStep:
 
         """
         if self._processes.device.type == "cuda":
-            # Crops have one size, but what was tuned may differ from run to run.
-            tuned = not self._config.compute.deterministic
+            # What was tuned may differ from run to run.
+            compute = self._config.compute
+            tuned = compute.cudnn_benchmark and not compute.deterministic
             with float32_means_float32(tuned=tuned):
                 return self._step(batch, step, learning_rate)
         return self._step(batch, step, learning_rate)
@@ -98,31 +100,35 @@ class TrainingStep:
         self, batch: Mapping[str, Tensor], step: int, learning_rate: float
     ) -> dict[str, float] | None:
         processes, settings = self._processes, self._config.optimiser
-        position = step * processes.world + processes.rank
-        torch.manual_seed((self._config.run.seed * 1_000_003 + position) % 2**63)
+        seed = self._config.run.seed * 1_000_003 + step * processes.world + processes.rank
         for group in self._optimiser.param_groups:
             group["lr"] = learning_rate
         self._model.train()
         self._optimiser.zero_grad(set_to_none=True)
         shares = _split(batch, settings.accumulation)
-        sums: dict[str, Tensor] = {}
+        whole = self._whole_sums(shares, seed) if len(shares) > 1 else None
         for index, share in enumerate(shares):
+            _seed_part(seed, index)
             # Gradients of all processes are averaged with the last share only.
             with self._no_sync() if index + 1 < len(shares) else nullcontext():
-                parts = self._loss(share)
-                self.scaler.scale(parts["loss"] / len(shares)).backward()
-            for name, value in parts.items():
-                sums[name] = sums.get(name, 0) + value.detach() / len(shares)
+                if whole is None:
+                    parts = self._loss(share, processes.total)
+                else:
+                    whole.begin_part()
+                    parts = self._loss(share, whole.of_whole(processes.world))
+                self.scaler.scale(parts["loss"]).backward()
         self.scaler.unscale_(self._optimiser)
-        norm = nn.utils.clip_grad_norm_(self._trainable, settings.gradient_norm)
-        values = torch.stack([*(v.double() for v in sums.values()), norm.double()])
+        most = math.inf if settings.gradient_norm is None else settings.gradient_norm
+        norm = nn.utils.clip_grad_norm_(self._trainable, most)
+        found = [part.detach() for part in parts.values()]
+        values = torch.stack([*(v.double() for v in found), norm.double()])
         # A fused step can be told on the GPU to do nothing, so it need not wait for the answer.
         queued = self._fused and not self.scaler.is_enabled()
         if queued:
-            unusable = ~(sums["loss"].isfinite() & norm.isfinite())
+            unusable = ~(parts["loss"].isfinite() & norm.isfinite())
             self._optimiser.found_inf = unusable.float()  # type: ignore[attr-defined]
             self._optimiser.step()
-        figures = dict(zip([*sums, "gradient_norm"], values.tolist(), strict=True))
+        figures = dict(zip([*parts, "gradient_norm"], values.tolist(), strict=True))
         finite = math.isfinite(figures["loss"]) and math.isfinite(figures["gradient_norm"])
         if finite:
             if not queued:
@@ -141,7 +147,22 @@ class TrainingStep:
         torch._foreach_copy_(self._good_statistics, self._statistics)
         self.scaler.load_state_dict(scaler)
 
-    def _loss(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    @torch.no_grad()
+    def _whole_sums(self, shares: Sequence[Mapping[str, Tensor]], seed: int) -> WholeSums:
+        """Go through all shares for the sums of the whole batch, leaving no other trace."""
+        whole = WholeSums()
+        buffers = list(self._model.buffers())
+        kept = [buffer.clone() for buffer in buffers]
+        for index, share in enumerate(shares):
+            _seed_part(seed, index)
+            whole.begin_part()
+            self._loss(share, whole.add)
+        for buffer, before in zip(buffers, kept, strict=True):
+            buffer.copy_(before)
+        whole.close(self._processes.total)
+        return whole
+
+    def _loss(self, batch: Mapping[str, Tensor], total: Total) -> dict[str, Tensor]:
         config, device = self._config, self._processes.device
         on_device = {name: t.to(device, non_blocking=True) for name, t in batch.items()}
         image = (on_device["image"].float() - self._mean) / self._std
@@ -160,13 +181,19 @@ class TrainingStep:
             on_device,
             config.loss,
             minimum_depth=config.data.minimum_depth,
-            total=self._processes.total,
+            total=total,
         )
 
     def _no_sync(self) -> AbstractContextManager[Any]:
         if isinstance(self._distributed, DistributedDataParallel):
             return self._distributed.no_sync()
         return nullcontext()
+
+
+def _seed_part(seed: int, index: int) -> None:
+    """Dropout and the like of a share: the same in both passages."""
+    # Far from the seeds of other steps in the lower 32 bits, which are all that CPUs use.
+    torch.manual_seed((seed + index * 2_654_435_761) % 2**63)
 
 
 def _split(batch: Mapping[str, Tensor], parts: int) -> list[dict[str, Tensor]]:

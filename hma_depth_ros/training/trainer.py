@@ -16,7 +16,7 @@ from hma_depth_ros.network.model import HmaDepth
 from hma_depth_ros.training.config import TrainConfig
 from hma_depth_ros.training.dataset import CropDataset
 from hma_depth_ros.training.determinism import deterministic_algorithms
-from hma_depth_ros.training.initial_weights import initial_model
+from hma_depth_ros.training.initial_weights import initial_model, weights_name
 from hma_depth_ros.training.lists import Lists
 from hma_depth_ros.training.loading import BatchLoader
 from hma_depth_ros.training.optimiser import freeze_stem, make_optimiser
@@ -122,7 +122,7 @@ class Trainer:
             "lists": {Path(name).name: found for name, found in lists.description.items()},
             "held_out": lists.held_out,
             "seed": config.run.seed,
-            "initial_weights": Path(config.model.weights).name,
+            "initial_weights": weights_name(config.model),
             **{name: asdict(getattr(config, name)) for name in kept},
         }
         self.info = CheckpointInfo(

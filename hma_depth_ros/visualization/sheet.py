@@ -55,7 +55,11 @@ class Box:
 
 
 def resample(image: npt.NDArray[np.uint8], *, width: int, height: int) -> npt.NDArray[np.uint8]:
-    """Image (H, W[, 3]) at another size: averaged when it shrinks, smooth when it grows."""
+    """Image (H, W[, 3]) at another size: averaged when it shrinks, smooth when it grows.
+
+    A side of 0, as rounding makes it of a long strip, becomes 1.
+    """
+    width, height = max(1, width), max(1, height)
     shrinks = width * height <= image.shape[0] * image.shape[1]
     how = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
     return cv2.resize(image, (width, height), interpolation=how)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import struct
 from pathlib import Path
@@ -15,7 +16,7 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 from hma_depth_ros.bags.bag_reader import BagReader
 from hma_depth_ros.bags.bag_writer import BagWriter
 from hma_depth_ros.bags.image_messages import image_array, image_message
-from hma_depth_ros.bags.message_types import IMAGE, TYPESTORE, message
+from hma_depth_ros.bags.message_types import CAMERA_INFO, IMAGE, TYPESTORE, message
 from hma_depth_ros.errors import HmaDepthError
 
 from .mcap_bytes import Mcap
@@ -133,6 +134,49 @@ def test_definitions_may_lack_standard_parts_or_be_wrong_for_a_standard_type(
         assert (found.header.stamp.sec, found.number) == (7, 42)
         (raw,) = reader.messages(["/words"])
         assert reader.decode(raw).data == "x"
+
+
+def test_definitions_in_idl_and_names_of_ros_1(tmp_path: Path) -> None:
+    idl = (
+        "=" * 80 + "\nIDL: my_msgs/msg/Own\nmodule my_msgs { module msg { struct Own {\n"
+        "int32 number; }; }; };\n"
+    )
+    old = TYPESTORE.generate_msgdef(CAMERA_INFO, ros_version=2)[0]
+    for name in "dkrp":  # as ROS 1 named them
+        old = re.sub(rf"(float64\[\d*\]) {name}\n", rf"\1 {name.upper()}\n", old)
+    assert "float64[12] P" in old
+    bag = Mcap()
+    camera(bag)
+    bag.add(
+        "/own", ("my_msgs/msg/Own", "ros2idl", idl.encode()), {START: b"\x00\x01\0\0\x09\0\0\0"}
+    )
+    roi = dict.fromkeys(("x_offset", "y_offset", "height", "width", "do_rectify"), 0)
+    info = message(
+        CAMERA_INFO,
+        header=picture(1).header,
+        distortion_model="",
+        **dict.fromkeys(("height", "width", "binning_x", "binning_y"), 0),
+        d=np.zeros(5),
+        k=np.zeros(9),
+        r=np.zeros(9),
+        p=np.arange(12.0),
+        roi=message("sensor_msgs/msg/RegionOfInterest", **roi),
+    )
+    bag.add(
+        "/eye/camera_info", (CAMERA_INFO, "ros2msg", old.encode()), {START: cdr(info, CAMERA_INFO)}
+    )
+    bag.add("/eye/other", (CAMERA_INFO, "ros2msg", b"int32 x\n"), {START: cdr(info, CAMERA_INFO)})
+    (tmp_path / "a.mcap").write_bytes(bag.whole())
+    with BagReader(tmp_path / "a.mcap") as reader:
+        (raw,) = reader.messages(["/own"])
+        assert reader.decode(raw).number == 9
+        (raw,) = reader.messages(["/eye/camera_info"])
+        np.testing.assert_array_equal(reader.decode(raw).p, info.p)
+        (raw,) = reader.messages(["/eye/other"])
+        with pytest.raises(
+            HmaDepthError, match=r"/eye/other: .* its fields are not those of ROS 2"
+        ):
+            reader.decode(raw)
 
 
 def test_two_versions_of_a_type_are_each_decoded_by_its_own(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 
-from hma_depth_ros.ros import clock_watch, endpoint_events, image_watch
+from hma_depth_ros.ros import clock_watch, input_watch
 from hma_depth_ros.ros.statistics import WINDOW, FrameStatistics
 
 from .conftest import Predictions, StartBench
@@ -96,7 +96,7 @@ def test_latency_counts_from_the_arrival(
     bench.publish(rgb_message(1))
     until(lambda: predictions.outputs, "the first frame at the network")
     bench.publish(rgb_message(2))
-    until(lambda: bench.node._statistics.received == 2, "the second frame at the node")
+    until(lambda: bench.node._statistics.arrived == 2, "the second frame at the node")
     time.sleep(0.5)
     predictions.release()
     until(lambda: len(figures) == 2, "both frames")
@@ -183,6 +183,11 @@ def test_simulated_time_that_does_not_come_is_no_time(
     bench.tester.destroy_publisher(clock)
     bench.hears("nobody publishes the time any longer, which stands at 1317000001.000 s")
     assert "frame age mean [s]" not in bench.figures()
+    # What comes meanwhile has no age either, not even once time goes on.
+    bench.infer(rgb_message(now + 100))
+    clock = bench.tester.create_publisher(Clock, "/clock", 1)
+    until(lambda: "frame age mean [s]" in bench.figures(), "the age again")
+    assert float(bench.figures()["frame age mean [s]"]) == pytest.approx(0.5, abs=1e-4)
 
 
 def test_problems_end_with_the_state_in_which_they_arose(start: StartBench):
@@ -201,7 +206,7 @@ def test_problems_end_with_the_state_in_which_they_arose(start: StartBench):
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(image_watch, "SILENCE_SECONDS", 0.3)
+    monkeypatch.setattr(input_watch, "SILENCE_SECONDS", 0.3)
 
 
 def ends_with_a_frame(bench: Bench) -> None:
@@ -344,7 +349,7 @@ def test_a_middleware_that_does_not_count_says_nothing(
     def unsupported(*_: object) -> None:
         raise UnsupportedEventTypeError("no such event")
 
-    monkeypatch.setattr(endpoint_events._rclpy, "EventHandle", unsupported)
+    monkeypatch.setattr("hma_depth_ros.ros.endpoint_events._rclpy.EventHandle", unsupported)
     bench = start()
     monkeypatch.undo()
     assert "images lost in transport" not in bench.figures()

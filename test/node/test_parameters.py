@@ -29,8 +29,8 @@ from rclpy.qos import (
 )
 
 from hma_depth_ros.ros.depth_node import DepthNode
-from hma_depth_ros.ros.parameter_types import instead
-from hma_depth_ros.ros.parameters import DepthNodeParameters, ParameterError
+from hma_depth_ros.ros.parameter_types import ParameterError, instead
+from hma_depth_ros.ros.parameters import DepthNodeParameters
 from hma_depth_ros.ros.qos import POLICIES
 
 from .conftest import Predictions, StartBench

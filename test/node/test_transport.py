@@ -27,6 +27,7 @@ from hma_depth_ros.ros.transport import (
     fast_dds,
     large_message_cure,
     profile_environment,
+    transport_note,
     use_large_message_profile,
 )
 
@@ -177,6 +178,7 @@ def test_what_the_user_has_chosen_stays(monkeypatch: pytest.MonkeyPatch, variabl
     before = dict(os.environ)
     use_large_message_profile()
     assert dict(os.environ) == before
+    assert f"as chosen by {variable}; large images may be lost" in str(transport_note())
 
 
 @pytest.mark.usefixtures("nothing_chosen")
@@ -221,6 +223,9 @@ def test_the_segment_fits_the_shared_memory(
     assert said.count("\n") == (kind == "small_shared_memory")
     assert ("/dev/shm has 1074 MB, 268 of them free" in said) == bool(said)
     assert ("--shm-size" in said) == bool(said)
+    for name in PROFILE_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    assert (transport_note() or "") == said.rstrip()  # the demo's console
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("unshare"), reason="needs root")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,17 @@ def test_the_variants_are_the_papers():
         "no_attention": (4, False, "silog"),
         "eq6": (4, True, "eq6"),
     }
+
+
+def test_equation_6_is_compared_with_its_own_epsilon():
+    """As the preset of the same name has it; all else is the same for all variants."""
+    base = load_config(preset="resnet50")
+    eq6 = next(v for v in VARIANTS if v.key == "eq6").change(base)
+    preset = load_config(preset="ablation_eq6")
+    assert eq6.optimiser.adam_epsilon == pytest.approx(preset.optimiser.adam_epsilon)
+    assert replace(eq6.optimiser, adam_epsilon=1e-3) == base.optimiser
+    others = [v.change(base) for v in VARIANTS if v.key != "eq6"]
+    assert all(config.optimiser == base.optimiser for config in others)
 
 
 def test_the_table_is_mean_and_spread_of_the_runs(

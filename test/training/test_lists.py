@@ -8,7 +8,8 @@ import pytest
 
 from hma_depth_ros.cli import run_command, train
 from hma_depth_ros.data.frame_name import kitti_drive_name
-from hma_depth_ros.data.split import SplitEntry
+from hma_depth_ros.data.located_split import read_located_split
+from hma_depth_ros.data.split import SplitEntry, write_split
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.network.checkpoint import read_info
 from hma_depth_ros.training.config import DataSection
@@ -36,6 +37,14 @@ def _read(root: Path, *hold: str, validation: str | None = None) -> Lists:
     return read_lists(
         DataSection(train=(str(root / "train.txt"),), validation=validation, hold_out=hold)
     )
+
+
+def test_frames_trained_on_are_known_through_a_link_too(drives: Path, tmp_path: Path):
+    (tmp_path / "linked").symlink_to(drives)
+    entries = read_located_split(drives / "train.txt", tmp_path / "linked")
+    write_split(tmp_path / "val.txt", entries)
+    with pytest.raises(HmaDepthError, match="has 8 frames that are trained on too"):
+        _read(drives, validation=str(tmp_path / "val.txt"))
 
 
 @pytest.mark.parametrize("name", [FIRST, FIRST.removesuffix("_sync")])

@@ -361,7 +361,7 @@ def test_what_is_wrong_is_said_before_anything_is_written(
     found = _error([*short, *lists, f"model.weights={weights}"], capsys)
     assert "a checkpoint of another model: encoder is efficientnet_lite0 there" in found
     found = _error([*short, *lists, "model.weights=imagnet"], capsys)
-    assert "model.weights=imagnet: neither 'imagenet' nor 'random', and no such file" in found
+    assert "model.weights=imagnet: neither 'imagenet' nor 'random' nor 'encoder:FILE', and" in found
     assert "name the folder of the run" in _error(["--preset", "tiny", *lists], capsys)
     assert "holds no training run" in _error(["--resume", str(tmp_path / "none")], capsys)
     assert not run.exists()

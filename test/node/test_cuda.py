@@ -65,7 +65,10 @@ def test_the_device_does_not_matter(start: StartBench, precision: str, parameter
     np.testing.assert_allclose(
         points_of(cuda["points"]), back_project(depth, camera), rtol=1e-6, atol=1e-6
     )
-    np.testing.assert_array_equal(colors_of(cuda["points"]), colors_of(cpu["points"]))
+    found, wanted = (colors_of(outputs["points"]).astype(int) for outputs in (cuda, cpu))
+    # Resized, a few pixels are rounded to the next level (`pixels.resized_in_float`).
+    assert np.abs(found - wanted).max() <= 1
+    assert (found == wanted).mean() > 0.98
     if "resolution" not in parameters:
         np.testing.assert_array_equal(colors_of(cuda["points"]), noise())
 

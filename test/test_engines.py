@@ -517,8 +517,9 @@ def test_the_cache_folder_follows_the_environment(tmp_path: Path, monkeypatch: p
 
 @pytest.mark.cuda
 def test_captured_graphs_follow_the_size(source: ModelSource, reference: Engine):
-    request = EngineRequest(engine="torch", device="cuda", precision="fp16")
-    engine, _ = start_engine(source, request, self_check=False, warn=fail)
+    engine = source.start(
+        "torch", device="cuda", precision="fp16", threads=0, tuned=False, warn=fail
+    )
     for size in ((64, 96), (75, 150), (64, 96), (32, 32), (96, 64), (33, 65), (64, 96)):
         image = noise(*size)
         found = engine(image.cuda()).depth().cpu()

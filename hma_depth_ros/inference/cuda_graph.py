@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,11 +36,13 @@ class CapturedModel:
     That is why recordings of several sizes can share their memory: only one is ever in use.
     """
 
-    def __init__(self, model: Callable[..., ScaleMaps]) -> None:
-        self._model = model
+    def __init__(self, model: Callable[..., ScaleMaps], *, tuned: bool = True) -> None:
+        """`tuned` has cuDNN try its algorithms before a recording, which takes seconds."""
+        self._model, self._tuned = model, tuned
         self._recordings: OrderedDict[object, _Recording] = OrderedDict()
         self._stream: torch.cuda.Stream | None = None
         self._gave_up = False
+        self._failed: torch.cuda.CUDAGraph | None = None
 
     def __call__(self, image: Tensor, *beside: Tensor) -> ScaleMaps:
         """Maps of an image (B, 3, H, W) on a CUDA device and whatever else `model` takes.
@@ -60,7 +63,8 @@ class CapturedModel:
     def forget(self) -> None:
         """Drop all recordings, and give their memory back."""
         self._recordings.clear()
-        torch.cuda.empty_cache()
+        if self._failed is None:  # after a failed recording PyTorch may refuse
+            torch.cuda.empty_cache()
 
     def _add(self, key: object, inputs: tuple[Tensor, ...]) -> bool:
         if len(self._recordings) == KEPT_SIZES:
@@ -82,7 +86,7 @@ class CapturedModel:
         # All of it on one stream of the image's own device. Without `stream`, PyTorch would record
         # on one of the device that came first in this process: of another one the graph is empty.
         device = inputs[0].device
-        with torch.cuda.device(device), float32_means_float32(tuned=True):
+        with torch.cuda.device(device), float32_means_float32(tuned=self._tuned):
             if self._stream is None:
                 self._stream = torch.cuda.Stream(device)
             side, caller = self._stream, torch.cuda.current_stream(device)
@@ -92,16 +96,36 @@ class CapturedModel:
                 static = tuple(t.clone(memory_format=torch.channels_last) for t in inputs)
                 for _ in range(WARM_UPS):
                     self._model(*static)
-                graph = torch.cuda.CUDAGraph()
-                # thread_local: other threads of the process may use CUDA while this one records.
-                with torch.cuda.graph(
-                    graph, pool=self._pool(), stream=side, capture_error_mode="thread_local"
-                ):
-                    maps = self._model(*static)
+                graph, pool = torch.cuda.CUDAGraph(), self._pool()
+                try:
+                    # thread_local: other threads may use CUDA while this one records.
+                    with torch.cuda.graph(
+                        graph, pool=pool, stream=side, capture_error_mode="thread_local"
+                    ):
+                        maps = self._model(*static)
+                except RuntimeError:
+                    # PyTorch's allocator goes on asking it which streams it records.
+                    self._failed = graph
+                    _stop_recording_into(pool, device)
+                    raise
             caller.wait_stream(side)
         return _Recording(graph, static, maps)
 
     def _pool(self) -> Any:
-        """Memory of the recordings that there are, as PyTorch names it; None for the first."""
-        recordings = self._recordings.values()
-        return next((recording.graph.pool() for recording in recordings), None)
+        """Memory of the recordings that there are, as PyTorch names it; a new one for the first."""
+        for recording in self._recordings.values():
+            return recording.graph.pool()
+        return torch.cuda.graph_pool_handle()
+
+
+def _stop_recording_into(pool: Any, device: torch.device) -> None:
+    """Do what PyTorch leaves undone after a failed recording.
+
+    Its allocator would believe for good that one is under way, and no longer take back memory that
+    several streams have used. There is no public way.
+    """
+    for name in ("_cuda_endAllocateToPool", "_cuda_releasePool"):
+        # It refuses where the recording had not begun, or had been ended.
+        if (call := getattr(torch._C, name, None)) is not None:
+            with suppress(RuntimeError):
+                call(device.index, pool)

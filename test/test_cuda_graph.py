@@ -140,11 +140,8 @@ def test_what_cannot_be_recorded_runs_as_it_is_with_one_warning(
         raise RuntimeError("operation not permitted when stream is capturing\nmore lines")
 
     cuda.graph = broken  # type: ignore[method-assign,assignment]
-    ended: list[tuple[str, object]] = []
-    for name in ("_cuda_endAllocateToPool", "_cuda_releasePool"):
-        monkeypatch.setattr(
-            torch._C, name, lambda _, pool, n=name: ended.append((n, pool)), raising=False
-        )
+    renewed: list[torch.device] = []
+    monkeypatch.setattr(cuda_graph, "_renew_generator", renewed.append)
     captured = CapturedModel(maps_of)
     before = cuda.current
     with caplog.at_level(logging.WARNING):
@@ -155,8 +152,7 @@ def test_what_cannot_be_recorded_runs_as_it_is_with_one_warning(
     assert cuda.current is before, "later work is not on the stream of the failed recording"
     assert len(cuda.recorded) == 1, "it is not tried again"
     assert not captured._recordings
-    pool = cuda.recorded[0]["pool"]
-    assert ended == [("_cuda_endAllocateToPool", pool), ("_cuda_releasePool", pool)]
+    assert renewed == [torch.device("cpu")], "or no random number could be drawn any more"
     (record,) = caplog.records
     assert "cannot be recorded as a CUDA graph (operation not permitted when" in record.message
     assert "more lines" not in record.message

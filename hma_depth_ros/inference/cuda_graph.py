@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,7 +41,6 @@ class CapturedModel:
         self._recordings: OrderedDict[object, _Recording] = OrderedDict()
         self._stream: torch.cuda.Stream | None = None
         self._gave_up = False
-        self._failed: torch.cuda.CUDAGraph | None = None
 
     def __call__(self, image: Tensor, *beside: Tensor) -> ScaleMaps:
         """Maps of an image (B, 3, H, W) on a CUDA device and whatever else `model` takes.
@@ -63,8 +61,7 @@ class CapturedModel:
     def forget(self) -> None:
         """Drop all recordings, and give their memory back."""
         self._recordings.clear()
-        if self._failed is None:  # after a failed recording PyTorch may refuse
-            torch.cuda.empty_cache()
+        torch.cuda.empty_cache()
 
     def _add(self, key: object, inputs: tuple[Tensor, ...]) -> bool:
         if len(self._recordings) == KEPT_SIZES:
@@ -104,9 +101,7 @@ class CapturedModel:
                     ):
                         maps = self._model(*static)
                 except RuntimeError:
-                    # PyTorch's allocator goes on asking it which streams it records.
-                    self._failed = graph
-                    _stop_recording_into(pool, device)
+                    _renew_generator(device)
                     raise
             caller.wait_stream(side)
         return _Recording(graph, static, maps)
@@ -118,14 +113,13 @@ class CapturedModel:
         return torch.cuda.graph_pool_handle()
 
 
-def _stop_recording_into(pool: Any, device: torch.device) -> None:
-    """Do what PyTorch leaves undone after a failed recording.
+def _renew_generator(device: torch.device) -> None:
+    """Give the device's default generator of random numbers a state that no recording knows.
 
-    Its allocator would believe for good that one is under way, and no longer take back memory that
-    several streams have used. There is no public way.
+    PyTorch (2.11) leaves the old one in the belief that a failed recording is still under way:
+    whoever drew a random number on the device would get "Offset increment outside graph capture".
     """
-    for name in ("_cuda_endAllocateToPool", "_cuda_releasePool"):
-        # It refuses where the recording had not begun, or had been ended.
-        if (call := getattr(torch._C, name, None)) is not None:
-            with suppress(RuntimeError):
-                call(device.index, pool)
+    generator = torch.cuda.default_generators[device.index]
+    fresh = torch.Generator(device)
+    fresh.manual_seed(generator.initial_seed())
+    generator.graphsafe_set_state(fresh.graphsafe_get_state())

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.camera import PinholeCamera
-from hma_depth_ros.inference.pixels import PixelFormat
+from hma_depth_ros.inference.pixel_format import PixelFormat
 from hma_depth_ros.inference.predictor import DepthPredictor, Output, Prediction
 
 #: Images that fill a GPU at usual sizes; more take as long one by one, and more memory.

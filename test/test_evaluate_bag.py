@@ -219,6 +219,24 @@ def test_a_damaged_frame_is_an_error_or_left_out(
     assert "4 of 5 frames scored" in capsys.readouterr().out
 
 
+def test_a_calibration_of_another_camera_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = write_bag(tmp_path / "bag")
+    with BagReader(source) as reader, BagWriter(tmp_path / "mixed") as writer:
+        for topic in reader.topics.values():
+            writer.add_topic(topic.name, topic.type)
+        for raw in reader.messages():
+            content = reader.decode(raw)
+            if raw.topic.endswith("camera_info"):
+                content.header.frame_id = "rear"
+            writer.write(raw.topic, raw.stamp, content)
+    assert evaluate(tmp_path / "mixed", "--protocols", "full") == 0
+    assert "camera_info: it is of 'rear', the images on " in capsys.readouterr().out
+    assert evaluate(source, "--protocols", "full") == 0
+    assert "it is of" not in capsys.readouterr().out
+
+
 def test_damaged_messages_of_any_topic_spoil_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -302,7 +320,7 @@ def moving_bag(path: Path, *, until: float = 1.0, motion: bool = True) -> Path:
         for step in range(int(until * 50)) if motion else ():
             stamp = START + step * SECOND // 50
             odometry = transform_message("odom", "base", pose_of(stamp), stamp)
-            jump = transform_message("map", "odom", turned(0, step % 2, 0, 0), stamp)
+            jump = transform_message("map", "odom", turned(0, step % 3, 0, 0), stamp)
             bag.write("/tf", stamp, message(TF_MESSAGE, transforms=[odometry, jump]))
         for index in range(5):
             stamp = START + index * SECOND // 10 + 7_000_000
@@ -350,7 +368,7 @@ def test_where_tf_does_not_tell_scans_stay(
 
 def test_transforms_between_two_times() -> None:
     tree = Transforms()
-    for stamp, angle, x in ((0, 0.0, 0.0), (SECOND, 1.0, 10.0), (4 * SECOND, 2.0, 20.0)):
+    for stamp, angle, x in ((0, 0.0, 0.0), (SECOND, 1.0, 10.0), (7 * SECOND, 2.0, 20.0)):
         edge = transform_message("odom", "base", turned(angle, x, 0, 0), stamp)
         tree.add(message(TF_MESSAGE, transforms=[edge]), static=False)
     constant = transform_message("base", "eye", turned(0, 0, 0, 1), 0)
@@ -364,7 +382,7 @@ def test_transforms_between_two_times() -> None:
     assert motion is not None
     expected = np.linalg.inv(turned(1.0, 10, 0, 1)) @ turned(0, 0, 0, 1)
     np.testing.assert_allclose(motion, expected, atol=1e-9)
-    for start, end in ((0, 2 * SECOND), (-1, 0), (0, 5 * SECOND)):  # a gap, before, behind
+    for start, end in ((0, 2 * SECOND), (-1, 0), (0, 8 * SECOND)):  # a gap, before, behind
         assert tree.motion("eye", start, end) is None
     with pytest.raises(HmaDepthError, match="no transform from base to odom"):
         tree.lookup("odom", "base", 2 * SECOND)

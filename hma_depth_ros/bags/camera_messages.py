@@ -13,6 +13,10 @@ import numpy as np
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.camera import PinholeCamera
 
+#: Of the image's side: less is a view of more than 168 degrees, which no rectified image has.
+#: Drivers without a calibration also publish the identity.
+_LEAST_FOCAL = 0.05
+
 
 class BadCalibrationError(HmaDepthError):
     """A CameraInfo from which no metric depth can be made."""
@@ -26,7 +30,8 @@ def camera_from_info(info: Any, *, width: int, height: int) -> PinholeCamera:
     of drivers that fill in P alone, is not known.
 
     Raises:
-        BadCalibrationError: P is empty or not finite, or `info` is for images of another size.
+        BadCalibrationError: P is empty, not finite or no camera's, or `info` is for images of
+            another size.
 
     """
     p = np.asarray(info.p, dtype=np.float64).reshape(3, 4)
@@ -55,6 +60,11 @@ def camera_from_info(info: Any, *, width: int, height: int) -> PinholeCamera:
         )
     except ValueError as error:
         raise BadCalibrationError(f"camera_info's projection matrix P is {error}") from error
+    if camera.fx < _LEAST_FOCAL * width or camera.fy < _LEAST_FOCAL * height:
+        raise BadCalibrationError(
+            "camera_info has no calibration: the focal lengths in its projection matrix P, "
+            f"{camera.fx:g} and {camera.fy:g} pixels, are no camera's of {width}x{height} images"
+        )
     inside = 0 <= camera.cx < width and 0 <= camera.cy < height
     if not all(window) and not inside:
         raise BadCalibrationError(
@@ -65,14 +75,19 @@ def camera_from_info(info: Any, *, width: int, height: int) -> PinholeCamera:
     return camera
 
 
-def foreign_frame(info: Any, image: Any) -> tuple[str, str] | None:
-    """Frames of a CameraInfo and of the image that it is to describe, if both are given and differ.
+def foreign_frame(info: Any, image: Any, image_topic: str) -> str | None:
+    """What is wrong if a CameraInfo and its image are of two frames; None if nothing is.
 
     Two cameras of one size differ in nothing else, once their topics have been mixed up.
     """
-    frames = info.header.frame_id, image.header.frame_id
+    frames = [message.header.frame_id for message in (info, image)]
     names = {frame.removeprefix("/") for frame in frames}  # as tf of ROS 1 wrote them, too
-    return frames if len(names) == 2 and all(names) else None
+    if len(names) == 1 or not all(names):
+        return None
+    return (
+        f"it is of '{frames[0]}', the images on {image_topic} of '{frames[1]}': if these are two "
+        "cameras, depth and cloud are wrong; else give both one frame_id"
+    )
 
 
 def info_for_camera(info: Any, header: Any, camera: PinholeCamera) -> Any:

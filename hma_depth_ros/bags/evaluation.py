@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hma_depth_ros.bags.bag_reader import BagReader
+from hma_depth_ros.bags.camera_messages import foreign_frame
 from hma_depth_ros.bags.cameras import camera_info_beside
 from hma_depth_ros.bags.depth_messages import DEPTH_ENCODINGS
 from hma_depth_ros.bags.depth_topics import DEPTH
@@ -166,6 +167,8 @@ def _depths(request: Request, remarks: dict[str, None]) -> tuple[str, Any, Any |
         info = None
         if info_topic is not None and bag.topics[info_topic].count:
             info = _first(bag, info_topic)
+            if problem := foreign_frame(info, depth, topic):
+                remarks[f"{bag.path}: {info_topic}: {problem}"] = None
         image_topic = request.image_topic
         if image_topic is not None:
             bag.topic(image_topic, *IMAGE_TYPES)
@@ -232,7 +235,10 @@ def _only(candidates: Sequence[str], bag: BagReader, what: str, option: str) -> 
             f"{bag.path} has several: {', '.join(candidates)}; choose with {option}"
         )
     topics = ", ".join(f"{topic.name} ({topic.type})" for topic in bag.topics.values())
-    raise HmaDepthError(f"{bag.path} has no {what}; name a topic with {option}. It has {topics}")
+    remarks = "".join(f"; {remark}" for remark in bag.remarks)
+    raise HmaDepthError(
+        f"{bag.path} has no {what}; name a topic with {option}. It has {topics}{remarks}"
+    )
 
 
 def _first(bag: BagReader, topic: str) -> Any:

@@ -18,7 +18,7 @@ from rosbags.rosbag2 import StoragePlugin
 from hma_depth_ros.bags.bag_reader import BagMessage, BagReader
 from hma_depth_ros.bags.bag_writer import BagWriter
 from hma_depth_ros.bags.calibration import Calibrations
-from hma_depth_ros.bags.camera_messages import BadCalibrationError
+from hma_depth_ros.bags.camera_messages import BadCalibrationError, foreign_frame
 from hma_depth_ros.bags.cameras import CameraTopics, find_cameras, own_namespaces
 from hma_depth_ros.bags.depth_outputs import DepthOutputs, OutputSettings
 from hma_depth_ros.bags.message_types import TF_MESSAGE, TYPESTORE, header_stamp, stamp_text
@@ -29,10 +29,13 @@ from hma_depth_ros.bags.transforms import TF_STATIC_TOPIC
 from hma_depth_ros.bags.workshop import Workshop
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.predictor import DepthPredictor
+from hma_depth_ros.inference.together import Request, at_a_time, predict_together
 
 _BILLION = 1_000_000_000
 #: Messages that are read and decoded, and predictions that are made, before they are needed.
 _AHEAD = 2
+#: Messages, such as clouds, that wait for the images of a batch to be complete.
+_LONGEST_GROUP = 64
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,7 @@ class BagProcess:
         self._bag = BagReader(source)
         self._bag.__enter__()
         try:
+            self._predictor = predictor
             self._prepare(predictor)
             self._starts = self._plan()
             parts = len(self._starts)
@@ -140,6 +144,7 @@ class BagProcess:
                         "--namespace"
                     )
             self._outputs[camera.image] = outputs
+        self.remarks += [f"{bag.path}: {remark}" for remark in self._foreign_frames()]
         kept = bag.topics if settings.with_inputs else bag.topics_of(TF_MESSAGE)
         self._copied = [name for name in kept if bag.typestore(name) is not None]
         self.left_out = [name for name in kept if name not in self._copied]
@@ -171,6 +176,22 @@ class BagProcess:
                 "depth with --uncalibrated"
             )
         return calibrations
+
+    def _foreign_frames(self) -> Iterator[str]:
+        """What the first messages say of cameras whose calibration may be another one's."""
+        for camera in self.cameras:
+            if camera.image not in self._calibrations or camera.info is None:
+                continue
+            try:
+                info, image = self._first(camera.info), self._first(camera.image)
+            except HmaDepthError:
+                continue  # damaged, which is told when its turn comes
+            if image is not None and (problem := foreign_frame(info, image, camera.image)):
+                yield f"{camera.info}: {problem}"
+
+    def _first(self, topic: str) -> Any | None:
+        raw = next(self._bag.messages([topic]), None)
+        return None if raw is None else self._bag.decode(raw)
 
     @property
     def images(self) -> int:
@@ -255,36 +276,74 @@ class BagProcess:
     ) -> Iterator[tuple[int, Sequence[tuple[str, bytes | memoryview]], bool]]:
         """Time, messages to write at it, and whether they belong to an image."""
         copied = set(self._copied)
-        for raw, image in messages:
-            own = [(raw.topic, raw.data)] if raw.topic in copied else []
-            if image is None:
-                yield raw.stamp, own, False
-                continue
+        for group in _groups(messages, at_a_time(self._predictor)):
+            images = [(raw, image) for raw, image in group if image is not None]
+            made = iter(self._depths(images, tally))
+            for raw, image in group:
+                own = [(raw.topic, raw.data)] if raw.topic in copied else []
+                if image is None:
+                    yield raw.stamp, own, False
+                else:
+                    yield raw.stamp, [*own, *next(made)], True
+
+    def _depths(
+        self, images: Sequence[tuple[BagMessage, Any]], tally: Tally
+    ) -> list[list[tuple[str, bytes | memoryview]]]:
+        """Messages for images; none for one that cannot be used, if that is allowed."""
+        infos: list[Any] = []
+        requests: list[Request | HmaDepthError] = []
+        for raw, image in images:
+            topic, info = raw.topic, None
             try:
                 if isinstance(image, HmaDepthError):
                     raise image
-                made = self._depth(raw.topic, image)
+                if topic in self._calibrations:
+                    info = self._calibrations[topic].of(header_stamp(image))
+                requests.append(self._outputs[topic].request(image, info))
             except HmaDepthError as error:
-                whole = hasattr(image, "header")
-                stamp = header_stamp(image) if whole else raw.stamp
-                problem = f"{raw.topic} at {stamp_text(stamp)}: {error}"
-                if not self._settings.allow_partial:
-                    way_out = "--allow-partial leaves bad images out"
-                    if isinstance(error, BadCalibrationError):
-                        way_out = (
-                            "--uncalibrated does without, --camera-info-topic names another, "
-                            "--image-topic chooses cameras"
-                        )
-                    raise HmaDepthError(f"{self._bag.path}: {problem}; {way_out}") from error
-                tally.problems.append(problem)
-                made = []
-            yield raw.stamp, [*own, *made], True
+                requests.append(error)
+            infos.append(info)
+        good = [request for request in requests if isinstance(request, Request)]
+        predictions = iter(predict_together(self._predictor, good))
+        made: list[list[tuple[str, bytes | memoryview]]] = []
+        for (raw, image), info, request in zip(images, infos, requests, strict=True):
+            found = next(predictions) if isinstance(request, Request) else request
+            if isinstance(found, HmaDepthError):
+                self._leave_out(raw, image, found, tally)
+                made.append([])
+            else:
+                made.append(self._outputs[raw.topic].messages(image, info, found))
+        return made
 
-    def _depth(self, topic: str, image: Any) -> list[tuple[str, bytes | memoryview]]:
-        info = None
-        if topic in self._calibrations:
-            info = self._calibrations[topic].of(header_stamp(image))
-        return self._outputs[topic].of(image, info)
+    def _leave_out(self, raw: BagMessage, image: Any, error: HmaDepthError, tally: Tally) -> None:
+        whole = hasattr(image, "header")
+        stamp = header_stamp(image) if whole else raw.stamp
+        problem = f"{raw.topic} at {stamp_text(stamp)}: {error}"
+        if not self._settings.allow_partial:
+            way_out = "--allow-partial leaves bad images out"
+            if isinstance(error, BadCalibrationError):
+                way_out = (
+                    "--uncalibrated does without, --camera-info-topic names another, "
+                    "--image-topic chooses cameras"
+                )
+            raise HmaDepthError(f"{self._bag.path}: {problem}; {way_out}") from error
+        tally.problems.append(problem)
+
+
+def _groups(
+    messages: Iterator[tuple[BagMessage, Any]], images: int
+) -> Iterator[list[tuple[BagMessage, Any]]]:
+    """Messages in order, cut after so many images each; one by one for one image at a time."""
+    group: list[tuple[BagMessage, Any]] = []
+    count, longest = 0, 1 if images == 1 else _LONGEST_GROUP
+    for message in messages:
+        group.append(message)
+        count += message[1] is not None
+        if count == images or len(group) == longest:
+            yield group
+            group, count = [], 0
+    if group:
+        yield group
 
 
 def _namespace(prefix: str, own: str) -> str:

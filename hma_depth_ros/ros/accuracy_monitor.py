@@ -182,12 +182,8 @@ class AccuracyMonitor(ForgivingParameters):
         if self._error.get_subscription_count():
             colors = error_colors(truth, prediction)
             self._error.publish(image_message(depth.header, colors, "rgb8"))
-        if frames := foreign_frame(self._info, depth):
-            self._reporter.problem(
-                "accuracy",
-                f"{info_topic} is of '{frames[0]}', the depth of '{frames[1]}': are they of one "
-                "camera?",
-            )
+        if problem := foreign_frame(self._info, depth, depth_topic):
+            self._reporter.problem("accuracy", f"{info_topic}: {problem}")
         elif not np.isfinite(figures[SCALE]):
             self._reporter.problem(
                 "accuracy",

@@ -503,12 +503,8 @@ class DepthNode(ForgivingParameters, LifecycleNode):
         except BadCalibrationError as error:
             self._reporter.problem(topic, f"{error}: {consequence}")
             return None, None
-        if frames := foreign_frame(info, frame.image):
-            self._reporter.problem(
-                topic,
-                f"it is of '{frames[0]}', the images on {self.image_topic()} of '{frames[1]}': if "
-                "these are two cameras, depth and cloud are wrong; else give both one frame_id",
-            )
+        if problem := foreign_frame(info, frame.image, self.image_topic()):
+            self._reporter.problem(topic, problem)
         else:
             self._reporter.solved(topic)
         return info, camera

@@ -118,9 +118,9 @@ class Monitored:
         name = "/watched/accuracy_monitor: depth accuracy"
         self.statuses += [s for s in message.status if s.name == name]
 
-    def level(self) -> bytes | None:
-        """Of the latest diagnostics; None before the first."""
-        return self.statuses[-1].level if self.statuses else None
+    def latest(self) -> DiagnosticStatus:
+        """The last diagnostics; empty ones before the first."""
+        return self.statuses[-1] if self.statuses else DiagnosticStatus(level=b"\x03")
 
     def hears(self, text: str, level: bytes | int = Log.WARN) -> str:
         """Wait for a log message that contains `text`."""
@@ -296,11 +296,11 @@ def test_the_first_frame_after_a_pause_counts(
         "lidar: it has a publisher",
     ):
         monitor.hears(f"/watched/{what}")
-    until(lambda: monitor.level() == DiagnosticStatus.WARN, "silence in the diagnostics")
+    until(lambda: monitor.latest().level == DiagnosticStatus.WARN, "silence in the diagnostics")
     monkeypatch.setattr(input_watch, "SILENCE_SECONDS", 60.0)
     monitor.publish(depth_message(500, truth), cloud(truth, 500.02))
     monitor.scored(2)
-    until(lambda: monitor.level() == DiagnosticStatus.OK, "the end of the silence")
+    until(lambda: monitor.latest().level == DiagnosticStatus.OK, "the end of the silence")
 
 
 def test_warnings_follow_the_parameter_and_the_log_the_figures(
@@ -311,11 +311,11 @@ def test_warnings_follow_the_parameter_and_the_log_the_figures(
     monitor.publish(depth_message(1, 1.5 * truth), cloud(truth, 1))
     line = "AbsRel 0.500 is above warn_abs_rel (0.3); abs_rel 0.500, d1 0.000, rmse "
     assert monitor.hears(line).endswith("scale 0.667; means of 1 frames, 1 scored so far")
-    until(lambda: monitor.level() == DiagnosticStatus.WARN, "the error")
-    assert monitor.statuses[-1].hardware_id == "lidar 3"
+    until(lambda: monitor.latest().level == DiagnosticStatus.WARN, "the error")
+    assert monitor.latest().hardware_id == "lidar 3"
     (result,) = monitor.node.set_parameters([Parameter("warn_abs_rel", value=0.6)])
     assert result.successful
-    until(lambda: monitor.statuses[-1].message == "AbsRel 0.500", "another threshold")
+    until(lambda: monitor.latest().message == "AbsRel 0.500", "another threshold")
     monitor.publish(depth_message(2, 1.3 * truth), cloud(truth, 2))
     assert monitor.hears("abs_rel 0.400, ", Log.INFO).endswith("means of 2 frames, 2 scored so far")
     (result,) = monitor.node.set_parameters([Parameter("window", value=3)])

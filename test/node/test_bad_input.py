@@ -222,6 +222,10 @@ INFOS: dict[str, tuple[CameraInfo, str]] = {
     "a negative focal length": (with_p(i5=-5.0), "fy=-5.0"),
     "another size": (bad_info(width=62), "camera_info describes 62x37 images, but they are 61x37"),
     "nothing at all": (CameraInfo(), "camera_info has no calibration: its projection"),
+    "the identity": (
+        bad_info(p=np.eye(3, 4).ravel()),
+        "has no calibration: the focal lengths in its projection matrix P, 1 and 1 pixels, are no",
+    ),
     "no size, of a larger image": (
         bad_info(width=0, height=0, p=[585.0, 0, 295, 0, 0, 572, 187, 0, 0, 0, 1, 0]),
         "its principal point (295.0, 187.0) is not inside the 61x37 image",

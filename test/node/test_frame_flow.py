@@ -214,6 +214,16 @@ def test_every_image_is_accounted_for_at_any_time(start: StartBench, parameters:
     assert min(int(last[f"frames {fate}"]) for fate in ("processed", "skipped", "failed")) > 0
 
 
+def test_an_image_that_is_served_after_the_stop_is_dropped(start: StartBench):
+    """The executor may have taken it before."""
+    bench = start()
+    assert bench.change("deactivate")
+    bench.node._on_image(rgb_message(1))
+    figures = bench.figures()
+    assert (figures["frames received"], figures["frames waiting"]) == ("1", "0")
+    assert figures["dropped: the node was stopped"] == "1"
+
+
 def test_a_frame_that_waits_is_not_yet_received(start: StartBench, predictions: Predictions):
     bench = start(lockstep=True)
     bench.listen("depth/image")

@@ -84,6 +84,7 @@ def test_the_shipped_file_lists_them_all_with_their_defaults(context: Any, tmp_p
         ("max_range", float("inf"), "max_range out of range"),
         ("max_range", 80, "Wrong parameter type"),
         ("max_range", 80, "; write 80.0"),
+        ("color_range", 80, "; write 80.0"),  # though it is 80.0 already
         ("threads", 2.0, "; write 2"),
         ("device", 0, "; write \"'0'\""),
         ("compile", 1, "; write true or false"),

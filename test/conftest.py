@@ -26,7 +26,15 @@ if worker := os.environ.get("PYTEST_XDIST_WORKER"):  # gw0, gw1 ...: a domain fo
 #: (`make test` installs all of them.)
 OPTIONAL = ("rclpy", "sensor_msgs", "rosbags", "openvino", "onnx", "onnxruntime", "pydantic")
 
-collect_ignore = [] if find_spec("rclpy") else ["node"]
+
+def _has_ros() -> bool:
+    try:
+        return find_spec("rclpy.context") is not None
+    except ModuleNotFoundError:  # or a folder of that name which is no package
+        return False
+
+
+collect_ignore = [] if _has_ros() else ["node"]
 
 
 def pytest_report_header() -> list[str]:

@@ -68,12 +68,15 @@ class Cuda:
 
     @contextmanager
     def graph(self, graph: Graph, **how: Any) -> Iterator[None]:
-        graph._pool = how["pool"] or object()
+        graph._pool = how["pool"]
         self.recorded.append({"graph": graph, "current": self.current, **how})
         yield
 
     def empty_cache(self) -> None:
         self.emptied += 1
+
+    def graph_pool_handle(self) -> object:
+        return object()
 
 
 @pytest.fixture
@@ -116,7 +119,6 @@ def test_sizes_share_memory_and_stream(cuda: Cuda):
     for width in range(1, KEPT_SIZES + 3):
         captured(torch.zeros(1, 3, 4, width))
     assert len(cuda.recorded) == KEPT_SIZES + 2
-    assert cuda.recorded[0]["pool"] is None
     pool = cuda.recorded[0]["graph"].pool()
     assert all(found["pool"] is pool for found in cuda.recorded[1:])
     assert len({id(found["stream"]) for found in cuda.recorded}) == 1
@@ -125,11 +127,11 @@ def test_sizes_share_memory_and_stream(cuda: Cuda):
     assert cuda.emptied == 1
     captured(torch.zeros(1, 3, 4, 1))
     # Memory that no recording holds any more is gone, and cannot be named again.
-    assert cuda.recorded[-1]["pool"] is None
+    assert cuda.recorded[-1]["pool"] is not pool
 
 
 def test_what_cannot_be_recorded_runs_as_it_is_with_one_warning(
-    cuda: Cuda, caplog: pytest.LogCaptureFixture
+    cuda: Cuda, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ):
     @contextmanager
     def broken(_graph: Graph, **how: Any) -> Iterator[None]:
@@ -138,6 +140,8 @@ def test_what_cannot_be_recorded_runs_as_it_is_with_one_warning(
         raise RuntimeError("operation not permitted when stream is capturing\nmore lines")
 
     cuda.graph = broken  # type: ignore[method-assign,assignment]
+    renewed: list[torch.device] = []
+    monkeypatch.setattr(cuda_graph, "_renew_generator", renewed.append)
     captured = CapturedModel(maps_of)
     before = cuda.current
     with caplog.at_level(logging.WARNING):
@@ -148,6 +152,7 @@ def test_what_cannot_be_recorded_runs_as_it_is_with_one_warning(
     assert cuda.current is before, "later work is not on the stream of the failed recording"
     assert len(cuda.recorded) == 1, "it is not tried again"
     assert not captured._recordings
+    assert renewed == [torch.device("cpu")], "or no random number could be drawn any more"
     (record,) = caplog.records
     assert "cannot be recorded as a CUDA graph (operation not permitted when" in record.message
     assert "more lines" not in record.message

@@ -201,6 +201,19 @@ def test_folders_as_other_systems_leave_them(
     assert "holds no PNG" in capsys.readouterr().err
 
 
+def test_frames_whose_names_are_not_utf8(tmp_path: Path):
+    """Scored, drawn and in every report."""
+    for folder in ("predictions", "truth"):
+        write_depth_png(tmp_path / folder / "stra\udcdfe.png", np.full((40, 60), 7.0))
+    where = ("--predictions", tmp_path / "predictions", "--ground-truth", tmp_path / "truth")
+    reports = ("--json", tmp_path / "o.json", "--csv", tmp_path / "o.csv", "--panels", tmp_path)
+    assert evaluate(*where, *reports, "--protocols", "full", "--panel-count", 1) == 0
+    found = json.loads((tmp_path / "o.json").read_text())
+    assert list(found["full_cap80"]["per_image"]) == ["stra\udcdfe"]
+    assert b"\nstra\xdfe,full_cap80,2400," in (tmp_path / "o.csv").read_bytes()
+    assert read_rgb(tmp_path / "best_1_stra\udcdfe.png").ndim == 3
+
+
 def scaled(paths: list[Path], units: float) -> None:
     """The same depth in PNG of other units: what cannot be stored becomes none."""
     for path in paths:
@@ -521,6 +534,20 @@ def test_figures_are_of_fp32_unless_asked_and_say_so(
     expected = expected_figures(data, checkpoints[0], NAMES[0], "bts")["silog"]
     difference = abs(found["bts_cap80"]["per_image"][NAMES[0]]["silog"] / expected - 1)
     assert (difference < 1e-6) == (ran[1] == "fp32")
+
+
+@pytest.mark.cuda
+def test_figures_on_cuda_are_those_of_the_cpu(data: Path, checkpoints: list[Path], tmp_path: Path):
+    """Unless asked otherwise: in fp16, which the node takes there, they would be others."""
+    found = []
+    for device in ("cpu", "cuda"):
+        output = tmp_path / f"{device}.json"
+        assert evaluate(*network(data, checkpoints[0], output), "--device", device) == 0
+        found.append(json.loads(output.read_text()))
+    assert [ran["run"]["precision"] for ran in found] == ["fp32", "fp32"]
+    assert found[1]["run"]["hardware"] != found[0]["run"]["hardware"]
+    on_cpu, on_cuda = (ran["bts_cap80"]["mean"] for ran in found)
+    assert on_cuda == pytest.approx(on_cpu, rel=2e-6)
 
 
 def test_predictions_of_another_precision_are_refused(

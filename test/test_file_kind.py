@@ -28,6 +28,8 @@ from hma_depth_ros.file_kind import known_kind
 from hma_depth_ros.inference.model_file import read_model_info
 from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
 from hma_depth_ros.network.config import ModelConfig
+from hma_depth_ros.training.config_file import load_config
+from hma_depth_ros.training.run_folder import RunFolder
 
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 7600000\n"
 PAGE = b"\n<!DOCTYPE html><html><head><title>Sign in</title></head></html>"
@@ -211,3 +213,10 @@ def test_a_checkpoint_cannot_hide_a_pickle(tmp_path: Path, tiny_checkpoint: Path
 
     save_checkpoint(tmp_path / "m.pth", HmaDepth(config), CheckpointInfo(config, Preprocessing()))
     assert read_model_info(tmp_path / "m.pth").model == config
+
+
+def test_a_run_is_not_begun_where_its_checkpoints_could_not_be_read(tmp_path: Path):
+    folder = tmp_path / "stra\udcdfe"
+    with pytest.raises(HmaDepthError, match="names in UTF-8 only; name another folder"):
+        RunFolder(folder).create(load_config(preset="tiny"), {})
+    assert not folder.exists()

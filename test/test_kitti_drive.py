@@ -18,7 +18,7 @@ from hma_depth_ros.bags.kitti_bag import BagOptions, write_kitti_bag
 from hma_depth_ros.bags.kitti_dialect import KITTI2BAG
 from hma_depth_ros.bags.message_types import header_stamp
 from hma_depth_ros.bags.pictures import rgb_image
-from hma_depth_ros.bags.transforms import TF_STATIC_TOPIC, StaticTransforms
+from hma_depth_ros.bags.transforms import TF_STATIC_TOPIC, Transforms
 from hma_depth_ros.cli import run_command
 from hma_depth_ros.data.depth_png import write_depth_png
 from hma_depth_ros.data.kitti_calibration import CAMERAS_FILE, KittiCalibration, read_cameras
@@ -507,7 +507,7 @@ def test_what_a_bag_lacks_is_told(
     assert "camera 0: no" not in output
     assert "calib_imu_to_velo.txt no transform says where it is" in output
     with BagReader(tmp_path / "a") as bag:
-        found = StaticTransforms.of_bag(bag).lookup("camera_color_left", "velo_link")
+        found = Transforms.of_bag(bag).lookup("camera_color_left", "velo_link")
     np.testing.assert_allclose(found, drive.calibration.velodyne_to_camera(2), atol=1e-6)
     assert "annotated" not in lines("b")
 

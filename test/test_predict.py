@@ -174,7 +174,7 @@ def test_images_of_any_shape_are_done(
     checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     """A pixel alone, and strips so long that their picture would have no height or no mask."""
-    sizes = [(1, 1), (2000, 3), (3, 900)]
+    sizes = [(1, 1), (1700, 1), (2, 200)]
     for width, height in sizes:
         content = np.full((height, width, 3), 90, np.uint8)
         write_png(tmp_path / f"{width}x{height}.png", content)

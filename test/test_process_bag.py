@@ -31,6 +31,7 @@ from hma_depth_ros.data.image_file import read_rgb
 from hma_depth_ros.data.kitti_drive import KittiDrive
 from hma_depth_ros.data.synthetic.drive import CAMERA, KITTI_CAMERA, SyntheticDrive
 from hma_depth_ros.data.synthetic.kitti_writer import write_kitti_drive
+from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.backprojection import back_project
 from hma_depth_ros.inference.predictor import DepthPredictor
 
@@ -363,6 +364,45 @@ def test_a_calibration_of_another_camera_is_named(
     assert capsys.readouterr().out.count(said) == 1
     assert process(bag, tmp_path / "other") == 0
     assert "it is of" not in capsys.readouterr().out
+
+
+def test_a_gpu_takes_several_images_at_once(
+    bag: Path, tmp_path: Path, process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here the CPU counts as one; all is as it is one by one, but for rounding."""
+    alone, batched, broken = tmp_path / "alone", tmp_path / "batched", tmp_path / "broken"
+    assert process(bag, alone) == 0
+    counts: list[int] = []
+    usual = DepthPredictor.predict_batch
+
+    def predict_batch(self: DepthPredictor, images: Any, *rest: Any, **more: Any) -> Any:
+        counts.append(len(images))
+        return usual(self, images, *rest, **more)
+
+    monkeypatch.setattr(DepthPredictor, "predict_batch", predict_batch)
+    for module in ("hma_depth_ros.bags.process", "hma_depth_ros.inference.together"):
+        monkeypatch.setattr(f"{module}.at_a_time", lambda _: 3)
+    assert process(bag, batched) == 0
+    assert counts == [3, 3, 2]
+    with BagReader(alone) as one, BagReader(batched) as other:
+        assert [(m.topic, m.stamp) for m in other.messages()] == [
+            (m.topic, m.stamp) for m in one.messages()
+        ]
+    for found, expected in zip(
+        _messages(batched, "/depth/image"), _messages(alone, "/depth/image"), strict=True
+    ):
+        assert header_stamp(found) == header_stamp(expected)
+        np.testing.assert_allclose(depth_array(found), depth_array(expected), rtol=1e-4)
+
+    def refuse(self: DepthPredictor, *_: Any, **__: Any) -> Any:
+        raise HmaDepthError("one of them is bad")
+
+    monkeypatch.setattr(DepthPredictor, "predict_batch", refuse)
+    assert process(bag, broken) == 0
+    for found, expected in zip(
+        _messages(broken, "/depth/image"), _messages(alone, "/depth/image"), strict=True
+    ):
+        np.testing.assert_array_equal(depth_array(found), depth_array(expected), "one by one")
 
 
 def test_a_bad_image_ends_the_run_or_is_left_out(

@@ -54,8 +54,12 @@ def find_files(path: Path) -> BagFiles:
     files = sorted(f for f in path.iterdir() if _kind(f) in _STORAGES and f.name[0] != ".")
     if not files:
         raise HmaDepthError(f"{path} is no bag: it has no {METADATA} and no .mcap or .db3 file")
-    remark = f"no {METADATA}, as after a recorder that was killed: its {len(files)} files are read"
-    return BagFiles(files, remark=remark)
+    filled = [file for file in files if file.stat().st_size]
+    empty = ", ".join(file.name for file in files if file not in filled)
+    if not filled:
+        raise HmaDepthError(f"{path} is no bag: it has no {METADATA}, and {empty} is empty")
+    remark = f"no {METADATA}, as after a recorder that was killed: its files are read"
+    return BagFiles(filled, remark=f"{remark}; {empty} is empty" if empty else remark)
 
 
 def open_storage(file: Path, stack: ExitStack) -> Storage:

@@ -15,7 +15,12 @@ from rosbags.interfaces import Qos
 from rosbags.typesys.store import Typestore
 
 from hma_depth_ros.bags.bag_files import find_files, open_storage
-from hma_depth_ros.bags.definitions import DefinitionError, Definitions, reason_to_leave_out
+from hma_depth_ros.bags.definitions import (
+    DefinitionError,
+    Definitions,
+    as_in_ros_2,
+    reason_to_leave_out,
+)
 from hma_depth_ros.bags.message_types import IMAGE_TYPES
 from hma_depth_ros.bags.storage import Channel, Stamps, Storage, in_order
 from hma_depth_ros.bags.unpacking import unpacked_message
@@ -86,7 +91,7 @@ class BagReader:
         self._stack.close()
 
     def _sort_topics(self) -> None:
-        channels = [(s, channel) for s in self._storages for channel in s.channels]
+        channels = [(s, as_in_ros_2(channel)) for s in self._storages for channel in s.channels]
         usable: dict[str, list[tuple[Storage, Channel]]] = {}
         for storage, channel in sorted(channels, key=lambda pair: pair[1].topic):
             if (reason := reason_to_leave_out(channel)) is None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+import numpy as np
+
 from hma_depth_ros.bags.bag_reader import BagReader
 from hma_depth_ros.bags.compressed_images import (
     CompressedFormat,
@@ -28,6 +30,9 @@ _COMPRESSED = "/compressed"
 
 #: Images of a topic that are tried for one that is whole.
 _FEW = 10
+
+#: So few values has no photograph, but a picture of labels.
+_FEW_VALUES = 40
 
 #: Words in the names of topics that hold drawings of something seen, of our own node and of others.
 _DRAWN = re.compile(
@@ -92,8 +97,10 @@ def camera_info_beside(image_topic: str, infos: Sequence[str]) -> str | None:
     namespace = image_topic
     while namespace:
         namespace = namespace.rpartition("/")[0]
-        if f"{namespace}/camera_info" in infos:
-            return f"{namespace}/camera_info"
+        beside = f"{namespace}/camera_info"
+        for name in (beside, beside.removeprefix("/")):  # other programs leave the slash out
+            if name in infos:
+                return name
     return None
 
 
@@ -197,11 +204,14 @@ def _no_compressed_picture(image: Any) -> str | None:
     if has_palette(image):
         return "labels, a PNG with a palette"
     try:
-        _, encoding = decompressed(image)
+        pixels, encoding = decompressed(image)
     except UnknownCodecError as error:
         return str(error)
     except BadImageError:
         return None
+    what = None
+    if stated.encoding == "8UC1" and len(np.unique(pixels)) <= _FEW_VALUES:
+        what = "few different numbers, as labels have, '8UC1'"
     if encoding == "mono16" and not stated.encoding.startswith("mono"):
-        return f"one channel of 16 bits, as depth has, in '{image.format}'"
-    return None
+        what = f"one channel of 16 bits, as depth has, in '{image.format}'"
+    return what

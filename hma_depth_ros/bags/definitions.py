@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from threading import Lock
 from typing import Any
 
 from rosbags.interfaces import Nodetype
@@ -23,11 +25,23 @@ from hma_depth_ros.bags.storage import Channel, Definition
 _IDL_FILE = re.compile(r"^=+\nIDL: .*\n", re.MULTILINE)
 #: Types whose messages the tools look into.
 _DECODED = (IMAGE, COMPRESSED_IMAGE, CAMERA_INFO, POINT_CLOUD, TF_MESSAGE)
+_LANGUAGES = ("ros2msg", "ros2idl", "omgidl")
 _MESSAGE_TYPE = re.compile(r"\w+/msg/\w+")
 
 
 class DefinitionError(Exception):
     """Why a type cannot be used."""
+
+
+def as_in_ros_2(channel: Channel) -> Channel:
+    """The channel with its type named as in ROS 2.
+
+    Writers of MCAP other than rosbag2 have `std_msgs/String`, or `std_msgs::msg::String` of IDL.
+    """
+    name = channel.type.replace("::", "/")
+    if channel.definition.format in _LANGUAGES and re.fullmatch(r"\w+/\w+", name):
+        name = name.replace("/", "/msg/")
+    return replace(channel, type=name)
 
 
 def reason_to_leave_out(channel: Channel) -> str | None:
@@ -54,6 +68,7 @@ class Definitions:
 
     def __init__(self) -> None:
         self._made: dict[tuple[str, Definition, str], Typestore | DefinitionError] = {}
+        self._lock = Lock()  # rosbags makes a module of a definition, always of the same name
 
     def typestore(self, channel: Channel) -> Typestore:
         """What decodes the messages of a channel: its own definition, else the standard one.
@@ -63,12 +78,13 @@ class Definitions:
 
         """
         key = (channel.type, channel.definition, channel.digest)
-        if key not in self._made:
-            try:
-                self._made[key] = _typestore(*key)
-            except DefinitionError as error:
-                self._made[key] = error
-        made = self._made[key]
+        with self._lock:
+            if key not in self._made:
+                try:
+                    self._made[key] = _typestore(*key)
+                except DefinitionError as error:
+                    self._made[key] = error
+            made = self._made[key]
         if isinstance(made, DefinitionError):
             raise made
         return made
@@ -126,7 +142,7 @@ def _named_as_usual(type_name: str, store: Typestore) -> Typestore:
 def _parsed(type_name: str, definition: Definition) -> dict[str, Any]:
     if definition.format == "ros2msg":
         return dict(get_types_from_msg(definition.text, type_name))
-    if definition.format not in ("ros2idl", "omgidl"):
+    if definition.format not in _LANGUAGES:
         raise DefinitionError(f"it is in {definition.format or 'an unknown language'}")
     types: dict[str, Any] = {}
     for text in _IDL_FILE.split(definition.text):

@@ -235,7 +235,10 @@ def _only(candidates: Sequence[str], bag: BagReader, what: str, option: str) -> 
             f"{bag.path} has several: {', '.join(candidates)}; choose with {option}"
         )
     topics = ", ".join(f"{topic.name} ({topic.type})" for topic in bag.topics.values())
-    raise HmaDepthError(f"{bag.path} has no {what}; name a topic with {option}. It has {topics}")
+    remarks = "".join(f"; {remark}" for remark in bag.remarks)
+    raise HmaDepthError(
+        f"{bag.path} has no {what}; name a topic with {option}. It has {topics}{remarks}"
+    )
 
 
 def _first(bag: BagReader, topic: str) -> Any:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from hma_depth_ros.bags.compressed_images import decompressed
 from hma_depth_ros.bags.image_messages import BadImageError, UnknownEncodingError, image_array
-from hma_depth_ros.inference.pixels import PixelFormat
+from hma_depth_ros.inference.pixel_format import PixelFormat
 
 Pixels = npt.NDArray[np.uint8]
 

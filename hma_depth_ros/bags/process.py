@@ -29,10 +29,13 @@ from hma_depth_ros.bags.transforms import TF_STATIC_TOPIC
 from hma_depth_ros.bags.workshop import Workshop
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.predictor import DepthPredictor
+from hma_depth_ros.inference.together import Request, at_a_time, predict_together
 
 _BILLION = 1_000_000_000
 #: Messages that are read and decoded, and predictions that are made, before they are needed.
 _AHEAD = 2
+#: Messages, such as clouds, that wait for the images of a batch to be complete.
+_LONGEST_GROUP = 64
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,7 @@ class BagProcess:
         self._bag = BagReader(source)
         self._bag.__enter__()
         try:
+            self._predictor = predictor
             self._prepare(predictor)
             self._starts = self._plan()
             parts = len(self._starts)
@@ -272,36 +276,74 @@ class BagProcess:
     ) -> Iterator[tuple[int, Sequence[tuple[str, bytes | memoryview]], bool]]:
         """Time, messages to write at it, and whether they belong to an image."""
         copied = set(self._copied)
-        for raw, image in messages:
-            own = [(raw.topic, raw.data)] if raw.topic in copied else []
-            if image is None:
-                yield raw.stamp, own, False
-                continue
+        for group in _groups(messages, at_a_time(self._predictor)):
+            images = [(raw, image) for raw, image in group if image is not None]
+            made = iter(self._depths(images, tally))
+            for raw, image in group:
+                own = [(raw.topic, raw.data)] if raw.topic in copied else []
+                if image is None:
+                    yield raw.stamp, own, False
+                else:
+                    yield raw.stamp, [*own, *next(made)], True
+
+    def _depths(
+        self, images: Sequence[tuple[BagMessage, Any]], tally: Tally
+    ) -> list[list[tuple[str, bytes | memoryview]]]:
+        """Messages for images; none for one that cannot be used, if that is allowed."""
+        infos: list[Any] = []
+        requests: list[Request | HmaDepthError] = []
+        for raw, image in images:
+            topic, info = raw.topic, None
             try:
                 if isinstance(image, HmaDepthError):
                     raise image
-                made = self._depth(raw.topic, image)
+                if topic in self._calibrations:
+                    info = self._calibrations[topic].of(header_stamp(image))
+                requests.append(self._outputs[topic].request(image, info))
             except HmaDepthError as error:
-                whole = hasattr(image, "header")
-                stamp = header_stamp(image) if whole else raw.stamp
-                problem = f"{raw.topic} at {stamp_text(stamp)}: {error}"
-                if not self._settings.allow_partial:
-                    way_out = "--allow-partial leaves bad images out"
-                    if isinstance(error, BadCalibrationError):
-                        way_out = (
-                            "--uncalibrated does without, --camera-info-topic names another, "
-                            "--image-topic chooses cameras"
-                        )
-                    raise HmaDepthError(f"{self._bag.path}: {problem}; {way_out}") from error
-                tally.problems.append(problem)
-                made = []
-            yield raw.stamp, [*own, *made], True
+                requests.append(error)
+            infos.append(info)
+        good = [request for request in requests if isinstance(request, Request)]
+        predictions = iter(predict_together(self._predictor, good))
+        made: list[list[tuple[str, bytes | memoryview]]] = []
+        for (raw, image), info, request in zip(images, infos, requests, strict=True):
+            found = next(predictions) if isinstance(request, Request) else request
+            if isinstance(found, HmaDepthError):
+                self._leave_out(raw, image, found, tally)
+                made.append([])
+            else:
+                made.append(self._outputs[raw.topic].messages(image, info, found))
+        return made
 
-    def _depth(self, topic: str, image: Any) -> list[tuple[str, bytes | memoryview]]:
-        info = None
-        if topic in self._calibrations:
-            info = self._calibrations[topic].of(header_stamp(image))
-        return self._outputs[topic].of(image, info)
+    def _leave_out(self, raw: BagMessage, image: Any, error: HmaDepthError, tally: Tally) -> None:
+        whole = hasattr(image, "header")
+        stamp = header_stamp(image) if whole else raw.stamp
+        problem = f"{raw.topic} at {stamp_text(stamp)}: {error}"
+        if not self._settings.allow_partial:
+            way_out = "--allow-partial leaves bad images out"
+            if isinstance(error, BadCalibrationError):
+                way_out = (
+                    "--uncalibrated does without, --camera-info-topic names another, "
+                    "--image-topic chooses cameras"
+                )
+            raise HmaDepthError(f"{self._bag.path}: {problem}; {way_out}") from error
+        tally.problems.append(problem)
+
+
+def _groups(
+    messages: Iterator[tuple[BagMessage, Any]], images: int
+) -> Iterator[list[tuple[BagMessage, Any]]]:
+    """Messages in order, cut after so many images each; one by one for one image at a time."""
+    group: list[tuple[BagMessage, Any]] = []
+    count, longest = 0, 1 if images == 1 else _LONGEST_GROUP
+    for message in messages:
+        group.append(message)
+        count += message[1] is not None
+        if count == images or len(group) == longest:
+            yield group
+            group, count = [], 0
+    if group:
+        yield group
 
 
 def _namespace(prefix: str, own: str) -> str:

@@ -21,8 +21,9 @@ Matrix = npt.NDArray[np.float64]
 
 TF_STATIC_TOPIC, TF_TOPIC = "/tf_static", "/tf"
 
-#: Nanoseconds between two transforms over which a car's way is not known well enough.
-_LONGEST_STEP = 1_000_000_000
+#: Nanoseconds between two transforms over which a car's way is not known well enough; what counts
+#: is how far it goes in some hundredths of a second.
+_LONGEST_STEP = 5_000_000_000
 
 
 @dataclass

@@ -12,9 +12,11 @@ from hma_depth_ros.inference.engine import Engine
 from hma_depth_ros.inference.model_source import ModelSource
 from hma_depth_ros.inference.threads import leave_cores_to
 
-#: PyTorch otherwise than the node runs it: on CUDA without a recorded graph, and compiled.
+#: PyTorch otherwise than the node runs it: on CUDA without a recorded graph, with one of what cuDNN
+#: would take untried, and compiled.
 TORCH_VARIANTS: dict[str, dict[str, bool]] = {
     "torch-eager": {"captured": False},
+    "torch-untuned": {"tuned": False},
     "torch-compiled": {"compiled": True},
 }
 

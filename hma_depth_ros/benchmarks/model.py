@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -47,6 +48,8 @@ class ModelReport:
     left_out: dict[str, str]  #: candidates that could not start, and why
     #: Bytes that came with each candidate, its first pass included (`used_bytes`).
     memory: dict[str, int]
+    #: Seconds of each one's first pass: kernels are loaded, chosen, recorded, compiled.
+    first: dict[str, float]
     hardware: dict[str, str]  #: that each engine runs on; of a baseline PyTorch's device
     #: By precision: each part of the network in PyTorch, if asked for.
     stages: dict[str, dict[str, Timing]]
@@ -96,11 +99,14 @@ def measure_model(
     image = torch.randint(0, 256, (1, 3, *size), generator=generator, dtype=torch.uint8)
     candidates: dict[str, Callable[[], object]] = {}
     hardware: dict[str, str] = {}
+    first: dict[str, float] = {}
     memory, before = {}, used_bytes(chosen)
 
     def add(name: str, call: Callable[[], object], runs_on: str) -> None:
         nonlocal before
+        begin = time.perf_counter()
         call()
+        first[name] = time.perf_counter() - begin
         candidates[name], hardware[name] = call, runs_on
         now = used_bytes(chosen)
         memory[name], before = now - before, now
@@ -141,6 +147,7 @@ def measure_model(
         products=matrix_products(chosen),
         left_out=left_out,
         memory=memory,
+        first=first,
         hardware=hardware,
     )
 

@@ -63,16 +63,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.output is None and not resume:
         raise HmaDepthError("name the folder of the run by --output, or --resume an old one")
     folder = RunFolder(arguments.resume if resume else arguments.output)
-    lists = read_lists(config.data, labels_needed=config.loss.smoothness_weight > 0)
     cv2.setNumThreads(1)  # the loader's processes have a core each
     with joined_processes(config.compute.device) as processes:
+        lists = processes.by_first(
+            lambda: read_lists(config.data, labels_needed=config.loss.smoothness_weight > 0)
+        )
         trainer = Trainer(config, lists, folder, processes, resume=resume)
-        # Only now, when nothing can be wrong with it any more.
-        if processes.is_first and not resume:
-            folder.create(config, lists.description)
+        if not resume:  # only now, when nothing can be wrong with it any more
+            processes.by_first(lambda: folder.create(config, lists.description))
         if processes.is_first:
             _print_unit(lists)
-        processes.barrier()
         outcome = trainer.run()
         if processes.is_first:
             print(f"{folder.path}: {outcome.steps} steps done")

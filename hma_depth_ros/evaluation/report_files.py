@@ -57,7 +57,11 @@ def write_csv(path: Path, summary: Summary) -> None:
     metrics = dict.fromkeys(
         name for figures in summary.figures.values() for name in figures.metric_names
     )
-    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    with (
+        atomic_path(path) as temporary,
+        # Names of frames are names of files, which need not be UTF-8.
+        temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+    ):
         writer = csv.DictWriter(file, ["frame", "figure", "pixels", *metrics])
         writer.writeheader()
         for key, figures in summary.figures.items():

@@ -35,8 +35,9 @@ class CapturedModel:
     That is why recordings of several sizes can share their memory: only one is ever in use.
     """
 
-    def __init__(self, model: Callable[..., ScaleMaps]) -> None:
-        self._model = model
+    def __init__(self, model: Callable[..., ScaleMaps], *, tuned: bool = True) -> None:
+        """`tuned` has cuDNN try its algorithms before a recording, which takes seconds."""
+        self._model, self._tuned = model, tuned
         self._recordings: OrderedDict[object, _Recording] = OrderedDict()
         self._stream: torch.cuda.Stream | None = None
         self._gave_up = False
@@ -82,7 +83,7 @@ class CapturedModel:
         # All of it on one stream of the image's own device. Without `stream`, PyTorch would record
         # on one of the device that came first in this process: of another one the graph is empty.
         device = inputs[0].device
-        with torch.cuda.device(device), float32_means_float32(tuned=True):
+        with torch.cuda.device(device), float32_means_float32(tuned=self._tuned):
             if self._stream is None:
                 self._stream = torch.cuda.Stream(device)
             side, caller = self._stream, torch.cuda.current_stream(device)
@@ -92,16 +93,33 @@ class CapturedModel:
                 static = tuple(t.clone(memory_format=torch.channels_last) for t in inputs)
                 for _ in range(WARM_UPS):
                     self._model(*static)
-                graph = torch.cuda.CUDAGraph()
-                # thread_local: other threads of the process may use CUDA while this one records.
-                with torch.cuda.graph(
-                    graph, pool=self._pool(), stream=side, capture_error_mode="thread_local"
-                ):
-                    maps = self._model(*static)
+                graph, pool = torch.cuda.CUDAGraph(), self._pool()
+                try:
+                    # thread_local: other threads may use CUDA while this one records.
+                    with torch.cuda.graph(
+                        graph, pool=pool, stream=side, capture_error_mode="thread_local"
+                    ):
+                        maps = self._model(*static)
+                except RuntimeError:
+                    _renew_generator(device)
+                    raise
             caller.wait_stream(side)
         return _Recording(graph, static, maps)
 
     def _pool(self) -> Any:
-        """Memory of the recordings that there are, as PyTorch names it; None for the first."""
-        recordings = self._recordings.values()
-        return next((recording.graph.pool() for recording in recordings), None)
+        """Memory of the recordings that there are, as PyTorch names it; a new one for the first."""
+        for recording in self._recordings.values():
+            return recording.graph.pool()
+        return torch.cuda.graph_pool_handle()
+
+
+def _renew_generator(device: torch.device) -> None:
+    """Give the device's default generator of random numbers a state that no recording knows.
+
+    PyTorch (2.11) leaves the old one in the belief that a failed recording is still under way:
+    whoever drew a random number on the device would get "Offset increment outside graph capture".
+    """
+    generator = torch.cuda.default_generators[device.index]
+    fresh = torch.Generator(device)
+    fresh.manual_seed(generator.initial_seed())
+    generator.graphsafe_set_state(fresh.graphsafe_get_state())

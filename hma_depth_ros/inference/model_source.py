@@ -132,12 +132,13 @@ class ModelSource:
         threads: int,
         compiled: bool = False,
         captured: bool = True,
+        tuned: bool = True,
         warn: Callable[[str], object],
     ) -> Engine:
         """Start `torch`, `openvino` or `onnxruntime`; a conversion is kept for the next time.
 
-        `compiled` has PyTorch compile the network, and `captured` record it on CUDA (see
-        `TorchEngine`); other engines have their own ways. `threads` are the
+        `compiled` has PyTorch compile the network, `captured` record it on CUDA, and `tuned` try
+        cuDNN's algorithms (see `TorchEngine`); other engines have their own ways. `threads` are the
         engine's own, but for PyTorch, which has one number for the whole process.
 
         Raises:
@@ -161,6 +162,7 @@ class ModelSource:
                 precision=precision,
                 compiled=compiled,
                 captured=captured,
+                tuned=tuned,
             )
         if engine == "openvino":
             openvino_device(device)  # before the conversion, which takes its time

@@ -21,7 +21,8 @@ from hma_depth_ros.inference.engine import Engine
 from hma_depth_ros.inference.engine_choice import EngineRequest, start_engine
 from hma_depth_ros.inference.marks import Mark
 from hma_depth_ros.inference.model_source import ModelSource
-from hma_depth_ros.inference.pixels import PixelFormat, check_image, network_input, to_device
+from hma_depth_ros.inference.pixel_format import PixelFormat, check_image
+from hma_depth_ros.inference.pixels import network_input, to_device
 from hma_depth_ros.inference.plan import InputPlan, Region, plan_input
 from hma_depth_ros.inference.points import CloudLayout, pack_colors, write_cloud
 from hma_depth_ros.inference.resampling import (
@@ -384,7 +385,8 @@ class DepthPredictor:
         if "attention" in outputs and maps.attentions:
             tensors["attention"] = self._restored(full_masks(maps), plan, out.attention)
         if "uncertainty" in outputs and maps.uncertainty is not None:
-            tensors["uncertainty"] = self._restored(full_uncertainty(maps), plan, None)[0]
+            sigma = full_uncertainty(maps) * self.info.uncertainty_scale
+            tensors["uncertainty"] = self._restored(sigma, plan, None)[0]
         arrays = to_host(tensors, {name: getattr(out, name, None) for name in tensors})
         prediction.depth = arrays.get("depth")
         prediction.attention = arrays.get("attention")

@@ -42,6 +42,7 @@ class TorchEngine:
         as_trained: bool = False,
         compiled: bool = False,
         captured: bool = True,
+        tuned: bool = True,
     ) -> None:
         """Prepare a copy of `model`.
 
@@ -56,6 +57,7 @@ class TorchEngine:
                 input size, and needs a C++ compiler (CPU) or Triton (CUDA).
             captured: on CUDA, record a graph for each input size; without, kernels are launched
                 one by one.
+            tuned: before that, have cuDNN try its algorithms and keep the fastest.
 
         Raises:
             HmaDepthError: the precision is unknown, the device does not have it, or torch.compile
@@ -84,7 +86,7 @@ class TorchEngine:
         )
         self._network = self._compile(prepared) if compiled and not as_trained else prepared
         capture = captured and device.type == "cuda" and not as_trained
-        self._captured = CapturedModel(self._run) if capture else None
+        self._captured = CapturedModel(self._run, tuned=tuned) if capture else None
 
     @torch.inference_mode()
     def _compile(self, model: HmaDepth) -> Callable[[Tensor, Tensor | None], ScaleMaps]:

@@ -70,6 +70,7 @@ class LoadedModel:
             "self-check": self.self_check,
         }
         if self.engine.device.type == "cuda":
-            used = torch.cuda.memory_allocated(self.engine.device) / 2**20
+            # What PyTorch holds, as nvidia-smi counts it, beside the libraries' own.
+            used = torch.cuda.memory_reserved(self.engine.device) / 2**20
             setup["device memory [MiB]"] = f"{used:.0f}"
         return setup

@@ -7,6 +7,7 @@ import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -122,17 +123,21 @@ def run_ablation(
             if processes.is_first:
                 say(f"== {variant.name}, seed {seed}")
             _finish(wanted, lists, folder, processes)
-            if processes.is_first:
-                done = [seeds[: number + 1] if _done(output, v, seed) else seeds[:number]
-                        for v in variants]  # fmt: skip
-                results = [
-                    _result(output, v, list(s)) for v, s in zip(variants, done, strict=True) if s
-                ]
-                write_table(output, config, results)
-    return [_result(output, variant, list(seeds)) for variant in variants]
+            processes.by_first(partial(_write_so_far, output, variants, seeds[: number + 1]))
+    metrics = processes.by_first(lambda: [_metrics(output, v, seeds) for v in variants])
+    return [Result(v, list(seeds), m) for v, m in zip(variants, metrics, strict=True)]
 
 
-def write_table(output: Path, config: TrainConfig, results: Sequence[Result]) -> None:
+def _write_so_far(output: Path, variants: Sequence[Variant], seeds: Sequence[int]) -> None:
+    """The table of what is done, of `seeds` the last perhaps not by all variants."""
+    done = [seeds if _done(output, v, seeds[-1]) else seeds[:-1] for v in variants]
+    results = [
+        Result(v, list(s), _metrics(output, v, s)) for v, s in zip(variants, done, strict=True) if s
+    ]
+    write_table(output, results)
+
+
+def write_table(output: Path, results: Sequence[Result]) -> None:
     """Write `ablation.md` and `ablation.json`.
 
     Raises:
@@ -172,27 +177,44 @@ def markdown(results: Sequence[Result]) -> str:
     return "\n".join(lines) + "\n"
 
 
+#: What there is to do for a run.
+_State = Literal["finished", "resume", "begin"]
+
+
 def _finish(wanted: TrainConfig, lists: Lists, folder: RunFolder, processes: Processes) -> None:
     """Bring a run to its end, from wherever it is."""
-    resume = folder.config.exists()
-    if resume:
-        found = folder.read_config()
-        if replace(found, data=wanted.data) != wanted:
-            raise HmaDepthError(
-                f"{folder.path} holds a run of another configuration: name another --output"
-            )
-        if _is_finished(folder, wanted):
-            return
-        if not folder.state.is_file():  # interrupted before its first snapshot
-            resume = False
-            if processes.is_first:
-                folder.config.unlink()
-            processes.barrier()
-    trainer = Trainer(wanted, lists, folder, processes, resume=resume)
-    if processes.is_first and not resume:
-        folder.create(wanted, lists.description)
-    processes.barrier()
+    # One decides: to another process the folder may look otherwise a moment later.
+    state = processes.by_first(lambda: _found(wanted, folder))
+    if state == "finished":
+        return
+    trainer = Trainer(wanted, lists, folder, processes, resume=state == "resume")
+    if state == "begin":
+        processes.by_first(lambda: folder.create(wanted, lists.description))
     trainer.run()
+
+
+def _found(wanted: TrainConfig, folder: RunFolder) -> _State:
+    """How far a run has come; what was interrupted before its first snapshot begins anew.
+
+    Raises:
+        HmaDepthError: the folder holds a run of another configuration.
+
+    """
+    if not folder.config.exists():
+        return "begin"
+    found = folder.read_config()
+    # Where the files lie and who reads them may have changed, as for `train --resume`.
+    data = replace(found.data, root=wanted.data.root, workers=wanted.data.workers)
+    if replace(found, data=data) != wanted:
+        raise HmaDepthError(
+            f"{folder.path} holds a run of another configuration: name another --output"
+        )
+    if _is_finished(folder, wanted):
+        return "finished"
+    if folder.state.is_file():
+        return "resume"
+    folder.config.unlink()
+    return "begin"
 
 
 def _info(folder: RunFolder) -> CheckpointInfo | None:
@@ -209,11 +231,12 @@ def _done(output: Path, variant: Variant, seed: int) -> bool:
     return folder.config.is_file() and _is_finished(folder, folder.read_config())
 
 
-def _result(output: Path, variant: Variant, seeds: list[int]) -> Result:
+def _metrics(output: Path, variant: Variant, seeds: Sequence[int]) -> dict[str, list[float]]:
+    """Of the last epoch, by metric, one for each seed."""
     metrics: dict[str, list[float]] = {metric: [] for metric in TABLE_1_METRICS}
     for seed in seeds:
         info = read_info(RunFolder(output / variant.key / f"seed_{seed}").last)
         (means,) = info.evaluation.values()
         for metric in TABLE_1_METRICS:
             metrics[metric].append(means[ALL][metric])
-    return Result(variant, seeds, metrics)
+    return metrics

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 import struct
+import sys
+import zlib
 from dataclasses import dataclass, field
+
+import lz4.frame
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 MAGIC = b"\x89MCAP0\r\n"
 
@@ -13,6 +22,8 @@ class Mcap:
     """Records of a file that is to be; every channel has a schema of its own."""
 
     profile: str = "ros2"
+    compression: str = ""
+    checksum: int | None = None  # of the chunk, instead of the right one
     declarations: list[bytes] = field(default_factory=list)
     messages: list[tuple[int, int, bytes]] = field(default_factory=list)  # time, channel, content
 
@@ -42,8 +53,12 @@ class Mcap:
         records = b"".join(self.declarations) + b"".join(self._records())
         times = [time for time, _, _ in self.messages]
         span = struct.pack("<QQ", min(times), max(times))
-        body = struct.pack("<QI", len(records), 0) + _text("") + struct.pack("<Q", len(records))
-        chunk = _record(6, span + body + records)
+        checksum = zlib.crc32(records) if self.checksum is None else self.checksum
+        stored = {"lz4": lz4.frame.compress, "zstd": zstd.compress}.get(self.compression, bytes)(
+            records
+        )
+        body = struct.pack("<QI", len(records), checksum) + _text(self.compression)
+        chunk = _record(6, span + body + struct.pack("<Q", len(stored)) + stored)
         indexes, offsets, counts = b"", b"", b""
         for channel in sorted({channel for _, channel, _ in self.messages}):
             own = [struct.pack("<QQ", t, 0) for t, c, _ in self.messages if c == channel]
@@ -52,7 +67,7 @@ class Mcap:
             listed = b"".join(own)
             indexes += _record(7, struct.pack("<HI", channel, len(listed)) + listed)
         data = head + chunk + indexes + _record(15, bytes(4))
-        sizes = _text("") + struct.pack("<QQ", len(records), len(records))
+        sizes = _text(self.compression) + struct.pack("<QQ", len(stored), len(records))
         chunk_index = _record(
             8,
             span

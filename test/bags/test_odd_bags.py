@@ -60,7 +60,7 @@ FOREIGN: dict[str, tuple[tuple[str, str, bytes] | None, str, str]] = {
     "service": ((EVENT, "ros2msg", b"int64 a\n"), "cdr", f"events of a service ({EVENT})"),
     "raw .srv": ((EVENT, "ros2msg", b"int64 a\n---\nint64 s\n"), "cdr", "events of a service"),
     "action": ((FEEDBACK, "ros2msg", b"int32 i\n"), "cdr", "messages of an action"),
-    "a type of ROS 1": (("std_msgs/String", "ros2msg", b"string data\n"), "cdr", "no message type"),
+    "a type of nobody": (("a/b/c/D", "ros2msg", b"string data\n"), "cdr", "no message type"),
 }
 
 
@@ -179,6 +179,33 @@ def test_definitions_in_idl_and_names_of_ros_1(tmp_path: Path) -> None:
             reader.decode(raw)
 
 
+@pytest.mark.parametrize("name", ["std_msgs/String", "std_msgs::msg::String", STRING])
+def test_types_may_be_named_as_other_programs_do(tmp_path: Path, name: str) -> None:
+    bag = Mcap()
+    words = {START: cdr(message(STRING, data="x"), STRING)}
+    bag.add("/words", (name, "ros2msg", b"string data\n"), words)
+    (tmp_path / "a.mcap").write_bytes(bag.whole())
+    with BagReader(tmp_path / "a.mcap") as reader:
+        assert reader.topics["/words"].type == STRING
+        assert [reader.decode(raw).data for raw in reader.messages()] == ["x"]
+
+
+@pytest.mark.parametrize("method", ["lz4", "zstd"])
+def test_compressed_chunks(tmp_path: Path, method: str) -> None:
+    bag = Mcap(compression=method)
+    camera(bag)
+    file = tmp_path / "a.mcap"
+    file.write_bytes(bag.whole())
+    assert images_of(file) == [1, 2, 3]
+    file.write_bytes(bag.whole()[:-100])  # without an index
+    assert images_of(file) == [1, 2, 3]
+    for wrong in (Mcap(compression=method, checksum=99), Mcap(compression="br")):
+        camera(wrong)
+        file.write_bytes(wrong.whole())
+        with pytest.raises(HmaDepthError, match=r"cannot read .*a\.mcap: (a chunk|chunks compr)"):
+            images_of(file)
+
+
 def test_two_versions_of_a_type_are_each_decoded_by_its_own(tmp_path: Path) -> None:
     bag = Mcap()
     bag.add(
@@ -265,6 +292,19 @@ def test_a_folder_without_metadata_is_read(tmp_path: Path) -> None:
         assert "no metadata.yaml" in reader.remarks[0]
 
 
+def test_an_empty_file_among_others_is_named(tmp_path: Path) -> None:
+    """A recorder that was killed when it began its next file."""
+    folder = long_bag(tmp_path / "bag")
+    (folder / "metadata.yaml").unlink()
+    (folder / "bag_1.mcap").touch()
+    assert images_of(folder) == list(range(60))
+    with BagReader(folder) as reader:
+        assert "bag_1.mcap is empty" in reader.remarks[0]
+    (folder / "bag.mcap").write_bytes(b"")
+    with pytest.raises(HmaDepthError, match=r"bag is no bag: .*bag\.mcap.* empty"):
+        BagReader(folder)
+
+
 def test_a_companion_of_macos_beside_a_file_is_nothing(tmp_path: Path) -> None:
     folder = long_bag(tmp_path / "bag")
     (folder / "._bag.mcap").write_bytes(b"\x00\x05\x16\x07")
@@ -273,7 +313,7 @@ def test_a_companion_of_macos_beside_a_file_is_nothing(tmp_path: Path) -> None:
 
 def test_files_of_a_split_bag_come_in_order_of_time_whatever_their_names(tmp_path: Path) -> None:
     (tmp_path / "bag").mkdir()
-    for name, numbers in (("bag_10", (1, 2)), ("bag_9", (3,))):
+    for name, numbers in (("bag_10", (1, 3)), ("bag_9", (2,))):
         bag = Mcap()
         bag.add("/eye/image", IMAGE_SCHEMA, {START + n: cdr(picture(n), IMAGE) for n in numbers})
         (tmp_path / "bag" / f"{name}.mcap").write_bytes(bag.whole())

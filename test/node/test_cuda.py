@@ -28,8 +28,7 @@ from .graph import (
 pytestmark = pytest.mark.cuda
 
 TOLERANCE = {"fp32": 2e-3, "fp16": 2e-2}
-#: Where pixels are resized first: CPU and CUDA round a quarter of this noise to neighbouring levels,
-#: which moves depth by up to 4e-3.
+#: Where pixels are resized first: CPU and CUDA round a few of them to neighbouring levels.
 RESIZED = {"fp32": 1e-2, "fp16": 2e-2}
 
 

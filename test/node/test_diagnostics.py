@@ -135,6 +135,8 @@ def test_stamps_are_ros_time_and_so_is_the_age(start: StartBench):
     now = 1_317_000_000.0
     clock.publish(Clock(clock=stamp(now)))
     until(lambda: bench.node.get_clock().now().nanoseconds == int(now * 1e9), "the time")
+    seen = len(bench.statuses)
+    until(lambda: len(bench.statuses) > seen + 1, "the node's next look at its clock")
     bench.infer(rgb_message(now - 1.5), info_message())
     until(lambda: bench.figures()["frames processed"] == "1", "the frame's figures")
     assert float(bench.figures()["frame age mean [s]"]) == pytest.approx(1.5, abs=1e-4)

@@ -340,6 +340,7 @@ ELSEWHERE = {
     "crop.region": "test_samples.py::test_the_crop_of_kitti_is_cut_before_anything_else",
     "compute.device": "test_settings.py::test_the_device_is_the_one_asked_for",
     "compute.compile": "test_step.py::test_a_compiled_step_is_the_same_step",
+    "compute.cudnn_benchmark": "test_step.py::test_cudnn_is_tuned_where_it_is_wanted_and_may_be",
     "compute.deterministic": "test_determinism.py::test_a_run_takes_it_from_its_configuration",
     "compute.synchronised_batch_norm": (
         "test_runs.py::test_each_processes_own_statistics_follow_another_curve"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from torch import Tensor
 from hma_depth_ros.data.semantic_labels import NO_LABEL
 from hma_depth_ros.network.checkpoint import Preprocessing
 from hma_depth_ros.network.model import HmaDepth, ScaleMaps
+from hma_depth_ros.training import step
 from hma_depth_ros.training.accumulation import WholeSums
 from hma_depth_ros.training.config import TrainConfig
 from hma_depth_ros.training.config_file import load_config
@@ -402,6 +404,34 @@ def test_the_objective_is_equation_6_with_the_settings_lambda(form: str, lam: fl
     expected = (g.square().mean() - lam * g.mean().square()).item()
     expected = 10 * math.sqrt(expected) if form == "silog" else expected
     assert found == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        ([], False),
+        (["compute.cudnn_benchmark=true"], True),
+        (["compute.cudnn_benchmark=true", "compute.deterministic=true"], False),
+    ],
+)
+def test_cudnn_is_tuned_where_it_is_wanted_and_may_be(
+    overrides: list[str], expected: bool, monkeypatch: pytest.MonkeyPatch
+):
+    """What was tuned may differ from run to run."""
+    told: list[bool] = []
+
+    def recording(*, tuned: bool) -> AbstractContextManager[None]:
+        told.append(tuned)
+        return nullcontext()
+
+    config = _config(*overrides)
+    take_step = _step(_model(config), config)
+    cuda = Processes(0, 1, torch.device("cuda"))
+    monkeypatch.setattr(step, "float32_means_float32", recording)
+    monkeypatch.setattr(take_step, "_processes", cuda)
+    monkeypatch.setattr(take_step, "_step", lambda *_: None)
+    take_step(_batch(), step=0, learning_rate=1e-3)
+    assert told == [expected]
 
 
 def test_a_compiled_step_is_the_same_step(monkeypatch: pytest.MonkeyPatch):

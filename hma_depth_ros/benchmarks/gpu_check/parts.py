@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 
 #: The repository, if this is a checkout: tests are not installed.
 REPOSITORY = Path(__file__).resolve().parents[3]
 
-_WITHOUT_NODE = "" if find_spec("rclpy") else ", without the node's: there is no rclpy"
-_ENGINES = ("torch-eager:fp32", "torch-eager:fp16", "torch:fp32", "torch:fp16", "torch:bf16")
+_ENGINES = (
+    *("torch-eager:fp32", "torch-eager:fp16", "torch-untuned:fp32", "torch-untuned:fp16"),
+    *("torch:fp32", "torch:fp16", "torch:bf16"),
+)
 _CPU_ENGINES = ("torch-eager:fp32", "torch:bf16")
 
 
@@ -77,7 +79,8 @@ def all_parts(device: str, folder: Path, *, baseline: str | None) -> list[Part]:
         command = _benchmark(
             *("model", *network, *size, "--engines", ",".join(chosen)),
             *("--rounds", str(scale.rounds), "--device", device),
-            *(other if what == "model" else ()),
+            # The bundled model's size is not what any other network takes.
+            *(other if what == "model" and size else ()),
             *("--json", str(json_of(folder, f"{what}_{name}"))),
         )
         label = {"model": "", "compiled": ", compiled", "onnx": " in ONNX Runtime"}[what]
@@ -102,6 +105,7 @@ def all_parts(device: str, folder: Path, *, baseline: str | None) -> list[Part]:
         )
         return Part(name, what, seconds, command, needs)
 
+    without_node = "" if _has_ros() else ", without the node's: there is no rclpy"
     pytest = (
         *(sys.executable, "-m", "pytest", "-m", "cuda", "-ra", "-p", "no:cacheprovider"),
         *(f"--junitxml={folder / 'tests.xml'}", *map(str, _files_with_cuda_tests())),
@@ -112,7 +116,7 @@ def all_parts(device: str, folder: Path, *, baseline: str | None) -> list[Part]:
         model("resnet50", 100, engines),
         model("bundled", 60, engines),
         own("training", "steps of training", 120, "pydantic"),
-        Part("tests", f"tests marked cuda{_WITHOUT_NODE}", 150, pytest, ("pytest",)),
+        Part("tests", f"tests marked cuda{without_node}", 150, pytest, ("pytest",)),
         own("resume", "resume after kill -9", 120, "pydantic"),
         predictor("bundled", 60),
         predictor("resnet50", 60),
@@ -133,9 +137,19 @@ def _benchmark(*arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-m", "hma_depth_ros", "benchmark", *arguments)
 
 
+def _has_ros() -> bool:
+    """Whether rclpy can be imported: wheels put it elsewhere, and leave an empty folder."""
+    found = subprocess.run(
+        [sys.executable, "-c", "import rclpy.context, sensor_msgs.msg"],
+        capture_output=True,
+        check=False,
+    )
+    return found.returncode == 0
+
+
 def _files_with_cuda_tests() -> list[Path]:
     """Only these are collected: importing all of them takes longer than running the few."""
     files = sorted((REPOSITORY / "test").rglob("test_*.py"))
-    if _WITHOUT_NODE:  # pytest stops at its conftest.py, where it is named
+    if not _has_ros():  # pytest stops at its conftest.py, where it is named
         files = [path for path in files if path.parent.name != "node"]
     return [path for path in files if "mark.cuda" in path.read_text(encoding="utf-8")]

@@ -80,7 +80,7 @@ def _summary(name: str, result: Result) -> str:
 
 
 def _networks(results: Mapping[str, Result], least: Floors) -> Table:
-    columns = ("network", "what", "median ms", "quartiles", "least ms", "of it", "MiB", "hardware")
+    columns = ("network", "what", "median ms", "quartiles", "first s", "least ms", "of it", "MiB")
     table = _table("networks: one image", *columns)
     for part, result in results.items():
         name = _network_of(part, result)
@@ -96,10 +96,10 @@ def _networks(results: Mapping[str, Result], least: Floors) -> Table:
                 candidate,
                 f"{1e3 * found['median']:.2f}",
                 " to ".join(f"{1e3 * value:.2f}" for value in found["quartiles"]),
+                f"{found['first_seconds']:.1f}",
                 f"{1e3 * floor.by_layer:.2f}" if floor else "",
                 f"{floor.by_layer / found['median']:.0%}" if floor else "",
                 f"{found['memory_bytes'] / _MEBIBYTE:.0f}",
-                found["hardware"],
             )
     return table
 

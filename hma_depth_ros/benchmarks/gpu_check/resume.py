@@ -12,7 +12,9 @@ from pathlib import Path
 
 from hma_depth_ros.benchmarks.gpu_check.parts import Scale, scale_for
 from hma_depth_ros.benchmarks.gpu_check.runs import difference, logged, overrides, write_list
+from hma_depth_ros.benchmarks.gpu_check.training import train
 from hma_depth_ros.files import atomic_path
+from hma_depth_ros.training.config_file import load_config
 from hma_depth_ros.training.run_folder import RunFolder
 
 STEPS, SNAPSHOT_EVERY, KILLED_AFTER = 12, 4, 6
@@ -22,7 +24,8 @@ def measure_resume(scale: Scale, device: str, work: Path) -> dict[str, object]:
     """Make both runs and compare their states.
 
     Raises:
-        SystemExit: a run failed, or was done before it could be killed.
+        SystemExit: the run failed, or was done before it could be killed.
+        HmaDepthError: the resumed one, or the one that is left alone, failed.
 
     """
     split = write_list(work, STEPS * scale.compared_batch, small=device == "cpu")
@@ -30,27 +33,20 @@ def measure_resume(scale: Scale, device: str, work: Path) -> dict[str, object]:
     given = overrides(
         scale,
         device,
+        split,
         *("run.log_every=1", f"run.snapshot_every={SNAPSHOT_EVERY}"),
         *(f"optimiser.batch_size={scale.compared_batch}", "compute.deterministic=true"),
     )
-
-    def command(*where: str) -> list[str]:
-        return [sys.executable, "-m", "hma_depth_ros", "train", *where]
-
-    def start(folder: RunFolder) -> list[str]:
-        lists = ("--preset", scale.preset, "--split", str(split))
-        return command(*lists, "--output", str(folder.path), *given)
-
-    process = subprocess.Popen(start(killed))
+    command = (sys.executable, "-m", "hma_depth_ros", "train", "--preset", scale.preset)
+    process = subprocess.Popen([*command, "--output", str(killed.path), *given])
     while process.poll() is None and _step(killed) < KILLED_AFTER:
         time.sleep(0.01)
     process.kill()
     if process.wait() != -9:
         raise SystemExit(f"the run ended with status {process.returncode} before it was killed")
     reached = _step(killed)
-    for words in (command("--resume", str(killed.path)), start(alone)):
-        if subprocess.run(words, check=False).returncode:
-            raise SystemExit(f"failed: {' '.join(words)}")
+    train(killed, killed.read_config(), resume=True)
+    train(alone, load_config(preset=scale.preset, overrides=given))
     return {"killed_after": reached, "steps": STEPS, **difference(alone, killed)}
 
 

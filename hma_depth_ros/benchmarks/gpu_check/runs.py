@@ -33,12 +33,13 @@ def write_list(folder: Path, count: int, *, small: bool) -> Path:
     return path
 
 
-def overrides(scale: Scale, device: str, *changes: str) -> list[str]:
-    """Arguments key=value of `train` for one epoch of short training."""
+def overrides(scale: Scale, device: str, frames: Path, *changes: str) -> list[str]:
+    """Arguments key=value of `train` for one epoch of short training on a list of frames."""
     small = device == "cpu"
     size = ["crop.input_width=160", "crop.focal_length=92.953"] if small else []
     return [
         *size,
+        f"data.train=[{frames}]",
         f"crop.height={scale.crop[0]}",
         f"crop.width={scale.crop[1]}",
         "model.weights=random",

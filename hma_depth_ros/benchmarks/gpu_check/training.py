@@ -22,6 +22,7 @@ from hma_depth_ros.benchmarks.gpu_check.runs import (
     write_list,
 )
 from hma_depth_ros.files import atomic_path
+from hma_depth_ros.training.config import TrainConfig
 from hma_depth_ros.training.config_file import load_config
 from hma_depth_ros.training.lists import read_lists
 from hma_depth_ros.training.processes import joined_processes
@@ -32,9 +33,8 @@ from hma_depth_ros.training.trainer import Trainer
 WARM_UP = 20
 
 
-def train(folder: RunFolder, split: Path, preset: str, changes: list[str]) -> dict[str, Any]:
-    """Make a run of one epoch and say how it went."""
-    config = load_config(preset=preset, overrides=[f"data.train=[{split}]", *changes])
+def train(folder: RunFolder, config: TrainConfig, *, resume: bool = False) -> dict[str, Any]:
+    """Make a run of one epoch, or what is left of it, and say how it went."""
     lists = read_lists(config.data)
     cv2.setNumThreads(1)
     begin = time.monotonic()
@@ -44,8 +44,9 @@ def train(folder: RunFolder, split: Path, preset: str, changes: list[str]) -> di
             gc.collect()  # of the run before
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats(processes.device)
-        trainer = Trainer(config, lists, folder, processes)
-        folder.create(config, lists.description)
+        trainer = Trainer(config, lists, folder, processes, resume=resume)
+        if not resume:
+            folder.create(config, lists.description)
         trainer.run()
         device = processes.device
         memory = (
@@ -83,8 +84,10 @@ def measure_training(scale: Scale, device: str, work: Path, json_path: Path) -> 
 
     def one(name: str, frames: Path, *changes: str) -> tuple[RunFolder, dict[str, Any]]:
         folder = RunFolder(work / name)
-        figures = train(folder, frames, scale.preset, overrides(scale, device, *changes))
-        return folder, figures
+        config = load_config(
+            preset=scale.preset, overrides=overrides(scale, device, frames, *changes)
+        )
+        return folder, train(folder, config)
 
     for precision in ("fp32", "bf16"):
         every = max(1, scale.steps // 12)

@@ -62,13 +62,18 @@ ARGUMENTS = (
 )
 
 
+def is_installed(package: str, name: str) -> bool:
+    """Whether a ROS package has this executable."""
+    try:
+        return Path(get_package_prefix(package), "lib", package, name).is_file()
+    except (PackageNotFoundError, OSError):
+        return False  # a pip install: not in the ament index, or AMENT_PREFIX_PATH is not even set
+
+
 def executable(name: str = EXECUTABLE) -> dict[str, str]:
     """How `Node` finds an executable: by package where colcon installed it, else on PATH."""
-    try:
-        if Path(get_package_prefix(PACKAGE), "lib", PACKAGE, name).is_file():
-            return {"package": PACKAGE, "executable": name}
-    except (PackageNotFoundError, OSError):
-        pass  # a pip install: not in the ament index, or AMENT_PREFIX_PATH is not even set
+    if is_installed(PACKAGE, name):
+        return {"package": PACKAGE, "executable": name}
     if path := shutil.which(name):
         return {"executable": path}
     raise RuntimeError(
@@ -145,6 +150,12 @@ def start(context: LaunchContext) -> list[Action]:
     given: dict[str, str] = {
         declared.name: LaunchConfiguration(declared.name).perform(context) for declared in ARGUMENTS
     }
+    if given["rviz"] == "true" and not is_installed("rviz2", "rviz2"):
+        # Before anything is started: launch would find out when the node is running already.
+        raise RuntimeError(
+            "rviz:=true: RViz is not installed; install the package rviz2 "
+            "(apt install ros-$ROS_DISTRO-rviz2), or leave rviz:=true out"
+        )
     image, namespace = given["image"], given["namespace"]
     images = [("image", image), ("image/compressed", f"{image}/compressed")]
     depth = Node(

@@ -19,6 +19,7 @@ from launch.actions import (
     OpaqueFunction,
     Shutdown,
 )
+from launch.events.process import ProcessExited
 from launch.launch_context import LaunchContext
 from launch.launch_description import LaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
@@ -87,6 +88,13 @@ ARGUMENTS = (
 )
 
 
+def end_with_player(event: ProcessExited, _: LaunchContext) -> list[Action]:
+    """End everything, and with an error where the player has ended with one."""
+    if event.returncode:  # what is raised here becomes launch's own status, which is 0 otherwise
+        raise RuntimeError(f"{event.process_name} has ended with status {event.returncode}")
+    return [Shutdown(reason="the bag has ended")]
+
+
 def start(context: LaunchContext) -> list[Action]:
     """Build the actions from the arguments' values."""
 
@@ -123,7 +131,7 @@ def start(context: LaunchContext) -> list[Action]:
         **depth.executable("replay_bag"),
         arguments=[str(Path(value("bag")).expanduser()), *options],
         output="screen",
-        on_exit=[Shutdown(reason="the bag has ended")] if value("exit_at_end") == "true" else None,
+        on_exit=end_with_player if value("exit_at_end") == "true" else None,
     )
     actions: list[Action] = [node, player]
     if value("accuracy") == "true":

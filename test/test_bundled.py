@@ -28,7 +28,7 @@ def test_it_is_whole_and_at_most_20_mb():
     assert path.stat().st_size <= 20e6
     info = read_info(path)
     assert (info.model.encoder, info.model.scales, info.model.attention) == (
-        "efficientnet_lite0",
+        "efficientnet_lite2",
         4,
         True,
     )

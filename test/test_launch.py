@@ -361,6 +361,42 @@ def test_rviz_goes_by_the_frame_of_a_replayed_camera(
     assert read_start(record).ros_arguments("-f") == ([frame] if frame else [])
 
 
+@pytest.mark.parametrize("file", [LAUNCH_FILE, REPLAY], ids=lambda file: file.name)
+def test_rviz_that_is_not_installed_is_one_line_before_anything_starts(
+    bin_folder: Path, tmp_path: Path, file: Path
+):
+    records = [write_recorder(bin_folder / name) for name in ("depth_node", "replay_bag")]
+    done = run_launch("rviz:=true", *([f"bag:={tmp_path}"] if file == REPLAY else []), file=file)
+    assert done.returncode == 1
+    (error,) = [line for line in (done.stdout + done.stderr).splitlines() if "[ERROR]" in line]
+    assert "rviz:=true: RViz is not installed; install the package rviz2" in error
+    assert not any(record.exists() for record in records)
+
+
+@pytest.mark.parametrize(("status", "expected"), [(0, 0), (2, 1), (134, 1)])
+def test_the_end_of_a_replay_is_its_status(
+    bin_folder: Path, tmp_path: Path, status: int, expected: int
+):
+    write_script(bin_folder / "depth_node", "import time; time.sleep(600)")
+    write_script(bin_folder / "replay_bag", f"raise SystemExit({status})")
+    done = run_launch(f"bag:={tmp_path}", "exit_at_end:=true", file=REPLAY)
+    said = done.stdout + done.stderr
+    assert done.returncode == expected, said
+    assert (f"has ended with status {status}" in said) == bool(status)
+    assert "escalating" not in said, "the node has not ended with the player"
+
+
+def write_script(path: Path, code: str) -> None:
+    """Create an executable of a few lines."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(
+        f"#!{sys.executable}\nimport signal, sys\n"
+        "for n in (signal.SIGINT, signal.SIGTERM):\n"
+        f"    signal.signal(n, lambda *_: sys.exit(0))\n{code}\n"
+    )
+    path.chmod(0o755)
+
+
 @pytest.mark.parametrize(
     ("argument", "says"),
     [

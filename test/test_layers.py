@@ -39,7 +39,7 @@ ALLOWED = {
         "evaluation",
     },
 }
-COMMON = {"assets", "errors", "file_kind", "files"}
+COMMON = {"assets", "errors", "file_kind", "files", "signals"}
 ROS_PACKAGES = {"rclpy", "sensor_msgs", "std_msgs", "diagnostic_msgs", "cv_bridge"}
 
 

@@ -14,10 +14,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import rclpy
-
 from hma_depth_ros.files import atomic_path
 from hma_depth_ros.ros.depth_node import DepthNode
+from hma_depth_ros.ros.session import ros_session
 from hma_depth_ros.ros.spin import spin
 from hma_depth_ros.ros.statistics import FrameStatistics
 
@@ -52,15 +51,14 @@ class RecordedStatistics(FrameStatistics):
 def main(argv: Sequence[str]) -> int:
     """Run the node until a signal ends it, then write the file."""
     path = Path(argv[0])
-    rclpy.init(args=["depth_node", *argv[1:]])
     statistics = RecordedStatistics()
-    node = DepthNode(statistics=statistics)
-    setup = node.setup
-    try:
-        spin(node)
-    finally:
-        node.destroy_node()
-        rclpy.try_shutdown()
+    with ros_session(["depth_node", *argv[1:]]) as stop:
+        node = DepthNode(statistics=statistics, stop=stop)
+        try:
+            spin(node, stop)
+            setup = node.setup
+        finally:
+            node.destroy_node()
     content = {
         "setup": setup,
         "frames": statistics.frames,

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-import ast
+# No more than this before the signals are taken over: the rest is imported where it is used.
 import importlib
-import pkgutil
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
-from pathlib import Path
 
+from hma_depth_ros import signals
 from hma_depth_ros.errors import HmaDepthError, environment_error
-from hma_depth_ros.terminal import print_whatever_it_takes
+
+#: ROS nodes, which a signal ends with status 0; any other command is interrupted.
+NODES = frozenset({"accuracy_monitor", "depth_node", "record_bag", "replay_bag"})
 
 
 def command_names() -> list[str]:
     """Names of all commands, sorted."""
+    import pkgutil
+
     return sorted(module.name for module in pkgutil.iter_modules(__path__))
 
 
 def _summary(name: str) -> str:
+    import ast
+    from pathlib import Path
+
     # Parsed, not imported: `--help` should not wait for torch.
     source = Path(__path__[0], f"{name}.py").read_text(encoding="utf-8")
     docstring = ast.get_docstring(ast.parse(source)) or ""
@@ -40,8 +45,6 @@ def run_command(name: str, argv: Sequence[str]) -> int:
     except HmaDepthError as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        return 130
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         sys.stderr.close()
         return 0
@@ -56,12 +59,16 @@ def run_command(name: str, argv: Sequence[str]) -> int:
 
 def run(argv: Sequence[str]) -> int:
     """Run `argv[0]` with the remaining arguments; without arguments print the list of commands."""
+    from hma_depth_ros.terminal import print_whatever_it_takes
+
     print_whatever_it_takes()
     if not argv or argv[0] in {"-h", "--help"}:
         print(_usage())
         return 0
     name, names = argv[0], command_names()
     if name not in names:
+        from difflib import get_close_matches
+
         near = get_close_matches(name, names, n=1)
         hint = f"; did you mean '{near[0]}'?" if near else ""
         print(f"no command '{name}'{hint}\n\n{_usage()}", file=sys.stderr)
@@ -69,6 +76,23 @@ def run(argv: Sequence[str]) -> int:
     return run_command(name, argv[1:])
 
 
-def main() -> int:
-    """Entry point of all console scripts: the script's own name is the command."""
-    return run([Path(sys.argv[0]).name, *sys.argv[1:]])
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run an executable from its first line to its last.
+
+    Args:
+        argv: command and arguments; by default those of a console script, whose own name is the
+            command.
+
+    """
+    arguments = [sys.argv[0].rpartition("/")[2], *sys.argv[1:]] if argv is None else list(argv)
+    name = arguments[0] if arguments else ""
+    signals.take_over(name, is_node=name in NODES)
+    try:
+        status = run(arguments)
+    except KeyboardInterrupt:
+        return signals.finish(None)
+    except Exception:
+        if not signals.heard():
+            raise
+        return signals.finish(None)  # such as of worker processes, which heard the signal too
+    return signals.finish(status)

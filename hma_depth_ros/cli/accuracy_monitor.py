@@ -17,11 +17,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         topics=("depth/image", "depth/camera_info", "lidar"),
         parameters=MonitorParameters,
     )
-    from hma_depth_ros.ros.transport import use_large_message_profile
-
-    use_large_message_profile()
     from hma_depth_ros.ros.accuracy_monitor import AccuracyMonitor
     from hma_depth_ros.ros.spin import run_node
 
-    run_node("accuracy_monitor", AccuracyMonitor, argv or ())
+    run_node("accuracy_monitor", lambda _: AccuracyMonitor(), argv or ())
     return 0

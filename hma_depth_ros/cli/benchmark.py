@@ -35,7 +35,6 @@ from hma_depth_ros.benchmarks.tables import (
 )
 from hma_depth_ros.cli.describe import image_size
 from hma_depth_ros.data.located_split import read_located_split
-from hma_depth_ros.demo.children import termination_as_exit
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import atomic_path, check_writable
 from hma_depth_ros.inference.bundled import default_checkpoint
@@ -294,8 +293,7 @@ def _node(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
         rounds=arguments.rounds,
         parameters=arguments.parameter,
     )
-    with termination_as_exit():
-        report = measure_node(plan, folder, warn=_warn)
+    report = measure_node(plan, folder, warn=_warn)
     height, width = plan.image_size
     each = " from each camera" if max(rig.cameras for rig in rigs) > 1 else ""
     print(

@@ -78,7 +78,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point."""
     arguments = _parser().parse_args(argv)
     from hma_depth_ros.data.image_file import write_png
-    from hma_depth_ros.demo.children import termination_as_exit
     from hma_depth_ros.demo.recording import bag_frames
     from hma_depth_ros.demo.report import read_summary, summary_table, write_summary
     from hma_depth_ros.demo.run import Plan, run
@@ -119,7 +118,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if note := transport_note():
         console.print(note)
     console.print(f"starting replayer, depth node and recorder; they log to {plan.logs}")
-    with termination_as_exit(), console.status("starting") as status:
+    with console.status("starting") as status:
         run(plan, report=status.update)
 
     summary = read_summary(

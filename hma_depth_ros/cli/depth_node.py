@@ -17,11 +17,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         topics=("image or image/compressed", "camera_info"),
         parameters=DepthNodeParameters,
     )
-    from hma_depth_ros.ros.transport import use_large_message_profile
-
-    use_large_message_profile()
     from hma_depth_ros.ros.depth_node import DepthNode
     from hma_depth_ros.ros.spin import run_node
 
-    run_node("depth_node", DepthNode, argv or ())
+    run_node("depth_node", lambda stop: DepthNode(stop=stop), argv or ())
     return 0

@@ -13,7 +13,6 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from hma_depth_ros.demo.children import termination_as_exit
 from hma_depth_ros.errors import HmaDepthError
 
 
@@ -69,14 +68,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Only now: PyTorch takes seconds to import, and a wrong argument should not wait for it.
     from hma_depth_ros.inference.export import export_model
 
-    with termination_as_exit():
-        outcome = export_model(
-            arguments.checkpoint,
-            arguments.output,
-            kind=arguments.format,
-            size=size,
-            precision=arguments.precision,
-        )
+    outcome = export_model(
+        arguments.checkpoint,
+        arguments.output,
+        kind=arguments.format,
+        size=size,
+        precision=arguments.precision,
+    )
     print(
         f"{arguments.output}: {'any multiple of 32' if size is None else arguments.size}, "
         f"{arguments.precision}; median deviation from fp32 PyTorch: depth {outcome.depth:.1e}, "
@@ -94,8 +92,7 @@ def _int8(arguments: argparse.Namespace, size: tuple[int, int] | None) -> int:
     from hma_depth_ros.evaluation.int8_export import LIMIT, export_int8
 
     entries = read_located_split(arguments.calibration, arguments.data)
-    with termination_as_exit():
-        outcome = export_int8(arguments.checkpoint, arguments.output, entries, size=size)
+    outcome = export_int8(arguments.checkpoint, arguments.output, entries, size=size)
     print(
         f"{arguments.output}: {'any multiple of 32' if size is None else arguments.size}, int8, "
         f"calibrated on {outcome.calibrated_on} frames; AbsRel on {outcome.judged_on} others "

@@ -23,7 +23,6 @@ from hma_depth_ros.benchmarks.gpu_check.run import (
     write_report,
 )
 from hma_depth_ros.benchmarks.machine import machine
-from hma_depth_ros.demo.children import termination_as_exit
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.engine import choose_device
 
@@ -67,14 +66,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise HmaDepthError(f"no part '{unknown[0]}'; there are {', '.join(by_name)}")
         parts = [by_name[name] for name in wanted]
     about = {"device": str(device), "machine": machine()}
-    with termination_as_exit():
-        results = run_parts(
-            parts,
-            folder,
-            seconds=60 * arguments.minutes,
-            about=about,
-            tell=lambda text: print(text, flush=True),
-        )
+    results = run_parts(
+        parts,
+        folder,
+        seconds=60 * arguments.minutes,
+        about=about,
+        tell=lambda text: print(text, flush=True),
+    )
     least = network_floors(results)
     seconds = {
         part: {name: asdict(floor) for name, floor in found.items()}

@@ -52,7 +52,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     from hma_depth_ros.bags.bag_writer import BagWriter
     from hma_depth_ros.ros.recorder import BagRecorder, TopicRequest
     from hma_depth_ros.ros.session import ros_session, split_ros_args
+    from hma_depth_ros.ros.transport import tune_malloc
 
+    tune_malloc()
     own, ros_args = split_ros_args(sys.argv[1:] if argv is None else argv)
     parser = _parser()
     arguments = parser.parse_args(own)
@@ -66,7 +68,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever starts the publishers may be waiting for this line.
         print(f"recording {len(requests)} topics to {arguments.output}", flush=True)
 
-    with ros_session(ros_args) as stop, BagWriter(arguments.output, recording=True) as bag:
+    # As long as it takes: what has been recorded is to be kept, however many signals come.
+    with (
+        ros_session(ros_args, patience=None) as stop,
+        BagWriter(arguments.output, recording=True) as bag,
+    ):
         node = rclpy.create_node(
             "bag_recorder", start_parameter_services=False, enable_rosout=False
         )

@@ -158,7 +158,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     from hma_depth_ros.ros.pause import PauseControl
     from hma_depth_ros.ros.replayer import LATE, BagReplayer
     from hma_depth_ros.ros.session import ros_session, split_ros_args
+    from hma_depth_ros.ros.transport import tune_malloc
 
+    tune_malloc()
     own, ros_args = split_ros_args(sys.argv[1:] if argv is None else argv)
     arguments = _parser().parse_args(own)
     with BagReader(arguments.bag) as bag, ros_session(ros_args) as stop:
@@ -181,7 +183,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             replayer.back_pressure = BackPressure(node, outputs, timeout=arguments.lockstep_timeout)
         with served(node):
             _play(replayer, arguments, stop)
-            flushed = replayer.flush()
+            flushed = replayer.flush(stop)
         node.destroy_node()
 
     report = replayer.report
@@ -191,7 +193,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         f"{sum(report.sent.values())} messages, {report.late} late by more than "
         f"{LATE * 1000:.0f} ms, the worst by {report.worst_delay * 1000:.1f} ms"
     )
-    if not flushed:
+    if not flushed and not stop.is_set():
         print("a subscriber has not acknowledged everything")
     return 0
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import ctypes
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import TracebackType
 
 from hma_depth_ros.errors import HmaDepthError
 
@@ -128,22 +126,6 @@ class Children:
         finally:
             for child in children:
                 child.end(0.0)
-
-
-@contextmanager
-def termination_as_exit() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP unwind the stack, so that context managers end the children."""
-
-    def leave(number: int, _frame: FrameType | None) -> None:
-        sys.exit(128 + number)
-
-    numbers = (signal.SIGTERM, signal.SIGHUP)
-    previous = [signal.signal(number, leave) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, previous, strict=True):
-            signal.signal(number, handler)
 
 
 def _prepare() -> None:

@@ -11,9 +11,9 @@ import rclpy
 from rclpy.context import Context
 from rclpy.executors import Executor
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 
 from hma_depth_ros.demo.environment import OF_OTHER_GRAPHS
+from hma_depth_ros.ros.session import start_ros
 from hma_depth_ros.ros.spin import make_executor
 
 
@@ -36,7 +36,7 @@ def local_node(name: str, domain: int) -> Iterator[LocalNode]:
         os.environ.pop(variable, None)
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     context = Context()
-    rclpy.init(context=context, domain_id=domain, signal_handler_options=SignalHandlerOptions.NO)
+    start_ros(context=context, domain=domain)
     try:
         node = rclpy.create_node(
             name, context=context, enable_rosout=False, start_parameter_services=False

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
+from hma_depth_ros.evaluation.error_colors import WORST_ERROR, error_colors, thick
 from hma_depth_ros.evaluation.windows import Window
 from hma_depth_ros.visualization.depth_color import colorize_depth, nearest_colored_depth
 from hma_depth_ros.visualization.sheet import FAINT_INK, Box, Sheet
 
 _WIDTH, _MARGIN, _HEADER = 900, 24, 30
-#: Relative errors from this on have the brightest colour.
-_WORST_ERROR = 0.5
 _OUTLINE = "#ffffff"
 
 
@@ -37,10 +35,10 @@ def error_page(frame: ScoredFrame) -> npt.NDArray[np.uint8]:
     """
     near, far = nearest_colored_depth(frame.max_depth), frame.max_depth
     rows = [
-        (f"Ground truth, {near:g} m red to {far:g} m blue", _depth(_thick(frame.truth), far)),
+        (f"Ground truth, {near:g} m red to {far:g} m blue", _depth(thick(frame.truth), far)),
         ("Prediction", _depth(frame.prediction, far)),
         (
-            f"Relative error, 0 black to {_WORST_ERROR:.0%} and more yellow",
+            f"Relative error, 0 black to {WORST_ERROR:.0%} and more yellow",
             error_colors(frame.truth, frame.prediction),
         ),
     ]
@@ -64,23 +62,3 @@ def error_page(frame: ScoredFrame) -> npt.NDArray[np.uint8]:
 
 def _depth(depth: npt.NDArray[np.float32], far: float) -> npt.NDArray[np.uint8]:
     return colorize_depth(depth, max_depth=far)
-
-
-def _thick(points: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    return cv2.dilate(points, np.ones((3, 3), np.uint8))
-
-
-def error_colors(
-    truth: npt.NDArray[np.float32], prediction: npt.NDArray[np.float32]
-) -> npt.NDArray[np.uint8]:
-    """Relative error of depth (H, W) as RGB (H, W, 3), black to yellow; grey where none is known.
-
-    Points of ground truth, 0 where it is unknown, are drawn three pixels wide.
-    """
-    known = truth > 0
-    relative = np.zeros_like(truth)
-    relative[known] = np.abs(prediction[known] / truth[known] - 1)
-    shade = np.rint(_thick(relative).clip(0, _WORST_ERROR) * (255 / _WORST_ERROR)).astype(np.uint8)
-    colors = cv2.cvtColor(cv2.applyColorMap(shade, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
-    colors[cv2.dilate(known.astype(np.uint8), np.ones((3, 3), np.uint8)) == 0] = 60
-    return np.asarray(colors, np.uint8)

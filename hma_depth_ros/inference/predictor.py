@@ -385,7 +385,8 @@ class DepthPredictor:
         if "attention" in outputs and maps.attentions:
             tensors["attention"] = self._restored(full_masks(maps), plan, out.attention)
         if "uncertainty" in outputs and maps.uncertainty is not None:
-            tensors["uncertainty"] = self._restored(full_uncertainty(maps), plan, None)[0]
+            sigma = full_uncertainty(maps) * self.info.uncertainty_scale
+            tensors["uncertainty"] = self._restored(sigma, plan, None)[0]
         arrays = to_host(tensors, {name: getattr(out, name, None) for name in tensors})
         prediction.depth = arrays.get("depth")
         prediction.attention = arrays.get("attention")

@@ -64,6 +64,9 @@ class CheckpointInfo:
     #: Data set, protocol and figures by metric, as measured; free-form.
     training: dict[str, Any] = field(default_factory=dict)
     evaluation: dict[str, Any] = field(default_factory=dict)
+    #: What the network's own estimate of its error is multiplied by: training frames are known too
+    #: well to say how wrong depth is elsewhere. Measured on validation frames.
+    uncertainty_scale: float = 1.0
     code_version: str = __version__
 
 

@@ -28,7 +28,7 @@ from hma_depth_ros.data.kitti_calibration import KittiCalibration
 from hma_depth_ros.data.lidar_depth import project_scan
 from hma_depth_ros.data.lidar_occlusion import without_occluded
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.evaluation.error_page import error_colors
+from hma_depth_ros.evaluation.error_colors import error_colors
 from hma_depth_ros.evaluation.protocols import protocols_by_name
 from hma_depth_ros.evaluation.score import score
 from hma_depth_ros.ros import monitor_parameters

@@ -18,7 +18,6 @@ import torch
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
-from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
@@ -49,6 +48,7 @@ from hma_depth_ros.ros.outputs import Outputs
 from hma_depth_ros.ros.pairing import CachedPairing, ExactPairing
 from hma_depth_ros.ros.parameter_types import ForgivingParameters, ParameterError
 from hma_depth_ros.ros.parameters import DepthNodeParameters
+from hma_depth_ros.ros.patience import all_acknowledged, unless
 from hma_depth_ros.ros.qos import (
     Entity,
     input_qos,
@@ -71,6 +71,8 @@ LOOK_SECONDS = 0.2
 ACKNOWLEDGE_SECONDS = 10.0
 #: Why the frames are dropped that wait when the node is deactivated.
 STOPPED = "the node was stopped"
+#: How long the end of the process waits for the frame under way.
+LAST_FRAME_SECONDS = 0.5
 
 Transition = Callable[["DepthNode", LifecycleState], TransitionCallbackReturn]
 
@@ -94,9 +96,12 @@ def _logged(transition: Transition) -> Transition:
             return result
         except HmaDepthError as error:
             self._failure = str(error)
-            self.get_logger().error(self._failure)
+            if not self._ending():
+                self.get_logger().error(self._failure)
             return TransitionCallbackReturn.FAILURE
         except Exception as error:
+            if self._ending():
+                return TransitionCallbackReturn.FAILURE
             self._failure = repr(error)
             self.get_logger().error(traceback.format_exc())
             return TransitionCallbackReturn.ERROR
@@ -112,10 +117,20 @@ class DepthNode(ForgivingParameters, LifecycleNode):
         node_name: str = "depth_node",
         *,
         statistics: FrameStatistics | None = None,
+        stop: threading.Event | None = None,
         **kwargs: Any,
     ) -> None:
-        """Start; `statistics` takes the figures of the frames, of which benchmarks keep more."""
+        """Start; with autostart, the first thing that the executor is given to do is to configure.
+
+        Args:
+            node_name: name.
+            statistics: takes the figures of the frames, of which benchmarks keep more.
+            stop: once it is set the process ends: what takes long is left undone.
+            kwargs: rclpy's.
+
+        """
         super().__init__(node_name, **kwargs)
+        self._stop_request = stop or threading.Event()
         self._model: LoadedModel | None = None
         self._predictor: DepthPredictor | None = None
         self._outputs: Outputs | None = None
@@ -154,8 +169,11 @@ class DepthNode(ForgivingParameters, LifecycleNode):
         self.create_timer(
             LOOK_SECONDS, self._look_for_latched_info, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
-        if startup.autostart and self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
-            self.trigger_activate()
+        self._autostart_timer = (
+            self.create_timer(0.0, self._autostart, clock=Clock(clock_type=ClockType.STEADY_TIME))
+            if startup.autostart
+            else None
+        )
 
     # --- parameters -----------------------------------------------------------------------------
 
@@ -194,11 +212,24 @@ class DepthNode(ForgivingParameters, LifecycleNode):
 
     # --- life cycle -----------------------------------------------------------------------------
 
+    def _autostart(self) -> None:
+        assert self._autostart_timer is not None
+        self._autostart_timer.cancel()  # once
+        if self._state_machine.current_state[1] != "unconfigured":
+            return  # somebody was faster
+        if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+            self.trigger_activate()
+
+    def _ending(self) -> bool:
+        """Whether the process is about to end, and nobody waits for results any more."""
+        return self._stop_request.is_set() or not self.context.ok()
+
     @_logged
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the model and create the publishers."""
         values = node_parameters.read(self)
-        model = LoadedModel(values, warn=self.get_logger().warning)
+        # Compiling a network takes seconds in C, in which a thread hears of no signal.
+        model = unless(self._ending, lambda: LoadedModel(values, warn=self.get_logger().warning))
         self._values, self._model = values, model
         self._predictor = model.predictor(values)
         try:
@@ -295,7 +326,7 @@ class DepthNode(ForgivingParameters, LifecycleNode):
             left = self._buffer.close() + self._pairing.waiting
             self._statistics.count_dropped(STOPPED, left)
         if self._worker is not None:
-            self._worker.join()
+            self._worker.join(LAST_FRAME_SECONDS if self._ending() else None)
         self._buffer = self._worker = self._pairing = self._clock_watch = None
         self._reporter.clear()
 
@@ -414,6 +445,9 @@ class DepthNode(ForgivingParameters, LifecycleNode):
                 self._statistics.count_failed("bad image" if bad else "bad request")
                 self._reporter.problem(self.image_topic(), str(error))
             except Exception:  # a bug must not end the node, nor go unseen
+                if self._ending():  # the publishers have gone meanwhile
+                    self._statistics.count_dropped(STOPPED)
+                    return
                 self._statistics.count_failed("internal error")
                 self.get_logger().error(traceback.format_exc(), throttle_duration_sec=5.0)
 
@@ -513,7 +547,9 @@ class DepthNode(ForgivingParameters, LifecycleNode):
         """Hold the next frame back until this one has arrived everywhere."""
         for topic in topics:
             publisher = outputs.publishers[topic]
-            if not publisher.wait_for_all_acked(Duration(seconds=ACKNOWLEDGE_SECONDS)):
+            if self._ending():
+                return
+            if not all_acknowledged(publisher, ACKNOWLEDGE_SECONDS, given_up=self._ending):
                 self._reporter.problem(
                     topic, f"a subscriber has not taken a frame within {ACKNOWLEDGE_SECONDS:.0f} s"
                 )

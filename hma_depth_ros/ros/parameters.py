@@ -99,6 +99,17 @@ class DepthNodeParameters:
         "the checkpoint's choice.",
         limits=(0, 8192),
     )
+    camera_height: float = parameter(
+        1.65,
+        "Metres of the camera above the road, for networks that take the ground as an input (the "
+        "bundled one does); 1.65 is KITTI's.",
+        limits=(0.2, 10.0),
+    )
+    camera_pitch: float = parameter(
+        0.0,
+        "Radians that the camera looks below the horizon, for the same networks.",
+        limits=(-0.7, 0.7),
+    )
     resolution: str = parameter(
         "image",
         "Size of all outputs: image is the image's own, network is that of the network's input.",

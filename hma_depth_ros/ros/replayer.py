@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from builtin_interfaces.msg import Time
-from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSDurabilityPolicy
@@ -24,6 +23,7 @@ from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.ros.back_pressure import BackPressure
 from hma_depth_ros.ros.bag_qos import replay_qos
 from hma_depth_ros.ros.message_class import message_class
+from hma_depth_ros.ros.patience import all_acknowledged
 from hma_depth_ros.ros.pause import PauseControl
 from hma_depth_ros.ros.topic_name import checked_topic_name
 
@@ -260,10 +260,15 @@ class BagReplayer:
         """When a message is to leave, on the monotonic clock."""
         return self._begin + (stamp - self._start) / _BILLION / rate
 
-    def flush(self) -> bool:
-        """Wait until every reliable subscriber has acknowledged; False if one does not in time."""
-        timeout = Duration(seconds=_FLUSH_TIMEOUT)
-        return all(p.wait_for_all_acked(timeout) for p in self._publishers.values())
+    def flush(self, stop: threading.Event) -> bool:
+        """Wait until every reliable subscriber has acknowledged; until `stop` at most.
+
+        False if one has not in time.
+        """
+        return all(
+            all_acknowledged(publisher, _FLUSH_TIMEOUT, given_up=stop.is_set)
+            for publisher in self._publishers.values()
+        )
 
     def _wait_until_due(self, stamp: int, *, rate: float, stop: threading.Event) -> bool:
         """Sleep until a message is due; publish the clock meanwhile. False if `stop` came first."""

@@ -2,54 +2,55 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 
-import rclpy
 from rclpy.context import Context
 from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.task import Future
 
-#: `EventsExecutor.spin()` never looks at signals; between turns the caller does.
-TURN_SECONDS = 0.5
+from hma_depth_ros.ros.session import StopRequest, ros_errors, ros_session
 
 
 def make_executor(context: Context | None = None) -> Executor:
-    """Events executor where rclpy has it (since Kilted), by far the cheaper one; else the usual.
+    """Executor of the usual kind.
 
-    The usual one, too, where stderr is no file, as in a notebook: the other one hands it to
-    faulthandler.
+    The events executor (since Kilted) takes half the CPU, but ends the process when an endpoint
+    is destroyed while one of its events waits: docs/architecture.md, "Decisions".
     """
-    try:
-        from rclpy.experimental import EventsExecutor
-
-        sys.stderr.fileno()
-    except (ImportError, AttributeError, OSError):
-        return SingleThreadedExecutor(context=context)
-    return EventsExecutor(context=context)
+    return SingleThreadedExecutor(context=context)
 
 
-def run_node(name: str, make: Callable[[], Node], argv: Sequence[str]) -> None:
-    """Start ROS with an executable's arguments; make a node and spin it until a signal ends it."""
-    rclpy.init(args=[name, *argv])
-    try:
-        node = make()
+def run_node(name: str, make: Callable[[StopRequest], Node], argv: Sequence[str]) -> None:
+    """Start ROS with an executable's arguments; make a node and spin it until a signal ends it.
+
+    Args:
+        name: of the executable.
+        make: makes the node; it gets the request to stop, for what waits in the node's callbacks.
+        argv: the executable's arguments.
+
+    Raises:
+        HmaDepthError: ROS does not start, or the node cannot be made.
+
+    """
+    with ros_session([name, *argv]) as stop:
+        with ros_errors("the node does not start"):
+            node = make(stop)
         try:
-            spin(node)
+            spin(node, stop)
         finally:
             node.destroy_node()
-    finally:
-        rclpy.try_shutdown()
 
 
-def spin(node: Node) -> None:
-    """Serve the node's callbacks until shutdown by signal or context."""
-    executor = make_executor()
+def spin(node: Node, stop: StopRequest) -> None:
+    """Serve the node's callbacks until `stop` or the end of the context."""
+    executor = make_executor(node.context)
     executor.add_node(node)
+    stopped: Future[None] = Future()
+    stop.then(lambda: stopped.set_result(None))
     try:
-        while rclpy.ok():
-            executor.spin_once(timeout_sec=TURN_SECONDS)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass  # the ordinary ways to end a node
+        executor.spin_until_future_complete(stopped)
+    except ExternalShutdownException:
+        pass  # somebody else has shut the context down
     finally:
         executor.shutdown()

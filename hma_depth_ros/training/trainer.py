@@ -236,7 +236,11 @@ class Trainer:
             is_best = self.validator.is_better(value, self.progress.best)
             if is_best:
                 self.progress.best, self.progress.best_epoch = value, epoch
-            info = replace(info, evaluation={str(self.validator.yardstick): means})
+            info = replace(
+                info,
+                evaluation={str(self.validator.yardstick): means},
+                uncertainty_scale=sums.uncertainty_scale() or info.uncertainty_scale,
+            )
             if reporter is not None:
                 text = summary_line(epoch, loss, sums, self.validator.yardstick, section.metric)
                 reporter.validation(epoch, means, sums.mean_shares(), text)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,7 +48,7 @@ def running(*arguments: str) -> Iterator[subprocess.Popen[str]]:
         process.wait()
 
 
-def test_a_process_from_start_to_sigterm(
+def test_a_process_from_start_to_two_ctrl_c(
     context: Context, checkpoint: Path, predictor: DepthPredictor, tmp_path: Path
 ):
     parameters = write_yaml(
@@ -83,13 +85,54 @@ def test_a_process_from_start_to_sigterm(
                 np.testing.assert_allclose(
                     pixels_of(message), expected, rtol=1e-2
                 )  # bf16, if there is
-            process.send_signal(signal.SIGTERM)
-            _, errors = process.communicate(timeout=DEADLINE)
+            with busy(images):
+                process.send_signal(signal.SIGINT)
+                time.sleep(0.1)
+                process.send_signal(signal.SIGINT)
+                _, errors = process.communicate(timeout=DEADLINE)
     finally:
         spinner.stop()
         tester.destroy_node()
     assert process.returncode == 0, errors
-    assert "Traceback" not in errors
+    assert [line for line in errors.splitlines() if "[INFO]" not in line] == []
+
+
+@contextmanager
+def busy(images: Publisher) -> Iterator[None]:
+    """Publish frames all the time."""
+    end = threading.Event()
+
+    def publish() -> None:
+        while not end.wait(0.002):
+            images.publish(rgb_message(6))
+
+    thread = threading.Thread(target=publish)
+    thread.start()
+    try:
+        yield
+    finally:
+        end.set()
+        thread.join()
+
+
+def test_sigterm_while_the_network_is_loaded(tmp_path: Path):
+    """The checkpoint is a pipe that nobody writes to, so that loading it has no end."""
+    pipe = tmp_path / "endless.safetensors"
+    os.mkfifo(pipe)
+
+    def writing_end() -> int | None:
+        try:
+            return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:  # nobody reads it
+            return None
+
+    with running("-p", f"checkpoint:={pipe}", "-r", "__ns:=/endless") as process:
+        end = until(writing_end, "the loading", seconds=3 * DEADLINE)
+        assert end is not None
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=DEADLINE)
+        os.close(end)
+    assert (process.returncode, errors) == (0, "")
 
 
 def knock(images: Publisher, received: list[Image]) -> None:

@@ -238,6 +238,20 @@ def test_live_changes_apply_from_the_next_frame_on(start: StartBench):
     assert bench.said() == []
 
 
+def test_another_mount_is_another_input(start: StartBench):
+    """Of the bundled network, which is told where the road would be."""
+    bench = start(checkpoint="", input_width=96)
+    bench.listen("depth/image")
+    bench.publish(info_message())
+    depths = []
+    for number, mount in enumerate([{}, {"camera_height": 2.5}, {"camera_pitch": 0.1}]):
+        assert bench.set(camera_height=1.65, camera_pitch=0.0).successful
+        assert not mount or bench.set(**mount).successful
+        depths.append(pixels_of(bench.infer(rgb_message(number + 1))["depth/image"]))
+    for other in depths[1:]:
+        assert np.median(np.abs(other / depths[0] - 1)) > 1e-3
+
+
 def test_a_region_beyond_the_image_is_one_warning(start: StartBench):
     """Only the image tells how large it is."""
     bench = start(region=[0, 0, 62, 37])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import re
 import signal
@@ -10,9 +11,9 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
-from multiprocessing.connection import wait
-from multiprocessing.synchronize import Event
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from types import FrameType
 
 import cv2
 import numpy as np
@@ -167,43 +168,72 @@ def _write_frames(drive: SyntheticDrive, folders: _Folders, processes: int) -> I
             yield frame.index
         return
     context = get_context("spawn")  # OpenCV's threads do not survive a fork
-    stop = context.Event()
+    # A pipe and no event, which a worker that is killed while it waits would block for ever.
+    end_of_workers, end = context.Pipe(duplex=False)
     pool = ProcessPoolExecutor(
-        processes, context, initializer=_start_worker, initargs=(drive, folders, stop)
+        processes, context, initializer=_start_worker, initargs=(drive, folders, end_of_workers)
     )
+    # Ctrl-C in the terminal is for this process, which stops its pool; workers inherit the block.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        yield from pool.map(_work, range(len(drive)))
+        done = pool.map(_work, range(len(drive)))
     finally:
-        stop.set()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    try:
+        yield from done
+    finally:
+        end.close()
         pool.shutdown(cancel_futures=True)
+        end_of_workers.close()
 
 
-#: What the frames of a worker process have in common: its copy of the street is built once.
-_job: tuple[SyntheticDrive, _Folders, Event] | None = None
+class _Worker:
+    """What the frames of a worker process have in common: its copy of the street is built once."""
+
+    def __init__(self, drive: SyntheticDrive, folders: _Folders, pool: Connection) -> None:
+        self._drive, self._folders = drive, folders
+        self._stopped = self._rendering = False
+        signal.signal(signal.SIGINT, self._leave_frame)
+        threading.Thread(target=self._watch, args=(pool,), daemon=True).start()
+
+    def write(self, index: int) -> None:
+        """Render and write a frame; none after the stop, since a pool cannot cancel its queue."""
+        if self._stopped:
+            return
+        self._rendering = True
+        try:
+            _write_frame(self._drive.frame(index), self._folders)
+        finally:
+            self._rendering = False
+
+    def _watch(self, pool: Connection) -> None:
+        """Leave the frame under way when the pool is stopped; exit when the parent has died."""
+        parent = parent_process()
+        assert parent is not None
+        wait([pool])  # nothing comes but the end
+        self._stopped = True
+        _thread.interrupt_main()
+        wait([parent.sentinel])
+        os._exit(1)
+
+    def _leave_frame(self, _number: int, _frame: FrameType | None) -> None:
+        if self._rendering:
+            raise KeyboardInterrupt
 
 
-def _start_worker(drive: SyntheticDrive, folders: _Folders, stop: Event) -> None:
-    global _job  # noqa: PLW0603 -- how an executor's workers keep state
-    _job = (drive, folders, stop)
+_worker: _Worker | None = None
+
+
+def _start_worker(drive: SyntheticDrive, folders: _Folders, pool: Connection) -> None:
+    global _worker  # noqa: PLW0603 -- how an executor's workers keep state
     cv2.setNumThreads(1)  # the processes share the cores already
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which stops its pool
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _worker = _Worker(drive, folders, pool)
 
 
 def _work(index: int) -> int:
-    assert _job is not None
-    drive, folders, stop = _job
-    if not stop.is_set():  # a pool cannot cancel what lies in its queue
-        _write_frame(drive.frame(index), folders)
+    assert _worker is not None
+    _worker.write(index)
     return index
-
-
-def _end_with_parent() -> None:
-    """Exit when the parent has died without stopping its workers, by kill -9 for one."""
-    parent = parent_process()
-    assert parent is not None
-    wait([parent.sentinel])
-    os._exit(1)
 
 
 def _write_grey(path: Path, image: npt.NDArray[np.uint8]) -> None:

@@ -1,0 +1,31 @@
+"""Relative error of depth as a picture; without Matplotlib, for the node that shows it live."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+#: Relative errors from this on have the brightest colour.
+WORST_ERROR = 0.5
+
+
+def thick(points: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Points (H, W) of ground truth three pixels wide, since they are sparse."""
+    return cv2.dilate(points, np.ones((3, 3), np.uint8))
+
+
+def error_colors(
+    truth: npt.NDArray[np.float32], prediction: npt.NDArray[np.float32]
+) -> npt.NDArray[np.uint8]:
+    """Relative error of depth (H, W) as RGB (H, W, 3), black to yellow; grey where none is known.
+
+    Points of ground truth, 0 where it is unknown, are drawn three pixels wide.
+    """
+    known = truth > 0
+    relative = np.zeros_like(truth)
+    relative[known] = np.abs(prediction[known] / truth[known] - 1)
+    shade = np.rint(thick(relative).clip(0, WORST_ERROR) * (255 / WORST_ERROR)).astype(np.uint8)
+    colors = cv2.cvtColor(cv2.applyColorMap(shade, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
+    colors[cv2.dilate(known.astype(np.uint8), np.ones((3, 3), np.uint8)) == 0] = 60
+    return np.asarray(colors, np.uint8)

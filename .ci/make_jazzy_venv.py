@@ -77,7 +77,7 @@ def is_shared(distribution: Distribution) -> bool:
 
 def main() -> None:
     """Bring `.venv-jazzy` up to date; silent if it is."""
-    if Path(sys.prefix) != make_venv.VENV:
+    if Path(sys.prefix).resolve() != make_venv.VENV.resolve():
         fail(f"run {Path(__file__).name} with {python()}: it is completed by `make venv`")
     if is_up_to_date():
         return

@@ -251,7 +251,7 @@ def content(name: str) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "segment", "message"), [("large_messages", 64, 16), ("small_shared_memory", 8, 2)]
+    ("kind", "segment", "message"), [("large_messages", 64, 16), ("small_shared_memory", 8, 4)]
 )
 def test_the_profiles_of_both_say_the_same(kind: str, segment: int, message: int):
     """Fast DDS 3 writes elements as heartbeat_period, Fast DDS 2 as heartbeatPeriod."""

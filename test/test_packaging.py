@@ -238,7 +238,11 @@ def test_wheel_holds_every_file(wheel: Path):
         for file in (REPOSITORY / folder).glob(pattern)
     }
     share |= {f"share/{NAME}/package.xml", f"share/ament_index/resource_index/packages/{NAME}"}
-    share |= {f"share/{NAME}/config/fastdds{n}_large_messages.xml" for n in ("", "2")}
+    share |= {
+        f"share/{NAME}/config/fastdds{n}_{kind}.xml"
+        for n in ("", "2")
+        for kind in ("large_messages", "small_shared_memory")
+    }
     data = f"{NAME}-{hma_depth_ros.__version__}.data/data"
     expected = package | {f"{NAME}/py.typed"} | {f"{data}/{file}" for file in share}
     assert expected - packed == set(), "lacking (a folder without __init__.py?)"

@@ -1,6 +1,6 @@
 # `make demo` and `make test` need nothing but python3 with its venv module; see `make help`.
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint clean distclean
+.PHONY: help venv demo test test-jazzy lint gpu-check clean distclean
 
 # Without PYTHON=... an existing environment keeps the Python it was made with.
 PYTHON ?= $(shell .venv/bin/python -c pass 2>/dev/null && echo .venv/bin/python || echo python3)
@@ -9,12 +9,19 @@ VENV := .venv/bin/python
 # The ROS 2 wheels in .venv and a sourced ROS distribution must not meet in one process.
 ifdef AMENT_PREFIX_PATH
 $(info [make] leaving the sourced ROS environment aside: .venv brings its own ROS 2)
-unexport AMENT_PREFIX_PATH PYTHONPATH LD_LIBRARY_PATH RMW_IMPLEMENTATION
+unexport AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH PYTHONPATH LD_LIBRARY_PATH
+unexport ROS_DISTRO ROS_VERSION ROS_PYTHON_VERSION
 endif
+# Put into a process by the wheels of one environment, it keeps those of another from their libraries.
+ifdef _ROS_WHEELS_BOOTSTRAP_COMPLETE
+unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE LD_LIBRARY_PATH
+endif
+# The wheels have Fast DDS alone.
+unexport RMW_IMPLEMENTATION
 
 help: ## list the targets
 	@echo "usage: make TARGET [PYTHON=python3.12]"
-	@sed -n 's/^\([a-z]*\):[^#]*## */  \1\t/p' Makefile | expand -t 13
+	@sed -n 's/^\([a-z-]*\):[^#]*## */  \1\t/p' Makefile | expand -t 13
 
 venv: ## create or update .venv; the other targets do it when they need it
 	@$(PYTHON) .ci/make_venv.py
@@ -29,6 +36,13 @@ test: lint ## lint, then all tests [ARGS="-k NAME ..." for pytest]
 	@echo "== pytest"
 	@$(VENV) -m pytest --numprocesses=2 --dist=loadfile $(ARGS)
 
+# What depends on ROS, with the oldest one that the package supports.
+test-jazzy: venv ## tests of node, bags and demo with ROS 2 Jazzy, in .venv-jazzy [ARGS=...]
+	@$(VENV) .ci/make_jazzy_venv.py
+	@echo "== pytest, ROS 2 Jazzy"
+	@.venv-jazzy/bin/python -m pytest --numprocesses=2 --dist=loadfile test/node \
+	  $(wildcard test/test_*bag*.py test/test_demo*.py test/test_replay*.py test/test_ros*.py) $(ARGS)
+
 lint: venv ## ruff check, ruff format, mypy
 	@echo "== ruff check"
 	@$(VENV) -m ruff check .
@@ -37,9 +51,13 @@ lint: venv ## ruff check, ruff format, mypy
 	@echo "== mypy"
 	@$(VENV) -m mypy
 
-clean: ## remove what builds, tests and the demo left; keeps .venv
-	rm -rf build install log demo_output *.egg-info .mypy_cache .pytest_cache .ruff_cache
+# Installs nothing: on a machine with a GPU that has PyTorch and no .venv, PYTHON=python3 is taken.
+gpu-check: ## all that wants a GPU, in eight minutes [OUTPUT=folder] [ARGS="--parts card,tests ..."]
+	@$(PYTHON) -m hma_depth_ros gpu_check --output "$(or $(OUTPUT),gpu_check_output)" $(ARGS)
+
+clean: ## remove what builds, tests and the demo left; keeps the environments
+	rm -rf build install log demo_output gpu_check_output *.egg-info .mypy_cache .pytest_cache .ruff_cache
 	find hma_depth_ros launch test .ci -name __pycache__ -type d -prune -exec rm -rf {} +
 
-distclean: clean ## and .venv too
-	rm -rf .venv
+distclean: clean ## and .venv and .venv-jazzy too
+	rm -rf .venv .venv-jazzy

@@ -60,6 +60,8 @@ setup(
         "rich>=13",
         "PyYAML>=6",
         "rosbags>=0.11",
+        "lz4>=4",
+        "backports.zstd>=1; python_version < '3.14'",
         "pydantic>=2",
         "tensorboard>=2.12",
         "h5py>=3.7",

@@ -9,10 +9,13 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
@@ -24,6 +27,17 @@ PIP = "pip==26.3"
 OLDEST, NEWEST = (3, 10), (3, 13)
 DOWNLOAD_GB, DISK_GB = 3.2, 6.5
 SMOKE_TEST = "import torch, torchvision, timm, cv2, rosbags, rclpy, sensor_msgs.msg, hma_depth_ros"
+#: Megabytes from one line of progress to the next.
+STRIDE_MB = 500
+# What pip says on the way, of each package; all else explains a failure.
+ROUTINE = re.compile(
+    r"\s*(Requirement already satisfied|Collecting|Downloading|Using cached|Installing collected|"
+    r"Successfully|Attempting uninstall|Found existing|Uninstalling|Obtaining|Preparing|Building|"
+    r"Getting requirements|Checking if|Created wheel|Stored in)"
+)
+UNPACKING = re.compile(r"Installing collected packages: (.*,.*)")
+# Of `--progress-bar=raw`: bytes of one file.
+PROGRESS = re.compile(r"Progress (\d+) of (\d+)")
 
 
 def why_not_this_python() -> str | None:
@@ -69,20 +83,20 @@ def is_up_to_date() -> bool:
     return answers("-c", "pass")
 
 
-def answers(*arguments: str) -> bool:
+def answers(*arguments: str, venv: Path = VENV) -> bool:
     """Whether the environment's Python runs these arguments without error."""
     try:
         done = subprocess.run(
-            [python(), *arguments], capture_output=True, env=environment(), check=False
+            [python(venv), *arguments], capture_output=True, env=environment(), check=False
         )
     except OSError:
         return False
     return done.returncode == 0
 
 
-def python() -> str:
+def python(venv: Path = VENV) -> str:
     """The environment's interpreter."""
-    return str(VENV / "bin" / "python")
+    return str(venv / "bin" / "python")
 
 
 def environment() -> dict[str, str]:
@@ -116,24 +130,66 @@ def install() -> None:
         f"installing pinned requirements: up to {DOWNLOAD_GB} GB to download (PyTorch with its "
         "CUDA libraries is most of it), 2 minutes on a fast line and 15 at 30 Mbit/s"
     )
-    pip = (python(), "-m", "pip", "--disable-pip-version-check", "install", "--progress-bar=on")
-    run(*pip, "--quiet", PIP)
-    run(*pip, *(f"--requirement={path}" for path in REQUIREMENTS))
+    # Not yet the pip that reports its progress.
+    run(python(), "-m", "pip", "--disable-pip-version-check", "install", "--quiet", PIP)
+    pip_install(*(f"--requirement={path}" for path in REQUIREMENTS))
+    install_package()
+
+
+def install_package(venv: Path = VENV) -> None:
+    """Install the package itself, editable, and see that all can be imported."""
     say("installing hma_depth_ros itself, editable")
-    # Twice quiet: setuptools warns of the folder that every checkout is.
-    run(*pip, "-qq", "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
+    pip_install("--no-deps", "--no-build-isolation", "--editable", str(ROOT), venv=venv)
     say("checking that everything can be imported")
-    run(python(), "-c", SMOKE_TEST)
+    run(python(venv), "-c", SMOKE_TEST)
+
+
+def pip_install(*arguments: str, venv: Path = VENV) -> None:
+    """Run `pip install` with a line of progress now and then; show what it says if it fails."""
+    options = ("--disable-pip-version-check", "install", "--progress-bar=raw")
+    command = (python(venv), "-m", "pip", *options, *arguments)
+    said: list[str] = []
+    files = current = reported = 0  # bytes of complete files, of the one on its way, last told
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=environment(),
+        cwd=ROOT,
+        text=True,
+        errors="replace",
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if progress := PROGRESS.match(line):
+                current = int(progress[1])
+                if files + current >= reported + STRIDE_MB * 1e6:
+                    reported = files + current
+                    say(f"{reported / 1e9:.1f} GB downloaded")
+                if progress[1] == progress[2]:
+                    files, current = files + current, 0
+            elif packages := UNPACKING.match(line):
+                say(f"unpacking {packages[1].count(',') + 1} packages")
+            elif not ROUTINE.match(line):
+                said.append(line)
+    if process.returncode:
+        print("".join(said), end="", flush=True)
+        fail_command(command)
 
 
 def run(*command: str) -> None:
     """Run to the end, showing the command's own output; a failure ends this script."""
     if subprocess.run(command, env=environment(), cwd=ROOT, check=False).returncode:
-        fail(
-            f"failed: {' '.join(command)}\n"
-            "The messages above say why. Run make again to go on (complete downloads are kept); "
-            "if that does not help, run `make distclean` first."
-        )
+        fail_command(command)
+
+
+def fail_command(command: Sequence[str]) -> NoReturn:
+    """End, naming a command that has failed and has said why."""
+    fail(
+        f"failed: {' '.join(command)}\n"
+        "The messages above say why. Run make again to go on (complete downloads are kept); "
+        "if that does not help, run `make distclean` first."
+    )
 
 
 def say(message: str) -> None:
@@ -141,7 +197,7 @@ def say(message: str) -> None:
     print(f"[venv] {message}", flush=True)
 
 
-def fail(message: str) -> None:
+def fail(message: str) -> NoReturn:
     """End with the message and status 1."""
     sys.exit(f"[venv] {message}")
 

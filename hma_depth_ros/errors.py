@@ -1,8 +1,26 @@
 """The errors that a user can cause and mend; everything else is a bug and keeps its traceback."""
 
+from __future__ import annotations
+
+import os
+
 
 class HmaDepthError(Exception):
     """Base of all errors whose message alone tells what is wrong and what to do.
 
     Executables print the message in one line and end with status 2; the node logs it and goes on.
     """
+
+
+def environment_error(error: Exception) -> str | None:
+    """One line for what is wrong with a file rather than with the code, None for all else.
+
+    Such as a folder that may not be entered, met where no one expected it, or a name that is not
+    UTF-8 and that some library does not take.
+    """
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.strerror}: {os.fsencode(error.filename).decode(errors='replace')}"
+    if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
+        name = error.object.encode(errors="surrogateescape").decode(errors="replace")
+        return f"'{name}' is not UTF-8, and some library here needs that; rename the file or folder"
+    return None

@@ -1,4 +1,4 @@
-"""Writing files so that a crash, a full disk or kill -9 never leaves a half-written one."""
+"""Writing files so that a crash, a full disk or kill -9 never leaves half of one; their names."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ from pathlib import Path
 
 from hma_depth_ros.errors import HmaDepthError
 
+#: Characters of a name, of four bytes at most, where 255 bytes are allowed.
+_KEPT = 40
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` when the block ends without error.
 
-    The suffix is kept, since many writers choose the format by it. The data reach the disk before
+    The suffix is kept, since many writers choose the format by it, and some of the name; with all
+    of it a long one would no longer be a name. The data reach the disk before
     the rename, so that after a power cut either the old file or the whole new one is there.
 
     Raises:
@@ -25,7 +29,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(
-            prefix=f".{path.stem}.", suffix=f".part{path.suffix}", dir=path.parent
+            prefix=f".{path.stem[:_KEPT]}.", suffix=f".part{path.suffix}", dir=path.parent
         )
         os.close(handle)
     except OSError as error:
@@ -41,6 +45,28 @@ def atomic_path(path: Path) -> Iterator[Path]:
         raise HmaDepthError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def as_given(path: Path) -> Path:
+    """Absolute path with its links kept: their names may say what is behind them.
+
+    `.` is the folder as the shell calls it (PWD), also where that is a link. What stands before a
+    `..` is resolved, since that leads out of the link's target.
+    """
+    here = Path.cwd()
+    shells = Path(os.environ.get("PWD", ""))
+    if shells.is_absolute() and shells.exists() and shells.samefile(here):
+        here = shells
+    parts = (here / path.expanduser()).parts
+    if ".." not in parts:
+        return Path(*parts)
+    after = len(parts) - parts[::-1].index("..")
+    return Path(*parts[:after]).resolve().joinpath(*parts[after:])
+
+
+def shown(path: Path | str) -> str:
+    """A path for people: with a mark for bytes that are not UTF-8, which no text can hold."""
+    return os.fsencode(path).decode("utf-8", errors="replace")
 
 
 def check_writable(path: Path) -> None:

@@ -7,8 +7,9 @@ lie in bin/ instead of lib/hma_depth_ros/.
 
 from __future__ import annotations
 
-import os
+import re
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,9 @@ PACKAGE, EXECUTABLE, NODE = "hma_depth_ros", "depth_node", "depth_node"
 SHARE = Path(__file__).resolve().parent.parent  # share/hma_depth_ros, or the source tree
 DEFAULTS = SHARE / "config" / "depth_node.yaml"
 RVIZ_CONFIG = SHARE / "config" / "depth.rviz"
-# As in hma_depth_ros.ros.transport, which needs NumPy; `ros2 launch` may run in a bare Python.
-PROFILE, PROFILE_VARIABLE = (
-    ("fastdds2_large_messages.xml", "FASTRTPS_DEFAULT_PROFILES_FILE")
-    if os.environ.get("ROS_DISTRO") in {"humble", "iron", "jazzy"}
-    else ("fastdds_large_messages.xml", "FASTDDS_DEFAULT_PROFILES_FILE")
-)
 
 FLAG = ("", "true", "false")
+PAIRINGS = ("", "cached", "exact")
 LEVELS = ("", "debug", "info", "warn", "error", "fatal")
 
 
@@ -48,13 +44,21 @@ ARGUMENTS = (
     argument("params_file", "", "YAML file of parameters that override config/depth_node.yaml"),
     argument("device", "", "Parameter 'device': where to infer, such as auto, cpu, cuda"),
     argument("engine", "", "Parameter 'engine': what runs the network, such as auto, torch"),
+    argument("precision", "", "Parameter 'precision': such as auto, fp32, bf16, fp16"),
     argument("checkpoint", "", "Parameter 'checkpoint': path of a .safetensors file"),
     argument("threads", "", "Parameter 'threads': CPU threads of the network; 0: engine's choice"),
+    argument("pairing", "", "Parameter 'pairing': which CameraInfo counts", choices=PAIRINGS),
     argument("compressed", "", "Whether to subscribe to CompressedImage", choices=FLAG),
     argument("lockstep", "", "Whether to process every frame in order", choices=FLAG),
     argument("use_sim_time", "", "Whether to take the time from /clock", choices=FLAG),
     argument("log_level", "", "Log level of the node", choices=LEVELS),
     argument("rviz", "false", "Whether to show everything in RViz", choices=FLAG[1:]),
+    argument(
+        "fixed_frame",
+        "",
+        "RViz's fixed frame: the frame_id of the images, or one that tf connects with it; empty is "
+        "the one in config/depth.rviz, camera_color_left",
+    ),
 )
 
 
@@ -78,10 +82,17 @@ def executable(name: str = EXECUTABLE) -> dict[str, str]:
     )
 
 
-def transport_profile() -> Path:
-    """The Fast DDS profile: beside the other configuration once installed, else in the package."""
-    installed = SHARE / "config" / PROFILE
-    return installed if installed.is_file() else SHARE / PACKAGE / "assets" / PROFILE
+def transport() -> list[Action]:
+    """Select the Fast DDS profile for all that is started from here on, other packages' nodes too.
+
+    Where `ros2 launch` runs in a Python that lacks the package, as with a virtual environment for
+    it alone, the package's own executables still select it by themselves.
+    """
+    try:
+        from hma_depth_ros.ros.transport import profile_environment
+    except ModuleNotFoundError:
+        return []
+    return [SetEnvironmentVariable(name, path) for name, path in profile_environment().items()]
 
 
 def parameters(given: dict[str, str]) -> list[str | dict[str, str | bool | int]]:
@@ -92,7 +103,9 @@ def parameters(given: dict[str, str]) -> list[str | dict[str, str | bool | int]]
             raise RuntimeError(f"params_file: no file '{user_file}'")
         sources.append(user_file)
     overrides: dict[str, str | bool | int] = {
-        name: given[name] for name in ("device", "engine", "checkpoint") if given[name]
+        name: given[name]
+        for name in ("device", "engine", "precision", "checkpoint", "pairing")
+        if given[name]
     }
     if threads := given["threads"]:
         if not threads.isdecimal():
@@ -109,6 +122,19 @@ def clock(given: dict[str, str]) -> list[dict[str, str | bool | int]]:
     """The parameter source that both nodes share."""
     value = given["use_sim_time"]
     return [{"use_sim_time": value == "true"}] if value else []
+
+
+def rviz_config(given: dict[str, str]) -> Path:
+    """The shipped configuration, or a copy that shows the compressed images.
+
+    RViz's display takes the transport from the end of the topic's name.
+    """
+    if given["compressed"] != "true":
+        return RVIZ_CONFIG
+    text = RVIZ_CONFIG.read_text(encoding="utf-8")
+    copy = Path(tempfile.mkdtemp(prefix="hma_depth_rviz_"), "depth.rviz")
+    copy.write_text(re.sub(r"Value: image$", r"Value: image/compressed", text, flags=re.MULTILINE))
+    return copy
 
 
 def log_arguments(given: dict[str, str]) -> list[str]:
@@ -131,27 +157,25 @@ def start(context: LaunchContext) -> list[Action]:
             "(apt install ros-$ROS_DISTRO-rviz2), or leave rviz:=true out"
         )
     image, namespace = given["image"], given["namespace"]
+    images = [("image", image), ("image/compressed", f"{image}/compressed")]
     depth = Node(
         **executable(),
         name=NODE,
         namespace=namespace,
         parameters=parameters(given),
-        remappings=[
-            ("image", image),
-            ("image/compressed", f"{image}/compressed"),
-            ("camera_info", given["camera_info"]),
-        ],
+        remappings=[*images, ("camera_info", given["camera_info"])],
         ros_arguments=log_arguments(given),
         output="screen",
     )
+    frame = ["-f", given["fixed_frame"]] if given["fixed_frame"] else []
     rviz = Node(
         package="rviz2",
         executable="rviz2",
         name="rviz",
         namespace=namespace,  # the topics in the configuration are relative
-        arguments=["-d", str(RVIZ_CONFIG)],
+        arguments=["-d", str(rviz_config(given)), *frame],
         parameters=clock(given),
-        remappings=[("image", image)],
+        remappings=images,
         condition=IfCondition(LaunchConfiguration("rviz")),
     )
     return [depth, rviz]
@@ -159,8 +183,4 @@ def start(context: LaunchContext) -> list[Action]:
 
 def generate_launch_description() -> LaunchDescription:
     """Arguments, environment, nodes."""
-    description = LaunchDescription(ARGUMENTS)
-    if not any(name.endswith("_DEFAULT_PROFILES_FILE") for name in os.environ):  # the user's own
-        description.add_action(SetEnvironmentVariable(PROFILE_VARIABLE, str(transport_profile())))
-    description.add_action(OpaqueFunction(function=start))
-    return description
+    return LaunchDescription([*ARGUMENTS, *transport(), OpaqueFunction(function=start)])

@@ -40,6 +40,12 @@ DIALECTS = {
         "/kitti/velo",
     ),
 }
+#: Optical frames of the cameras, in which RViz shows all.
+FRAMES = {
+    "kitti2bag": tuple(f"camera_{color}_{side}" for color, side in SIDES),
+    "kitti2mcap": tuple(f"camera_{color}_{side}" for color, side in SIDES),
+    "kitti_to_ros2bag": tuple(f"cam{camera}_link" for camera in range(4)),
+}
 #: Seconds that the node may take to load its network before the player gives up.
 PATIENCE = "300"
 
@@ -59,8 +65,8 @@ argument, FLAG = depth.argument, depth.FLAG[1:]
 
 #: Arguments of depth.launch.py that are handed on as they are.
 PASSED_ON = (
-    *("namespace", "params_file", "device", "engine", "checkpoint"),
-    *("compressed", "lockstep", "log_level", "rviz"),
+    *("namespace", "params_file", "device", "engine", "precision", "checkpoint", "threads"),
+    *("pairing", "compressed", "lockstep", "log_level", "rviz"),
 )
 ARGUMENTS = (
     DeclareLaunchArgument(
@@ -71,6 +77,7 @@ ARGUMENTS = (
     argument("image", "", "Image topic, instead of the dialect's"),
     argument("camera_info", "", "CameraInfo topic, instead of the dialect's"),
     argument("lidar", "", "PointCloud2 topic for the accuracy monitor, instead of the dialect's"),
+    argument("fixed_frame", "", "RViz's fixed frame, instead of the dialect's for this camera"),
     argument("rate", "1.0", "Times as fast as recorded"),
     argument("start", "0.0", "Seconds of the bag to leave out at its beginning"),
     argument("loop", "false", "Whether to start again at the end", choices=FLAG),
@@ -98,6 +105,8 @@ def start(context: LaunchContext) -> list[Action]:
     namespace = cameras[int(value("camera"))]
     image = value("image") or f"{namespace}/image_raw"
     info = value("camera_info") or f"{namespace}/camera_info"
+    # Of another image topic the dialect does not know the frame.
+    known = "" if value("image") else FRAMES[value("dialect")][int(value("camera"))]
     if not Path(value("bag")).expanduser().exists():
         raise RuntimeError(f"bag: no such bag '{value('bag')}'")
     node = IncludeLaunchDescription(
@@ -106,6 +115,7 @@ def start(context: LaunchContext) -> list[Action]:
             ("image", image),
             ("camera_info", info),
             ("use_sim_time", value("use_sim_time")),
+            ("fixed_frame", value("fixed_frame") or known),
             *((name, value(name)) for name in PASSED_ON),
         ],
     )

@@ -41,7 +41,7 @@ argument = depth.argument
 
 #: Arguments of depth.launch.py that all nodes get alike.
 SHARED = (
-    *("params_file", "device", "engine", "checkpoint", "compressed"),
+    *("params_file", "device", "engine", "precision", "checkpoint", "pairing", "compressed"),
     *("use_sim_time", "log_level"),
 )
 ARGUMENTS = (

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,56 @@ os.environ.setdefault("ROS_DOMAIN_ID", str(os.getpid() % 100 + 1))
 if worker := os.environ.get("PYTEST_XDIST_WORKER"):  # gw0, gw1 ...: a domain for each
     domain = int(os.environ["ROS_DOMAIN_ID"]) + 25 * int(worker[2:])
     os.environ["ROS_DOMAIN_ID"] = str((domain - 1) % 100 + 1)
+
+
+#: Packages that a machine with a GPU may lack; a file of tests that needs one is skipped there.
+#: (`make test` installs all of them.)
+OPTIONAL = ("rclpy", "sensor_msgs", "rosbags", "openvino", "onnx", "onnxruntime", "pydantic")
+
+
+def _has_ros() -> bool:
+    try:
+        return find_spec("rclpy.context") is not None
+    except ModuleNotFoundError:  # or a folder of that name which is no package
+        return False
+
+
+collect_ignore = [] if _has_ros() else ["node"]
+
+
+def pytest_report_header() -> list[str]:
+    """Say what is not even collected."""
+    return ["no rclpy: test/node is left out"] if collect_ignore else []
+
+
+class _Module(pytest.Module):
+    """A file of tests, skipped where an optional package is missing."""
+
+    def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
+        try:
+            return list(super().collect())
+        except self.CollectError as error:
+            cause = error.__cause__
+            missing = cause.name if isinstance(cause, ModuleNotFoundError) else None
+            if missing is None or missing.partition(".")[0] not in OPTIONAL:
+                raise
+            pytest.skip(f"there is no package {missing}", allow_module_level=True)
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module:
+    """Collect files of tests as `_Module`."""
+    return _Module.from_parent(parent, path=module_path)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what is marked `cuda` where there is no GPU."""
+    import torch
+
+    if torch.cuda.is_available():
+        return
+    for item in items:
+        if item.get_closest_marker("cuda"):
+            item.add_marker(pytest.mark.skip(reason="no CUDA device"))
 
 
 @pytest.fixture(scope="session", autouse=True)

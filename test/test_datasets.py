@@ -17,16 +17,19 @@ from hma_depth_ros.data import kitti_downloads, known_splits
 from hma_depth_ros.data.augmentation import NO_AUGMENTATION
 from hma_depth_ros.data.depth_png import read_depth_png, write_depth_png
 from hma_depth_ros.data.frame_name import frame_name, kitti_drive_name, kitti_frame
+from hma_depth_ros.data.ground_truth import read_ground_truth
 from hma_depth_ros.data.image_file import read_rgb, write_png
 from hma_depth_ros.data.kitti_calibration import KittiCalibration
 from hma_depth_ros.data.kitti_frames import list_frames
 from hma_depth_ros.data.known_splits import KnownSplit, fingerprint
 from hma_depth_ros.data.lidar_depth import LidarScan
 from hma_depth_ros.data.located_split import read_located_split, read_training_split
+from hma_depth_ros.data.semantic_labels import find_labels, read_labels
 from hma_depth_ros.data.split import SplitEntry, read_split, write_split
 from hma_depth_ros.data.synthetic.drive import KITTI_CAMERA, SyntheticDrive
 from hma_depth_ros.data.synthetic.kitti_writer import write_kitti_drive
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.evaluation.baselines import GroundAndWall
 from hma_depth_ros.evaluation.benchmarks import KITTI
 from hma_depth_ros.evaluation.validate import Yardstick, validate
 from hma_depth_ros.inference.predictor import DepthPredictor
@@ -101,6 +104,18 @@ def test_the_focal_length_is_that_of_the_stored_image(root: Path):
     assert check(root, split) == 0
     split.write_text(split.read_text().replace(f"{FX / 2!r}", f"{FX!r}"))
     assert check(root, split) == 1
+
+
+def test_a_damaged_first_image_is_listed_like_the_others(root: Path):
+    """Its focal length is the drive's; what it is, `check_dataset` says."""
+    expected = list_frames(root)
+    for content in (b"", b"version https://git-lfs.github.com/spec/v1\n"):
+        image(root).write_bytes(content)
+        assert list_frames(root) == expected
+    for number in range(3):
+        image(root, number).write_bytes(b"")
+    with pytest.raises(HmaDepthError, match=r"0000000000\.png is not an image .*empty"):
+        list_frames(root)
 
 
 def test_drives_are_chosen_by_name(root: Path, capsys: pytest.CaptureFixture[str]):
@@ -241,7 +256,8 @@ def test_a_sound_dataset_is_usable(root: Path, source: str, capsys: pytest.Captu
     assert "list.txt: another list, 3 listed, 3 with ground truth" in printed
     assert printed.count("\nusable\n") == 2
     assert "NOT" not in printed
-    assert "no calibration file" not in printed
+    assert "no calibration" not in printed
+    assert printed.count("principal points: 3 from KITTI's calibration\n") == 2
 
 
 def _cut(path: Path) -> None:
@@ -256,6 +272,18 @@ def _other_days_focal_length(root: Path, split: Path) -> None:
     """The two of KITTI's days that differ least, 2011_10_03 and 2011_09_29."""
     other = f"{FX * 718.856 / 718.3351:.4f}"
     split.write_text(split.read_text().replace(f"{FX!r}", other, 1))
+
+
+def _other_cameras_column(column: int, more: float = 3.0) -> Callable[[Path, Path], object]:
+    """A number of the second line's camera, which the list gives in full, is larger."""
+
+    def change(root: Path, split: Path) -> None:
+        make_split(root, "--intrinsics")
+        lines = [line.split() for line in split.read_text().splitlines()]
+        lines[1][column + 1] = str(float(lines[1][column + 1]) + more)
+        split.write_text("".join(" ".join(line) + "\n" for line in lines))
+
+    return change
 
 
 def _repeat_a_line(root: Path, split: Path) -> None:
@@ -280,6 +308,10 @@ DAMAGE: list[tuple[str, int, Callable[[Path, Path], object]]] = [
         lambda root, split: write_depth_png(truth(root, 1), np.zeros((SIZE[1], SIZE[0]))),
     ),
     ("focal length of another camera", 1, _other_days_focal_length),
+    ("fy or principal point of another camera", 1, _other_cameras_column(2)),
+    ("fy or principal point of another camera", 1, _other_cameras_column(3)),
+    ("fy or principal point of another camera", 1, _other_cameras_column(4)),
+    ("principal point outside of the image", 1, _other_cameras_column(4, 3 * SIZE[1])),
     ("frame listed twice", 2, _repeat_a_line),
 ]
 
@@ -299,7 +331,7 @@ def test_damage_is_found(
     printed = capsys.readouterr().out
     assert f"\n{kind}: {count}\n" in printed
     assert f"NOT usable: {count} of 3 frames have problems" in printed
-    assert "no calibration file" not in printed  # there is one, whatever else is damaged
+    assert "no calibration" not in printed  # there is one, whatever else is damaged
     kinds = [line.partition("\t")[0] for line in problems.read_text().splitlines()]
     assert kinds == [kind] * count
 
@@ -339,7 +371,7 @@ def test_a_cut_scan_and_a_missing_calibration(root: Path, capsys: pytest.Capture
     printed = capsys.readouterr().out
     assert "unreadable: 3" in printed
     assert f"raw_data/{DAY}_calib.zip" in printed
-    assert "3 frames have no calibration file to check their focal lengths by" in printed
+    assert "3 frames have no calibration to check their cameras by" in printed
 
 
 def test_archives_of_what_is_missing(tmp_path: Path):
@@ -445,3 +477,147 @@ def test_paths_may_begin_with_a_slash_or_be_absolute(root: Path, tmp_path: Path)
     assert read_located_split(other, root) == expected
     other.write_text("".join(f"{e.image} {e.depth} {e.focal_length}\n" for e in expected))
     assert read_located_split(other, tmp_path / "elsewhere") == expected
+
+
+WRITTEN = {
+    "utf-8 with byte order mark": lambda text: b"\xef\xbb\xbf" + text.encode(),
+    "utf-16 of PowerShell": lambda text: text.encode("utf-16"),
+    "big-endian utf-16": lambda text: b"\xfe\xff" + text.encode("utf-16-be"),
+    "lines of Windows": lambda text: text.replace("\n", "\r\n").encode(),
+    "backslashes": lambda text: text.replace("/", "\\").encode(),
+    "trailing blanks, tabs, comments": lambda text: (
+        b"# mine\n\n"
+        + text.replace("\n", " \t# day\n").replace(" ", "\t").encode()
+        + b"  # end\n \n"
+    ),
+}
+
+
+@pytest.mark.parametrize("how", WRITTEN)
+def test_lists_as_other_systems_save_them(root: Path, how: str):
+    split = make_split(root)
+    expected = read_located_split(split, root)
+    split.write_bytes(WRITTEN[how](split.read_text()))
+    assert read_located_split(split, root) == expected
+    assert len(expected) == 3
+    assert check(root, split) == 0
+
+
+@pytest.mark.parametrize(
+    ("listed", "on_disk"),
+    [(".png", ".jpg"), (".jpg", ".png"), (".png", ".JPG"), (".JPEG", ".png"), (".png", ".PNG")],
+)
+def test_a_list_may_have_the_other_suffix(root: Path, listed: str, on_disk: str):
+    split = make_split(root)
+    for number in range(3):
+        image(root, number).rename(image(root, number).with_suffix(on_disk))
+        truth(root, number).rename(truth(root, number).with_suffix(".PNG"))
+    text = split.read_text()
+    split.write_text(text.replace(".png 2011", f"{listed} 2011"))
+    located = read_located_split(split, root)
+    assert [entry.image for entry in located] == [
+        image(root, number).with_suffix(on_disk) for number in range(3)
+    ]
+    assert [entry.depth for entry in located] == [
+        truth(root, number).with_suffix(".PNG") for number in range(3)
+    ]
+
+
+def scan_of(split: Path, root: Path) -> LidarScan:
+    scan = read_located_split(split, root)[1].depth
+    assert isinstance(scan, LidarScan)
+    return scan
+
+
+def test_label_maps_may_have_capitals(root: Path):
+    found = find_labels(image(root))
+    assert found is not None
+    before = read_labels(found)
+    found.rename(found.with_suffix(".PNG"))
+    again = find_labels(image(root))
+    assert again == found.with_suffix(".PNG")
+    np.testing.assert_array_equal(read_labels(again), before)
+
+
+def test_scans_may_have_capitals(root: Path):
+    split = make_split(root, "--ground-truth-source", "lidar")
+    before = read_ground_truth(scan_of(split, root)).sum()
+    for path in root.rglob("*.bin"):
+        path.rename(path.with_suffix(".BIN"))
+    for text in (split.read_text(), split.read_text().replace(".bin", ".BIN")):
+        split.write_text(text)
+        assert scan_of(split, root).path.suffix == ".BIN"
+        assert read_ground_truth(scan_of(split, root)).sum() == before > 0
+
+
+def test_a_list_may_name_files_that_are_not_utf8(root: Path, tmp_path: Path):
+    strange = root / "stra\udcdfe.png"
+    shutil.copy(image(root), strange)
+    split = tmp_path / "list.txt"
+    split.write_bytes(b"stra\xdfe.png None 700\n")
+    (entry,) = read_located_split(split, root)
+    assert entry.image == strange
+    write_split(tmp_path / "again.txt", [SplitEntry(Path(strange.name), None, 700.0)])
+    assert (tmp_path / "again.txt").read_bytes() == b"stra\xdfe.png None 700.0000\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 7\n", "git lfs pull"),
+        (b"<!DOCTYPE html><html></html>", "a web page"),
+        (b"\x89PNG\r\n\x1a\n", "a PNG image"),
+        (b"a.png b.png 7\0", "not text"),
+        (b"", "lists no frame"),
+        (b"# nothing\n", "lists no frame"),
+        (b". None 700\n", r"list\.txt, line 1: '\.' names no image"),
+        (b"/ / 700\n", r"list\.txt, line 1: '/' names no image"),
+        (b"a.png b.png\n", r"list\.txt, line 1: expected 'image depth focal'"),
+    ],
+)
+def test_what_is_no_list_is_named(tmp_path: Path, content: bytes, what: str):
+    (tmp_path / "list.txt").write_bytes(content)
+    with pytest.raises(HmaDepthError, match=what):
+        read_split(tmp_path / "list.txt")
+    with pytest.raises(HmaDepthError, match="Is a directory"):
+        read_split(tmp_path)
+
+
+def test_millimetres_are_hinted_at(
+    root: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """In every command that reads ground truth and shows no metre."""
+    split = make_split(root)
+    drive = root / "kitti_raw" / DAY / DRIVE
+    stub = SimpleNamespace(run=lambda: SimpleNamespace(steps=0, best=None))
+    monkeypatch.setattr("hma_depth_ros.cli.train.Trainer", lambda *_, **__: stub)
+    plane = GroundAndWall(1.65, 0.45, 30)  # fitting one takes its time
+    monkeypatch.setattr(GroundAndWall, "of", lambda _: plane)
+    data = ["--data", str(root), "--split", str(split)]
+    annotated = ["--ground-truth", str(root / "data_depth_annotated")]
+
+    def hints(folder: str) -> list[str]:
+        run_folder, predictions, bag = (str(tmp_path / folder / name) for name in "abc")
+        learnt = ["--train", str(split), "--train-data", str(root)]
+        commands = [
+            ["check_dataset", *data],
+            ["train", "--preset", "tiny", *data, "--output", run_folder],
+            ["baselines", *learnt, *data, "--output", predictions],
+            ["kitti_to_bag", str(drive), *annotated, "--output", bag],
+        ]
+        found = []
+        for command in commands:
+            capsys.readouterr()
+            assert run(command) == 0
+            output = capsys.readouterr().out
+            found += [command[0] for line in output.splitlines() if "in millimetres; it" in line]
+        return found
+
+    assert hints("right") == []
+    for number in range(3):
+        depth = read_depth_png(truth(root, number))
+        write_depth_png(truth(root, number), depth, units_per_metre=1000)
+    assert hints("wrong") == ["check_dataset", "train", "baselines", "kitti_to_bag"]

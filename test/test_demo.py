@@ -140,7 +140,7 @@ def test_wrong_topics_are_named(drive: Path):
 def test_a_bag_without_images_is_named(tmp_path: Path):
     with BagWriter(tmp_path / "bag") as bag:
         bag.add_topic("/points", POINT_CLOUD)
-    with pytest.raises(HmaDepthError, match="bag has no images; its topics: /points"):
+    with pytest.raises(HmaDepthError, match="bag has no images of a camera; its topics: /points"):
         find_source(tmp_path / "bag")
 
 
@@ -170,11 +170,12 @@ def diagnostics(name: str, figures: dict[str, object], level: int = 0) -> Any:
 
 @pytest.fixture
 def recording(tmp_path: Path) -> Path:
-    """What a recorder would have of eleven images, of which the node took three."""
+    """What a recorder would have of thirteen images, of which the node took three."""
     path = tmp_path / "recording"
     figures = {
-        "frames received": 11, "frames processed": 3, "frames dropped": 8,
-        "dropped: replaced by a newer frame": 7, "dropped: bad image": 1,
+        "frames received": 13, "frames processed": 3, "frames dropped": 7, "frames skipped": 2,
+        "frames failed": 1, "frames waiting": 0, "dropped: replaced by a newer frame": 7,
+        "skipped: nobody listens": 2, "failed: bad image": 1,
         "latency p50 [ms]": "20.50", "latency p95 [ms]": "30.00", "latency max [ms]": "31.00",
         "stage wait [ms]": "1.5", "stage convert [ms]": "2.0", "stage forward [ms]": "100",
         "stage publish [ms]": "3.25", "encoder": "resnet50", "device": "cpu",
@@ -187,7 +188,7 @@ def recording(tmp_path: Path) -> Path:
             bag.add_topic(topic, IMAGE)
         bag.add_topic("/points", POINT_CLOUD)
         bag.add_topic("/diagnostics", DIAGNOSTICS)
-        bag.write("/diagnostics", START, diagnostics("depth_node: depth", early))
+        bag.write("/diagnostics", START, diagnostics("/depth_node: depth", early))
         for index in (0, 4, 5, 7, 9):
             stamp, late = START + index * PERIOD, START + index * PERIOD + 50
             image = image_message(street(index), "rgb8", stamp=stamp, frame="eye")
@@ -204,8 +205,10 @@ def recording(tmp_path: Path) -> Path:
             points = np.full((HEIGHT * WIDTH, 3), index, np.float32)
             cloud = cloud_message(points, ("x", "y", "z"), stamp=stamp, frame="eye")
             bag.write("/points", late, cloud)
-        bag.write("/diagnostics", START + 10 * PERIOD, diagnostics("depth_node: depth", figures, 1))
-        silence = diagnostics("depth_node: depth", figures, 1)
+        bag.write(
+            "/diagnostics", START + 10 * PERIOD, diagnostics("/depth_node: depth", figures, 1)
+        )
+        silence = diagnostics("/depth_node: depth", figures, 1)
         silence.status[0].message = "nobody publishes"
         bag.write("/diagnostics", START + 11 * PERIOD, silence)
         other = diagnostics("battery", {"charge": 3})
@@ -214,9 +217,10 @@ def recording(tmp_path: Path) -> Path:
 
 
 def test_the_summary_is_that_of_the_last_diagnostics(recording: Path, tmp_path: Path):
-    summary = read_summary(recording, replayed=12, replay_rate=10.0)
-    assert (summary.replayed, summary.received, summary.processed) == (12, 11, 3)
-    assert summary.dropped == {"replaced by a newer frame": 7, "bad image": 1}
+    summary = read_summary(recording, replayed=14, replay_rate=10.0)
+    assert (summary.replayed, summary.received, summary.processed) == (14, 13, 3)
+    assert summary.dropped == {"replaced by a newer frame": 7}
+    assert (summary.skipped, summary.failed) == ({"nobody listens": 2}, {"bad image": 1})
     assert summary.recorded == 4
     assert summary.rate == pytest.approx(3 / 0.5)  # depth images 4, 5, 7 and 9 at 10 Hz
     assert summary.latency == {"p50": 20.5, "p95": 30.0, "max": 31.0}
@@ -234,7 +238,8 @@ def test_the_summary_is_that_of_the_last_diagnostics(recording: Path, tmp_path: 
     (processed,) = [line for line in lines if "processed" in line]
     assert " 3 " in processed
     assert "6.0 a second" in processed
-    assert any("7" in line and "replaced by a newer frame" in line for line in lines)
+    for fate in ("dropped 7 replaced by a newer frame", "skipped 2 nobody listens"):
+        assert any(fate in " ".join(line.replace("│", " ").split()) for line in lines)
 
 
 def test_complete_frames_are_drawn(recording: Path):
@@ -273,7 +278,7 @@ def test_the_whole_demo(drive: Path, checkpoint: Path, tmp_path: Path):
     summary = json.loads((output / "summary.json").read_text())
     counts = [summary[key] for key in ("replayed", "received", "processed", "recorded")]
     assert counts == [FRAMES] * 4
-    assert summary["dropped"] == {}
+    assert summary["dropped"] == summary["skipped"] == summary["failed"] == {}
     assert summary["stages"]["forward"] > 0
     assert summary["latency"]["p50"] <= summary["latency"]["max"]
     sheet = read_rgb(output / "contact_sheet.png")

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -123,17 +124,27 @@ def test_children_do_not_outlive_a_killed_parent(tmp_path: Path):
     wait_until(lambda: not is_running(pid))
 
 
+def profiles_in(environment: Mapping[str, str]) -> list[str]:
+    return [v for k, v in environment.items() if k.endswith("_DEFAULT_PROFILES_FILE")]
+
+
 def test_the_graph_is_isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    joined = {"ROS_DISCOVERY_SERVER", "ROS_STATIC_PEERS", "ROS_LOCALHOST_ONLY"}
+    for name in joined:
+        monkeypatch.setenv(name, "1")
     monkeypatch.setenv("PYTHONPATH", "/some/where")
+    monkeypatch.delenv("FASTDDS_DEFAULT_PROFILES_FILE", raising=False)
+    monkeypatch.delenv("FASTRTPS_DEFAULT_PROFILES_FILE", raising=False)
+    assert profiles_in(isolated_environment(57, tmp_path)) == [str(large_message_profile())]
     monkeypatch.setenv("FASTRTPS_DEFAULT_PROFILES_FILE", "/the/users.xml")
     environment = isolated_environment(57, tmp_path)
     assert environment["ROS_DOMAIN_ID"] == "57"
     assert environment["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
-    profiles = [v for k, v in environment.items() if k.endswith("_DEFAULT_PROFILES_FILE")]
-    assert profiles == [str(large_message_profile())]
+    assert profiles_in(environment) == ["/the/users.xml"]
     package_parent, rest = environment["PYTHONPATH"].split(os.pathsep)
     assert (Path(package_parent) / "hma_depth_ros" / "errors.py").is_file()
     assert rest == "/some/where"
+    assert not joined & environment.keys()
 
 
 def test_a_free_domain_has_free_ports(monkeypatch: pytest.MonkeyPatch):

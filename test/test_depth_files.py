@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
+from hma_depth_ros.bags.image_messages import image_message
+from hma_depth_ros.bags.pictures import picture
 from hma_depth_ros.data.depth_png import read_depth_png, write_depth_png
-from hma_depth_ros.data.image_file import read_rgb, write_png
+from hma_depth_ros.data.image_file import image_size, read_rgb, write_png
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.ply import write_ply
 
@@ -82,6 +87,95 @@ def test_grey_transparent_and_rotated_images_are_read(tmp_path: Path):
     exif[0x0112] = 6  # the camera was held upright: turn by 90 degrees clockwise to show
     Image.fromarray(gradient()).save(tmp_path / "upright.png", exif=exif)
     np.testing.assert_array_equal(read_rgb(tmp_path / "upright.png"), np.rot90(gradient(), -1))
+
+
+def saved(path: Path, image: np.ndarray, **options: Any) -> Path:
+    """By OpenCV, which writes all depths, from RGB."""
+    cv2.imwrite(str(path), image[..., ::-1] if image.ndim == 3 else image)
+    return path
+
+
+DEEP = {
+    "grey PNG": lambda folder, grey, rgb: saved(folder / "a.png", grey.astype(np.uint16) * 257),
+    "grey TIFF": lambda folder, grey, rgb: saved(folder / "a.tif", grey.astype(np.uint16) * 257),
+    "grey PGM": lambda folder, grey, rgb: saved(folder / "a.pgm", grey.astype(np.uint16) * 257),
+    "colour PNG": lambda folder, grey, rgb: saved(folder / "a.png", rgb.astype(np.uint16) * 257),
+    "colour TIFF": lambda folder, grey, rgb: saved(folder / "a.tif", rgb.astype(np.uint16) * 257),
+    "float TIFF": lambda folder, grey, rgb: saved(folder / "a.tif", grey.astype(np.float32) / 255),
+    "float PFM": lambda folder, grey, rgb: saved(folder / "a.pfm", grey.astype(np.float32) / 255),
+}
+
+
+@pytest.mark.parametrize("kind", DEEP)
+def test_images_of_more_bits_are_the_same_picture(tmp_path: Path, kind: str):
+    grey = gradient()[..., 0]
+    path = DEEP[kind](tmp_path, grey, gradient())
+    expected = gradient() if kind.startswith("colour") else np.stack([grey] * 3, axis=-1)
+    np.testing.assert_array_equal(read_rgb(path), expected)
+    assert image_size(path) == (60, 40)
+
+
+def test_16_bits_are_scaled_as_the_node_does_it(tmp_path: Path):
+    stored = np.arange(0, 65536, 8, dtype=np.uint16).reshape(64, 128)
+    message = image_message(stored, "mono16", stamp=0, frame="")
+    expected, _ = picture(message)
+    np.testing.assert_array_equal(read_rgb(saved(tmp_path / "a.png", stored))[..., 0], expected)
+    # White may be 0 in TIFF.
+    Image.fromarray(stored).save(tmp_path / "a.tif", tiffinfo={262: 0})
+    np.testing.assert_array_equal(read_rgb(tmp_path / "a.tif")[..., 0], 255 - expected)
+
+
+def test_palettes_cmyk_and_big_endian_pixels(tmp_path: Path):
+    grey = gradient()[..., 0]
+    rgb = np.stack([grey // 64 * 80, grey // 128 * 200, np.zeros_like(grey)], axis=-1)
+    Image.fromarray(rgb).quantize(16, dither=Image.Dither.NONE).save(
+        tmp_path / "palette.png", transparency=bytes(range(16))
+    )
+    Image.fromarray(rgb).convert("CMYK").save(tmp_path / "cmyk.tif")
+    Image.fromarray(rgb).convert("CMYK").save(tmp_path / "cmyk.jpg", quality=100, subsampling=0)
+    for name, tolerance in (("palette.png", 0), ("cmyk.tif", 0), ("cmyk.jpg", 12)):
+        difference = read_rgb(tmp_path / name).astype(int) - rgb
+        assert np.abs(difference).max() <= tolerance, name
+    big = Image.fromarray((grey.astype(np.uint16) * 257).astype(">u2"))
+    big.save(tmp_path / "big.tif")
+    np.testing.assert_array_equal(read_rgb(tmp_path / "big.tif")[..., 1], grey)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "what"),
+    [
+        (np.float32(300) * np.ones((4, 4), np.float32), "floating-point pixels from 300 to 300"),
+        (np.full((4, 4), -0.5, np.float32), "floating-point pixels from -0.5"),
+        (np.full((4, 4), np.nan, np.float32), "floating-point pixels from nan"),
+        (np.full((4, 4), 200, np.int32), "32-bit pixels from 200"),
+        (np.full((4, 4), -3, np.int16), "signed or 32-bit pixels from -3"),
+        (np.ones((4, 4, 3), np.float32), "it is a TIFF image of a kind that is not known here"),
+    ],
+)
+def test_pixels_whose_white_is_unknown_are_refused(tmp_path: Path, numbers: np.ndarray, what: str):
+    path = saved(tmp_path / "odd.tif", numbers)
+    with pytest.raises(HmaDepthError, match=rf"odd\.tif.*{what}"):
+        read_rgb(path)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif"])
+def test_the_size_is_that_of_the_image_as_it_is_shown(tmp_path: Path, suffix: str):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(gradient()).save(tmp_path / f"turned{suffix}", exif=exif)
+    height, width = read_rgb(tmp_path / f"turned{suffix}").shape[:2]
+    assert image_size(tmp_path / f"turned{suffix}") == (width, height) == (40, 60)
+
+
+def test_a_header_that_promises_too_much_is_named(tmp_path: Path):
+    saved(tmp_path / "huge.png", np.zeros((4, 4), np.uint16))
+    content = bytearray((tmp_path / "huge.png").read_bytes())
+    content[16:24] = struct.pack(">II", 1 << 30, 1 << 30)
+    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+    (tmp_path / "huge.png").write_bytes(content)
+    for read in (read_rgb, image_size, read_depth_png):
+        with pytest.raises(HmaDepthError, match=r"huge\.png"):
+            read(tmp_path / "huge.png")
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])

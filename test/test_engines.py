@@ -23,6 +23,7 @@ from hma_depth_ros.inference.engine import Engine
 from hma_depth_ros.inference.engine_choice import EngineRequest, start_engine
 from hma_depth_ros.inference.folding import fold_batch_norm
 from hma_depth_ros.inference.model_source import ModelSource
+from hma_depth_ros.inference.onnxruntime_engine import MOST_IMAGES, OnnxRuntimeEngine
 from hma_depth_ros.inference.openvino_core import openvino_core
 from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.inference.torch_engine import TorchEngine
@@ -201,7 +202,40 @@ def test_threads_reach_pytorch(source: ModelSource):
 
 def test_threads_reach_onnxruntime(source: ModelSource):
     engine = start(source, "onnxruntime", threads=1)
-    assert engine._session.get_session_options().intra_op_num_threads == 1  # type: ignore[attr-defined]
+    session = engine._session_for((64, 96))  # type: ignore[attr-defined]
+    assert session.get_session_options().intra_op_num_threads == 1
+
+
+def test_onnxruntime_on_a_gpu_reads_and_writes_tensors_where_they_lie(source: ModelSource):
+    """The way that images take there, here with memory of the CPU: padding, binding, parts."""
+    engine = start(source, "onnxruntime")
+    assert isinstance(engine, OnnxRuntimeEngine)
+    for count, height, width in ((1, 64, 96), (1, 33, 65), (MOST_IMAGES + 1, 32, 64)):
+        image = noise(height, width, count)
+        maps = engine(image)
+        bound = engine._on_gpu(image, None)
+        assert [m.shape for m in bound] == [m.shape for m in [*maps.depths, *maps.attentions]]
+        for found, expected in zip(bound, [*maps.depths, *maps.attentions], strict=True):
+            torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+    assert not torch.equal(image[0], image[-1])
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_onnxruntime_on_cuda_says_what_pytorch_says(
+    source: ModelSource, reference: Engine, precision: str
+):
+    runtime = pytest.importorskip("onnxruntime")
+    if "CUDAExecutionProvider" not in runtime.get_available_providers():
+        pytest.skip("this ONNX Runtime has no CUDA provider (onnxruntime-gpu)")
+    engine = source.start("onnxruntime", device="cuda", precision=precision, threads=0, warn=fail)
+    assert engine.device.type == "cuda"
+    for size in ((64, 96), (33, 65)):
+        image = noise(*size)
+        found = engine(image.cuda())
+        assert found.depths[0].device.type == "cuda"
+        limit = 1e-3 if precision == "fp32" else 0.05
+        assert worst(found.depth().cpu(), reference(image).depth()) < limit
 
 
 def test_only_what_is_asked_for_is_computed(source: ModelSource, monkeypatch: pytest.MonkeyPatch):
@@ -346,8 +380,8 @@ def test_a_wrong_engine_is_noticed(source: ModelSource, monkeypatch: pytest.Monk
 
     call = OpenVinoEngine.__call__
 
-    def wrong(self: OpenVinoEngine, image: torch.Tensor):
-        maps = call(self, image)
+    def wrong(self: OpenVinoEngine, image: torch.Tensor, planes: torch.Tensor | None = None):
+        maps = call(self, image, planes)
         maps.depths = [1.01 * depth for depth in maps.depths]
         return maps
 
@@ -376,6 +410,10 @@ def test_a_wrong_engine_is_noticed(source: ModelSource, monkeypatch: pytest.Monk
 def test_what_cannot_be_had_is_refused(source: ModelSource, values: dict[str, str], message: str):
     pytest.importorskip("openvino")
     pytest.importorskip("onnxruntime")
+    if "not fp16" in message:
+        offered = openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        if "FP16" in offered:
+            pytest.skip("this CPU has fp16 (AVX-512)")
     with pytest.raises(HmaDepthError, match=message):
         choose(source, **values)
 
@@ -481,10 +519,11 @@ def test_the_cache_folder_follows_the_environment(tmp_path: Path, monkeypatch: p
     assert cache_folder() == Path.home() / ".cache" / "hma_depth_ros"
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.cuda
 def test_captured_graphs_follow_the_size(source: ModelSource, reference: Engine):
-    request = EngineRequest(engine="torch", device="cuda", precision="fp16")
-    engine, _ = start_engine(source, request, self_check=False, warn=fail)
+    engine = source.start(
+        "torch", device="cuda", precision="fp16", threads=0, tuned=False, warn=fail
+    )
     for size in ((64, 96), (75, 150), (64, 96), (32, 32), (96, 64), (33, 65), (64, 96)):
         image = noise(*size)
         found = engine(image.cuda()).depth().cpu()
@@ -498,9 +537,9 @@ def test_torch_compile_is_asked_for_and_checked(
     sizes: list[tuple[int, ...]] = []
 
     def compiler(model: nn.Module) -> object:
-        def compiled(image: torch.Tensor) -> object:
+        def compiled(image: torch.Tensor, planes: torch.Tensor | None = None) -> object:
             sizes.append(tuple(image.shape))
-            return model(image)
+            return model(image, planes)
 
         return compiled
 
@@ -512,7 +551,7 @@ def test_torch_compile_is_asked_for_and_checked(
     assert sizes[0] == (1, 3, 64, 96)
 
     def broken(model: nn.Module) -> object:
-        def compiled(image: torch.Tensor) -> object:
+        def compiled(image: torch.Tensor, planes: torch.Tensor | None = None) -> object:
             raise RuntimeError("no C++ compiler\nmore lines")
 
         return compiled

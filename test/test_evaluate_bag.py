@@ -30,7 +30,7 @@ from hma_depth_ros.bags.message_types import (
     header,
     message,
 )
-from hma_depth_ros.bags.transforms import StaticTransforms, transform_message
+from hma_depth_ros.bags.transforms import Transforms, transform_message
 from hma_depth_ros.cli import run_command
 from hma_depth_ros.data.depth_png import read_depth_png
 from hma_depth_ros.data.kitti_drive import KittiDrive, load_velodyne
@@ -154,7 +154,7 @@ def test_figures_of_another_nodes_depth_against_its_lidar(
     )
     found = figures(out)
     assert found["run"]["ground_truth_topic"] == "/scan"
-    assert found["run"]["transform"] == "tf_static"
+    assert found["run"]["transform"] == "tf"
     per_image = found["full_cap80"]["per_image"]
     assert list(per_image) == [f"1317042145.{index}00000000" for index in range(5)]
     for index, metrics in enumerate(per_image.values()):
@@ -180,7 +180,7 @@ def test_nearest_stamps_match_within_the_limit() -> None:
 @pytest.mark.parametrize(
     ("made", "options", "complaint"),
     [
-        ({"tf": False}, [], r"no static transform from lidar to eye; .*: none; --calibration DAY"),
+        ({"tf": False}, [], r"no transform from lidar to eye; .*: none; --calibration DAY"),
         ({"info": False}, [], r"no camera_info beside the depth images.*--camera-info-topic"),
         ({"shift": 60_000_000_000}, [], r"none of the 6 depth images .* within 0.05 s .* /scan"),
         ({}, ["--depth-topic", "/scan"], r"PointCloud2 on /scan; topics with Image: /other/depth"),
@@ -219,6 +219,48 @@ def test_a_damaged_frame_is_an_error_or_left_out(
     assert "4 of 5 frames scored" in capsys.readouterr().out
 
 
+def test_a_calibration_of_another_camera_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = write_bag(tmp_path / "bag")
+    with BagReader(source) as reader, BagWriter(tmp_path / "mixed") as writer:
+        for topic in reader.topics.values():
+            writer.add_topic(topic.name, topic.type)
+        for raw in reader.messages():
+            content = reader.decode(raw)
+            if raw.topic.endswith("camera_info"):
+                content.header.frame_id = "rear"
+            writer.write(raw.topic, raw.stamp, content)
+    assert evaluate(tmp_path / "mixed", "--protocols", "full") == 0
+    assert "camera_info: it is of 'rear', the images on " in capsys.readouterr().out
+    assert evaluate(source, "--protocols", "full") == 0
+    assert "it is of" not in capsys.readouterr().out
+
+
+def test_damaged_messages_of_any_topic_spoil_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rubbish = {"/broken": IMAGE, "/broken_cloud": POINT_CLOUD, "/tf": TF_MESSAGE}
+    with BagReader(write_bag(tmp_path / "bag")) as reader, BagWriter(tmp_path / "bad") as writer:
+        for name, kind in {**rubbish, **{t.name: t.type for t in reader.topics.values()}}.items():
+            writer.add_topic(name, kind)
+        for name in ("/broken", "/broken_cloud"):
+            writer.write_raw(name, START, b"\x00\x01\x00\x00")
+        odd = transform_message("car", "wheel", np.eye(4), START)
+        odd.transform.rotation.w = 0.0
+        writer.write("/tf", START, message(TF_MESSAGE, transforms=[odd]))
+        first = True
+        for raw in reader.messages():
+            cut = raw.topic == "/other/depth" and first
+            first = first and not cut
+            writer.write_raw(raw.topic, raw.stamp, raw.data[:8] if cut else raw.data)
+    scored = ("--protocols", "full", "--max-difference", "4")
+    assert evaluate(tmp_path / "bad", *scored) == 2
+    assert "damaged sensor_msgs/msg/Image on /other/depth" in capsys.readouterr().err
+    assert evaluate(tmp_path / "bad", *scored, "--allow-partial") == 0
+    assert "5 of 6 frames scored" in capsys.readouterr().out
+
+
 # --- transforms and occlusion -------------------------------------------------------------------
 
 
@@ -233,12 +275,117 @@ def test_static_transforms_go_up_and_down_the_tree() -> None:
         steps.append(step)
     a, b, c = steps
     edges = [("root", "a", a), ("a", "b", b), ("root", "c", c)]
-    tree = StaticTransforms()
+    tree = Transforms()
     tree.add(message(TF_MESSAGE, transforms=[transform_message(*edge, 0) for edge in edges]))
     np.testing.assert_allclose(tree.lookup("c", "b"), np.linalg.inv(c) @ a @ b, atol=1e-9)
     np.testing.assert_allclose(tree.lookup("b", "/c") @ tree.lookup("c", "b"), np.eye(4), atol=1e-9)
-    with pytest.raises(HmaDepthError, match=r"from d to a; frames on /tf_static: a, b, c, root"):
+    with pytest.raises(HmaDepthError, match=r"from d to a; frames on .*: a, b, c, root$"):
         tree.lookup("a", "d")
+
+
+def turned(angle: float, *position: float) -> npt.NDArray[np.float64]:
+    """A pose about the vertical axis."""
+    pose = np.eye(4)
+    pose[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    pose[:3, 3] = position
+    return pose
+
+
+def pose_of(stamp: int) -> npt.NDArray[np.float64]:
+    """The car of `moving_bag` in the world: 20 m/s in a bend, from START on."""
+    seconds = (stamp - START) / SECOND
+    angle = 0.5 * seconds
+    return turned(angle, 40 * np.sin(angle), 40 * (1 - np.cos(angle)), 0)
+
+
+def moving_bag(path: Path, *, until: float = 1.0, motion: bool = True) -> Path:
+    """Depth of a street of posts, and scans of it 40 ms later, from a car that drives."""
+    base_to_lidar = turned(0.1, 1, 0, 2)
+    base_to_eye = base_to_lidar @ np.linalg.inv(TO_CAMERA)
+    static = [("base", "lidar", base_to_lidar), ("base", "eye", base_to_eye)]
+    with BagWriter(path) as bag:
+        for topic, kind in (
+            ("/depth/image", IMAGE),
+            ("/depth/camera_info", CAMERA_INFO),
+            ("/scan", POINT_CLOUD),
+            ("/tf_static", TF_MESSAGE),
+            ("/tf", TF_MESSAGE),
+        ):
+            bag.add_topic(topic, kind)
+        edges = [transform_message(*edge, START) for edge in static]
+        odd = transform_message("base", "odd", np.eye(4), START)
+        odd.transform.rotation.w = 0.0  # no rotation: nobody's business but its own
+        bag.write("/tf_static", START, message(TF_MESSAGE, transforms=[*edges, odd]))
+        bag.write("/depth/camera_info", START, info_message(START))
+        for step in range(int(until * 50)) if motion else ():
+            stamp = START + step * SECOND // 50
+            odometry = transform_message("odom", "base", pose_of(stamp), stamp)
+            jump = transform_message("map", "odom", turned(0, step % 3, 0, 0), stamp)
+            bag.write("/tf", stamp, message(TF_MESSAGE, transforms=[odometry, jump]))
+        for index in range(5):
+            stamp = START + index * SECOND // 10 + 7_000_000
+            depth = image_message(truth_of(index), "32FC1", stamp=stamp, frame="eye")
+            bag.write("/depth/image", stamp, depth)
+            later = stamp + 40_000_000
+            # What the camera sees, from where the LiDAR is when it scans.
+            seen = back_project(truth_of(index), CAMERA_MODEL).reshape(-1, 3)
+            lidar_to_world = pose_of(later) @ base_to_lidar
+            to_lidar = np.linalg.inv(lidar_to_world) @ pose_of(stamp) @ base_to_eye
+            points = (seen @ to_lidar[:3, :3].T + to_lidar[:3, 3]).astype(np.float32)
+            scan = cloud_message(points, ("x", "y", "z"), stamp=later, frame="lidar")
+            bag.write("/scan", later, scan)
+    return path
+
+
+def test_scans_are_moved_to_the_time_of_their_image(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bag, out = moving_bag(tmp_path / "bag"), tmp_path / "out.json"
+    scored = ("--protocols", "full", "--json", out, "--no-occlusion-filter")
+    assert evaluate(bag, *scored) == 0
+    said = capsys.readouterr().out
+    assert "40.0 ms between image and scan on average, 40.0 ms at most; 5 of 5 scans" in said
+    # 0.8 m of the car's way, less what the bend brings the LiDAR, 1 m ahead, to the side.
+    moved = figures(out)
+    assert moved["run"]["timing"]["way"] == pytest.approx(0.8, abs=0.01)
+    assert moved["full_cap80"]["mean"]["abs_rel"] < 1e-4
+    assert evaluate(bag, *scored, "--no-motion") == 0
+    assert "nothing tells how the LiDAR moved meanwhile: at 10 m/s that is 0.40 m" in (
+        capsys.readouterr().out
+    )
+    assert figures(out)["full_cap80"]["mean"]["abs_rel"] > 0.03
+
+
+def test_where_tf_does_not_tell_scans_stay(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evaluate(moving_bag(tmp_path / "none", motion=False), "--protocols", "full") == 0
+    assert "nothing tells how the LiDAR moved" in capsys.readouterr().out
+    # The transforms end in the midst: of the scans of 47, 147 and 247 ms only.
+    assert evaluate(moving_bag(tmp_path / "half", until=0.3), "--protocols", "full") == 0
+    assert "3 of 5 scans are moved" in capsys.readouterr().out
+
+
+def test_transforms_between_two_times() -> None:
+    tree = Transforms()
+    for stamp, angle, x in ((0, 0.0, 0.0), (SECOND, 1.0, 10.0), (7 * SECOND, 2.0, 20.0)):
+        edge = transform_message("odom", "base", turned(angle, x, 0, 0), stamp)
+        tree.add(message(TF_MESSAGE, transforms=[edge]), static=False)
+    constant = transform_message("base", "eye", turned(0, 0, 0, 1), 0)
+    tree.add(message(TF_MESSAGE, transforms=[constant]), static=False)  # as kitti2bag has it
+    np.testing.assert_allclose(
+        tree.lookup("odom", "base", SECOND // 4), turned(0.25, 2.5, 0, 0), atol=1e-9
+    )
+    np.testing.assert_allclose(tree.lookup("base", "eye")[2, 3], 1)
+    np.testing.assert_allclose(tree.lookup("odom", "eye", SECOND)[:3, 3], [10, 0, 1], atol=1e-9)
+    motion = tree.motion("eye", 0, SECOND)
+    assert motion is not None
+    expected = np.linalg.inv(turned(1.0, 10, 0, 1)) @ turned(0, 0, 0, 1)
+    np.testing.assert_allclose(motion, expected, atol=1e-9)
+    for start, end in ((0, 2 * SECOND), (-1, 0), (0, 8 * SECOND)):  # a gap, before, behind
+        assert tree.motion("eye", start, end) is None
+    with pytest.raises(HmaDepthError, match="no transform from base to odom"):
+        tree.lookup("odom", "base", 2 * SECOND)
 
 
 def test_returns_behind_an_object_are_left_out() -> None:
@@ -252,6 +399,24 @@ def test_returns_behind_an_object_are_left_out() -> None:
     assert not found[22].any()
     depth[22] = 0
     np.testing.assert_array_equal(found, depth)
+
+
+@pytest.mark.parametrize(
+    ("nearer", "rows", "columns", "is_left_out"),
+    [
+        (0.06, 12, 3, True),  # more than 5 % nearer, at the far corners of the surroundings
+        (0.04, 1, 0, False),  # not clearly nearer
+        (0.5, 13, 0, False),  # too far above and below
+        (0.5, 1, 4, False),  # too far aside
+    ],
+)
+def test_what_clearly_nearer_and_close_mean(
+    nearer: float, rows: int, columns: int, is_left_out: bool
+) -> None:
+    depth = np.zeros((40, 20), np.float32)
+    depth[20, 10] = 30.0
+    depth[20 - rows, 10 - columns] = depth[20 + rows, 10 + columns] = 30.0 * (1 - nearer)
+    assert (without_occluded(depth)[20, 10] == 0) == is_left_out
 
 
 def test_the_filter_removes_what_kittis_annotation_contradicts(real_data: Path) -> None:

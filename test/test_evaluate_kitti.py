@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from hma_depth_ros.evaluation.frames import Frame, FrameList
 from hma_depth_ros.evaluation.protocols import PROTOCOLS
 from hma_depth_ros.evaluation.score import score
 from hma_depth_ros.geometry.camera import PinholeCamera
+from hma_depth_ros.inference import cpu
 from hma_depth_ros.inference.plan import Region
 from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
@@ -108,6 +111,10 @@ def test_all_reports(pairs: tuple[Path, Path], tmp_path: Path, capsys: pytest.Ca
         "2011_09_26_drive_9001_sync": 1,
         "2011_09_26_drive_9002_sync": 1,
     }
+    mean, over = (found["bts_cap80"][key] for key in ("mean", "confidence_95_over_scenes"))
+    for metric, (low, high) in over.items():  # two scenes of a frame each
+        of_drives = sorted(own["mean"][metric] for own in drives.values())
+        assert [low, mean[metric], high] == [of_drives[0], sum(of_drives) / 2, of_drives[1]]
     for drive, own in drives.items():
         (name,) = (name for name in found["bts_cap80"]["per_image"] if name.startswith(drive))
         assert own["mean"] == found["bts_cap80"]["per_image"][name]
@@ -134,6 +141,8 @@ def test_all_reports(pairs: tuple[Path, Path], tmp_path: Path, capsys: pytest.Ca
     printed = capsys.readouterr().out
     assert "374x1238, 1 of the frames: rows 152:370, columns 44:1193" in printed
     assert "HMA-Depth-DenseNet 161" in printed
+    assert "95 % over scenes from" in printed
+    assert "2 scenes" in printed
     assert "pixels lie outside of predictions of the crop and count as 1 mm" in printed
     assert f"{found['bts_cap80']['mean']['abs_rel']:.3f}" in printed
 
@@ -165,6 +174,105 @@ def test_what_lies_beside_ground_truth_is_not_scored(pairs: tuple[Path, Path], t
     scan.parent.mkdir(parents=True)
     write_depth_png(scan, np.ones((370, 1224)))
     assert evaluate("--predictions", pairs[0], "--ground-truth", folder) == 0
+
+
+def test_folders_as_other_systems_leave_them(
+    pairs: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """MacOS' companions, suffixes in capitals, and links, one of which leads back."""
+    for folder in pairs:
+        for path in [path for path in folder.rglob("*") if path.is_file()]:
+            path.with_name(f"._{path.name}").write_bytes(b"\x00\x05\x16\x07Mac OS X")
+            path.rename(path.with_suffix(path.suffix.upper()))
+    companions = pairs[1] / "__MACOSX" / "image_02" / "0000000001.png"
+    companions.parent.mkdir(parents=True)
+    companions.write_bytes(b"\x00\x05\x16\x07Mac OS X")
+    store, linked = tmp_path / "store", tmp_path / "linked"
+    linked.mkdir()
+    store.mkdir()
+    for drive in [path for path in pairs[1].iterdir() if "drive" in path.name]:
+        drive.rename(store / drive.name)
+        (linked / drive.name).symlink_to(store / drive.name)
+    (linked / "again").symlink_to(linked)
+    (linked / "train").symlink_to(store)
+    assert evaluate("--predictions", pairs[0], "--ground-truth", linked) == 0
+    assert "2 of 2 frames scored" in capsys.readouterr().out
+    assert evaluate("--predictions", pairs[0], "--ground-truth", store.parent / "truth") == 2
+    assert "holds no PNG" in capsys.readouterr().err
+
+
+def test_frames_whose_names_are_not_utf8(tmp_path: Path):
+    """Scored, drawn and in every report."""
+    for folder in ("predictions", "truth"):
+        write_depth_png(tmp_path / folder / "stra\udcdfe.png", np.full((40, 60), 7.0))
+    where = ("--predictions", tmp_path / "predictions", "--ground-truth", tmp_path / "truth")
+    reports = ("--json", tmp_path / "o.json", "--csv", tmp_path / "o.csv", "--panels", tmp_path)
+    assert evaluate(*where, *reports, "--protocols", "full", "--panel-count", 1) == 0
+    found = json.loads((tmp_path / "o.json").read_text())
+    assert list(found["full_cap80"]["per_image"]) == ["stra\udcdfe"]
+    assert b"\nstra\xdfe,full_cap80,2400," in (tmp_path / "o.csv").read_bytes()
+    assert read_rgb(tmp_path / "best_1_stra\udcdfe.png").ndim == 3
+
+
+def scaled(paths: list[Path], units: float) -> None:
+    """The same depth in PNG of other units: what cannot be stored becomes none."""
+    for path in paths:
+        write_depth_png(path, read_depth_png(path).astype(np.float64) * units / 256)
+
+
+def as_npy_of_millimetres(paths: list[Path]) -> None:
+    for path in paths:
+        np.save(path.with_suffix(".npy"), read_depth_png(path) * 1000)
+        path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("change", "which", "hint"),
+    [
+        (lambda paths: None, "predictions", None),
+        (
+            lambda paths: scaled(paths, 1000),
+            "predictions",
+            r"the predictions are 3\.\d\d times the ground truth \(median\), as if their PNG were "
+            "in millimetres; they are read as metres x 256",
+        ),
+        (lambda paths: scaled(paths, 100), "predictions", "as if their PNG were in centimetres"),
+        (
+            as_npy_of_millimetres,
+            "predictions",
+            "as if their npy were in millimetres; they are read as metres",
+        ),
+        (
+            lambda paths: scaled(paths, 1000),
+            "truth",
+            "as if it were stored in millimetres; it is read as metres x 256",
+        ),
+    ],
+)
+def test_another_unit_is_hinted_at(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    change: Callable[[list[Path]], None],
+    which: str,
+    hint: str | None,
+):
+    rng = np.random.default_rng(0)
+    truth, prediction = tmp_path / "truth", tmp_path / "predictions"
+    for number in range(3):
+        name = f"2011_09_26_drive_9001_sync_{number:010}.png"
+        depth = rng.gamma(2, 8, (375, 1242)).clip(3, 84)
+        write_depth_png(truth / name, depth)
+        write_depth_png(prediction / name, depth * rng.normal(1, 0.1, depth.shape))
+    change(sorted((tmp_path / which).iterdir()))
+    output = tmp_path / "o.json"
+    assert evaluate("--predictions", prediction, "--ground-truth", truth, "--json", output) == 0
+    hints = [line for line in capsys.readouterr().out.splitlines() if line.startswith("hint: ")]
+    assert [f"hint: {line}" for line in json.loads(output.read_text())["run"]["hints"]] == hints
+    if hint is None:
+        assert not hints
+    else:
+        (line,) = hints
+        assert re.search(hint, line)
 
 
 def test_a_damaged_file_is_one_error_unless_allowed(
@@ -246,6 +354,7 @@ def test_a_known_list_without_some_of_its_ground_truth_is_refused_unless_allowed
         (("--protocols", "garg"), "no protocol 'garg'"),
         (("--caps", "80,none"), "--caps takes different positive metres"),
         (("--flip",), "--flip is for a checkpoint"),
+        (("--precision", "bf16"), "--precision is for a checkpoint"),
         (("--workers", "0"), "must be 1 or more"),
         (("--json", "/proc/absent/o.json"), "cannot write to /proc/absent"),
         (("--split", "absent.txt"), "cannot read the split absent.txt"),
@@ -342,6 +451,7 @@ def test_a_checkpoint_sees_the_crop_or_the_image(
     assert evaluate(*arguments) == 0
     found = json.loads(output.read_text())
     assert found["run"]["split"] == "another list, 3 listed, 2 with ground truth"
+    assert found["bts_cap80"]["confidence_95_over_scenes"] is None  # of a single drive
     for protocol in ("bts", "kb_garg", "full"):
         per_image = found[f"{protocol}_cap80"]["per_image"]
         assert list(per_image) == NAMES
@@ -391,6 +501,70 @@ def test_predictions_of_another_checkpoint_are_refused(
     capsys.readouterr()
     assert evaluate(*network(data, checkpoints[1], output), *keep) == 2
     assert "holds predictions made with" in capsys.readouterr().err
+
+
+@pytest.fixture
+def bf16_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A CPU on which `auto` is bf16: by an instruction that every Linux machine has."""
+    known = {*cpu._first("flags").split(), *cpu._first("Features").split()}
+    monkeypatch.setattr(cpu, "_BF16", frozenset(list(known)[:1]))
+
+
+@pytest.mark.usefixtures("bf16_cpu")
+@pytest.mark.parametrize(
+    ("options", "ran"),
+    [
+        ((), ("torch", "fp32")),
+        (("--engine", "torch"), ("torch", "fp32")),
+        (("--engine", "openvino"), ("openvino", "fp32")),
+        (("--precision", "bf16"), ("torch", "bf16")),
+        (("--precision", "auto"), ("torch", "bf16")),
+    ],
+)
+def test_figures_are_of_fp32_unless_asked_and_say_so(
+    data: Path, checkpoints: list[Path], tmp_path: Path, options: Any, ran: tuple[str, str]
+):
+    pytest.importorskip(ran[0])
+    output = tmp_path / "o.json"
+    assert evaluate(*network(data, checkpoints[0], output), *options) == 0
+    found = json.loads(output.read_text())
+    assert tuple(found["run"][key] for key in ("engine", "precision")) == ran
+    assert found["run"]["hardware"]
+    # And not only the label: in bf16 depth is another.
+    expected = expected_figures(data, checkpoints[0], NAMES[0], "bts")["silog"]
+    difference = abs(found["bts_cap80"]["per_image"][NAMES[0]]["silog"] / expected - 1)
+    assert (difference < 1e-6) == (ran[1] == "fp32")
+
+
+@pytest.mark.cuda
+def test_figures_on_cuda_are_those_of_the_cpu(data: Path, checkpoints: list[Path], tmp_path: Path):
+    """Unless asked otherwise: in fp16, which the node takes there, they would be others."""
+    found = []
+    for device in ("cpu", "cuda"):
+        output = tmp_path / f"{device}.json"
+        assert evaluate(*network(data, checkpoints[0], output), "--device", device) == 0
+        found.append(json.loads(output.read_text()))
+    assert [ran["run"]["precision"] for ran in found] == ["fp32", "fp32"]
+    assert found[1]["run"]["hardware"] != found[0]["run"]["hardware"]
+    on_cpu, on_cuda = (ran["bts_cap80"]["mean"] for ran in found)
+    assert on_cuda == pytest.approx(on_cpu, rel=2e-6)
+
+
+def test_predictions_of_another_precision_are_refused(
+    data: Path, checkpoints: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """Figures of a folder with both would be those of neither."""
+    kept = tmp_path / "kept"
+    arguments = (*network(data, checkpoints[0], tmp_path / "o.json"), "--predictions-dir", kept)
+    assert evaluate(*arguments) == 0
+    note = json.loads((kept / "predictions.json").read_text())
+    assert note.keys() >= {"checkpoint", "flip", "engine", "precision", "hardware"}
+    capsys.readouterr()
+    assert evaluate(*arguments, "--precision", "bf16") == 2
+    error = capsys.readouterr().err
+    assert "'precision': 'fp32'" in error
+    assert "'precision': 'bf16'" in error
+    assert error.count("\n") == 1
 
 
 def test_kept_png_are_what_quantise_scores(data: Path, checkpoints: list[Path], tmp_path: Path):

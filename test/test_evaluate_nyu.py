@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hma_depth_ros.cli import run
-from hma_depth_ros.data.depth_png import write_depth_png
+from hma_depth_ros.data.depth_png import read_depth_png, write_depth_png
 from hma_depth_ros.data.nyu_layout import frame_name
 
 SCENES = ("bathroom_0001", "kitchen_0028b")
@@ -51,6 +51,23 @@ def test_millimetres_window_and_cap(root: Path, with_list: bool):
     for metric, value in expected.items():
         assert found["mean"][metric] == pytest.approx(value, abs=1e-5)
     assert [(row["from"], row["to"]) for row in found["by_depth"]] == [(4, 5)]
+
+
+def test_kittis_units_are_hinted_at(root: Path, capsys: pytest.CaptureFixture[str]):
+    truth = ("--ground-truth", root / "official_splits")
+    for path in (root / "predictions").iterdir():
+        write_depth_png(path, np.full((480, 640), 4.2), units_per_metre=1000)
+    assert evaluate(root, *truth) == 0
+    assert "\nhint: " not in capsys.readouterr().out
+    for path in (root / "predictions").iterdir():
+        write_depth_png(path, read_depth_png(path, units_per_metre=1000), units_per_metre=256)
+    assert evaluate(root, *truth) == 0
+    assert "as if their PNG were in metres x 256; they are read as mill" in capsys.readouterr().out
+    for path in (root / "official_splits").rglob("*.png"):
+        write_depth_png(path, read_depth_png(path, units_per_metre=1000), units_per_metre=256)
+    assert evaluate(root, *truth) == 0
+    expected = "ends at 2.56 m, as if it were stored in metres x 256; it is read as millimetres"
+    assert expected in capsys.readouterr().out
 
 
 def test_images_of_another_size_are_refused(root: Path, capsys: pytest.CaptureFixture[str]):

@@ -200,6 +200,28 @@ def test_bootstrap_agrees_with_the_normal_approximation():
     np.testing.assert_allclose(high, values.mean(axis=0) + half, atol=0.15 * half.max())
 
 
+def test_bootstrap_over_scenes_draws_whole_scenes():
+    """Nine images of a scene that are alike are one: the interval is that of the scenes."""
+    of_scenes = np.random.default_rng(4).normal(0.2, 0.05, (20, 1))
+    images = np.repeat(of_scenes, 9, axis=0)
+    scenes = [f"drive {number // 9:02}" for number in range(180)]
+    alone = confidence_interval(of_scenes)
+    np.testing.assert_allclose(confidence_interval(images, scenes), alone, rtol=1e-12)
+    by_image = np.ptp(confidence_interval(images))
+    assert np.ptp(alone) == pytest.approx(3 * by_image, rel=0.15)
+    # Scenes of one image each are images.
+    each = [str(number) for number in range(180)]
+    assert np.ptp(confidence_interval(images, each)) == pytest.approx(by_image, rel=0.1)
+
+
+def test_large_scenes_weigh_as_much_as_their_images():
+    values = np.array([[0.0]] * 9 + [[1.0]])
+    low, high = confidence_interval(values, ["a"] * 9 + ["b"])
+    assert (low[0], high[0]) == (0.0, 1.0)  # a or b alone, a quarter of the draws each
+    draws = confidence_interval(values, ["a"] * 9 + ["b"], share=0.2)
+    assert draws[0, 0] == draws[1, 0] == pytest.approx(0.1)  # both: the mean over images
+
+
 def test_protocol_names():
     assert [p.name for p in protocols_by_name(["eigen", "bts"])] == ["eigen", "bts"]
     with pytest.raises(HmaDepthError, match="no protocol 'kbgarg'; did you mean 'kb_garg'"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,12 +13,14 @@ from rosbags.interfaces import QosDurability
 
 from hma_depth_ros.bags.bag_reader import BagReader
 from hma_depth_ros.bags.cloud_messages import cloud_array
-from hma_depth_ros.bags.image_messages import image_array, rgb_image
+from hma_depth_ros.bags.image_messages import image_array
 from hma_depth_ros.bags.kitti_bag import BagOptions, write_kitti_bag
 from hma_depth_ros.bags.kitti_dialect import KITTI2BAG
 from hma_depth_ros.bags.message_types import header_stamp
-from hma_depth_ros.bags.transforms import TF_STATIC_TOPIC
+from hma_depth_ros.bags.pictures import rgb_image
+from hma_depth_ros.bags.transforms import TF_STATIC_TOPIC, Transforms
 from hma_depth_ros.cli import run_command
+from hma_depth_ros.data.depth_png import write_depth_png
 from hma_depth_ros.data.kitti_calibration import CAMERAS_FILE, KittiCalibration, read_cameras
 from hma_depth_ros.data.kitti_drive import (
     KittiDrive,
@@ -25,7 +28,9 @@ from hma_depth_ros.data.kitti_drive import (
     load_velodyne,
     parse_timestamp,
 )
+from hma_depth_ros.data.lidar_depth import LidarScan
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.files import as_given
 from hma_depth_ros.geometry.rotation import quaternion_from_matrix
 
 WIDTH, HEIGHT = 64, 24
@@ -155,11 +160,45 @@ def test_a_malformed_calibration_is_named(tmp_path: Path, old: str, new: str, me
 
 def test_a_missing_calibration_file_is_named(tmp_path: Path) -> None:
     KittiCalibration.standard().write(tmp_path)
-    (tmp_path / "calib_imu_to_velo.txt").unlink()
-    with pytest.raises(HmaDepthError, match=r"calib_imu_to_velo.txt: No such file"):
+    (tmp_path / "calib_velo_to_cam.txt").unlink()
+    with pytest.raises(HmaDepthError, match=r"calib_velo_to_cam.txt: No such file.*_calib.zip"):
         KittiCalibration.read(tmp_path)
     with pytest.raises(HmaDepthError, match="no camera 5, only 0, 1, 2, 3"):
         KittiCalibration.standard().camera(5)
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value", "message"),
+    [
+        (CAMERAS_FILE, "S_rect_02", "1e30 1e30", r"S_rect_02: not an image size: 1e\+30x1e\+30"),
+        (CAMERAS_FILE, "S_rect_02", "1242.5 375", "S_rect_02: not an image size: 1242.5x375"),
+        (CAMERAS_FILE, "R_rect_00", "0 0 0 0 0 0 0 0 0", "R_rect_00: not a rotation matrix"),
+        (CAMERAS_FILE, "P_rect_03", "700 0 600 0 0 700 170 0 0 0 0 0", "P_rect_03.*[Ss]ingular"),
+        (CAMERAS_FILE, "P_rect_02 ", "7 0 6 0 0 7 1 0 0 0 1 0", "P_rect_02 again, with another"),
+        ("calib_velo_to_cam.txt", "R", "2 0 0 0 2 0 0 0 2", "R: not a rotation matrix"),
+        ("calib_imu_to_velo.txt", "R", "1 0 0 0 1 0 0 0 -1", "R: not a rotation matrix"),
+    ],
+)
+def test_a_calibration_that_cannot_be_is_named(
+    tmp_path: Path, name: str, key: str, value: str, message: str
+) -> None:
+    KittiCalibration.standard().write(tmp_path)
+    lines = (tmp_path / name).read_text().splitlines()
+    kept = [line for line in lines if not line.startswith(f"{key}:")]
+    (tmp_path / name).write_text("\n".join([*kept, f"{key}: {value}"]))
+    with pytest.raises(HmaDepthError, match=rf"{name}.*{message}"):
+        KittiCalibration.read(tmp_path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_calibration_as_windows_saves_it(tmp_path: Path, encoding: str) -> None:
+    written = KittiCalibration.standard()
+    written.write(tmp_path)
+    for path in tmp_path.iterdir():
+        path.write_bytes(path.read_text().replace("\n", "\r\n").encode(encoding))
+    back = KittiCalibration.read(tmp_path)
+    np.testing.assert_array_equal(back.velodyne_to_camera(3), written.velodyne_to_camera(3))
+    np.testing.assert_array_equal(back.imu_to_velodyne, written.imu_to_velodyne)
 
 
 @pytest.mark.parametrize("angle", [0.0, 1e-9, 0.3, np.pi / 2, np.pi])
@@ -213,6 +252,15 @@ def test_png_is_preferred_to_jpeg_and_strange_files_are_ignored(drive: KittiDriv
     assert stream.path(2).suffix == ".jpg"
 
 
+def test_stray_files_are_no_frames(drive: KittiDrive) -> None:
+    data = drive.folder / "image_02" / "data"
+    for name in ("99999999999999999999.png", "\u0663.png", "1.png", "copy of 1.png", "-3.png"):
+        shutil.copy(data / "0000000000.png", data / name)
+    again = KittiDrive.open(drive.folder)
+    assert again.images(2).frames == IMAGE_FRAMES
+    assert again.images(2).path(1).name == "0000000001.png"
+
+
 def test_ground_truth_is_found_in_either_part(drive: KittiDrive, tmp_path: Path) -> None:
     tail = Path(drive.name, "proj_depth", "groundtruth", "image_02", "0000000003.png")
     (tmp_path / "annotated" / "val" / tail).parent.mkdir(parents=True)
@@ -222,6 +270,100 @@ def test_ground_truth_is_found_in_either_part(drive: KittiDrive, tmp_path: Path)
     assert annotated.ground_truth(2, 3) == tmp_path / "annotated" / "val" / tail
     assert annotated.ground_truth(2, 1) is None
     assert annotated.ground_truth(3, 3) is None
+
+
+def test_the_companions_of_macos_and_capitals(drive: KittiDrive) -> None:
+    """Every file and folder has a hidden companion, of which nothing is to be seen."""
+    for path in [drive.folder, *drive.folder.rglob("*")]:
+        companion(path)
+    data = drive.folder / "image_02" / "data"
+    (data / "0000000003.png").rename(data / "0000000003.PNG")
+    again = KittiDrive.open(drive.folder)
+    assert again.images(2).frames == IMAGE_FRAMES
+    assert again.images(2).path(3).name == "0000000003.PNG"
+    assert again.velodyne.frames == SCAN_FRAMES
+    stamps = drive.folder / "image_02" / "timestamps.txt"
+    stamps.write_bytes(b"\xef\xbb\xbf" + stamps.read_bytes())
+    assert KittiDrive.open(drive.folder).images(2).stamp(0) == drive.images(2).stamp(0)
+    with pytest.raises(HmaDepthError) as error:
+        KittiDrive.open(drive.folder.parent)
+    assert str(error.value).endswith("did you mean one of 2011_09_26_drive_0009_sync inside it?")
+
+
+def companion(path: Path) -> None:
+    path.with_name(f"._{path.name}").write_bytes(b"\x00\x05\x16\x07Mac OS X")
+
+
+@pytest.fixture
+def annotated(drive: KittiDrive, tmp_path: Path) -> Path:
+    """Depth of frames 1 and 3, of camera 2 alone."""
+    root = tmp_path / "data_depth_annotated"
+    for frame in (1, 3):
+        folder = root / "train" / drive.name / "proj_depth" / "groundtruth" / "image_02"
+        write_depth_png(folder / f"{frame:010d}.png", np.full((HEIGHT, WIDTH), 9, np.float32))
+    return root
+
+
+@pytest.mark.parametrize("calibration", ["beside the link", "beside the target", "beside both"])
+def test_a_linked_drive_is_the_one_of_the_path_given(
+    drive: KittiDrive, annotated: Path, tmp_path: Path, calibration: str
+) -> None:
+    """As on network storage and under DVC, where the target has a name of no meaning."""
+    blob = tmp_path / "store" / "blobs" / "x91"
+    blob.parent.mkdir(parents=True)
+    drive.folder.rename(blob)
+    drive.folder.symlink_to(blob)
+    if calibration != "beside the link":
+        for path in drive.folder.parent.glob("calib*"):
+            shutil.copy(path, blob.parent)
+    if calibration == "beside the target":
+        for path in drive.folder.parent.glob("calib*"):
+            path.unlink()
+    if calibration == "beside both":  # that of another day
+        path = blob.parent / "calib_cam_to_cam.txt"
+        path.write_text(path.read_text().replace("7.215377e+02", "7.070912e+02"))
+    opened = KittiDrive.open(drive.folder, annotated_root=annotated)
+    assert opened.name == "2011_09_26_drive_0009_sync"
+    assert opened.calibration.camera(2).fx == 721.5377
+    out = tmp_path / "bag"
+    assert write_kitti_bag(opened, out)["/kitti/camera_color_left/depth_ground_truth"] == 2
+    scan = LidarScan(drive.folder / "velodyne_points" / "data" / "0000000000.bin", 2)
+    assert scan.depth().shape == (HEIGHT, WIDTH)
+
+
+def test_a_link_of_another_name_leads_to_the_drive(
+    drive: KittiDrive, annotated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = tmp_path / "desk" / "latest"
+    link.parent.mkdir()
+    link.symlink_to(drive.folder)
+    opened = KittiDrive.open(link, annotated_root=annotated)
+    assert opened.name == drive.name
+    assert opened.ground_truth(2, 1) is not None
+    assert opened.calibration.camera(2).width == WIDTH
+    # The shell's folder, which the system knows by its target only.
+    blob = tmp_path / "blob"
+    drive.folder.rename(blob)
+    drive.folder.symlink_to(blob)
+    monkeypatch.chdir(drive.folder)
+    monkeypatch.setenv("PWD", str(drive.folder))
+    assert KittiDrive.open(Path()).folder == drive.folder
+    monkeypatch.setenv("PWD", str(tmp_path))  # a stale one does not count
+    assert KittiDrive.open(Path()).folder == blob
+    monkeypatch.chdir(link.parent)
+    assert as_given(Path("..", "kitti", "2011_09_26", drive.name)) == drive.folder
+    assert as_given(drive.folder / "..") == blob.parent  # as the system has it
+
+
+def test_parts_of_a_drive_may_be_links(drive: KittiDrive, tmp_path: Path) -> None:
+    (drive.folder / "image_02" / "data").rename(tmp_path / "frames")
+    (drive.folder / "image_02" / "data").symlink_to(tmp_path / "frames")
+    drive.folder.parent.rename(tmp_path / "day")
+    drive.folder.parent.symlink_to(tmp_path / "day")
+    opened = KittiDrive.open(drive.folder)
+    assert opened.images(2).frames == IMAGE_FRAMES
+    assert opened.images(2).stamp(1) == drive.images(2).stamp(1)
+    assert opened.calibration.camera(2) == drive.calibration.camera(2)
 
 
 def test_bad_drives_are_named(drive: KittiDrive, tmp_path: Path) -> None:
@@ -342,6 +484,32 @@ def test_kitti_to_bag_command(
     assert "  camera 2: gaps at frames 2\n" in output
     assert run_command("kitti_to_bag", arguments) == 2
     assert "exists already" in capsys.readouterr().err
+
+
+def test_what_a_bag_lacks_is_told(
+    drive: KittiDrive, annotated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Annotated depth that is not there, and transforms without the IMU's calibration."""
+    readings = drive.folder / "oxts"
+    (readings / "data").mkdir(parents=True)
+    _write_stamps(readings, IMAGE_STAMPS)
+    (readings / "data" / "0000000000.txt").write_text(" ".join(["0"] * 30))
+    (drive.folder.parent / "calib_imu_to_velo.txt").unlink()
+
+    def lines(bag: str, *options: object) -> str:
+        arguments = [drive.folder, "--output", tmp_path / bag, *options]
+        assert run_command("kitti_to_bag", list(map(str, arguments))) == 0
+        return capsys.readouterr().out
+
+    output = lines("a", "--ground-truth", annotated)
+    assert "  camera 2: no annotated depth for frames 0\n" in output
+    assert f"  camera 3: no image has annotated depth; {annotated} has none of " in output
+    assert "camera 0: no" not in output
+    assert "calib_imu_to_velo.txt no transform says where it is" in output
+    with BagReader(tmp_path / "a") as bag:
+        found = Transforms.of_bag(bag).lookup("camera_color_left", "velo_link")
+    np.testing.assert_allclose(found, drive.calibration.velodyne_to_camera(2), atol=1e-6)
+    assert "annotated" not in lines("b")
 
 
 def test_a_failed_conversion_leaves_nothing(drive: KittiDrive, tmp_path: Path) -> None:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from hma_depth_ros.bags.bag_reader import BagReader
 from hma_depth_ros.bags.depth_messages import depth_array
-from hma_depth_ros.bags.image_messages import rgb_image
 from hma_depth_ros.bags.kitti_bag import ranges
 from hma_depth_ros.bags.kitti_dialect import DIALECTS, KITTI2BAG
 from hma_depth_ros.bags.message_types import header_stamp
-from hma_depth_ros.bags.transforms import StaticTransforms
+from hma_depth_ros.bags.pictures import rgb_image
+from hma_depth_ros.bags.transforms import Transforms
 from hma_depth_ros.cli import run_command
 from hma_depth_ros.data.depth_png import read_depth_png
 from hma_depth_ros.data.image_file import read_rgb
@@ -24,10 +27,12 @@ from hma_depth_ros.data.kitti_drive import KittiDrive
 from hma_depth_ros.data.kitti_odometry import OdometrySequence
 from hma_depth_ros.data.synthetic.drive import CAMERA, KITTI_CAMERA, SyntheticDrive
 from hma_depth_ros.data.synthetic.kitti_writer import write_kitti_drive
+from hma_depth_ros.demo.source import drive_bag, find_source
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.rotation import matrix_from_quaternion
 
 WIDTH, HEIGHT = 124, 38
+DAY = "2011_09_26"
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +67,7 @@ def test_names_are_the_dialects(drive: KittiDrive, tmp_path: Path, dialect: Any)
             dialect.gps_topic: 3,
             "/tf_static": 1,
         }
-        frames = StaticTransforms.of_bag(bag)
+        frames = Transforms.of_bag(bag)
         found = frames.lookup(dialect.camera_frames[CAMERA], dialect.lidar_frame)
         image = bag.decode(next(bag.messages([dialect.image_topic(CAMERA)])))
     np.testing.assert_allclose(found, drive.calibration.velodyne_to_camera(CAMERA), atol=3e-6)
@@ -130,25 +135,96 @@ def test_compressed_images_are_the_files_where_they_can_be(
             assert np.abs(difference).mean() < (1e-9 if kind == "png" else 6)
 
 
-def test_damaged_files_are_named_and_leave_nothing(
+def of_16_bits(path: Path) -> None:
+    cv2.imwrite(str(path), np.asarray(cv2.imread(str(path)), np.uint16) * 257)
+
+
+def jpeg_called_png(path: Path) -> None:
+    content = Image.open(path)
+    content.load()
+    content.save(path, format="JPEG")
+
+
+def turned(path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    content = Image.open(path)
+    content.load()
+    content.save(path, exif=exif)
+
+
+def palette(path: Path) -> None:
+    Image.open(path).quantize(64).save(path)
+
+
+@pytest.mark.parametrize("change", [of_16_bits, jpeg_called_png, turned, palette])
+def test_files_that_other_readers_would_see_otherwise_are_not_passed_on(
+    drive: KittiDrive, tmp_path: Path, change: Callable[[Path], None]
+) -> None:
+    """What is in the bag is 8-bit RGB of the format that its message names."""
+    copied = tmp_path / DAY / drive.name
+    shutil.copytree(drive.folder.parent, copied.parent)
+    path = copied / "image_02" / "data" / "0000000001.png"
+    change(path)
+    assert convert(copied, "--output", tmp_path / "bag", "--images", "png") == 0
+    image = messages(tmp_path / "bag", f"{KITTI2BAG.image_topic(CAMERA)}/compressed")[1]
+    assert image.data[:4].tobytes() == b"\x89PNG"
+    stored = np.asarray(cv2.imdecode(image.data, cv2.IMREAD_UNCHANGED))
+    assert stored.dtype == np.uint8
+    np.testing.assert_array_equal(stored[..., ::-1], read_rgb(path))
+
+
+def test_damaged_files_are_named_and_the_others_converted(
     drive: KittiDrive, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    truth = drive.ground_truth(CAMERA, 0)
+    assert truth is not None
     files = {
         drive.oxts.path(1): (b"1 2 3", "no GPS/IMU reading of KITTI: 3 numbers, expected 30"),
         drive.images(CAMERA).path(1): (b"\x89PNG\r\n\x1a\n", "is not an image"),
         drive.velodyne.path(2): (bytes(33), "33 bytes are no whole number of points"),
+        truth: (b"", "truncated, damaged or not a PNG"),
     }
-    for path, (content, complaint) in files.items():
-        before = path.read_bytes()
-        path.write_bytes(content)
-        try:
-            assert convert(drive.folder, "--output", tmp_path / "bags" / "bag") == 2
-        finally:
-            path.write_bytes(before)
-        error = capsys.readouterr().err
-        assert complaint in error
-        assert str(path) in error
-        assert list((tmp_path / "bags").iterdir()) == []
+    images = [drive.images(CAMERA).path(frame) for frame in range(3)]
+    before = {path: path.read_bytes() for path in (*files, *images)}
+    options = ("--ground-truth", drive.annotated_root)
+    try:
+        for path, (content, _) in files.items():
+            path.write_bytes(content)
+        assert convert(drive.folder, "--output", tmp_path / "bag", *options) == 1
+        lines = capsys.readouterr().err.splitlines()
+        for path in images:
+            path.write_bytes(b"")
+        assert convert(drive.folder, "--output", tmp_path / "bags" / "bag", *options) == 2
+    finally:
+        for path, content in before.items():
+            path.write_bytes(content)
+    assert len(lines) == len(files)
+    for path, (_, complaint) in files.items():
+        (line,) = (line for line in lines if str(path) in line)
+        assert line.startswith("kitti_to_bag: left out: ")
+        assert complaint in line
+    with BagReader(tmp_path / "bag") as bag:
+        counts = {topic.name: topic.count for topic in bag.topics.values()}
+    left = "/kitti/camera_color_left"
+    assert counts[f"{left}/image_raw"] == counts[f"{left}/camera_info"] == 2
+    assert counts["/kitti/velo/pointcloud"] == counts["/kitti/oxts/imu"] == 2
+    assert counts[f"{left}/depth_ground_truth"] == 1  # of frame 2: 0 is damaged, 1 has no image
+    # Without a single image there is no bag.
+    assert "is empty" in capsys.readouterr().err.splitlines()[-1]
+    assert list((tmp_path / "bags").iterdir()) == []
+
+
+def test_the_demo_replays_a_drive_with_a_damaged_image(drive: KittiDrive, tmp_path: Path) -> None:
+    copied = tmp_path / "store"
+    shutil.copytree(drive.folder.parent, copied)
+    linked = tmp_path / DAY
+    linked.symlink_to(copied)
+    (copied / drive.name / "image_02" / "data" / "0000000001.png").write_bytes(b"")
+    (error,) = drive_bag(linked / drive.name, tmp_path / "bag")
+    assert "0000000001.png" in str(error)
+    assert find_source(tmp_path / "bag").images == 2
+    assert len(drive_bag(linked / drive.name, tmp_path / "bag")) == 1  # in place of the first
 
 
 # --- odometry -----------------------------------------------------------------------------------
@@ -196,7 +272,7 @@ def test_an_odometry_sequence(
             *(f"/kitti/camera_color_{s}/camera_info" for s in ("left", "right")),
             *("/kitti/velo/pointcloud", "/tf_static"),
         }
-        frames = StaticTransforms.of_bag(bag)
+        frames = Transforms.of_bag(bag)
         right = bag.decode(next(bag.messages(["/kitti/camera_color_right/camera_info"])))
     assert frames.frames == ["camera_color_left", "camera_color_right", "velo_link"]
     for camera, name in ((2, "camera_color_left"), (3, "camera_color_right")):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hma_depth_ros.data.frame_name import KittiFrame, frame_name, kitti_frame
+from hma_depth_ros.data.frame_name import KittiFrame, frame_name, kitti_frame, scene_name
 from hma_depth_ros.data.known_splits import EIGEN_TEST_DRIVES, fingerprint, identify
 from hma_depth_ros.data.split import SplitEntry, read_split
 
@@ -88,3 +88,17 @@ def test_a_list_that_lost_ground_truth_is_not_verified(lists: Path):
     found = identify(test)
     assert not found.verified
     assert "651 with ground truth where the published list has 652, NOT verified" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("path", "scene"),
+    [
+        (f"image/{DRIVE.removesuffix('_sync')}_0000000005_2.jpg", DRIVE),
+        ("image/nuscenes_scene0061_CAM_BACK.jpg", "scene-0061"),
+        ("samples/Scene-0061_front.jpg", "scene-0061"),
+        ("bathroom/rgb_00045.jpg", "bathroom"),
+        ("image/obscene12.png", "image"),
+    ],
+)
+def test_scenes(path: str, scene: str):
+    assert scene_name(Path(path)) == scene

@@ -16,6 +16,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,13 @@ LAUNCH_FILE, REPLAY, RIG = (
     REPOSITORY / "launch" / f"{name}.launch.py" for name in ("depth", "replay", "rig")
 )
 DEFAULTS = REPOSITORY / "config" / "depth_node.yaml"
-PROFILE = "fastdds_large_messages.xml"
-PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
+# Fast DDS 2 runs under Jazzy (rclpy 7), Fast DDS 3 under Kilted (rclpy 9).
+IS_JAZZY = int(version("rclpy").split(".")[0]) < 9
+PROFILE = "fastdds2_large_messages.xml" if IS_JAZZY else "fastdds_large_messages.xml"
+#: The one that is to be set, and that of the other Fast DDS.
+PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")[
+    :: -1 if IS_JAZZY else 1
+]
 
 # `ros2 launch FILE NAME:=VALUE ...`, without ros2cli.
 LAUNCHER = """
@@ -137,7 +143,8 @@ def test_every_argument_has_a_description(bin_folder: Path):
     arguments = source.get_launch_description(LaunchContext()).get_launch_arguments()
     assert {argument.name for argument in arguments} == {
         *("image", "camera_info", "namespace", "params_file", "device", "engine", "checkpoint"),
-        *("threads", "compressed", "lockstep", "use_sim_time", "log_level", "rviz"),
+        *("precision", "pairing", "threads", "compressed", "lockstep", "use_sim_time"),
+        *("log_level", "rviz", "fixed_frame"),
     }
     for argument in arguments:
         assert len(argument.description) > 10
@@ -154,7 +161,7 @@ def test_without_arguments_all_comes_from_the_shipped_file(launch: Callable[...,
     assert start.ros_arguments("--log-level") == []
     profile = REPOSITORY / "hma_depth_ros" / "assets" / PROFILE
     assert profile.is_file()
-    assert start.profiles == [None, str(profile)]
+    assert start.profiles == [str(profile), None]
 
 
 def test_arguments_reach_the_node_over_both_files(launch: Callable[..., Start], tmp_path: Path):
@@ -166,6 +173,7 @@ def test_arguments_reach_the_node_over_both_files(launch: Callable[..., Start], 
         "namespace:=car/front",
         f"params_file:={user_file}",
         *("device:=cpu", "engine:=torch", "checkpoint:=/models/a b.safetensors", "threads:=3"),
+        *("precision:=bf16", "pairing:=exact"),
         *("compressed:=true", "use_sim_time:=true", "log_level:=debug"),
     )
     assert set(start.ros_arguments("-r")) == {
@@ -186,6 +194,8 @@ def test_arguments_reach_the_node_over_both_files(launch: Callable[..., Start], 
                 "ros__parameters": {
                     "device": "cpu",
                     "engine": "torch",
+                    "precision": "bf16",
+                    "pairing": "exact",
                     "checkpoint": "/models/a b.safetensors",
                     "threads": 3,
                     "image_transport": "compressed",
@@ -207,22 +217,36 @@ def test_false_is_an_override_too(launch: Callable[..., Start]):
 def test_overrides_are_parameters_of_the_node(launch: Callable[..., Start]):
     parameters = pytest.importorskip("hma_depth_ros.ros.parameters")
     given = ("device:=cpu", "engine:=torch", "checkpoint:=x", "threads:=0", "compressed:=true")
-    start = launch(*given)
+    start = launch(*given, "precision:=fp32", "pairing:=cached")
     ((_, text),) = start.parameters[1:]
     for name in yaml.safe_load(text)["/depth_node"]["ros__parameters"]:
         assert parameters.is_declared(name), name
 
 
-@pytest.mark.parametrize(("distribution", "known"), [("jazzy", 0), ("kilted", 1), ("lyrical", 1)])
-def test_profile_goes_by_the_name_that_the_distribution_knows(
-    launch: Callable[..., Start], monkeypatch: pytest.MonkeyPatch, distribution: str, known: int
+@pytest.mark.parametrize("distribution", ["jazzy", "kilted"])
+def test_profile_is_that_of_the_library_whatever_ros_distro_says(
+    launch: Callable[..., Start], monkeypatch: pytest.MonkeyPatch, distribution: str
 ):
     """Fast DDS 3 renamed the variable and elements; it still reads the old variable, but warns."""
     monkeypatch.setenv("ROS_DISTRO", distribution)
-    profiles = launch().profiles
-    file = ("fastdds2_large_messages.xml", "fastdds_large_messages.xml")[known]
-    assert profiles[known] == str(REPOSITORY / "hma_depth_ros" / "assets" / file)
-    assert profiles[1 - known] is None
+    assert launch().profiles == [str(REPOSITORY / "hma_depth_ros" / "assets" / PROFILE), None]
+
+
+def test_builtin_transports_of_the_user_are_left_alone(
+    launch: Callable[..., Start], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("FASTDDS_BUILTIN_TRANSPORTS", "UDPv4")
+    assert launch().profiles == [None, None]
+
+
+def test_launch_may_run_in_a_python_without_the_package(
+    launch: Callable[..., Start], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    """The executables select the profile by themselves."""
+    hidden = tmp_path / "sitecustomize.py"
+    hidden.write_text("import sys\nsys.modules['hma_depth_ros'] = None\n")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")
+    assert launch().profiles == [None, None]
 
 
 @pytest.mark.parametrize("chosen", PROFILE_VARIABLES)
@@ -239,10 +263,8 @@ def test_installed_files_refer_to_each_other(launch: Callable[..., Start], tmp_p
     (share / "launch").mkdir(parents=True)
     shutil.copy(LAUNCH_FILE, share / "launch")
     shutil.copytree(REPOSITORY / "config", share / "config")
-    shutil.copy(REPOSITORY / "hma_depth_ros" / "assets" / PROFILE, share / "config")
     start = launch(file=share / "launch" / LAUNCH_FILE.name)
     assert [path for path, _ in start.parameters] == [str(share / "config" / "depth_node.yaml")]
-    assert start.profiles[1] == str(share / "config" / PROFILE)
 
 
 def test_executable_of_the_workspace_goes_before_path(
@@ -276,11 +298,67 @@ def test_rviz_starts_on_request_in_the_same_namespace(
     launch("namespace:=car", "image:=/cam/image", "rviz:=true", "use_sim_time:=true")
     start = read_start(record)
     assert start.ros_arguments("-d") == [str(REPOSITORY / "config" / "depth.rviz")]
-    assert set(start.ros_arguments("-r")) == {"__node:=rviz", "__ns:=/car", "image:=/cam/image"}
+    assert set(start.ros_arguments("-r")) == {
+        *("__node:=rviz", "__ns:=/car", "image:=/cam/image"),
+        "image/compressed:=/cam/image/compressed",
+    }
+    assert "-f" not in start.argv
     assert [yaml.safe_load(text) for _, text in start.parameters] == [
         {"/car/rviz": {"ros__parameters": {"use_sim_time": True}}}
     ]
-    assert start.profiles[1] == str(REPOSITORY / "hma_depth_ros" / "assets" / PROFILE)
+    assert start.profiles[0] == str(REPOSITORY / "hma_depth_ros" / "assets" / PROFILE)
+
+
+def test_rviz_shows_the_cloud_of_any_camera_and_its_compressed_images(
+    launch: Callable[..., Start], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    prefix = tmp_path / "ros"
+    write_package(prefix, "rviz2")
+    record = write_recorder(prefix / "lib" / "rviz2" / "rviz2")
+    monkeypatch.setenv("AMENT_PREFIX_PATH", str(prefix))
+    launch("rviz:=true", "compressed:=true", "image:=/cam/image", "fixed_frame:=front_optical")
+    start = read_start(record)
+    assert start.ros_arguments("-f") == ["front_optical"]
+    assert "image/compressed:=/cam/image/compressed" in start.ros_arguments("-r")
+    (config,) = start.ros_arguments("-d")
+    shown, shipped = (
+        yaml.safe_load(Path(path).read_text())["Visualization Manager"]
+        for path in (config, REPOSITORY / "config" / "depth.rviz")
+    )
+    topics = [d["Topic"]["Value"] for d in displays(shown) if "Topic" in d]
+    assert topics.count("image/compressed") == 1
+    assert "image" not in topics
+    (image,) = (d for d in displays(shown) if d.get("Topic", {}).get("Value") == "image/compressed")
+    image["Topic"]["Value"] = "image"
+    assert shown == shipped, "nothing else differs"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "frame"),
+    [
+        (["dialect:=kitti2bag"], "camera_color_left"),
+        (["dialect:=kitti2mcap", "camera:=1"], "camera_gray_right"),
+        (["dialect:=kitti_to_ros2bag", "camera:=3"], "cam3_link"),
+        (["dialect:=kitti_to_ros2bag", "fixed_frame:=car"], "car"),
+        (["image:=/cam/rect"], None),
+        (["image:=/cam/rect", "fixed_frame:=eye"], "eye"),
+    ],
+)
+def test_rviz_goes_by_the_frame_of_a_replayed_camera(
+    bin_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    frame: str | None,
+):
+    for name in ("depth_node", "replay_bag"):
+        write_recorder(bin_folder / name)
+    write_package(tmp_path / "ros", "rviz2")
+    record = write_recorder(tmp_path / "ros" / "lib" / "rviz2" / "rviz2")
+    monkeypatch.setenv("AMENT_PREFIX_PATH", str(tmp_path / "ros"))
+    done = run_launch(f"bag:={tmp_path}", "rviz:=true", *arguments, file=REPLAY)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert read_start(record).ros_arguments("-f") == ([frame] if frame else [])
 
 
 @pytest.mark.parametrize("file", [LAUNCH_FILE, REPLAY], ids=lambda file: file.name)
@@ -322,6 +400,7 @@ def write_script(path: Path, code: str) -> None:
 @pytest.mark.parametrize(
     ("argument", "says"),
     [
+        ("pairing:=nearest", 'Argument "pairing" provided value "nearest" is not valid'),
         ("compressed:=maybe", 'Argument "compressed" provided value "maybe" is not valid'),
         ("log_level:=loud", 'Argument "log_level" provided value "loud" is not valid'),
         ("threads:=two", "threads: 'two' is not a number"),
@@ -352,6 +431,10 @@ def test_dialects_are_those_of_the_package():
         name: (tuple(dialect.camera_topics[camera] for camera in range(4)), dialect.lidar_topic)
         for name, dialect in DIALECTS.items()
     } == module.DIALECTS
+    assert {
+        name: tuple(dialect.camera_frames[camera] for camera in range(4))
+        for name, dialect in DIALECTS.items()
+    } == module.FRAMES
 
 
 def load_launch_file(file: Path) -> Any:
@@ -382,6 +465,7 @@ def test_a_dialect_names_the_topics_of_a_replay(
     done = run_launch(
         *(f"bag:={bag}", f"dialect:={dialect}", "namespace:=car", "accuracy:=true"),
         *("lockstep:=true", "rate:=2.5", "start:=3", "loop:=true", "calibration:=/day"),
+        *("precision:=fp32", "pairing:=exact", "threads:=1"),
         file=REPLAY,
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -391,7 +475,10 @@ def test_a_dialect_names_the_topics_of_a_replay(
     values: dict[str, Any] = {}
     for _, text in node.parameters[1:]:
         values |= yaml.safe_load(text)["/car/depth_node"]["ros__parameters"]
-    assert values == {"lockstep": True, "use_sim_time": True}
+    assert values == {
+        **{"precision": "fp32", "pairing": "exact", "threads": 1},
+        **{"lockstep": True, "use_sim_time": True},
+    }
     assert player.argv[1:] == [
         *(str(bag), "--clock", "--rate", "2.5", "--start", "3"),
         *("--wait-for-subscribers", image, info, "--wait-timeout", "300"),
@@ -405,7 +492,7 @@ def test_a_dialect_names_the_topics_of_a_replay(
         "camera": 2,
         "calibration": "/day",
     }
-    assert all(start.profiles[1] is not None for start in (node, player, monitor))
+    assert all(start.profiles[0] is not None for start in (node, player, monitor))
 
 
 def test_a_replay_of_any_other_bag(bin_folder: Path, tmp_path: Path):
@@ -558,6 +645,13 @@ def test_rviz_shows_every_output(rviz: Any):
     shown = {d["Topic"]["Value"] for d in rviz["Displays"] if d["Enabled"] and "Topic" in d}
     assert shown == {"image", "depth/color", "attention/color", "points"}
     assert rviz["Global Options"]["Fixed Frame"] == "camera_color_left"
+
+
+def test_rviz_s_docks_are_shown():
+    """It reads both keys into a variable that it does not set: without them, who knows."""
+    text = (REPOSITORY / "config" / "depth.rviz").read_text()
+    geometry = yaml.safe_load(text)["Window Geometry"]
+    assert (geometry["Hide Left Dock"], geometry["Hide Right Dock"]) == (False, False)
 
 
 def test_rviz_looks_forward_and_upright_from_behind_the_camera(rviz: Any):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 PACKAGE = REPOSITORY / "hma_depth_ros"
 
-#: What each folder may import of the package, beside itself, `errors`, `files` and `signals`.
+#: What each folder may import of the package, beside itself, `COMMON`.
 ALLOWED = {
     "geometry": set(),
     "network": set(),
@@ -37,7 +39,7 @@ ALLOWED = {
         "evaluation",
     },
 }
-COMMON = {"errors", "files", "signals"}
+COMMON = {"assets", "errors", "file_kind", "files", "signals"}
 ROS_PACKAGES = {"rclpy", "sensor_msgs", "std_msgs", "diagnostic_msgs", "cv_bridge"}
 
 
@@ -75,6 +77,13 @@ def test_a_layer_imports_only_what_lies_below(folder: str):
 def test_only_the_ros_layer_and_its_benchmark_know_ros(folder: str):
     wrong = [f"{p} imports {n}" for p, n in imports(folder) if n.split(".")[0] in ROS_PACKAGES]
     assert wrong == []
+
+
+def test_players_and_recorders_start_without_pytorch():
+    """Its import takes seconds."""
+    modules = "hma_depth_ros.ros.replayer, hma_depth_ros.ros.recorder, hma_depth_ros.ros.session"
+    code = f"import sys, {modules}; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_every_folder_has_its_place():

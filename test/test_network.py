@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.network.attention import blend, hierarchical_masks, upsample
+from hma_depth_ros.network.blocks import UpBlock
 from hma_depth_ros.network.checkpoint import (
     METADATA_KEY,
     CheckpointInfo,
@@ -102,6 +103,49 @@ def test_upsampling_is_bilinear_between_pixel_centres():
 
 
 # --- architecture -----------------------------------------------------------------------------
+
+
+def test_the_decoder_upsamples_bilinearly_between_pixel_centres():
+    block = UpBlock(1, 1, 1)
+    block.reduce = block.fuse = torch.nn.Identity()  # type: ignore[assignment]
+    ramp = torch.arange(4.0).view(1, 1, 1, 4)
+    found = block(ramp, torch.full((1, 1, 2, 8), 9.0))
+    assert found[0, 0].tolist() == [[0, 0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3]] * 2
+    assert (found[0, 1] == 9).all()
+
+
+@pytest.mark.parametrize("reduction", [16, 8, 4, 2, 1])
+def test_every_skip_reaches_the_decoder(reduction: int):
+    """The encoder's features, and at full resolution the image itself."""
+    model = tiny_model(scales=5).requires_grad_(requires_grad=False)
+    image = torch.randn(1, 3, 64, 96)
+    features = model.encoder(image)
+    skips = {**features, 1: image}
+    skips[reduction].requires_grad_()
+    depths, attentions, _ = model.decoder(image, features, None)
+    # At its own scale and at all finer ones.
+    place = model.config.reductions.index(reduction)
+    for maps in (depths, attentions):
+        for index, map_ in enumerate(maps):
+            reached = map_.grad_fn is not None
+            assert reached == (index >= place), (reduction, index)
+            if reached:
+                (slope,) = torch.autograd.grad(map_.sum(), skips[reduction], retain_graph=True)
+                assert slope.abs().max() > 0
+
+
+def test_the_decoder_begins_with_xaviers_weights():
+    """Uniform within sqrt(6 / (fan in + fan out)); He's would reach out to sqrt(6 / fan in)."""
+    convolutions = [m for m in tiny_model().decoder.modules() if isinstance(m, torch.nn.Conv2d)]
+    assert len(convolutions) > 20
+    for convolution in convolutions:
+        weight = convolution.weight
+        area = weight.shape[2] * weight.shape[3]
+        bound = (6 / (area * (weight.shape[0] + weight.shape[1]))) ** 0.5
+        assert weight.abs().max() <= bound
+        assert weight.abs().max() > 0.9 * bound
+        if weight.numel() > 500:
+            assert weight.std().item() == pytest.approx(bound / 3**0.5, rel=0.15)
 
 
 def test_pyramid_has_the_papers_dilations():
@@ -233,6 +277,11 @@ def test_bad_checkpoints_are_one_clear_error(tmp_path: Path):
 
     with pytest.raises(HmaDepthError, match=r"no checkpoint .*missing"):
         load_checkpoint(tmp_path / "missing.safetensors")
+
+    loop = tmp_path / "loop.safetensors"
+    loop.symlink_to(loop)
+    with pytest.raises(HmaDepthError, match=r"loop.safetensors: Too many levels"):
+        load_checkpoint(loop)
 
     garbage = tmp_path / "garbage.safetensors"
     garbage.write_bytes(os.urandom(1000))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -17,7 +18,8 @@ from hma_depth_ros.data.depth_png import read_depth_png
 from hma_depth_ros.data.image_file import read_rgb
 from hma_depth_ros.data.known_splits import identify
 from hma_depth_ros.data.located_split import read_training_split
-from hma_depth_ros.data.split import SplitEntry
+from hma_depth_ros.data.nyu_frames import list_nyu_frames
+from hma_depth_ros.data.split import SplitEntry, write_split
 
 SCENES = ("kitchen", "office", "living_room")
 
@@ -133,6 +135,28 @@ def test_the_folder_is_checked_and_listed(
     out = capsys.readouterr().out
     assert "missing image: 1" in out
     assert "nyu_depth_v2_labeled.mat and splits.mat from https://cs.nyu.edu" in out
+
+
+def test_scenes_may_be_links_with_capitals_and_companions(root: Path, tmp_path: Path):
+    (tmp_path / "data").mkdir()
+    for scene in SCENES:
+        shutil.copytree(root / scene, tmp_path / "store" / scene)
+        (tmp_path / "data" / scene).symlink_to(tmp_path / "store" / scene)
+    for path in list((tmp_path / "store").rglob("*.png")):
+        path.with_name(f"._{path.name}").write_bytes(b"\x00\x05\x16\x07Mac OS X")
+        path.rename(path.with_suffix(".PNG"))
+    entries = list_nyu_frames(tmp_path / "data")
+    assert [str(entry.image) for entry in entries] == [
+        "kitchen/rgb_00000.PNG",
+        "living_room/rgb_00002.PNG",
+        "office/rgb_00001.PNG",
+    ]
+    split = tmp_path / "list.txt"
+    write_split(split, entries)
+    options = ["--dataset", "nyu", "--data", str(tmp_path / "data"), "--split", str(split)]
+    assert run(["check_dataset", *options]) == 0
+    split.write_text((root / "test.txt").read_text())  # of small letters
+    assert run(["check_dataset", *options]) == 0
 
 
 def test_a_changed_list_is_not_the_published_one():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +14,7 @@ from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference import onnxruntime_engine
 from hma_depth_ros.inference.model_file import ModelFormat
 from hma_depth_ros.inference.model_source import ModelSource
-from hma_depth_ros.inference.onnxruntime_engine import OnnxRuntimeEngine
+from hma_depth_ros.inference.onnxruntime_engine import MOST_IMAGES, OnnxRuntimeEngine
 from hma_depth_ros.network.config import ModelConfig
 
 onnx = pytest.importorskip("onnx")
@@ -59,26 +60,32 @@ def model(weight: float) -> Any:
     return helper.make_model(helper.make_graph([node], "g", [image], [depth], [constant]))
 
 
+SIZE = (64, 96)
+
+
 def start(
     monkeypatch: pytest.MonkeyPatch,
     *,
     weight: float = 1.0,
     precision: str = "fp32",
     starting: tuple[str, ...] = GPU,
-) -> tuple[OnnxRuntimeEngine, dict[str, dict[str, Any]]]:
+    config: ModelConfig = CONFIG,
+) -> tuple[OnnxRuntimeEngine, dict[str, dict[str, Any]], Runtime]:
     runtime = Runtime(*starting)
     monkeypatch.setattr(onnxruntime_engine, "import_onnxruntime", lambda: runtime)
-    engine = OnnxRuntimeEngine(model(weight), CONFIG, device="cuda", precision=precision)
+    engine = OnnxRuntimeEngine(
+        model(weight), config, device="cuda", precision=precision, first_size=SIZE
+    )
     (providers,) = runtime.asked
     assert [name for name, _ in providers] == [*GPU, CPU]
-    return engine, dict(providers)
+    return engine, dict(providers), runtime
 
 
 def test_a_model_with_other_weights_has_other_tensorrt_engines(monkeypatch, tmp_path: Path):
     """ONNX Runtime names them by the graph alone, and would run those of the other model."""
     folders = []
     for weight in (1.0, 1.0, 2.0):
-        _, providers = start(monkeypatch, weight=weight)
+        _, providers, _ = start(monkeypatch, weight=weight)
         options = providers["TensorrtExecutionProvider"]
         assert options["trt_engine_cache_enable"] is True
         assert options["trt_timing_cache_path"] == options["trt_engine_cache_path"]
@@ -88,16 +95,46 @@ def test_a_model_with_other_weights_has_other_tensorrt_engines(monkeypatch, tmp_
     assert folders[0] == folders[1] != folders[2]
 
 
-def test_tensorrt_is_told_of_half_precision(monkeypatch):
+def test_tensorrt_is_told_of_half_precision_and_cuda_of_full_one(monkeypatch):
     for precision, half in (("fp32", False), ("fp16", True)):
-        engine, providers = start(monkeypatch, precision=precision)
+        engine, providers, _ = start(monkeypatch, precision=precision)
         assert providers["TensorrtExecutionProvider"]["trt_fp16_enable"] is half
-        assert providers["CUDAExecutionProvider"] == {"device_id": 0}
+        assert providers["CUDAExecutionProvider"] == {"device_id": 0, "use_tf32": 0}
         assert engine.hardware == "cuda:0 by Tensorrt"
+        assert engine.device == torch.device("cuda", 0), "images and maps stay there"
+
+
+def test_tensorrt_builds_for_the_sizes_that_it_is_told(monkeypatch):
+    """One engine for each size, of any number of images up to a rig's; none in a frame."""
+    engine, _, runtime = start(monkeypatch)
+    engine.prepare((352, 1216))
+    engine.prepare((350, 1200))  # the same when padded
+    engine.prepare(SIZE)
+    found = [dict(providers)["TensorrtExecutionProvider"] for providers in runtime.asked]
+    assert [options["trt_profile_min_shapes"] for options in found] == [
+        "image:1x64x96x3",
+        "image:1x352x1216x3",
+    ]
+    assert found[1]["trt_profile_opt_shapes"] == "image:1x352x1216x3"
+    assert found[1]["trt_profile_max_shapes"] == f"image:{MOST_IMAGES}x352x1216x3"
+    assert found[0]["trt_engine_cache_path"] != found[1]["trt_engine_cache_path"]
+    for rows in (32, 64, 96, 128):
+        engine.prepare((rows, 32))
+    assert len(runtime.asked) == 6
+    engine.prepare(SIZE)  # whose turn was long ago
+    assert len(runtime.asked) == 7
+
+
+def test_tensorrt_is_told_the_shapes_of_the_camera_too(monkeypatch):
+    config = replace(CONFIG, geometry="rays")
+    _, providers, _ = start(monkeypatch, config=config)
+    shapes = providers["TensorrtExecutionProvider"]["trt_profile_max_shapes"]
+    planes = f"camera_planes:{MOST_IMAGES}x{config.camera_planes}x64x96"
+    assert shapes == f"image:{MOST_IMAGES}x64x96x3,{planes}"
 
 
 def test_a_gpu_that_does_not_start_is_not_replaced_by_the_cpu_in_silence(monkeypatch):
-    engine, _ = start(monkeypatch, starting=("CUDAExecutionProvider",))
+    engine, _, _ = start(monkeypatch, starting=("CUDAExecutionProvider",))
     assert engine.hardware == "cuda:0 by CUDA"
     with pytest.raises(HmaDepthError, match=r"cannot start on cuda:0.*device:=cpu"):
         start(monkeypatch, starting=())

@@ -5,17 +5,16 @@ from __future__ import annotations
 import re
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
-from hma_depth_ros.ros.parameters import (
-    DepthNodeParameters,
-    ParameterError,
-    descriptor,
-    is_live,
-    validate,
-)
+from hma_depth_ros.cli import run
+from hma_depth_ros.ros import parameter_table
+from hma_depth_ros.ros.monitor_parameters import MonitorParameters
+from hma_depth_ros.ros.parameter_types import ParameterError
+from hma_depth_ros.ros.parameters import DepthNodeParameters, descriptor, is_live, validate
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -66,3 +65,52 @@ def test_every_parameter_is_described_and_used(name: str):
 def test_impossible_values_are_named(name: str, value: object):
     with pytest.raises(ParameterError, match=f"{name} is .*must be"):
         validate(name, value)
+
+
+def test_the_monitor_s_parameters_are_documented():
+    text = (REPOSITORY / "docs" / "bags.md").read_text(encoding="utf-8")
+    section = text.split("## While driving")[1]
+    rows = dict(re.findall(r"^\| `(\w+)` \| ([^|]+?) \|[^|]+\|$", section, re.MULTILINE))
+    rows = {name: default for name, default in rows.items() if not name.startswith("accuracy")}
+    defaults = {f.name: f.default for f in fields(MonitorParameters)}
+    found = {name: yaml.safe_load(rows[name]) for name in defaults}
+    assert set(rows) == set(defaults)
+    assert {**found, "lidar_to_camera": tuple(found["lidar_to_camera"])} == defaults
+    live = set(re.findall(r"^\| `(\w+)` \| .+? \| live: ", section, re.MULTILINE))
+    table = {name: parameter_table.metadata(MonitorParameters, name) for name in defaults}
+    assert live == {name for name, meta in table.items() if not meta["read_only"]}
+    source = (REPOSITORY / "hma_depth_ros" / "ros" / "accuracy_monitor.py").read_text()
+    assert [n for n in defaults if not re.search(rf"\b(settings|live)\.{n}\b", source)] == []
+
+
+@pytest.mark.parametrize(
+    ("command", "table"),
+    [("depth_node", DepthNodeParameters), ("accuracy_monitor", MonitorParameters)],
+)
+def test_help_prints_every_parameter(
+    command: str, table: type[Any], capsys: pytest.CaptureFixture[str]
+):
+    for flag in ("-h", "--help"):
+        with pytest.raises(SystemExit) as end:
+            run([command, flag, "--ros-args", "-r", "image:=/x"])
+        assert end.value.code == 0
+        printed = capsys.readouterr().out
+        assert printed.startswith(f"usage: {command} [-h] [--ros-args ")
+        listed = dict(re.findall(r"^  (\w+) \((.+)\)\n {6}\w", printed, re.MULTILINE))
+        defaults = {name: yaml.safe_load(default) for name, default in listed.items()}
+        assert defaults == {
+            f.name: list(f.default) if isinstance(f.default, tuple) else f.default
+            for f in fields(table)
+        }
+        assert max(map(len, printed.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("arguments", [["image:=/camera"], ["--image", "/camera"], ["-p", "a:=1"]])
+def test_what_ros_would_ignore_is_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]):
+    """As ROS 1 was told; ROS 2 looks at nothing before --ros-args."""
+    with pytest.raises(SystemExit) as end:
+        run(["depth_node", *arguments, "--ros-args", "-r", "__ns:=/car"])
+    assert end.value.code == 2
+    error = capsys.readouterr().err
+    assert f"unrecognized arguments: {' '.join(arguments)}; parameters and remappings" in error
+    assert "--ros-args -p NAME:=VALUE -r FROM:=TO" in error

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from hma_depth_ros.cli import run
 from hma_depth_ros.data.depth_png import read_depth_png
 from hma_depth_ros.data.image_file import read_rgb, write_png
 from hma_depth_ros.data.kitti_calibration import KittiCalibration
+from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
 from hma_depth_ros.network.config import ModelConfig
 from hma_depth_ros.network.model import HmaDepth
@@ -69,6 +73,27 @@ def test_all_files_tell_the_same_depth(image: Path, checkpoint: Path, tmp_path: 
     np.testing.assert_array_equal(vertices["rgb"], read_rgb(image))
 
 
+def test_the_npz_carries_the_uncertainty_of_a_model_that_states_it(image: Path, tmp_path: Path):
+    torch.manual_seed(0)
+    config = ModelConfig(
+        "resnet10t", (16, 16, 8, 8, 8), aspp_channels=8, scales=3, attention=False, uncertainty=True
+    )
+    path = tmp_path / "uncertain.safetensors"
+    save_checkpoint(path, HmaDepth(config), CheckpointInfo(config, Preprocessing()))
+    assert (
+        predict(image, "--output", tmp_path, "--checkpoint", path, "--npz", "--device", "cpu") == 0
+    )
+    with np.load(tmp_path / "street.npz") as arrays:
+        assert set(arrays) == {"depth", "uncertainty"}
+        sigma = arrays["uncertainty"]
+    expected = (
+        DepthPredictor.from_checkpoint(path, device="cpu").predict(read_rgb(image)).uncertainty
+    )
+    assert sigma.dtype == np.float32
+    np.testing.assert_array_equal(sigma, expected)
+    assert (sigma > 0).all()
+
+
 def test_the_focal_length_scales_depth(image: Path, checkpoint: Path, tmp_path: Path):
     depths = []
     for fx in (100, 250):
@@ -118,6 +143,63 @@ def test_bad_images_are_named_and_the_others_done(
     assert "missing.jpg: No such file" in err.splitlines()[1]
     assert "1 of 3 images done" in out
     assert (output / "street_depth.png").is_file()
+
+
+def test_strange_names_are_done_like_others(
+    image: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """Not UTF-8, half a formula for matplotlib, as long as a name may be, not in the font."""
+    output = tmp_path / "results"
+    stems = ["stra\udcdfe", "$x_{$", "n" * (255 - len("_depth.png")), "街道"]
+    images = [image.with_name(f"{stem}.png") for stem in stems]
+    for path in images:
+        shutil.copy(image, path)
+    too_long = image.with_name("m" * 251 + ".png")
+    shutil.copy(image, too_long)
+    options = ("--output", output, "--checkpoint", checkpoint)
+    assert predict(too_long, *images, image, *options) == 1
+    expected = read_depth_png(output / "street_depth.png")
+    for stem in stems:
+        np.testing.assert_array_equal(read_depth_png(output / f"{stem}_depth.png"), expected)
+        assert (output / f"{stem}_panel.png").is_file()
+    out, err = capsys.readouterr()
+    assert "/stra\N{REPLACEMENT CHARACTER}e.png: 150x71, depth" in out
+    assert err.startswith("predict: cannot write ")
+    assert err.endswith("File name too long\n")
+    assert err.count("\n") == 1
+    assert not list(output.glob(".*"))
+
+
+def test_images_of_any_shape_are_done(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """A pixel alone, and strips so long that their picture would have no height or no mask."""
+    sizes = [(1, 1), (1700, 1), (2, 200)]
+    for width, height in sizes:
+        content = np.full((height, width, 3), 90, np.uint8)
+        write_png(tmp_path / f"{width}x{height}.png", content)
+    images = sorted(tmp_path.glob("*.png"))
+    output = tmp_path / "results"
+    options = ("--output", output, "--checkpoint", checkpoint, "--fx", 50)
+    assert predict(*images, *options) == 0, capsys.readouterr().err
+    for width, height in sizes:
+        assert read_depth_png(output / f"{width}x{height}_depth.png").shape == (height, width)
+
+
+def test_the_same_picture_in_other_files_gives_the_same_depth(checkpoint: Path, tmp_path: Path):
+    grey = np.tile(np.arange(0, 250, 2, dtype=np.uint8), (60, 1))
+    Image.fromarray(grey).save(tmp_path / "a.png")
+    for name in ("b.png", "c.tif", "d.pgm"):
+        cv2.imwrite(str(tmp_path / name), grey.astype(np.uint16) * 257)
+    Image.fromarray(grey.astype(np.float32) / 255).save(tmp_path / "e.tif")
+    Image.fromarray(grey).quantize(256).save(tmp_path / "f.png")
+    images = sorted(tmp_path.iterdir())
+    output = tmp_path / "results"
+    assert predict(*images, "--output", output, "--checkpoint", checkpoint, "--npz") == 0
+    depths = [np.load(output / f"{path.stem}.npz")["depth"] for path in images]
+    assert depths[0].std() > 0
+    for depth in depths[1:]:
+        np.testing.assert_array_equal(depth, depths[0])
 
 
 def test_the_same_name_twice_is_refused_before_any_work(

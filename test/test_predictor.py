@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,12 @@ from torch.nn import functional as F
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.backprojection import back_project
 from hma_depth_ros.geometry.camera import PinholeCamera
+from hma_depth_ros.inference import pixels
+from hma_depth_ros.inference.bundled import self_check_image
 from hma_depth_ros.inference.engine import choose_device
-from hma_depth_ros.inference.pixels import PixelFormat
-from hma_depth_ros.inference.plan import Region, kitti_benchmark_crop
+from hma_depth_ros.inference.pixel_format import PixelFormat
+from hma_depth_ros.inference.pixels import network_input, to_device
+from hma_depth_ros.inference.plan import Region, kitti_benchmark_crop, plan_input
 from hma_depth_ros.inference.points import CloudLayout, write_cloud
 from hma_depth_ros.inference.predictor import DepthPredictor, Output, OutputArrays
 from hma_depth_ros.inference.resampling import blended_depth, full_masks, resample, resampled
@@ -61,7 +65,7 @@ class PlaneEngine:
         self.inverse = plane  # 1/Z = a X/Z + b Y/Z + c
         self.focal_length = focal_length
 
-    def __call__(self, image: Tensor) -> ScaleMaps:
+    def __call__(self, image: Tensor, planes: Tensor | None = None) -> ScaleMaps:
         height, width = int(image.shape[-2]), int(image.shape[-1])
         assert (height, width) == (self.camera.height, self.camera.width)
         padded = (height + -height % SIZE_MULTIPLE, width + -width % SIZE_MULTIPLE)
@@ -317,7 +321,7 @@ def test_the_kitti_crop_is_that_of_the_benchmark():
     assert kitti_benchmark_crop(width=621, height=187) == Region(0, 0, 621, 187)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.cuda
 def test_cuda_says_what_the_cpu_says():
     torch.manual_seed(0)
     model = HmaDepth(CONFIG)
@@ -344,6 +348,57 @@ def test_cuda_says_what_the_cpu_says():
             )
     assert found.cloud is given.cloud
     assert (room[:, :16] == 5).all()
+
+
+def test_resizing_in_float_rounds_as_resizing_in_uint8_does():
+    """What CUDA does, here on the CPU: truncated, most of the pixels would be one too dark."""
+    batch = torch.from_numpy(self_check_image()).permute(2, 0, 1)[None]
+    for size in ((47, 155), (184, 608), (188, 620)):
+        whole = pixels.resize_pixels(batch, size)
+        rounded = pixels.resized_in_float(batch, size)
+        assert whole.dtype == rounded.dtype == torch.uint8
+        apart = rounded.float() - whole.float()
+        assert float(apart.abs().max()) <= 1
+        assert float((apart == 0).float().mean()) > 0.98
+        assert abs(float(apart.mean())) < 0.02
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("pixel_format", list(PixelFormat))
+def test_cuda_has_the_pixels_that_the_cpu_has(pixel_format: PixelFormat):
+    """Truncated after resizing instead of rounded, most of them would be one too dark."""
+    rgb = self_check_image()
+    channels = {1: rgb[..., 0], 3: rgb, 4: np.dstack([rgb, rgb[..., :1]])}
+    image = channels[pixel_format.channels]
+    for width in (None, 155):
+        plan = plan_input((rgb.shape[0], rgb.shape[1]), input_width=width)
+        cpu, cuda = (
+            network_input(to_device(image, torch.device(device)), plan, pixel_format).cpu()
+            for device in ("cpu", "cuda")
+        )
+        assert cpu.dtype == cuda.dtype == torch.uint8
+        apart = cuda.float() - cpu.float()
+        assert float(apart.abs().max()) <= (0 if width is None else 1)
+        assert float((apart == 0).float().mean()) > 0.98
+        assert abs(float(apart.mean())) < 0.02
+
+
+@pytest.mark.cuda
+def test_on_cuda_nobody_waits_for_the_whole_device(monkeypatch: pytest.MonkeyPatch):
+    torch.manual_seed(0)
+    engine = TorchEngine(HmaDepth(CONFIG), Preprocessing(), device=torch.device("cuda"))
+    predictor = DepthPredictor(engine, info(input_width=160))
+    predictor.predict(street(), CAMERA)  # records
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("a device-wide wait")
+
+    monkeypatch.setattr(torch.cuda, "synchronize", refuse)
+    start = time.perf_counter()
+    found = predictor.predict(street(), CAMERA)
+    elapsed = time.perf_counter() - start
+    assert all(seconds > 0 for seconds in found.seconds.values())
+    assert sum(found.seconds.values()) <= 1.1 * elapsed
 
 
 def test_a_batch_is_what_its_images_are_one_by_one():

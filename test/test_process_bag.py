@@ -31,6 +31,7 @@ from hma_depth_ros.data.image_file import read_rgb
 from hma_depth_ros.data.kitti_drive import KittiDrive
 from hma_depth_ros.data.synthetic.drive import CAMERA, KITTI_CAMERA, SyntheticDrive
 from hma_depth_ros.data.synthetic.kitti_writer import write_kitti_drive
+from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.backprojection import back_project
 from hma_depth_ros.inference.predictor import DepthPredictor
 
@@ -346,6 +347,64 @@ def test_zero_calibration_is_an_error(
     assert process(tmp_path / "in", tmp_path / "out", "--uncalibrated") == 0
 
 
+def test_a_calibration_of_another_camera_is_named(
+    bag: Path, tmp_path: Path, process: Process, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It may be of the same size: nothing else gives it away."""
+    with BagReader(bag) as reader, BagWriter(tmp_path / "in") as writer:
+        for topic in (IMAGE_TOPIC, INFO_TOPIC):
+            writer.add_topic(topic, reader.topics[topic].type)
+        for raw in reader.messages([IMAGE_TOPIC, INFO_TOPIC]):
+            message = reader.decode(raw)
+            if raw.topic == INFO_TOPIC:
+                message.header.frame_id = "camera_color_right"
+            writer.write(raw.topic, raw.stamp, message)
+    said = f"{INFO_TOPIC}: it is of 'camera_color_right', the images on {IMAGE_TOPIC} of"
+    assert process(tmp_path / "in", tmp_path / "out") == 0
+    assert capsys.readouterr().out.count(said) == 1
+    assert process(bag, tmp_path / "other") == 0
+    assert "it is of" not in capsys.readouterr().out
+
+
+def test_a_gpu_takes_several_images_at_once(
+    bag: Path, tmp_path: Path, process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here the CPU counts as one; all is as it is one by one, but for rounding."""
+    alone, batched, broken = tmp_path / "alone", tmp_path / "batched", tmp_path / "broken"
+    assert process(bag, alone) == 0
+    counts: list[int] = []
+    usual = DepthPredictor.predict_batch
+
+    def predict_batch(self: DepthPredictor, images: Any, *rest: Any, **more: Any) -> Any:
+        counts.append(len(images))
+        return usual(self, images, *rest, **more)
+
+    monkeypatch.setattr(DepthPredictor, "predict_batch", predict_batch)
+    for module in ("hma_depth_ros.bags.process", "hma_depth_ros.inference.together"):
+        monkeypatch.setattr(f"{module}.at_a_time", lambda _: 3)
+    assert process(bag, batched) == 0
+    assert counts == [3, 3, 2]
+    with BagReader(alone) as one, BagReader(batched) as other:
+        assert [(m.topic, m.stamp) for m in other.messages()] == [
+            (m.topic, m.stamp) for m in one.messages()
+        ]
+    for found, expected in zip(
+        _messages(batched, "/depth/image"), _messages(alone, "/depth/image"), strict=True
+    ):
+        assert header_stamp(found) == header_stamp(expected)
+        np.testing.assert_allclose(depth_array(found), depth_array(expected), rtol=1e-4)
+
+    def refuse(self: DepthPredictor, *_: Any, **__: Any) -> Any:
+        raise HmaDepthError("one of them is bad")
+
+    monkeypatch.setattr(DepthPredictor, "predict_batch", refuse)
+    assert process(bag, broken) == 0
+    for found, expected in zip(
+        _messages(broken, "/depth/image"), _messages(alone, "/depth/image"), strict=True
+    ):
+        np.testing.assert_array_equal(depth_array(found), depth_array(expected), "one by one")
+
+
 def test_a_bad_image_ends_the_run_or_is_left_out(
     bag: Path, tmp_path: Path, process: Process, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -440,6 +499,78 @@ def test_a_full_disk_is_named_and_loses_nothing(
     assert process(bag, tmp_path / "out", *options) == 0
     assert "4 were there already" in capsys.readouterr().out
     assert len(_messages(tmp_path / "out", "/depth/image")) == FRAMES
+
+
+def test_silence_costs_nothing(
+    bag: Path, tmp_path: Path, process: Process, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A recorder that began before the clock was set, and another drive a week later."""
+    week = 7 * 86_400 * 10**9
+    with BagReader(bag) as reader, BagWriter(tmp_path / "in") as writer:
+        for topic in (IMAGE_TOPIC, INFO_TOPIC):
+            writer.add_topic(topic, reader.topics[topic].type)
+        (info, *_), images = (list(reader.messages([t])) for t in (INFO_TOPIC, IMAGE_TOPIC))
+        writer.write_raw(INFO_TOPIC, 3 * 10**9, info.data)
+        for number, raw in enumerate(images):
+            stamp = raw.stamp + week * (number >= 4)
+            writer.write_raw(IMAGE_TOPIC, stamp, raw.data)
+    out = tmp_path / "out"
+    assert process(tmp_path / "in", out, "--outputs", "depth") == 0
+    assert len(list(out.glob("*.mcap"))) == 3
+    assert len(_messages(out, "/depth/image")) == FRAMES
+    # Half a second of images twice, and what is said of the speed is of that.
+    seconds, times = re.findall(r"in ([\d.]+) s: .*, ([\d.]+) times", capsys.readouterr().out)[0]
+    assert float(seconds) * float(times) < 5
+    assert process(bag, tmp_path / "reference", "--outputs", "depth") == 0
+    for found, expected in zip(
+        *(_messages(tmp_path / name, "/depth/image") for name in ("out", "reference")), strict=True
+    ):
+        np.testing.assert_array_equal(depth_array(found), depth_array(expected))
+
+
+def test_pictures_of_one_namespace_get_names_of_their_own(
+    bag: Path, tmp_path: Path, process: Process, capsys: pytest.CaptureFixture[str]
+) -> None:
+    topics = ("/eye/image_raw", "/eye/image_rect")
+    with BagReader(bag) as reader, BagWriter(tmp_path / "in") as writer:
+        writer.add_topic("/eye/camera_info", CAMERA_INFO)
+        for topic in topics:
+            writer.add_topic(topic, IMAGE)
+        for raw in reader.messages([IMAGE_TOPIC, INFO_TOPIC]):
+            for topic in topics if raw.topic == IMAGE_TOPIC else ("/eye/camera_info",):
+                writer.write_raw(topic, raw.stamp, raw.data)
+    out = tmp_path / "out"
+    assert process(tmp_path / "in", out, "--outputs", "depth,camera_info", "--outputs-only") == 0
+    assert "may be pictures of one camera" in capsys.readouterr().out
+    with BagReader(out) as reader:
+        assert {t.name: t.count for t in reader.topics.values()} == {
+            f"{topic}/depth/{name}": FRAMES for topic in topics for name in ("image", "camera_info")
+        }
+
+
+def test_damaged_messages_and_images_without_calibration_spoil_nothing(
+    bag: Path, tmp_path: Path, process: Process, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with BagReader(bag) as reader, BagWriter(tmp_path / "in") as writer:
+        for topic in (IMAGE_TOPIC, INFO_TOPIC, "/broken", "/detector/drawn"):
+            writer.add_topic(topic, CAMERA_INFO if topic == INFO_TOPIC else IMAGE)
+        for number, raw in enumerate(reader.messages([IMAGE_TOPIC, INFO_TOPIC])):
+            if raw.topic == IMAGE_TOPIC:
+                writer.write_raw("/broken", raw.stamp, raw.data[:9])
+                writer.write_raw("/detector/drawn", raw.stamp, raw.data)
+            writer.write_raw(raw.topic, raw.stamp, raw.data[:10] if number < 4 else raw.data)
+    out = tmp_path / "out"
+    options = ("--outputs", "depth", "--outputs-only")
+    assert process(tmp_path / "in", out, *options) == 2
+    error = capsys.readouterr().err
+    assert f"damaged sensor_msgs/msg/Image on {IMAGE_TOPIC}" in error
+    assert "--allow-partial leaves bad images out" in error
+    assert process(tmp_path / "in", out, *options, "--allow-partial") == 0
+    said = capsys.readouterr().out
+    assert "/broken (no whole image), /detector/drawn (pictures without camera_info)" in said
+    assert said.count(f"left out: {IMAGE_TOPIC} at ") == 2
+    with BagReader(out) as reader:
+        assert {t.name: t.count for t in reader.topics.values()} == {"/depth/image": FRAMES - 2}
 
 
 def test_depth_topics_are_no_cameras(tmp_path: Path, process: Process) -> None:

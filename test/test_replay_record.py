@@ -188,6 +188,50 @@ def test_a_recording_that_cannot_begin_leaves_nothing(
     assert list(out.parent.iterdir()) == []
 
 
+def test_a_recording_that_is_killed_can_be_read(
+    tmp_path: Path, processes: list[subprocess.Popen[str]], node: Any
+) -> None:
+    from std_msgs.msg import String
+
+    out = tmp_path / "out"
+    publisher = node.create_publisher(String, "/words", 100)
+    recorder = _command("record_bag", "--output", out, "/words")
+    processes.append(recorder)
+    assert recorder.stdout is not None
+    assert recorder.stdout.readline().startswith("recording 1 topics")
+    sent = 0
+    deadline = time.monotonic() + TIMEOUT
+    while out.exists() and (out / "out.mcap").stat().st_size < 1000:
+        publisher.publish(String(data=str(sent)))
+        sent += 1
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    recorder.kill()
+    recorder.wait()
+    with BagReader(out) as bag:
+        numbers = [int(bag.decode(raw).data) for raw in bag.messages()]
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    assert len(numbers) > 3
+
+
+def test_a_topic_that_cannot_be_recorded_does_not_end_the_others(
+    tmp_path: Path, node: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from std_msgs.msg import Bool, String
+
+    from hma_depth_ros.ros import recorder as module
+    from hma_depth_ros.ros.message_class import message_class
+
+    known = lambda name: None if name.endswith("Bool") else message_class(name)  # noqa: E731
+    monkeypatch.setattr(module, "message_class", known)
+    publisher = node.create_publisher(String, "/words", 100)
+    node.create_timer(0.05, lambda: publisher.publish(String(data="x")))
+    node.create_publisher(Bool, "/odd", 1)
+    assert len(_record(node, tmp_path / "out", "/words", "/odd", duration=0.5)) >= 3
+    with pytest.raises(HmaDepthError, match=r"cannot record /odd: .*Bool is not installed"):
+        _record(node, tmp_path / "other", "/odd", duration=0.5)
+
+
 # --- inside this process ------------------------------------------------------------------------
 
 
@@ -377,6 +421,72 @@ def test_nobody_answers_in_lockstep(image_bag: Path, node: Any) -> None:
             replayer.play(rate=1.0, stop=stop)
 
 
+def test_long_silence_is_skipped(tmp_path: Path, node: Any) -> None:
+    from hma_depth_ros.ros.replayer import BagReplayer
+
+    with BagWriter(tmp_path / "in") as writer:
+        writer.add_topic("/words", STRING)
+        for stamp in (3 * 10**9, START, START + 100 * MILLISECOND):  # the clock was set meanwhile
+            writer.write("/words", stamp, message(STRING, data="x"))
+    with BagReader(tmp_path / "in") as bag:
+        begin = time.monotonic()
+        assert BagReplayer(node, bag).play(rate=2.0, stop=threading.Event())
+        assert 0.5 <= time.monotonic() - begin < 10  # a second, and the tenth, at double speed
+        stop = threading.Event()
+        threading.Timer(0.7, stop.set).start()
+        replayer = BagReplayer(node, bag, longest_silence=float("inf"))
+        assert not replayer.play(rate=2.0, stop=stop)
+        assert replayer.report.sent == {"/words": 1}
+
+
+def test_there_is_one_clock(tmp_path: Path, node: Any) -> None:
+    from rosgraph_msgs.msg import Clock
+
+    from hma_depth_ros.ros.replayer import BagReplayer
+
+    with BagWriter(tmp_path / "in") as writer:
+        writer.add_topic("/clock", "rosgraph_msgs/msg/Clock")
+        writer.add_topic("/words", STRING)
+        for index in range(3):
+            simulated = message("builtin_interfaces/msg/Time", sec=40, nanosec=index)
+            stamp = START + index * MILLISECOND
+            writer.write("/clock", stamp, message("rosgraph_msgs/msg/Clock", clock=simulated))
+            writer.write("/words", stamp, message(STRING, data="x"))
+    seconds: list[int] = []
+    node.create_subscription(Clock, "/clock", lambda m: seconds.append(m.clock.sec), 1000)
+    executor = rclpy.executors.SingleThreadedExecutor(context=node.context)
+    executor.add_node(node)
+    with BagReader(tmp_path / "in") as bag:
+        for replayer, expected in (
+            (BagReplayer(node, bag), 40),
+            (BagReplayer(node, bag, clock_rate=100.0), START // 10**9),
+        ):
+            seconds.clear()
+            replayer.play(rate=1.0, stop=threading.Event())
+            deadline = time.monotonic() + 10
+            while len(seconds) < 3 and time.monotonic() < deadline:
+                executor.spin_once(timeout_sec=0.1)
+            assert set(seconds) == {expected}
+        moved = BagReplayer(node, bag, clock_rate=100.0, remap={"/clock": "/simulated_clock"})
+        assert set(moved.report.sent) == {"/simulated_clock", "/words"}
+    executor.shutdown()
+
+
+def test_a_name_that_ros_does_not_allow_is_left_out(tmp_path: Path, node: Any) -> None:
+    from hma_depth_ros.ros.replayer import BagReplayer
+
+    with BagWriter(tmp_path / "in") as writer:
+        for topic in ("/words", "/1st-words"):
+            writer.add_topic(topic, STRING)
+            writer.write(topic, START, message(STRING, data="x"))
+    with BagReader(tmp_path / "in") as bag:
+        assert set(BagReplayer(node, bag).report.sent) == {"/words"}
+        named = BagReplayer(node, bag, remap={"/1st-words": "/first"})
+        assert set(named.report.sent) == {"/words", "/first"}
+        with pytest.raises(HmaDepthError, match="'/1st-words' cannot be the name of a topic"):
+            BagReplayer(node, bag, topics=["/1st-words"])
+
+
 def test_clock_runs_with_the_bag(small_bag: Path, tmp_path: Path, node: Any) -> None:
     from rosgraph_msgs.msg import Clock
 
@@ -413,6 +523,26 @@ def test_the_recorder_takes_what_a_publisher_offers(tmp_path: Path, node: Any) -
     assert len(recorded) >= 3
     with BagReader(tmp_path / "loose") as bag:
         assert bag.topics["/loose"].qos[0].reliability.name == "BEST_EFFORT"
+
+
+def test_a_middleware_need_not_count_what_is_lost(
+    tmp_path: Path, node: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rclpy import event_handler
+    from std_msgs.msg import String
+
+    make = event_handler.EventHandler.__init__
+
+    def unsupported(self: Any, *, event_type: Any, **options: Any) -> None:
+        if event_type.name == "RCL_SUBSCRIPTION_MESSAGE_LOST":
+            raise event_handler.UnsupportedEventTypeError("not in this middleware")
+        make(self, event_type=event_type, **options)
+
+    monkeypatch.setattr(event_handler.EventHandler, "__init__", unsupported)
+    publisher = node.create_publisher(String, "/uncounted", 10)
+    node.create_timer(0.05, lambda: publisher.publish(String(data="x")))
+    recorded = _record(node, tmp_path / "uncounted", "/uncounted", duration=0.5)
+    assert {message.data for _, message in recorded} == {"x"}
 
 
 def test_what_has_arrived_is_written_when_the_recording_is_stopped(

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from itertools import groupby
-from operator import attrgetter
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
-from rosbags.highlevel import AnyReader
+import numpy as np
 from rosbags.interfaces import Qos
 from rosbags.typesys.store import Typestore
 
-from hma_depth_ros.bags.message_types import IMAGE_TYPES, TYPESTORE
+from hma_depth_ros.bags.bag_files import find_files, open_storage
+from hma_depth_ros.bags.definitions import (
+    DefinitionError,
+    Definitions,
+    as_in_ros_2,
+    reason_to_leave_out,
+)
+from hma_depth_ros.bags.message_types import IMAGE_TYPES
+from hma_depth_ros.bags.storage import Channel, Stamps, Storage, in_order
+from hma_depth_ros.bags.unpacking import unpacked_message
 from hma_depth_ros.errors import HmaDepthError
-
-_MCAP_MAGIC = b"\x89MCAP0\r\n"
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,11 @@ class BagMessage(NamedTuple):
 
 
 class BagReader:
-    """Reads a rosbag2; a context manager. Memory stays constant however long the bag is."""
+    """Reads a rosbag2; a context manager. Memory stays constant however long the bag is.
+
+    What is no ROS 2 message (events of services, JSON of other programs) is left out by name, and
+    a file that was cut short is read as far as it goes; `remarks` says so.
+    """
 
     def __init__(self, path: Path) -> None:
         """Prepare to read `path`: a bag's folder, or one `.mcap` or `.db3` file.
@@ -51,13 +61,25 @@ class BagReader:
 
         """
         self.path = path.expanduser()
-        _check_whole(self.path)
         with self._damage():
-            self._reader = AnyReader([self.path], default_typestore=TYPESTORE)
+            self._files = find_files(self.path)
+        self._definitions = Definitions()
+        self._storages: list[Storage] = []
+        self._channels: dict[str, list[tuple[Storage, Channel]]] = {}  # by topic
+        self.topics: dict[str, BagTopic] = {}  #: all that can be read, by name, sorted
+        self.left_out: dict[str, str] = {}  #: why topics are not among them, by name
+        self.remarks: list[str] = []  #: what a user should know, a sentence each
 
     def __enter__(self) -> BagReader:
-        with self._damage():
-            self._reader.open()
+        self._stack = ExitStack()
+        try:
+            with self._damage():
+                self._storages = [open_storage(file, self._stack) for file in self._files.files]
+        except BaseException:
+            self._stack.close()
+            raise
+        self._sort_topics()
+        self._collect_remarks()
         return self
 
     def __exit__(
@@ -66,37 +88,66 @@ class BagReader:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._reader.close()
+        self._stack.close()
 
-    @property
-    def topics(self) -> dict[str, BagTopic]:
-        """All topics by name, sorted."""
-        by_topic = attrgetter("topic")
-        topics = {}
-        for name, group in groupby(sorted(self._reader.connections, key=by_topic), key=by_topic):
-            connections = list(group)
-            topics[name] = BagTopic(
+    def _sort_topics(self) -> None:
+        channels = [(s, as_in_ros_2(channel)) for s in self._storages for channel in s.channels]
+        usable: dict[str, list[tuple[Storage, Channel]]] = {}
+        for storage, channel in sorted(channels, key=lambda pair: pair[1].topic):
+            if (reason := reason_to_leave_out(channel)) is None:
+                usable.setdefault(channel.topic, []).append((storage, channel))
+            else:
+                self.left_out[channel.topic] = reason
+        for name, pairs in usable.items():
+            types = sorted({channel.type for _, channel in pairs})
+            if len(types) > 1:
+                self.left_out[name] = f"messages of several types ({', '.join(types)})"
+                continue
+            self._channels[name] = pairs
+            recorded = [qos for _, channel in pairs for qos in channel.qos]
+            self.topics[name] = BagTopic(
                 name=name,
-                type=" or ".join(sorted({connection.msgtype for connection in connections})),
-                count=sum(connection.msgcount for connection in connections),
-                qos=tuple(qos for c in connections for qos in c.ext.offered_qos_profiles),
+                type=types[0],
+                count=sum(channel.count for _, channel in pairs),
+                qos=self._files.qos.get(name) or tuple(recorded),
             )
-        return topics
+
+    def _collect_remarks(self) -> None:
+        self.remarks = [f"{self.path}: {self._files.remark}"] if self._files.remark else []
+        for file, storage in zip(self._files.files, self._storages, strict=True):
+            if storage.cut_short is not None:
+                self.remarks.append(
+                    f"{file} is cut short, as after a recorder that was killed or a full disk: "
+                    f"{storage.cut_short}"
+                )
+        if self.left_out:
+            named = ", ".join(f"{name}: {reason}" for name, reason in sorted(self.left_out.items()))
+            self.remarks.append(f"{self.path}: left out: {named}")
 
     @property
     def start(self) -> int:
         """Nanoseconds of the first message; 0 in an empty bag."""
-        return int(self._reader.start_time) if self._reader.message_count else 0
+        return self._span[0]
 
     @property
     def end(self) -> int:
         """Nanoseconds of the last message; 0 in an empty bag."""
-        return int(self._reader.end_time) - 1 if self._reader.message_count else 0
+        return self._span[1]
 
-    @property
-    def typestore(self) -> Typestore:
-        """Definitions of the bag's messages."""
-        return self._reader.typestore
+    @cached_property
+    def _span(self) -> tuple[int, int]:
+        if self.left_out:  # whose times do not count
+            stamps = self.stamps()
+            return (int(stamps[0]), int(stamps[-1])) if stamps.size else (0, 0)
+        spans = [storage.span for storage in self._storages if storage.span]
+        return min((s[0] for s in spans), default=0), max((s[1] for s in spans), default=0)
+
+    def typestore(self, topic: str) -> Typestore | None:
+        """Definition of a topic's messages; None if it cannot be used or is not known."""
+        try:
+            return self._definitions.typestore(self._channels[topic][0][1])
+        except DefinitionError:
+            return None
 
     def topics_of(self, *types: str) -> list[str]:
         """Names of the topics that have one of `types`."""
@@ -116,7 +167,12 @@ class BagReader:
         candidates = self.topics_of(*wanted)
         kind = " or ".join(sorted({wanted_type.rpartition("/")[2] for wanted_type in wanted}))
         choice = ", ".join(candidates) if candidates else "none"
-        what = "has no topic" if found is None else f"has {found.type} on"
+        if found is not None:
+            what = f"has {found.type} on"
+        elif name in self.left_out:
+            what = f"has {self.left_out[name]} on"
+        else:
+            what = "has no topic"
         raise HmaDepthError(f"{self.path} {what} {name}; topics with {kind}: {choice}")
 
     def messages(
@@ -137,31 +193,59 @@ class BagReader:
             HmaDepthError: the storage is damaged.
 
         """
-        connections = [
-            connection
-            for connection in self._reader.connections
-            if topics is None or connection.topic in topics
-        ]
-        if not connections:  # to the library, no connection means every connection
-            return
-        records = self._reader.messages(connections, start=start, stop=stop)
+        with self._damage():
+            sources = []
+            for storage, channels in self._by_storage(topics):
+                if storage.span is not None:
+                    begin = storage.span[0] if start is None else max(start, storage.span[0])
+                    opened = partial(_messages_of, storage, channels, start, stop)
+                    sources.append((begin, opened))
+            records = in_order(sources)
         while True:
             with self._damage():
                 record = next(records, None)
             if record is None:
                 return
-            connection, stamp, data = record
-            yield BagMessage(connection.topic, connection.msgtype, stamp, data)
+            yield record
+
+    def stamps(self, topics: Collection[str] | None = None) -> Stamps:
+        """Nanoseconds of all messages in the bag, sorted, without reading their content.
+
+        Raises:
+            HmaDepthError: the storage is damaged.
+
+        """
+        with self._damage():
+            found = [storage.stamps(list(c)) for storage, c in self._by_storage(topics)]
+            return np.sort(np.concatenate([np.zeros(0, np.int64), *found]))
+
+    def _by_storage(
+        self, topics: Collection[str] | None
+    ) -> Iterator[tuple[Storage, dict[int, Channel]]]:
+        wanted = self._channels if topics is None else topics
+        for storage in self._storages:
+            channels = {
+                channel.id: channel
+                for name in wanted
+                for owner, channel in self._channels.get(name, ())
+                if owner is storage
+            }
+            if channels:
+                yield storage, channels
 
     def decode(self, message: BagMessage) -> Any:
         """Message as a dataclass whose numeric sequences are NumPy arrays.
 
         Raises:
-            HmaDepthError: the bytes are no such message.
+            HmaDepthError: the bytes are no such message, or the type is not defined.
 
         """
         try:
-            return self._reader.deserialize(message.data, message.type)
+            store = self._definitions.typestore(self._channels[message.topic][0][1])
+        except DefinitionError as error:
+            raise HmaDepthError(f"{self.path}: {message.topic}: {error}") from error
+        try:
+            return store.deserialize_cdr(message.data, message.type)
         except Exception as error:  # see _damage
             raise HmaDepthError(
                 f"{self.path}: damaged {message.type} on {message.topic} at {message.stamp} ns "
@@ -170,36 +254,20 @@ class BagReader:
 
     @contextmanager
     def _damage(self) -> Iterator[None]:
-        # The library answers damaged bytes with whatever its parsing stumbles over: TypeError,
-        # struct.error, sqlite3 and zstd errors, assertions. Only its own calls are guarded.
+        # Damaged bytes are answered with whatever the parsing of a format stumbles over: the
+        # formats' own errors, struct.error, sqlite3 and zstd errors. Only that is guarded.
         try:
             yield
+        except HmaDepthError:
+            raise
         except Exception as error:
-            reason = " ".join(str(error).split()) or type(error).__name__  # YAML's takes four lines
+            reason = " ".join(str(error).split()) or type(error).__name__
             raise HmaDepthError(f"cannot read the bag {self.path}: {reason}") from error
 
 
-def _check_whole(path: Path) -> None:
-    """Name the common damages before the library meets them."""
-    if not path.exists():
-        raise HmaDepthError(f"no such bag: {path}")
-    if path.suffix == ".bag":
-        raise HmaDepthError(f"{path} is a ROS 1 bag; convert it with `rosbags-convert` first")
-    if path.is_dir() and not (path / "metadata.yaml").is_file():
-        raise HmaDepthError(
-            f"{path} has no metadata.yaml: not a bag, or its recording was cut off; "
-            "`ros2 bag reindex` rebuilds it, and a single .mcap or .db3 file can be named instead"
-        )
-    for file in path.glob("*.mcap") if path.is_dir() else [path]:
-        if file.suffix == ".mcap" and not _ends_as_mcap(file):
-            raise HmaDepthError(
-                f"{file} is cut short: its index is missing, as after a recorder that was killed; "
-                "`mcap recover` saves what is there"
-            )
-
-
-def _ends_as_mcap(file: Path) -> bool:
-    with file.open("rb") as handle:
-        size = handle.seek(0, 2)
-        handle.seek(max(0, size - len(_MCAP_MAGIC)))
-        return handle.read() == _MCAP_MAGIC
+def _messages_of(
+    storage: Storage, channels: dict[int, Channel], start: int | None, stop: int | None
+) -> Iterator[BagMessage]:
+    for stamp, number, data in storage.messages(list(channels), start, stop):
+        channel = channels[number]
+        yield BagMessage(channel.topic, channel.type, stamp, unpacked_message(data))

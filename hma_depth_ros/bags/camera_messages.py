@@ -13,6 +13,10 @@ import numpy as np
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.camera import PinholeCamera
 
+#: Of the image's side: less is a view of more than 168 degrees, which no rectified image has.
+#: Drivers without a calibration also publish the identity.
+_LEAST_FOCAL = 0.05
+
 
 class BadCalibrationError(HmaDepthError):
     """A CameraInfo from which no metric depth can be made."""
@@ -22,26 +26,31 @@ def camera_from_info(info: Any, *, width: int, height: int) -> PinholeCamera:
     """Camera of an image of width x height that `info` came with.
 
     P counts, as in image_geometry and depth_image_proc: K belongs to the unrectified image.
-    Binning and region of interest are folded in, as image_geometry does.
+    Binning and region of interest are folded in, as image_geometry does. A width or height of 0, as
+    of drivers that fill in P alone, is not known.
 
     Raises:
-        BadCalibrationError: P is empty or not finite, or `info` is for images of another size.
+        BadCalibrationError: P is empty, not finite or no camera's, or `info` is for images of
+            another size.
 
     """
+    p = np.asarray(info.p, dtype=np.float64).reshape(3, 4)
+    if not np.any(p):
+        raise BadCalibrationError("camera_info has no calibration: its projection matrix P is zero")
     binning_x, binning_y = max(info.binning_x, 1), max(info.binning_y, 1)
     roi = info.roi
     window = (roi.width or info.width, roi.height or info.height)
-    expected = (window[0] // binning_x, window[1] // binning_y)
+    expected = (
+        window[0] // binning_x if window[0] else width,
+        window[1] // binning_y if window[1] else height,
+    )
     if expected != (width, height):
         raise BadCalibrationError(
             f"camera_info describes {expected[0]}x{expected[1]} images, but they are "
             f"{width}x{height}: the calibration belongs to another resolution"
         )
-    p = np.asarray(info.p, dtype=np.float64).reshape(3, 4)
-    if not np.any(p):
-        raise BadCalibrationError("camera_info has no calibration: its projection matrix P is zero")
     try:
-        return PinholeCamera(
+        camera = PinholeCamera(
             fx=float(p[0, 0]) / binning_x,
             fy=float(p[1, 1]) / binning_y,
             cx=(float(p[0, 2]) - roi.x_offset) / binning_x,
@@ -51,6 +60,34 @@ def camera_from_info(info: Any, *, width: int, height: int) -> PinholeCamera:
         )
     except ValueError as error:
         raise BadCalibrationError(f"camera_info's projection matrix P is {error}") from error
+    if camera.fx < _LEAST_FOCAL * width or camera.fy < _LEAST_FOCAL * height:
+        raise BadCalibrationError(
+            "camera_info has no calibration: the focal lengths in its projection matrix P, "
+            f"{camera.fx:g} and {camera.fy:g} pixels, are no camera's of {width}x{height} images"
+        )
+    inside = 0 <= camera.cx < width and 0 <= camera.cy < height
+    if not all(window) and not inside:
+        raise BadCalibrationError(
+            "camera_info does not say the size of its images, and its principal point "
+            f"({camera.cx:.1f}, {camera.cy:.1f}) is not inside the {width}x{height} image: the "
+            "calibration belongs to another resolution"
+        )
+    return camera
+
+
+def foreign_frame(info: Any, image: Any, image_topic: str) -> str | None:
+    """What is wrong if a CameraInfo and its image are of two frames; None if nothing is.
+
+    Two cameras of one size differ in nothing else, once their topics have been mixed up.
+    """
+    frames = [message.header.frame_id for message in (info, image)]
+    names = {frame.removeprefix("/") for frame in frames}  # as tf of ROS 1 wrote them, too
+    if len(names) == 1 or not all(names):
+        return None
+    return (
+        f"it is of '{frames[0]}', the images on {image_topic} of '{frames[1]}': if these are two "
+        "cameras, depth and cloud are wrong; else give both one frame_id"
+    )
 
 
 def info_for_camera(info: Any, header: Any, camera: PinholeCamera) -> Any:

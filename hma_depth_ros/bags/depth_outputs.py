@@ -28,7 +28,8 @@ from hma_depth_ros.bags.message_types import (
     header_stamp,
 )
 from hma_depth_ros.bags.pictures import picture
-from hma_depth_ros.inference.predictor import DepthPredictor
+from hma_depth_ros.inference.predictor import DepthPredictor, Prediction
+from hma_depth_ros.inference.together import Request
 from hma_depth_ros.visualization.attention_color import colorize_attention
 from hma_depth_ros.visualization.depth_color import colorize_depth
 
@@ -92,8 +93,8 @@ class DepthOutputs:
                 types[ATTENTION_COLOR] = IMAGE
         return types
 
-    def of(self, image: Any, info: Any | None) -> list[tuple[str, bytes | memoryview]]:
-        """Topics and serialised messages of one image, under its own header.
+    def request(self, image: Any, info: Any | None) -> Request:
+        """What the predictor is asked for.
 
         Args:
             image: Image or CompressedImage.
@@ -108,13 +109,14 @@ class DepthOutputs:
         camera = None
         if self._calibrated:
             camera = camera_from_info(info, width=size[1], height=size[0])
+        needed = needed_outputs(self._chosen().keys(), self._masks)
+        return Request(pixels, camera, pixel_format, needed)
+
+    def messages(
+        self, image: Any, info: Any | None, found: Prediction
+    ) -> list[tuple[str, bytes | memoryview]]:
+        """Topics and serialised messages of what was found for an image, under its own header."""
         chosen = self._chosen()
-        found = self._predictor.predict(
-            pixels,
-            camera,
-            pixel_format=pixel_format,
-            outputs=needed_outputs(chosen.keys(), self._masks),
-        )
         stamp, frame = header_stamp(image), image.header.frame_id
 
         def as_image(values: Any, encoding: str) -> Any:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Set
+from typing import TYPE_CHECKING
 
-from hma_depth_ros.inference.predictor import Output
+if TYPE_CHECKING:  # with it comes PyTorch, for seconds of which players and recorders have no use
+    from hma_depth_ros.inference.predictor import Output
 
 DEPTH, INFO, POINTS = "depth/image", "depth/camera_info", "points"
 DEPTH_COLOR, ATTENTION_COLOR = "depth/color", "attention/color"

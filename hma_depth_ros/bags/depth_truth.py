@@ -12,18 +12,19 @@ import numpy as np
 import numpy.typing as npt
 
 from hma_depth_ros.bags.camera_messages import camera_from_info
-from hma_depth_ros.bags.cloud_messages import cloud_xyz
+from hma_depth_ros.bags.cloud_messages import lidar_returns
 from hma_depth_ros.bags.depth_messages import depth_array
-from hma_depth_ros.bags.image_messages import rgb_image
-from hma_depth_ros.bags.message_types import stamp_text
+from hma_depth_ros.bags.message_types import header_stamp, stamp_text
+from hma_depth_ros.bags.pictures import rgb_image
 from hma_depth_ros.bags.topic_cursor import TopicCursor
-from hma_depth_ros.bags.transforms import StaticTransforms
+from hma_depth_ros.bags.transforms import Matrix, Transforms
 from hma_depth_ros.data.kitti_calibration import KittiCalibration
 from hma_depth_ros.data.lidar_depth import project_scan
 from hma_depth_ros.data.lidar_occlusion import without_occluded
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.frames import Frame
 from hma_depth_ros.evaluation.protocols import View
+from hma_depth_ros.evaluation.sources import PredictedDepth
 from hma_depth_ros.geometry.camera import PinholeCamera
 
 Depth = npt.NDArray[np.float32]
@@ -90,19 +91,51 @@ class DepthTopicTruth:
 
 
 @dataclass(frozen=True)
+class LidarPlace:
+    """Where a LiDAR is, seen from a camera, and how it moves."""
+
+    transforms: Transforms
+    lidar: str  #: its frame
+    camera: str  #: the camera's optical frame
+    fixed: Matrix | None = None  #: 4x4, LiDAR to camera, instead of the transforms
+    follow_motion: bool = True
+
+    def to_camera(self, image: int, scan: int) -> Matrix:
+        """4x4: points of a scan to the camera's optical frame at the time of the image.
+
+        Args:
+            image: its stamp in nanoseconds.
+            scan: that of the scan.
+
+        Raises:
+            HmaDepthError: the frames are not connected at that time.
+
+        """
+        place = self.fixed
+        if place is None:
+            place = self.transforms.lookup(self.camera, self.lidar, image)
+        motion = self.motion(image, scan)
+        return place if motion is None else place @ motion
+
+    def motion(self, image: int, scan: int) -> Matrix | None:
+        """How the LiDAR moved from scan to image; None where no transform says so."""
+        return self.transforms.motion(self.lidar, scan, image) if self.follow_motion else None
+
+
+@dataclass(frozen=True)
 class LidarTruth:
     """A LiDAR's clouds, seen from the camera of the depth image."""
 
     cursor: TopicCursor
-    to_camera: npt.NDArray[np.float64]  #: 4x4, LiDAR to the camera's optical frame
+    place: LidarPlace
     camera: PinholeCamera
     occlusion_filter: bool
 
     def depth(self, match: Match) -> Depth:
         """See `TruthReader`."""
-        points = cloud_xyz(self.cursor.read(match.truth))
-        points = points[np.isfinite(points).all(axis=1)]
-        projected = project_scan(points, self.to_camera, self.camera)
+        cloud = self.cursor.read(match.truth)
+        to_camera = self.place.to_camera(match.stamp, header_stamp(cloud))
+        projected = project_scan(lidar_returns(cloud), to_camera, self.camera)
         return without_occluded(projected) if self.occlusion_filter else projected
 
 
@@ -129,12 +162,12 @@ class BagPredictions:
         """Read from the topic."""
         self._cursor = cursor
 
-    def depths(self, frame: Frame, views: Collection[View]) -> dict[View, Depth]:
+    def predictions(self, frame: Frame, views: Collection[View]) -> dict[View, PredictedDepth]:
         """See `PredictionSource`: the published image serves all views."""
         truth = frame.ground_truth
         assert isinstance(truth, BagGroundTruth)
         depth = depth_array(self._cursor.read(truth.match.depth))
-        return dict.fromkeys(views, depth)
+        return dict.fromkeys(views, PredictedDepth(depth))
 
 
 def frames_of(
@@ -180,11 +213,12 @@ def lidar_in_camera(
     depth: Any,
     *,
     info: Any | None,
-    transforms: StaticTransforms,
+    transforms: Transforms,
     calibration: KittiCalibration | None,
     camera_number: int,
-) -> tuple[npt.NDArray[np.float64], PinholeCamera]:
-    """Transform from LiDAR to camera (4x4), and the camera of the depth images.
+    follow_motion: bool,
+) -> tuple[LidarPlace, PinholeCamera]:
+    """Where the LiDAR is, and the camera of the depth images.
 
     Args:
         cloud: a message of the LiDAR's.
@@ -193,6 +227,7 @@ def lidar_in_camera(
         transforms: of the bag.
         calibration: KITTI's files, which go before the bag's transforms.
         camera_number: in these files.
+        follow_motion: move each scan to the time of its image, where the transforms tell how.
 
     Raises:
         HmaDepthError: something is missing, saying how to name it.
@@ -202,12 +237,16 @@ def lidar_in_camera(
     camera = None
     if info is not None:
         camera = camera_from_info(info, width=size[0], height=size[1])
+    fixed = None
     if calibration is not None:
         camera = camera or calibration.camera(camera_number)
-        to_camera = calibration.velodyne_to_camera(camera_number)
-    else:
+        fixed = calibration.velodyne_to_camera(camera_number)
+    place = LidarPlace(
+        transforms, cloud.header.frame_id, depth.header.frame_id, fixed, follow_motion
+    )
+    if fixed is None:
         try:
-            to_camera = transforms.lookup(depth.header.frame_id, cloud.header.frame_id)
+            place.to_camera(header_stamp(depth), header_stamp(depth))
         except HmaDepthError as error:
             raise HmaDepthError(
                 f"{error}; --calibration DAY takes KITTI's calibration files instead"
@@ -222,4 +261,4 @@ def lidar_in_camera(
             f"the depth images are {size[0]}x{size[1]}, but the calibration is for "
             f"{camera.width}x{camera.height}"
         )
-    return to_camera, camera
+    return place, camera

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -36,17 +35,6 @@ ENCODINGS: dict[str, tuple[str, int]] = {
         for bits in (8, 16)
     },
     "32FC1": ("f4", 1),
-}
-
-#: What turns an encoding into RGB; None where it is RGB.
-_TO_RGB: dict[str, int | None] = {
-    "rgb8": None,
-    "bgr8": cv2.COLOR_BGR2RGB,
-    "8UC3": cv2.COLOR_BGR2RGB,
-    "rgba8": cv2.COLOR_RGBA2RGB,
-    "bgra8": cv2.COLOR_BGRA2RGB,
-    "mono8": cv2.COLOR_GRAY2RGB,
-    "8UC1": cv2.COLOR_GRAY2RGB,
 }
 
 
@@ -85,43 +73,6 @@ def image_array(image: Any) -> npt.NDArray[Any]:
         strides=(step, channels * dtype.itemsize, dtype.itemsize),
     )
     return view[..., 0] if channels == 1 else view
-
-
-def decompressed(image: Any) -> npt.NDArray[np.uint8]:
-    """Pixels (H, W, 3), BGR, of a CompressedImage: JPEG, PNG or whatever else OpenCV reads.
-
-    Raises:
-        BadImageError: the data are not an image.
-
-    """
-    data = np.frombuffer(image.data, np.uint8)
-    try:
-        pixels = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    except cv2.error:  # OpenCV 4 raises for a header that promises too many pixels
-        pixels = None
-    if pixels is None:
-        raise BadImageError(
-            f"cannot decode {data.size} bytes of format '{image.format}' as an image"
-        )
-    return np.asarray(pixels, np.uint8)
-
-
-def rgb_image(image: Any) -> npt.NDArray[np.uint8]:
-    """Pixels of an 8-bit Image, or of a CompressedImage, as (H, W, 3) uint8 RGB.
-
-    Raises:
-        BadImageError: not such an image, or one that cannot be decoded.
-
-    """
-    if hasattr(image, "format"):  # CompressedImage
-        pixels, conversion = decompressed(image), _TO_RGB["bgr8"]
-    elif image.encoding in _TO_RGB:
-        pixels, conversion = image_array(image), _TO_RGB[image.encoding]
-    else:
-        raise BadImageError(f"image encoding '{image.encoding}' is not a picture of 8 bits")
-    return np.asarray(
-        pixels if conversion is None else cv2.cvtColor(pixels, conversion), dtype=np.uint8
-    )
 
 
 def image_message(pixels: npt.NDArray[Any], encoding: str, *, stamp: int, frame: str) -> Any:

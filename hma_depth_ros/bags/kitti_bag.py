@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
+import numpy as np
 from rosbags.rosbag2 import StoragePlugin
 
 from hma_depth_ros.bags.bag_writer import BagWriter
@@ -33,7 +34,11 @@ from hma_depth_ros.bags.message_types import (
 from hma_depth_ros.bags.prefetch import prefetched
 from hma_depth_ros.bags.qos import offered_qos
 from hma_depth_ros.bags.transforms import TF_STATIC_TOPIC
+from hma_depth_ros.data.depth_png import UNITS_PER_METRE
+from hma_depth_ros.data.depth_units import unit_hint
+from hma_depth_ros.data.kitti_calibration import IMU_FILE
 from hma_depth_ros.data.kitti_drive import KittiDrive, SensorStream
+from hma_depth_ros.data.kitti_frames import COLOUR_CAMERAS
 from hma_depth_ros.data.kitti_odometry import OdometrySequence
 from hma_depth_ros.errors import HmaDepthError
 
@@ -81,6 +86,7 @@ def write_kitti_bag(
     options: BagOptions | None = None,
     *,
     progress: Callable[[int, int], object] = lambda _done, _total: None,
+    on_damage: Callable[[HmaDepthError], object] | None = None,
 ) -> dict[str, int]:
     """Write images, calibration, ground truth, LiDAR, GPS, IMU and static transforms of a drive.
 
@@ -92,15 +98,18 @@ def write_kitti_bag(
         out: folder of the new bag.
         options: what to write.
         progress: called with the number of files done, and of all.
+        on_damage: called, from another thread, with what is wrong with a file that is then left
+            out; without it the first such file is the end.
 
     Returns:
         Number of messages by topic.
 
     Raises:
-        HmaDepthError: a file of the drive is damaged, or `out` exists or cannot be written.
+        HmaDepthError: a file of the drive is damaged (with `on_damage`: all images are), or `out`
+            exists or cannot be written.
 
     """
-    return _Conversion(drive, options or BagOptions()).write(out, progress)
+    return _Conversion(drive, options or BagOptions(), on_damage).write(out, progress)
 
 
 class _Moment(NamedTuple):
@@ -113,8 +122,14 @@ class _Moment(NamedTuple):
 class _Conversion:
     """One drive on its way into a bag."""
 
-    def __init__(self, drive: Recording, options: BagOptions) -> None:
-        self.drive, self.options = drive, options
+    def __init__(
+        self,
+        drive: Recording,
+        options: BagOptions,
+        on_damage: Callable[[HmaDepthError], object] | None,
+    ) -> None:
+        self.drive, self.options, self.on_damage = drive, options, on_damage
+        self.first_error: HmaDepthError | None = None
         cameras = drive.cameras if options.cameras is None else options.cameras
         for camera in cameras:
             if camera not in drive.cameras:
@@ -177,19 +192,34 @@ class _Conversion:
                 for topic, content in messages:
                     bag.write(topic, moment.stamp, content)
                 progress(done, len(moments))
+            if self.first_error and not any(bag.counts[self.image_topic(c)] for c in self.cameras):
+                raise self.first_error
             return bag.counts
 
     def _messages(self, moment: _Moment) -> list[tuple[str, Any]]:
-        dialect, drive = self.options.dialect, self.drive
-        if moment.sensor == "image":
-            return list(self._camera(moment))
-        if moment.sensor == "lidar":
-            path = drive.velodyne.path(moment.frame)
-            return [(dialect.lidar_topic, lidar_cloud(path, dialect, moment.stamp))]
-        imu, fix = imu_and_gps(drive.oxts.path(moment.frame), dialect, moment.stamp)
+        parts = {"image": (self._image, self._truth), "lidar": (self._scan,)}
+        made = []
+        for part in parts.get(moment.sensor, (self._reading,)):
+            try:
+                made += part(moment)
+            except HmaDepthError as error:
+                if self.on_damage is None:
+                    raise
+                self.first_error = self.first_error or error
+                self.on_damage(error)
+                break  # no true depth without its image
+        return made
+
+    def _scan(self, moment: _Moment) -> list[tuple[str, Any]]:
+        dialect, path = self.options.dialect, self.drive.velodyne.path(moment.frame)
+        return [(dialect.lidar_topic, lidar_cloud(path, dialect, moment.stamp))]
+
+    def _reading(self, moment: _Moment) -> list[tuple[str, Any]]:
+        dialect, path = self.options.dialect, self.drive.oxts.path(moment.frame)
+        imu, fix = imu_and_gps(path, dialect, moment.stamp)
         return [(dialect.imu_topic, imu), (dialect.gps_topic, fix)]
 
-    def _camera(self, moment: _Moment) -> Iterator[tuple[str, Any]]:
+    def _image(self, moment: _Moment) -> list[tuple[str, Any]]:
         stamp, camera, options = moment.stamp, moment.camera, self.options
         dialect = options.dialect
         path = self.drive.images(camera).path(moment.frame)
@@ -209,19 +239,24 @@ class _Conversion:
         if size != (info.width, info.height):
             raise HmaDepthError(
                 f"{path} has {size[0]}x{size[1]} pixels, but the calibration in "
-                f"{self.drive.folder.parent} is for {info.width}x{info.height} "
+                f"{self.drive.calibration_folder} is for {info.width}x{info.height} "
                 f"(S_rect_{camera:02d})"
             )
-        yield self.image_topic(camera), image
-        yield dialect.camera_info_topic(camera), info
-        if (truth := self.drive.ground_truth(camera, moment.frame)) is not None:
-            depth = ground_truth_image(truth, camera, dialect, stamp)
-            if (depth.width, depth.height) != size:
-                raise HmaDepthError(
-                    f"{truth} has {depth.width}x{depth.height} pixels, its image "
-                    f"{size[0]}x{size[1]}"
-                )
-            yield dialect.ground_truth_topic(camera), depth
+        return [(self.image_topic(camera), image), (dialect.camera_info_topic(camera), info)]
+
+    def _truth(self, moment: _Moment) -> list[tuple[str, Any]]:
+        camera, dialect = moment.camera, self.options.dialect
+        truth = self.drive.ground_truth(camera, moment.frame)
+        if truth is None:
+            return []
+        depth = ground_truth_image(truth, camera, dialect, moment.stamp)
+        info = self.infos[camera]  # of the image's size
+        if (depth.width, depth.height) != (info.width, info.height):
+            raise HmaDepthError(
+                f"{truth} has {depth.width}x{depth.height} pixels, its image "
+                f"{info.width}x{info.height}"
+            )
+        return [(dialect.ground_truth_topic(camera), depth)]
 
 
 def gaps(drive: Recording, cameras: Sequence[int]) -> list[str]:
@@ -244,7 +279,30 @@ def gaps(drive: Recording, cameras: Sequence[int]) -> list[str]:
         absent = sorted(set(range(frames[0], frames[-1] + 1)) - set(stream.files) - set(lacking))
         if absent and name.startswith("camera"):
             lines.append(f"{name}: gaps at frames {ranges(absent)}")
+    if isinstance(drive, KittiDrive):
+        lines += [*_without_depth(drive, cameras), *_without_imu(drive)]
     return lines
+
+
+def _without_depth(drive: KittiDrive, cameras: Sequence[int]) -> Iterator[str]:
+    """Of the cameras that KITTI has annotated depth for, where it was asked for."""
+    for camera in set(cameras) & set(COLOUR_CAMERAS) if drive.annotated_root else ():
+        frames = drive.images(camera).frames
+        lacking = [frame for frame in frames if drive.ground_truth(camera, frame) is None]
+        if len(lacking) == len(frames):
+            where = f"{drive.annotated_root} has none of {drive.name}"
+            yield f"camera {camera}: no image has annotated depth; {where}"
+        elif lacking:
+            yield f"camera {camera}: no annotated depth for frames {ranges(lacking)}"
+        found = [path for frame in frames if (path := drive.ground_truth(camera, frame))]
+        if hint := unit_hint(found, units_per_metre=UNITS_PER_METRE):
+            yield f"camera {camera}: {hint}"
+
+
+def _without_imu(drive: KittiDrive) -> Iterator[str]:
+    if drive.oxts.files and not np.isfinite(drive.calibration.imu_to_velodyne).all():
+        path = drive.calibration_folder / IMU_FILE
+        yield f"GPS/IMU: without {path} no transform says where it is; the LiDAR is the root"
 
 
 def ranges(numbers: Sequence[int]) -> str:

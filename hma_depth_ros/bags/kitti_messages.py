@@ -24,7 +24,7 @@ from hma_depth_ros.bags.message_types import (
 )
 from hma_depth_ros.bags.transforms import transform_message
 from hma_depth_ros.data.depth_png import read_depth_png
-from hma_depth_ros.data.image_file import read_rgb
+from hma_depth_ros.data.image_file import is_plain, read_rgb
 from hma_depth_ros.data.kitti_calibration import KittiCalibration, rigid_transform
 from hma_depth_ros.data.kitti_drive import load_velodyne
 from hma_depth_ros.data.kitti_oxts import read_oxts
@@ -33,7 +33,6 @@ Matrix = npt.NDArray[np.float64]
 
 ImageFormat = Literal["raw", "png", "jpeg"]
 IMAGE_FORMATS: tuple[ImageFormat, ...] = get_args(ImageFormat)
-_SUFFIXES: dict[str, tuple[str, ...]] = {"png": (".png",), "jpeg": (".jpg", ".jpeg")}
 
 #: The left camera of each stereo pair, which the right one's Tx refers to.
 _LEFT_CAMERA = {0: 0, 1: 0, 2: 2, 3: 2}
@@ -78,8 +77,8 @@ def compressed_image(
 ) -> tuple[Any, tuple[int, int]]:
     """CompressedImage of an image file, and its width and height.
 
-    The file's own bytes, where they are of that format already. The image is decoded in any case,
-    so that a damaged file does not get into the bag.
+    The file's own bytes, where they are plainly of that format (`is_plain`). The image is decoded
+    in any case, so that a damaged file does not get into the bag.
 
     Args:
         path: of the image.
@@ -95,12 +94,12 @@ def compressed_image(
     """
     pixels = read_rgb(path)
     grey = camera in _GREY_CAMERAS
-    if path.suffix.lower() in _SUFFIXES[file_format]:
+    if is_plain(path, "PNG" if file_format == "png" else "JPEG", grey=grey):
         data = np.frombuffer(path.read_bytes(), np.uint8)
     else:
         stored = pixels[..., 0] if grey else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
         options = [cv2.IMWRITE_JPEG_QUALITY, quality] if file_format == "jpeg" else []
-        _, data = cv2.imencode(_SUFFIXES[file_format][0], stored, options)
+        _, data = cv2.imencode(f".{file_format}", stored, options)
     # As compressed_image_transport writes it: the camera's encoding, and what is in the file.
     kinds = ("mono8", "") if grey else (dialect.color_encoding, "bgr8")
     content = message(

@@ -40,8 +40,13 @@ def header(stamp: int, frame: str) -> Any:
     return message("std_msgs/msg/Header", stamp=time, frame_id=frame)
 
 
-def raw_header_stamp(cdr: bytes | memoryview) -> int:
-    """Nanoseconds of the header stamp of a serialised message whose first field is a header."""
+def raw_header_stamp(cdr: bytes | memoryview) -> int | None:
+    """Nanoseconds of the header stamp of a serialised message whose first field is a header.
+
+    None of a damaged message that is too short to have one.
+    """
+    if len(cdr) < 12:
+        return None
     order = "<" if cdr[1] & 1 else ">"
     seconds, nanoseconds = struct.unpack_from(f"{order}iI", cdr, 4)
     return int(seconds) * _BILLION + int(nanoseconds)

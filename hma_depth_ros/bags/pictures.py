@@ -11,13 +11,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from hma_depth_ros.bags.image_messages import (
-    BadImageError,
-    UnknownEncodingError,
-    decompressed,
-    image_array,
-)
-from hma_depth_ros.inference.pixels import PixelFormat
+from hma_depth_ros.bags.compressed_images import decompressed
+from hma_depth_ros.bags.image_messages import BadImageError, UnknownEncodingError, image_array
+from hma_depth_ros.inference.pixel_format import PixelFormat
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -55,10 +51,20 @@ CONVERSIONS: dict[str, int | None] = {
 }
 
 
+#: What turns a picture into RGB; None where it is RGB.
+_TO_RGB: dict[PixelFormat, int | None] = {
+    PixelFormat.RGB: None,
+    PixelFormat.BGR: cv2.COLOR_BGR2RGB,
+    PixelFormat.RGBA: cv2.COLOR_RGBA2RGB,
+    PixelFormat.BGRA: cv2.COLOR_BGRA2RGB,
+    PixelFormat.MONO: cv2.COLOR_GRAY2RGB,
+}
+
+
 def picture(message: Any) -> tuple[Pixels, PixelFormat]:
     """Pixels (H, W, C), or (H, W) for MONO, and their format, of an Image or CompressedImage.
 
-    A view for `DIRECT_ENCODINGS`.
+    A view for Images in `DIRECT_ENCODINGS`.
 
     Raises:
         UnknownEncodingError: an encoding that nothing here can read.
@@ -66,23 +72,40 @@ def picture(message: Any) -> tuple[Pixels, PixelFormat]:
 
     """
     if hasattr(message, "format"):
-        return decompressed(message), PixelFormat.BGR
-    direct = DIRECT_ENCODINGS.get(message.encoding)
-    if direct is not None:
-        return image_array(message), direct
-    if message.encoding not in CONVERSIONS:
-        known = ", ".join(sorted([*DIRECT_ENCODINGS, *CONVERSIONS]))
-        raise UnknownEncodingError(
-            f"encoding '{message.encoding}' is not supported; publish one of {known}"
-        )
-    stored = np.ascontiguousarray(image_array(message))
+        pixels, encoding = decompressed(message)
+    else:
+        encoding = message.encoding
+        if encoding not in DIRECT_ENCODINGS and encoding not in CONVERSIONS:
+            known = ", ".join(sorted([*DIRECT_ENCODINGS, *CONVERSIONS]))
+            raise UnknownEncodingError(
+                f"encoding '{encoding}' is not supported; publish one of {known}"
+            )
+        pixels = image_array(message)
+    direct = DIRECT_ENCODINGS.get(encoding)
+    return (pixels, direct) if direct is not None else _converted(pixels, encoding)
+
+
+def rgb_image(message: Any) -> Pixels:
+    """Pixels of an Image or CompressedImage as (H, W, 3) uint8 RGB.
+
+    Raises:
+        BadImageError: see `picture`.
+
+    """
+    pixels, pixel_format = picture(message)
+    conversion = _TO_RGB[pixel_format]
+    return pixels if conversion is None else np.asarray(cv2.cvtColor(pixels, conversion), np.uint8)
+
+
+def _converted(pixels: npt.NDArray[Any], encoding: str) -> tuple[Pixels, PixelFormat]:
+    stored = np.ascontiguousarray(pixels)
     native = stored.astype(stored.dtype.newbyteorder("="), copy=False)
-    if (code := CONVERSIONS[message.encoding]) is not None:
+    if (code := CONVERSIONS[encoding]) is not None:
         try:
             native = np.asarray(cv2.cvtColor(native, code))
         except cv2.error as error:
             raise BadImageError(
-                f"{message.width}x{message.height} {message.encoding} cannot be converted "
+                f"{pixels.shape[1]}x{pixels.shape[0]} {encoding} cannot be converted "
                 f"(OpenCV: {error.err})"
             ) from error
     if native.dtype == np.uint16:

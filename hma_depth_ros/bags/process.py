@@ -6,32 +6,36 @@ process may make any of them, in any order, and the result is the same to the by
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
 from rosbags.rosbag2 import StoragePlugin
 
 from hma_depth_ros.bags.bag_reader import BagMessage, BagReader
 from hma_depth_ros.bags.bag_writer import BagWriter
 from hma_depth_ros.bags.calibration import Calibrations
-from hma_depth_ros.bags.camera_messages import BadCalibrationError
-from hma_depth_ros.bags.cameras import CameraTopics, find_cameras
+from hma_depth_ros.bags.camera_messages import BadCalibrationError, foreign_frame
+from hma_depth_ros.bags.cameras import CameraTopics, find_cameras, own_namespaces
 from hma_depth_ros.bags.depth_outputs import DepthOutputs, OutputSettings
 from hma_depth_ros.bags.message_types import TF_MESSAGE, TYPESTORE, header_stamp, stamp_text
 from hma_depth_ros.bags.prefetch import prefetched
 from hma_depth_ros.bags.qos import offered_qos
+from hma_depth_ros.bags.silence import span_without_silence
 from hma_depth_ros.bags.transforms import TF_STATIC_TOPIC
 from hma_depth_ros.bags.workshop import Workshop
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.predictor import DepthPredictor
+from hma_depth_ros.inference.together import Request, at_a_time, predict_together
 
 _BILLION = 1_000_000_000
 #: Messages that are read and decoded, and predictions that are made, before they are needed.
 _AHEAD = 2
+#: Messages, such as clouds, that wait for the images of a batch to be complete.
+_LONGEST_GROUP = 64
 
 
 @dataclass(frozen=True)
@@ -92,9 +96,10 @@ class BagProcess:
         self._bag = BagReader(source)
         self._bag.__enter__()
         try:
+            self._predictor = predictor
             self._prepare(predictor)
-            self.seconds = (self._bag.end - self._bag.start) / _BILLION
-            parts = max(1, math.ceil((self.seconds + 1e-9) / settings.part_seconds))
+            self._starts = self._plan()
+            parts = len(self._starts)
             note = {"bag": _identity(source), "model": dict(model), "options": settings.note()}
             self.workshop = Workshop(out, parts, note)
         except BaseException:
@@ -114,12 +119,16 @@ class BagProcess:
 
     def _prepare(self, predictor: DepthPredictor) -> None:
         settings, bag = self._settings, self._bag
-        self.cameras = find_cameras(bag, images=settings.images, info=settings.info)
+        found = find_cameras(bag, images=settings.images, info=settings.info)
+        if not (settings.images or settings.uncalibrated):
+            found = found.calibrated(bag)
+        self.cameras = found.cameras
+        self.remarks = [*bag.remarks, *(f"{bag.path}: {remark}" for remark in found.remarks)]
         self._outputs: dict[str, DepthOutputs] = {}
         self._calibrations: dict[str, Calibrations] = {}
         several = len(self.cameras) > 1
-        for camera in self.cameras:
-            namespace = _namespace(settings.namespace, camera if several else None)
+        for camera, own in zip(self.cameras, own_namespaces(self.cameras), strict=True):
+            namespace = _namespace(settings.namespace, own if several else "")
             if not settings.uncalibrated:
                 self._calibrations[camera.image] = self._calibration_of(camera)
             outputs = DepthOutputs(
@@ -135,9 +144,28 @@ class BagProcess:
                         "--namespace"
                     )
             self._outputs[camera.image] = outputs
+        self.remarks += [f"{bag.path}: {remark}" for remark in self._foreign_frames()]
         kept = bag.topics if settings.with_inputs else bag.topics_of(TF_MESSAGE)
-        self._copied = [name for name in kept if bag.topics[name].type in bag.typestore.types]
+        self._copied = [name for name in kept if bag.typestore(name) is not None]
         self.left_out = [name for name in kept if name not in self._copied]
+
+    def _plan(self) -> list[int]:
+        """When each part begins, in nanoseconds: a grid in time, less what holds no message.
+
+        Where nothing was recorded nothing is to be done: a clock that is set while recording leaves
+        a silence of fifty years.
+        """
+        stamps = self._bag.stamps({*self._copied, *self._outputs})
+        self.seconds = span_without_silence(stamps, longest=self._settings.part_seconds)
+        if not stamps.size:
+            return [self._bag.start]
+        steps = np.unique((stamps - stamps[0]) // self._length)
+        return [int(stamps[0]) + int(step) * self._length for step in steps]
+
+    @property
+    def _length(self) -> int:
+        """Nanoseconds of a part."""
+        return max(1, round(self._settings.part_seconds * _BILLION))
 
     def _calibration_of(self, camera: CameraTopics) -> Calibrations:
         calibrations = Calibrations(self._bag, camera.info) if camera.info else None
@@ -148,6 +176,22 @@ class BagProcess:
                 "depth with --uncalibrated"
             )
         return calibrations
+
+    def _foreign_frames(self) -> Iterator[str]:
+        """What the first messages say of cameras whose calibration may be another one's."""
+        for camera in self.cameras:
+            if camera.image not in self._calibrations or camera.info is None:
+                continue
+            try:
+                info, image = self._first(camera.info), self._first(camera.image)
+            except HmaDepthError:
+                continue  # damaged, which is told when its turn comes
+            if image is not None and (problem := foreign_frame(info, image, camera.image)):
+                yield f"{camera.info}: {problem}"
+
+    def _first(self, topic: str) -> Any | None:
+        raw = next(self._bag.messages([topic]), None)
+        return None if raw is None else self._bag.decode(raw)
 
     @property
     def images(self) -> int:
@@ -184,9 +228,8 @@ class BagProcess:
 
         """
         settings = self._settings
-        length = round(settings.part_seconds * _BILLION)
-        start = self._bag.start + index * length
-        stop = start + length
+        start = self._starts[index]
+        stop = start + self._length
         for calibrations in self._calibrations.values():
             calibrations.move_to(start, stop)
         part = self.workshop.part(index)
@@ -209,50 +252,103 @@ class BagProcess:
             qos = topic.qos[0] if topic.qos else None
             if name == TF_STATIC_TOPIC:
                 qos = offered_qos(depth=1, transient_local=True)
-            out.add_topic(name, topic.type, qos=qos, typestore=self._bag.typestore)
+            store = self._bag.typestore(name)
+            assert store is not None, name
+            out.add_topic(name, topic.type, qos=qos, typestore=store)
         for outputs in self._outputs.values():
             for name, kind in outputs.topics.items():
                 out.add_topic(name, kind, typestore=TYPESTORE)
 
     def _read(self, start: int, stop: int) -> Iterator[tuple[BagMessage, Any]]:
-        """Messages, and images decoded."""
+        """Messages, and images decoded, or why they cannot be."""
         wanted = {*self._copied, *self._outputs}
         for raw in self._bag.messages(wanted, start=start, stop=stop):
-            yield raw, self._bag.decode(raw) if raw.topic in self._outputs else None
+            image = None
+            if raw.topic in self._outputs:
+                try:
+                    image = self._bag.decode(raw)
+                except HmaDepthError as error:
+                    image = error
+            yield raw, image
 
     def _predicted(
         self, messages: Iterator[tuple[BagMessage, Any]], tally: Tally
     ) -> Iterator[tuple[int, Sequence[tuple[str, bytes | memoryview]], bool]]:
         """Time, messages to write at it, and whether they belong to an image."""
         copied = set(self._copied)
-        for raw, image in messages:
-            own = [(raw.topic, raw.data)] if raw.topic in copied else []
-            if image is None:
-                yield raw.stamp, own, False
-                continue
+        for group in _groups(messages, at_a_time(self._predictor)):
+            images = [(raw, image) for raw, image in group if image is not None]
+            made = iter(self._depths(images, tally))
+            for raw, image in group:
+                own = [(raw.topic, raw.data)] if raw.topic in copied else []
+                if image is None:
+                    yield raw.stamp, own, False
+                else:
+                    yield raw.stamp, [*own, *next(made)], True
+
+    def _depths(
+        self, images: Sequence[tuple[BagMessage, Any]], tally: Tally
+    ) -> list[list[tuple[str, bytes | memoryview]]]:
+        """Messages for images; none for one that cannot be used, if that is allowed."""
+        infos: list[Any] = []
+        requests: list[Request | HmaDepthError] = []
+        for raw, image in images:
+            topic, info = raw.topic, None
             try:
-                made = self._depth(raw.topic, image)
+                if isinstance(image, HmaDepthError):
+                    raise image
+                if topic in self._calibrations:
+                    info = self._calibrations[topic].of(header_stamp(image))
+                requests.append(self._outputs[topic].request(image, info))
             except HmaDepthError as error:
-                problem = f"{raw.topic} at {stamp_text(header_stamp(image))}: {error}"
-                if not self._settings.allow_partial:
-                    way_out = "--allow-partial leaves bad images out"
-                    if isinstance(error, BadCalibrationError):
-                        way_out = "--uncalibrated does without, --camera-info-topic names another"
-                    raise HmaDepthError(f"{self._bag.path}: {problem}; {way_out}") from error
-                tally.problems.append(problem)
-                made = []
-            yield raw.stamp, [*own, *made], True
+                requests.append(error)
+            infos.append(info)
+        good = [request for request in requests if isinstance(request, Request)]
+        predictions = iter(predict_together(self._predictor, good))
+        made: list[list[tuple[str, bytes | memoryview]]] = []
+        for (raw, image), info, request in zip(images, infos, requests, strict=True):
+            found = next(predictions) if isinstance(request, Request) else request
+            if isinstance(found, HmaDepthError):
+                self._leave_out(raw, image, found, tally)
+                made.append([])
+            else:
+                made.append(self._outputs[raw.topic].messages(image, info, found))
+        return made
 
-    def _depth(self, topic: str, image: Any) -> list[tuple[str, bytes | memoryview]]:
-        info = None
-        if topic in self._calibrations:
-            info = self._calibrations[topic].of(header_stamp(image))
-        return self._outputs[topic].of(image, info)
+    def _leave_out(self, raw: BagMessage, image: Any, error: HmaDepthError, tally: Tally) -> None:
+        whole = hasattr(image, "header")
+        stamp = header_stamp(image) if whole else raw.stamp
+        problem = f"{raw.topic} at {stamp_text(stamp)}: {error}"
+        if not self._settings.allow_partial:
+            way_out = "--allow-partial leaves bad images out"
+            if isinstance(error, BadCalibrationError):
+                way_out = (
+                    "--uncalibrated does without, --camera-info-topic names another, "
+                    "--image-topic chooses cameras"
+                )
+            raise HmaDepthError(f"{self._bag.path}: {problem}; {way_out}") from error
+        tally.problems.append(problem)
 
 
-def _namespace(prefix: str, camera: CameraTopics | None) -> str:
+def _groups(
+    messages: Iterator[tuple[BagMessage, Any]], images: int
+) -> Iterator[list[tuple[BagMessage, Any]]]:
+    """Messages in order, cut after so many images each; one by one for one image at a time."""
+    group: list[tuple[BagMessage, Any]] = []
+    count, longest = 0, 1 if images == 1 else _LONGEST_GROUP
+    for message in messages:
+        group.append(message)
+        count += message[1] is not None
+        if count == images or len(group) == longest:
+            yield group
+            group, count = [], 0
+    if group:
+        yield group
+
+
+def _namespace(prefix: str, own: str) -> str:
     """Namespace of outputs; of several cameras each has its own."""
-    parts = [*prefix.split("/"), *(camera.namespace.split("/") if camera else ())]
+    parts = [*prefix.split("/"), *own.split("/")]
     return "".join(f"/{part}" for part in parts if part)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rosbags.interfaces import (
     Qos,
     QosDurability,
@@ -10,6 +12,7 @@ from rosbags.interfaces import (
     QosReliability,
     QosTime,
 )
+from rosbags.rosbag2.metadata import parse_qos
 
 #: How rosbag2 writes "for ever": the largest number of nanoseconds that fits into 63 bits.
 _FOREVER = QosTime(9_223_372_036, 854_775_807)
@@ -32,3 +35,11 @@ def offered_qos(*, depth: int = 10, reliable: bool = True, transient_local: bool
         liveliness_lease_duration=_FOREVER,
         avoid_ros_namespace_conventions=False,
     )
+
+
+def recorded_qos(profiles: Any) -> tuple[Qos, ...]:
+    """Profiles as a bag of any version has them, YAML or a list; none where they make no sense."""
+    try:
+        return tuple(parse_qos(profiles))
+    except Exception:  # it stumbles over whatever a file says, and a replay does without
+        return ()

@@ -69,7 +69,9 @@ class TopicCursor:
         stamps = []
         for raw in self._bag.messages([self.topic]):
             self._times.append(raw.stamp)
-            stamps.append(raw_header_stamp(raw.data))
+            stamp = raw_header_stamp(raw.data)
+            # A damaged message shows when it is read; until then it has its time in the bag.
+            stamps.append(raw.stamp if stamp is None else stamp)
         self._messages = self._bag.messages([self.topic])
         return stamps
 

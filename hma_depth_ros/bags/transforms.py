@@ -1,93 +1,202 @@
-"""Static transforms of a bag: where the frames of a car are, seen from each other (tf2)."""
+"""Transforms of a bag: where the frames of a car are, seen from each other and in time (tf2)."""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.spatial.transform import Rotation, Slerp
 
 from hma_depth_ros.bags.bag_reader import BagReader
-from hma_depth_ros.bags.message_types import TF_MESSAGE, header, message
+from hma_depth_ros.bags.message_types import TF_MESSAGE, header, header_stamp, message
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.rotation import matrix_from_quaternion, quaternion_from_matrix
 
 Matrix = npt.NDArray[np.float64]
 
-TF_STATIC_TOPIC = "/tf_static"
+TF_STATIC_TOPIC, TF_TOPIC = "/tf_static", "/tf"
+
+#: Nanoseconds between two transforms over which a car's way is not known well enough; what counts
+#: is how far it goes in some hundredths of a second.
+_LONGEST_STEP = 5_000_000_000
 
 
-class StaticTransforms:
-    """A tree of frames that do not move; the latest transform of a child counts, as in tf2."""
+@dataclass
+class _Track:
+    """A frame in its parent, at several times."""
+
+    parent: str
+    _samples: dict[int, Matrix] = field(default_factory=dict)  # by nanoseconds
+
+    def add(self, stamp: int, matrix: Matrix) -> None:
+        self._samples[stamp] = matrix
+        for name in ("_ordered", "moves"):
+            self.__dict__.pop(name, None)
+
+    @cached_property
+    def _ordered(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+        stamps = sorted(self._samples)
+        return np.array(stamps, np.int64), np.stack([self._samples[stamp] for stamp in stamps])
+
+    @cached_property
+    def moves(self) -> bool:
+        """Whether it is ever somewhere else."""
+        _, matrices = self._ordered
+        return not np.allclose(matrices, matrices[0], rtol=0, atol=1e-9)
+
+    def at(self, stamp: int) -> Matrix | None:
+        """4x4 at a time, between two samples; None where they do not reach or are too far apart."""
+        stamps, matrices = self._ordered
+        if not self.moves:
+            return np.asarray(matrices[0])
+        after = int(np.searchsorted(stamps, stamp))
+        if after < len(stamps) and stamps[after] == stamp:
+            return np.asarray(matrices[after])
+        if not 0 < after < len(stamps) or stamps[after] - stamps[after - 1] > _LONGEST_STEP:
+            return None
+        before, step = int(stamps[after - 1]), int(stamps[after] - stamps[after - 1])
+        share = (stamp - before) / step
+        ends = matrices[after - 1 : after + 1]
+        result = np.eye(4)
+        result[:3, :3] = Slerp([0.0, 1.0], Rotation.from_matrix(ends[:, :3, :3]))(share).as_matrix()
+        result[:3, 3] = (1 - share) * ends[0, :3, 3] + share * ends[1, :3, 3]
+        return result
+
+
+class Transforms:
+    """A tree of frames, some of which move; the latest static transform of a child counts."""
 
     def __init__(self) -> None:
-        self._parents: dict[str, tuple[str, Matrix]] = {}
+        self._static: dict[str, tuple[str, Matrix]] = {}
+        self._tracks: dict[str, _Track] = {}
+        self._odd: dict[str, str] = {}  # what is wrong with a frame's transform
 
     @classmethod
-    def of_bag(cls, bag: BagReader) -> StaticTransforms:
-        """All that the bag holds on `/tf_static`, wherever in the bag it lies.
+    def of_bag(cls, bag: BagReader) -> Transforms:
+        """All that the bag holds on `/tf_static` and `/tf`, wherever in the bag it lies.
 
         Raises:
             HmaDepthError: the storage is damaged.
 
         """
         transforms = cls()
-        if TF_STATIC_TOPIC in bag.topics_of(TF_MESSAGE):
-            for raw in bag.messages([TF_STATIC_TOPIC]):
-                transforms.add(bag.decode(raw))
+        present = bag.topics_of(TF_MESSAGE)
+        for topic in (TF_STATIC_TOPIC, TF_TOPIC):
+            if topic in present:
+                for raw in bag.messages([topic]):
+                    transforms.add(bag.decode(raw), static=topic == TF_STATIC_TOPIC)
         return transforms
 
-    def add(self, tf: Any) -> None:
-        """Take a TFMessage, of rosbags or of rclpy.
-
-        Raises:
-            HmaDepthError: a rotation is none.
-
-        """
+    def add(self, tf: Any, *, static: bool = True) -> None:
+        """Take a TFMessage, of rosbags or of rclpy. A transform that is none is left out."""
         for stamped in tf.transforms:
             parent, child = (_plain(n) for n in (stamped.header.frame_id, stamped.child_frame_id))
             try:
                 matrix = transform_matrix(stamped.transform)
             except ValueError as error:
-                raise HmaDepthError(f"transform from {parent} to {child}: {error}") from error
-            self._parents[child] = (parent, matrix)
+                self._odd[child] = f"transform from {parent} to {child}: {error}"
+                continue
+            if static:
+                self._static[child] = (parent, matrix)
+            else:
+                track = self._tracks.setdefault(child, _Track(parent))
+                if track.parent == parent:  # a frame that changes its parent is no car's
+                    track.add(header_stamp(stamped), matrix)
 
     @property
     def frames(self) -> list[str]:
         """Names of all frames, sorted."""
-        parents = {parent for parent, _ in self._parents.values()}
-        return sorted(parents | set(self._parents))
+        return sorted({name for child in self._children for name in (child, self._parent(child))})
 
-    def lookup(self, target: str, source: str) -> Matrix:
+    @property
+    def _children(self) -> set[str]:
+        return {*self._static, *self._tracks}
+
+    def _parent(self, child: str) -> str:
+        return self._static[child][0] if child in self._static else self._tracks[child].parent
+
+    def _edge(self, child: str, stamp: int | None) -> Matrix | None:
+        """Points of a child to those of its parent, at a time; of tracks that move only then."""
+        if child in self._static:
+            return self._static[child][1]
+        track = self._tracks[child]
+        if stamp is None and track.moves:
+            return None
+        return track.at(stamp or 0)
+
+    def lookup(self, target: str, source: str, stamp: int | None = None) -> Matrix:
         """4x4 transform that takes points of frame `source` to frame `target`.
 
+        Args:
+            target: frame.
+            source: frame.
+            stamp: nanoseconds at which; None if nothing between the two frames moves.
+
         Raises:
-            HmaDepthError: the frames are not connected, naming those that are there.
+            HmaDepthError: the frames are not connected at that time, naming those that are there.
 
         """
         target, source = _plain(target), _plain(source)
-        if target == source:
-            return np.eye(4)
-        neighbours: dict[str, list[tuple[str, Matrix]]] = {}
-        for child, (parent, matrix) in self._parents.items():
-            neighbours.setdefault(child, []).append((parent, matrix))
-            inverse = np.asarray(np.linalg.inv(matrix), dtype=np.float64)
-            neighbours.setdefault(parent, []).append((child, inverse))
+        neighbours: dict[str, list[tuple[str, str, bool]]] = {}
+        for child in self._children:
+            parent = self._parent(child)
+            neighbours.setdefault(child, []).append((parent, child, True))
+            neighbours.setdefault(parent, []).append((child, child, False))
         reached: dict[str, Matrix] = {source: np.eye(4)}
         waiting = deque([source])
-        while waiting:
+        while waiting and target not in reached:
             frame = waiting.popleft()
-            for neighbour, step in neighbours.get(frame, []):
-                if neighbour not in reached:
-                    reached[neighbour] = step @ reached[frame]
-                    waiting.append(neighbour)
+            for neighbour, child, upwards in neighbours.get(frame, []):
+                if neighbour in reached or (step := self._edge(child, stamp)) is None:
+                    continue
+                reached[neighbour] = (step if upwards else np.linalg.inv(step)) @ reached[frame]
+                waiting.append(neighbour)
         if target not in reached:
+            odd = "".join(f"; {problem}" for problem in self._odd.values())
             raise HmaDepthError(
-                f"no static transform from {source} to {target}; "
-                f"frames on {TF_STATIC_TOPIC}: {', '.join(self.frames) or 'none'}"
+                f"no transform from {source} to {target}; frames on {TF_STATIC_TOPIC} and "
+                f"{TF_TOPIC}: {', '.join(self.frames) or 'none'}{odd}"
             )
         return reached[target]
+
+    def motion(self, frame: str, start: int, end: int) -> Matrix | None:
+        """How `frame` moved: points measured in it at `start` to where they are in it at `end`.
+
+        Seen from the frame of the odometry, where there is one of that name (REP 105: it does not
+        jump), else from the farthest that is known at both times.
+
+        Args:
+            frame: of the points.
+            start: nanoseconds.
+            end: nanoseconds.
+
+        Returns:
+            4x4, or None where no transform says how it moved.
+
+        """
+        here = there = np.eye(4)
+        moved = False
+        for child, parent in self._upwards(_plain(frame)):
+            steps = (self._edge(child, start), self._edge(child, end))
+            if steps[0] is None or steps[1] is None:
+                return None
+            here, there = steps[0] @ here, steps[1] @ there
+            moved = moved or (child not in self._static and self._tracks[child].moves)
+            if parent.rpartition("/")[2].startswith("odom"):
+                break
+        return np.linalg.inv(there) @ here if moved else None
+
+    def _upwards(self, frame: str) -> Iterator[tuple[str, str]]:
+        seen = {frame}
+        while frame in self._children and (parent := self._parent(frame)) not in seen:
+            yield frame, parent
+            seen.add(parent)
+            frame = parent
 
 
 def transform_matrix(transform: Any) -> Matrix:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.inference.float32 import float32_means_float32
 from hma_depth_ros.network.checkpoint import Preprocessing
 
 
@@ -41,13 +43,20 @@ def load_baseline(name: str) -> nn.Module:
     return network
 
 
-def baseline_call(name: str, image: Tensor, preprocessing: Preprocessing) -> Callable[[], object]:
+#: Ways to run a baseline on CUDA beside fp32: what PyTorch does by itself, and half precision.
+ON_CUDA = ("TF32", "fp16")
+
+
+def baseline_call(
+    name: str, image: Tensor, preprocessing: Preprocessing, *, how: str = "fp32"
+) -> Callable[[], object]:
     """A forward pass of a baseline, normalisation included, that has been made once.
 
     Args:
         name: see `load_baseline`; the network takes normalised images (B, 3, H, W).
         image: uint8 (B, 3, H, W), on the device to run on.
         preprocessing: the normalisation.
+        how: fp32, without TF32 as ours is; or one of `ON_CUDA`, fp16 being autocast's.
 
     Raises:
         HmaDepthError: as `load_baseline`, or the network does not take the image.
@@ -58,7 +67,12 @@ def baseline_call(name: str, image: Tensor, preprocessing: Preprocessing) -> Cal
 
     @torch.inference_mode()
     def call() -> None:
-        network((image.float() - mean) / std)
+        with ExitStack() as stack:
+            if how == "fp16":
+                stack.enter_context(torch.autocast(image.device.type, dtype=torch.float16))
+            elif how == "fp32" and image.device.type == "cuda":
+                stack.enter_context(float32_means_float32(tuned=False))
+            network((image.float() - mean) / std)
 
     try:
         call()

@@ -12,6 +12,14 @@ from hma_depth_ros.inference.engine import Engine
 from hma_depth_ros.inference.model_source import ModelSource
 from hma_depth_ros.inference.threads import leave_cores_to
 
+#: PyTorch otherwise than the node runs it: on CUDA without a recorded graph, with one of what cuDNN
+#: would take untried, and compiled.
+TORCH_VARIANTS: dict[str, dict[str, bool]] = {
+    "torch-eager": {"captured": False},
+    "torch-untuned": {"tuned": False},
+    "torch-compiled": {"compiled": True},
+}
+
 
 def start_engines(
     source: ModelSource,
@@ -26,7 +34,8 @@ def start_engines(
 
     Args:
         source: of the network.
-        engines: (engine, precision); `auto` is the first one for the device.
+        engines: (engine, precision); `auto` is the first one for the device, and names of
+            `TORCH_VARIANTS` are taken too.
         device: as the node's parameter.
         threads: of the CPU; 0 leaves it to the runtime.
         left_out: takes the names of those that cannot start, and why.
@@ -35,14 +44,20 @@ def start_engines(
     """
     for asked, precision in engines:
         name = source.engines(device)[0] if asked == "auto" else asked
+        how = TORCH_VARIANTS.get(name, {})
         try:
             engine = source.start(
-                name, device=device, precision=precision, threads=threads, warn=warn
+                "torch" if how else name,
+                device=device,
+                precision=precision,
+                threads=threads,
+                **how,
+                warn=warn,
             )
         except HmaDepthError as error:
             left_out[f"{name} {precision}"] = str(error)
             continue
-        yield f"{engine.name} {engine.precision}", engine
+        yield f"{name if how else engine.name} {engine.precision}", engine
 
 
 @contextmanager

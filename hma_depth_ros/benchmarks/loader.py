@@ -18,13 +18,14 @@ from hma_depth_ros.data.ground_truth import read_ground_truth
 from hma_depth_ros.data.image_file import read_rgb, write_png
 from hma_depth_ros.data.split import SplitEntry
 from hma_depth_ros.data.stored_depth import write_stored_depth
-from hma_depth_ros.data.synthetic.drive import SyntheticDrive
+from hma_depth_ros.data.synthetic.drive import KITTI_CAMERA, SyntheticDrive
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.benchmarks import KITTI
 from hma_depth_ros.evaluation.frames import Frame
 from hma_depth_ros.evaluation.protocols import PROTOCOLS
 from hma_depth_ros.evaluation.run import Settings, evaluate
 from hma_depth_ros.evaluation.sources import StoredPredictions
+from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.training.dataset import CropDataset, CropSettings
 from hma_depth_ros.training.loading import BatchLoader
 from hma_depth_ros.training.sampler import GlobalBatchSampler
@@ -72,9 +73,9 @@ def measure_loader(
     return LoaderReport(crops, pairs, _stages(dataset, labelled))
 
 
-def render_frames(folder: Path) -> list[SplitEntry]:
-    """Frames of a synthetic drive at KITTI's size, with depth as sparse as KITTI's."""
-    drive = SyntheticDrive(seed=0, frames=_RENDERED * 10, sampling=1)
+def render_frames(folder: Path, camera: PinholeCamera = KITTI_CAMERA) -> list[SplitEntry]:
+    """Frames of a synthetic drive, with depth as sparse as KITTI's."""
+    drive = SyntheticDrive(seed=0, frames=_RENDERED * 10, camera=camera, sampling=1)
     random = np.random.default_rng(0)
     entries = []
     for number in range(_RENDERED):

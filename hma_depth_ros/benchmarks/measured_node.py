@@ -9,6 +9,7 @@ import json
 import resource
 import sys
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,12 +29,13 @@ class RecordedStatistics(FrameStatistics):
         self.frames: list[dict[str, Any]] = []
         self.drops: list[dict[str, Any]] = []
 
-    def count_dropped(self, cause: str, frames: int = 1) -> None:
-        """See `FrameStatistics`."""
+    def _leave_out(self, fate: Counter[str], cause: str, frames: int = 1) -> None:
         self.drops.append({"when": time.perf_counter(), "cause": cause, "frames": frames})
-        super().count_dropped(cause, frames)
+        super()._leave_out(fate, cause, frames)
 
-    def count_processed(self, *, latency: float, age: float, stages: Mapping[str, float]) -> None:
+    def count_processed(
+        self, *, latency: float, age: float | None, stages: Mapping[str, float]
+    ) -> None:
         """See `FrameStatistics`."""
         self.frames.append(
             {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -9,10 +10,11 @@ from pathlib import Path
 
 import torch
 
-from hma_depth_ros.benchmarks.baseline import baseline_call
+from hma_depth_ros.benchmarks.baseline import ON_CUDA, baseline_call
 from hma_depth_ros.benchmarks.candidates import start_engines
+from hma_depth_ros.benchmarks.memory import used_bytes
 from hma_depth_ros.benchmarks.stages import measure_stages
-from hma_depth_ros.benchmarks.timing import Timing, resident_bytes, take_turns
+from hma_depth_ros.benchmarks.timing import Timing, take_turns
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.engine import Engine, choose_device
 from hma_depth_ros.inference.model_file import ModelFormat
@@ -29,8 +31,9 @@ from hma_depth_ros.network.flops import count_flops
 from hma_depth_ros.network.model import HmaDepth
 
 REFERENCE = "torch fp32, as trained"
-#: Side of the square matrices whose product is measured beside the networks.
-_MATRIX = 2048
+#: Side of the square matrices whose product is measured beside the networks: large enough to keep
+#: all of a device busy, small enough for a CPU.
+_MATRIX = {"cpu": 2048, "cuda": 8192}
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,10 @@ class ModelReport:
     #: GFLOP/s of a plain matrix product, by precision.
     products: dict[str, float]
     left_out: dict[str, str]  #: candidates that could not start, and why
-    #: Bytes of this process's memory that came with each candidate, its first pass included.
+    #: Bytes that came with each candidate, its first pass included (`used_bytes`).
     memory: dict[str, int]
+    #: Seconds of each one's first pass: kernels are loaded, chosen, recorded, compiled.
+    first: dict[str, float]
     hardware: dict[str, str]  #: that each engine runs on; of a baseline PyTorch's device
     #: By precision: each part of the network in PyTorch, if asked for.
     stages: dict[str, dict[str, Timing]]
@@ -74,7 +79,7 @@ def measure_model(
         threads: of the CPU; 0 leaves it to each runtime.
         rounds: calls of each.
         by_stage: also time each part of the network, in PyTorch.
-        baseline: `module:callable`, see `load_baseline`; the ratios are then to it.
+        baseline: `module:callable`, see `load_baseline`; the ratios are then to it, in fp32.
         warn: is told what goes wrong on the way.
 
     Raises:
@@ -94,18 +99,23 @@ def measure_model(
     image = torch.randint(0, 256, (1, 3, *size), generator=generator, dtype=torch.uint8)
     candidates: dict[str, Callable[[], object]] = {}
     hardware: dict[str, str] = {}
-    memory, before = {}, resident_bytes()
+    first: dict[str, float] = {}
+    memory, before = {}, used_bytes(chosen)
 
     def add(name: str, call: Callable[[], object], runs_on: str) -> None:
         nonlocal before
+        begin = time.perf_counter()
         call()
+        first[name] = time.perf_counter() - begin
         candidates[name], hardware[name] = call, runs_on
-        now = resident_bytes()
+        now = used_bytes(chosen)
         memory[name], before = now - before, now
 
     if baseline is not None:
-        call = baseline_call(baseline, image.to(chosen), source.info.preprocessing)
-        add(f"baseline {baseline}", _waited(call, chosen), str(chosen))
+        for how in ("fp32", *(ON_CUDA if chosen.type == "cuda" else ())):
+            call = baseline_call(baseline, image.to(chosen), source.info.preprocessing, how=how)
+            name = f"baseline {baseline}" + ("" if how == "fp32" else f", {how}")
+            add(name, _waited(call, chosen), str(chosen))
     if is_checkpoint:
         reference = TorchEngine(
             load_checkpoint(path)[0],
@@ -137,6 +147,7 @@ def measure_model(
         products=matrix_products(chosen),
         left_out=left_out,
         memory=memory,
+        first=first,
         hardware=hardware,
     )
 
@@ -170,7 +181,7 @@ def random_checkpoint(name: str, folder: Path) -> Path:
 
 
 def _engine_call(engine: Engine, image: torch.Tensor) -> Callable[[], object]:
-    # Where the engine expects it: ONNX Runtime takes images from the host, on a GPU too.
+    # Where the engine expects it.
     return _waited(partial(engine, image.to(engine.device)), engine.device)
 
 
@@ -190,13 +201,14 @@ def _wait(device: torch.device) -> None:
 def matrix_products(device: torch.device) -> dict[str, float]:
     """GFLOP/s of the product of two square matrices, the best of ten."""
     found = {}
+    side = _MATRIX[device.type]
     for name in _precisions(device):
-        a = torch.rand(_MATRIX, _MATRIX, device=device).to(TYPES[name])
+        a = torch.rand(side, side, device=device).to(TYPES[name])
 
         def multiply(a: torch.Tensor = a) -> None:
             torch.mm(a, a)
             _wait(device)
 
         timing = take_turns({name: multiply}, rounds=10)[name]
-        found[name] = 2 * _MATRIX**3 / min(timing.wall) / 1e9
+        found[name] = 2 * side**3 / min(timing.wall) / 1e9
     return found

@@ -10,12 +10,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from hma_depth_ros.benchmarks.candidates import start_engines, threads_as_in_the_node
-from hma_depth_ros.benchmarks.timing import Timing, resident_bytes, take_turns
+from hma_depth_ros.benchmarks.memory import used_bytes
+from hma_depth_ros.benchmarks.timing import Timing, take_turns
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.inference.bundled import self_check_image
+from hma_depth_ros.inference.engine import choose_device
 from hma_depth_ros.inference.model_source import ModelSource
 from hma_depth_ros.inference.points import CloudLayout
 from hma_depth_ros.inference.predictor import DepthPredictor, Output, OutputArrays
@@ -33,7 +36,7 @@ class Candidate:
     #: By number of cameras: a batch through the network, and one image after the other; of a frame.
     batched: dict[int, Timing]
     one_by_one: dict[int, Timing]
-    memory: int  #: bytes of this process that came with the engine and its first frame
+    memory: int  #: bytes that came with the engine and its first frame (`used_bytes`)
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,8 @@ def measure_predictor(
     image, camera = street(image_size), camera_of(image_size)
     left_out: dict[str, str] = {}
     predictors: dict[str, DepthPredictor] = {}
-    memory, before = {}, resident_bytes()
+    chosen = torch.device("cpu") if device.startswith("gpu") else choose_device(device)
+    memory, before = {}, used_bytes(chosen)
     started = start_engines(
         source, engines, device=device, threads=threads, left_out=left_out, warn=warn
     )
@@ -116,7 +120,7 @@ def measure_predictor(
         with threads_as_in_the_node(engine, threads):
             predictor.predict(image, camera, outputs=outputs, out=out)
         predictors[name] = predictor
-        now = resident_bytes()
+        now = used_bytes(chosen)
         memory[name], before = now - before, now
     if not predictors:
         raise HmaDepthError("; ".join(left_out.values()) or "no engine to measure")

@@ -92,6 +92,7 @@ def model_figures(report: ModelReport) -> dict[str, Any]:
                 **timing.figures(),
                 "images_per_second": 1 / timing.median,
                 "memory_bytes": report.memory[name],
+                "first_seconds": report.first[name],
                 "hardware": report.hardware[name],
             }
             for name, timing in report.timings.items()

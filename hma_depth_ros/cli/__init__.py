@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from hma_depth_ros import signals
-from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.errors import HmaDepthError, environment_error
 
 #: ROS nodes, which a signal ends with status 0; any other command is interrupted.
 NODES = frozenset({"accuracy_monitor", "depth_node", "record_bag", "replay_bag"})
@@ -48,11 +48,20 @@ def run_command(name: str, argv: Sequence[str]) -> int:
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         sys.stderr.close()
         return 0
+    except (OSError, UnicodeEncodeError) as error:
+        message = environment_error(error)
+        if message is None:
+            raise
+        print(f"{name}: {message}", file=sys.stderr)
+        return 2
     return status
 
 
 def run(argv: Sequence[str]) -> int:
     """Run `argv[0]` with the remaining arguments; without arguments print the list of commands."""
+    from hma_depth_ros.terminal import print_whatever_it_takes
+
+    print_whatever_it_takes()
     if not argv or argv[0] in {"-h", "--help"}:
         print(_usage())
         return 0

@@ -49,9 +49,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     config = with_data_arguments(
         load_config(preset=preset, file=arguments.config, overrides=arguments.overrides), arguments
     )
-    lists = read_lists(config.data, labels_needed=config.loss.smoothness_weight > 0)
     cv2.setNumThreads(1)  # the loader's processes have a core each
     with joined_processes(config.compute.device) as processes:
+        lists = processes.by_first(
+            lambda: read_lists(config.data, labels_needed=config.loss.smoothness_weight > 0)
+        )
         results = run_ablation(
             config,
             lists,

@@ -9,6 +9,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from hma_depth_ros.data.depth_units import unit_hint
 from hma_depth_ros.data.image_file import image_size
 from hma_depth_ros.data.layout import KITTI
 from hma_depth_ros.data.located_split import read_located_split
@@ -43,6 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     train = read_located_split(arguments.train, arguments.train_data)
     frames = read_located_split(arguments.split, arguments.data)
+    truths = [entry.depth for entry in train if isinstance(entry.depth, Path)]
+    if hint := unit_hint(truths, units_per_metre=KITTI.units_per_metre):
+        print(f"hint: {hint}")
     plane = GroundAndWall.of(train)
     baselines: dict[str, MeanDepth | GroundAndWall] = {
         "mean_depth": MeanDepth.of(train),

@@ -18,6 +18,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from hma_depth_ros.benchmarks.candidates import TORCH_VARIANTS
 from hma_depth_ros.benchmarks.loader import LoaderReport, measure_loader, render_frames
 from hma_depth_ros.benchmarks.machine import machine
 from hma_depth_ros.benchmarks.model import measure_model, random_checkpoint
@@ -37,7 +38,7 @@ from hma_depth_ros.data.located_split import read_located_split
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import atomic_path, check_writable
 from hma_depth_ros.inference.bundled import default_checkpoint
-from hma_depth_ros.inference.engine import ENGINES
+from hma_depth_ros.inference.engine_names import ENGINES
 from hma_depth_ros.inference.model_file import ModelFormat, read_model_info
 from hma_depth_ros.inference.model_source import ModelSource
 from hma_depth_ros.inference.points import CloudLayout
@@ -272,6 +273,9 @@ def _node(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     if not arguments.rate > 0 or not arguments.seconds > 0:
         raise HmaDepthError("--rate and --seconds must be positive")
     # Only here: the other parts need no ROS.
+    from hma_depth_ros.ros.distribution import check_ros
+
+    check_ros()
     from hma_depth_ros.benchmarks.node import Plan, default_topics, measure_node
 
     rigs = _rigs(arguments.cameras, arguments.threads)
@@ -279,7 +283,7 @@ def _node(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     plan = Plan(
         checkpoint=path.absolute(),
         image_size=arguments.image_size or _image_size(path),
-        engines=_engines(arguments.engines),
+        engines=_engines(arguments.engines, ENGINES),
         rigs=rigs,
         topics=arguments.topics.split(",")
         if arguments.topics
@@ -345,10 +349,12 @@ def _rigs(cameras: str, threads: str) -> list[Rig]:
     )
 
 
-def _engines(text: str) -> list[tuple[str, str]]:
+def _engines(
+    text: str, known: Sequence[str] = (*ENGINES, *TORCH_VARIANTS)
+) -> list[tuple[str, str]]:
     pairs = [item.partition(":") for item in text.split(",")]
-    if wrong := [name for name, _, _ in pairs if name not in ENGINES]:
-        raise HmaDepthError(f"no engine '{wrong[0]}'; use one of {', '.join(ENGINES)}")
+    if wrong := [name for name, _, _ in pairs if name not in known]:
+        raise HmaDepthError(f"no engine '{wrong[0]}'; use one of {', '.join(known)}")
     return [(name, precision or "auto") for name, _, precision in pairs]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from hma_depth_ros.data import kitti_downloads, nyu_layout
+from hma_depth_ros.data.depth_units import unit_hint
+from hma_depth_ros.data.entry_camera import source_line
 from hma_depth_ros.data.ground_truth import SOURCES
 from hma_depth_ros.data.kitti_frames import COLOUR_CAMERAS, list_frames
 from hma_depth_ros.data.known_splits import SplitIdentity, identify
@@ -51,7 +53,8 @@ def _parser() -> argparse.ArgumentParser:
         "--split",
         type=Path,
         metavar="FILE",
-        help="frames to check: lines of 'image depth focal' (default: all colour images there)",
+        help="frames to check: lines of 'image depth focal' or 'image depth fx fy cx cy' "
+        "(default: all colour images there)",
     )
     parser.add_argument(
         "--training",
@@ -94,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     problems = [problem for frame in frames for problem in frame.problems]
     _print_problems(problems)
     if arguments.dataset == "kitti":
-        _print_focal_lengths(frames)
+        _print_cameras(frames)
         _print_downloads(arguments.data, frames)
     elif any(frame.located.found is None or frame.located.lacks_depth for frame in frames):
         print(
@@ -102,11 +105,20 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"unpack by: extract_nyu nyu_depth_v2_labeled.mat --output {arguments.data} --splits "
             "splits.mat"
         )
+    _print_unit(frames, arguments)
     if arguments.problems is not None:
         with atomic_path(arguments.problems) as temporary:
             lines = (f"{problem.kind}\t{problem.detail}\n" for problem in problems)
-            temporary.write_text("".join(lines), encoding="utf-8")
+            temporary.write_text("".join(lines), encoding="utf-8", errors="surrogateescape")
     return _verdict(frames, identity)
+
+
+def _print_unit(frames: Sequence[CheckedFrame], arguments: argparse.Namespace) -> None:
+    found = [frame.located.found for frame in frames]
+    files = [entry.depth for entry in found if entry and isinstance(entry.depth, Path)]
+    units = LAYOUTS[arguments.dataset].units_per_metre
+    if hint := unit_hint(files, units_per_metre=units):
+        print(f"hint: {hint}")
 
 
 def _all_frames(arguments: argparse.Namespace) -> list[SplitEntry]:
@@ -144,10 +156,13 @@ def _print_problems(problems: Sequence[Problem]) -> None:
             print(f"  and {len(of_kind) - _SHOWN} more (--problems FILE for all)")
 
 
-def _print_focal_lengths(frames: Sequence[CheckedFrame]) -> None:
+def _print_cameras(frames: Sequence[CheckedFrame]) -> None:
     unchecked = sum(frame.lacks_calibration for frame in frames)
     if unchecked:
-        print(f"{unchecked} frames have no calibration file to check their focal lengths by")
+        print(f"{unchecked} frames have no calibration to check their cameras by")
+    sources = Counter(frame.camera_source for frame in frames if frame.camera_source is not None)
+    if sources:
+        print(source_line(sources))
 
 
 def _print_downloads(root: Path, frames: Sequence[CheckedFrame]) -> None:

@@ -84,6 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from hma_depth_ros.demo.source import find_source
     from hma_depth_ros.inference.bundled import default_checkpoint
     from hma_depth_ros.inference.model_file import read_model_info
+    from hma_depth_ros.ros.transport import transport_note
     from hma_depth_ros.visualization.contact_sheet import contact_sheet
 
     console = Console(highlight=False, soft_wrap=True)
@@ -95,6 +96,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         image_topic=arguments.image_topic,
         info_topic=arguments.camera_info_topic,
     )
+    for remark in source.remarks:
+        console.print(remark)
     console.print(
         f"{source.bag}: {source.images} images on {source.image_topic}, "
         f"{source.seconds:.1f} s, calibration on {source.info_topic or 'no topic: no cloud'}"
@@ -112,6 +115,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         output_bag=output / "output_bag",
         logs=output / "logs",
     )
+    if note := transport_note():
+        console.print(note)
     console.print(f"starting replayer, depth node and recorder; they log to {plan.logs}")
     with console.status("starting") as status:
         run(plan, report=status.update)
@@ -145,7 +150,8 @@ def _bag(arguments: argparse.Namespace, console: Console) -> Path:
     if arguments.drive is not None:
         bag = output / "drive_bag"
         console.print(f"converting {arguments.drive} to {bag}")
-        drive_bag(arguments.drive, bag)
+        for error in drive_bag(arguments.drive, bag):
+            console.print(f"left out: {error}", markup=False)
         return bag
     bag = output / f"street_{arguments.frames}"
     if not bag.exists():

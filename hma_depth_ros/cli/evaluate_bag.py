@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         "--calibration",
         type=Path,
         metavar="DAY",
-        help="folder of KITTI's calibration files, instead of the bag's static transforms",
+        help="folder of KITTI's calibration files, instead of the bag's transforms",
     )
     what.add_argument(
         "--camera",
@@ -85,6 +85,12 @@ def _parser() -> argparse.ArgumentParser:
         "--no-occlusion-filter",
         action="store_true",
         help="keep LiDAR returns that lie behind nearer ones in the image, as evaluate_kitti does",
+    )
+    how.add_argument(
+        "--no-motion",
+        action="store_true",
+        help="take each scan as of the time of its image, even if /tf tells how the LiDAR moved "
+        "meanwhile",
     )
     how.add_argument("--protocols", default="bts", metavar="NAME,...", help="default: %(default)s")
     how.add_argument("--caps", default="80", metavar="METRES,...", help="default: %(default)s")
@@ -124,14 +130,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         camera=arguments.camera,
         limit=round(arguments.max_difference * 1e9),
         occlusion_filter=not arguments.no_occlusion_filter,
+        follow_motion=not arguments.no_motion,
     )
     with ExitStack() as stack:
         found = open_frames(request, stack)
+        for remark in found.remarks:
+            print(remark)
         matched = len(found.frames.frames)
         print(
             f"{matched} of {found.depths} depth images on {found.depth_topic} have ground truth, "
             f"of {found.truths} messages on {found.truth_topic}"
         )
+        print(found.timing)
         Session(
             found.frames,
             found.predictions,

@@ -1,12 +1,14 @@
 """Convert a KITTI raw drive or odometry sequence to a rosbag2.
 
 Images, camera_info, LiDAR, GPS, IMU and static transforms, with the sensors' own stamps; with
---ground-truth annotated depth too. What is missing of a partial drive is reported.
+--ground-truth annotated depth too. What is missing of a partial drive is reported. Damaged files
+are left out and named, with status 1; 2 is for nothing done.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +20,10 @@ from hma_depth_ros.bags.kitti_bag import BagOptions, gaps, open_recording, write
 from hma_depth_ros.bags.kitti_dialect import DIALECTS, KITTI2BAG
 from hma_depth_ros.bags.kitti_messages import IMAGE_FORMATS
 from hma_depth_ros.data.kitti_drive import CAMERAS
+from hma_depth_ros.errors import HmaDepthError
+
+#: Damaged files that are named one by one.
+_NAMED = 20
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -83,6 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     console = Console(highlight=False, soft_wrap=True)
     columns = (TextColumn("files"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    damage: list[HmaDepthError] = []
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal
     ) as bar:
@@ -92,7 +99,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             arguments.output,
             options,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
+            on_damage=damage.append,
         )
+    for error in damage[:_NAMED]:
+        print(f"kitti_to_bag: left out: {error}", file=sys.stderr)
+    if len(damage) > _NAMED:
+        print(f"kitti_to_bag: left out: {len(damage) - _NAMED} more files", file=sys.stderr)
     for topic, count in counts.items():
         console.print(f"{count:7d}  {topic}")
     cameras = options.cameras or drive.cameras
@@ -100,4 +112,4 @@ def main(argv: Sequence[str] | None = None) -> int:
     console.print(f"{arguments.output}: {drive.name}, frames {frames[0]} to {frames[-1]}")
     for line in gaps(drive, cameras):
         console.print(f"  {line}")
-    return 0
+    return 1 if damage else 0

@@ -10,11 +10,13 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from hma_depth_ros.data.entry_camera import with_intrinsics
 from hma_depth_ros.data.frame_name import kitti_drive_name
 from hma_depth_ros.data.ground_truth import SOURCES
 from hma_depth_ros.data.kitti_frames import COLOUR_CAMERAS, list_frames
 from hma_depth_ros.data.known_splits import EIGEN_TEST_DRIVES, identify
 from hma_depth_ros.data.layout import DATASETS
+from hma_depth_ros.data.located_split import locate
 from hma_depth_ros.data.nyu_frames import list_nyu_frames
 from hma_depth_ros.data.split import SplitEntry, write_split
 from hma_depth_ros.errors import HmaDepthError
@@ -64,6 +66,12 @@ def _parser() -> argparse.ArgumentParser:
         "--every", type=int, default=1, metavar="N", help="every N-th frame (default: all)"
     )
     parser.add_argument(
+        "--intrinsics",
+        action="store_true",
+        help="write 'image depth fx fy cx cy' instead of the focal length alone, by KITTI's "
+        "calibration files",
+    )
+    parser.add_argument(
         "--unlabelled", action="store_true", help="list frames without ground truth too, as None"
     )
     return parser
@@ -89,14 +97,32 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"none of the {len(entries)} frames under {arguments.data} is left: they have no "
             f"ground truth ({arguments.ground_truth_source}), or their drives are not wanted"
         )
+    if arguments.intrinsics:
+        chosen = _with_intrinsics(arguments.data, chosen)
     write_split(arguments.output, chosen)
     print(f"{arguments.output}: {identify(chosen)}; of {len(entries)} frames")
     return 0
 
 
+def _with_intrinsics(root: Path, entries: Sequence[SplitEntry]) -> list[SplitEntry]:
+    located = [(entry, locate(root, entry).found) for entry in entries]
+    written = [
+        entry if found is None else with_intrinsics(entry, found.image) for entry, found in located
+    ]
+    if lacking := [entry for entry in written if entry.intrinsics is None]:
+        raise HmaDepthError(
+            f"--intrinsics: {len(lacking)} of {len(written)} images are not whole ones of a camera "
+            f"that a calibration file beside them describes, the first {lacking[0].image}; without "
+            "--intrinsics the list gets their focal lengths"
+        )
+    return written
+
+
 def _of_nyu(arguments: argparse.Namespace) -> list[SplitEntry]:
     if arguments.drives or arguments.without or arguments.ground_truth_source != SOURCES[0]:
         raise HmaDepthError("--drives, --without and LiDAR are for KITTI, not for NYU Depth v2")
+    if arguments.intrinsics:
+        raise HmaDepthError("--intrinsics is for KITTI; NYU Depth v2 has no calibration files")
     return list_nyu_frames(arguments.data)
 
 

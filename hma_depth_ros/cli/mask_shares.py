@@ -11,15 +11,15 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from hma_depth_ros.data.entry_camera import entry_camera
 from hma_depth_ros.data.ground_truth import read_ground_truth
 from hma_depth_ros.data.image_file import read_rgb
 from hma_depth_ros.data.located_split import read_located_split
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.evaluation.evaluated_network import computed_by, evaluated_network
 from hma_depth_ros.evaluation.mask_regions import MaskShares, regions
 from hma_depth_ros.files import atomic_path
-from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.inference.bundled import default_checkpoint
-from hma_depth_ros.inference.predictor import DepthPredictor
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     entries = read_located_split(arguments.split, arguments.data)
     path = arguments.checkpoint or default_checkpoint()
-    predictor = DepthPredictor.from_checkpoint(path)
+    predictor = evaluated_network(path)
     if not predictor.info.model.attention:
         raise HmaDepthError(f"{path} is a model without attention: it has no masks")
     shares = MaskShares(predictor.info.model.scales)
@@ -48,8 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if entry.depth is None:
             continue
         image, truth = read_rgb(entry.image), read_ground_truth(entry.depth)
-        rows, columns = image.shape[:2]
-        camera = PinholeCamera.from_focal_length(entry.focal_length, width=columns, height=rows)
+        camera = entry_camera(entry, image.shape).camera
         found = predictor.predict(image, camera, outputs={"depth", "attention"})
         assert found.depth is not None
         assert found.attention is not None
@@ -67,7 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         table.add_row(name, f"{shares.pixels[name]:,}", *cells)
     Console(width=100).print(table)
     if arguments.json is not None:
-        content = {"scales": names, "weights": weights, "wins": wins, "pixels": shares.pixels}
+        figures = {"scales": names, "weights": weights, "wins": wins, "pixels": shares.pixels}
+        content = {**figures, "run": computed_by(predictor)}
         with atomic_path(arguments.json) as temporary:
             temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     return 0

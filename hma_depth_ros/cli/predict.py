@@ -21,10 +21,11 @@ import numpy as np
 import numpy.typing as npt
 
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.files import atomic_path
+from hma_depth_ros.files import atomic_path, shown
 from hma_depth_ros.geometry.camera import PinholeCamera
 
 if TYPE_CHECKING:
+    from hma_depth_ros.inference.predictor import Prediction
     from hma_depth_ros.visualization.tiles import FrameView
 
 
@@ -65,7 +66,8 @@ def _parser() -> argparse.ArgumentParser:
         "--npz",
         action="store_true",
         help="also write STEM.npz with depth (H,W) float32 in metres and, if the network has it, "
-        "attention (S,H,W) float32, coarse to fine",
+        "attention (S,H,W) float32, coarse to fine, and uncertainty (H,W) float32, the standard "
+        "deviation of ln(depth)",
     )
     return parser
 
@@ -90,22 +92,25 @@ def main(argv: Sequence[str] | None = None) -> int:
             image = read_rgb(path)
             height, width = image.shape[:2]
             prediction = predictor.predict(image, camera_of(path, width, height))
+            assert prediction.depth is not None
+            frame = FrameView(
+                image,
+                prediction.depth,
+                predictor.max_depth,
+                prediction.attention,
+                prediction.points,
+                caption=path.stem,
+            )
+            _write(frame, arguments.output, path.stem)
+            if arguments.npz:
+                _write_npz(arguments.output / f"{path.stem}.npz", prediction)
         except HmaDepthError as error:
             print(f"predict: {error}", file=sys.stderr)
             failures += 1
             continue
-        assert prediction.depth is not None
-        frame = FrameView(
-            image,
-            prediction.depth,
-            predictor.max_depth,
-            prediction.attention,
-            prediction.points,
-            caption=path.stem,
-        )
-        _write(frame, arguments.output, path.stem, npz=arguments.npz)
-        print(f"{path}: {_summary(frame.depth)}; {time.perf_counter() - start:.1f} s", flush=True)
-    print(f"{len(images) - failures} of {len(images)} images done, see {arguments.output}")
+        seconds = time.perf_counter() - start
+        print(f"{shown(path)}: {_summary(frame.depth)}; {seconds:.1f} s", flush=True)
+    print(f"{len(images) - failures} of {len(images)} images done, see {shown(arguments.output)}")
     return 1 if failures else 0
 
 
@@ -158,7 +163,7 @@ def _calibrated_camera(
     return camera
 
 
-def _write(frame: FrameView, folder: Path, stem: str, *, npz: bool) -> None:
+def _write(frame: FrameView, folder: Path, stem: str) -> None:
     from hma_depth_ros.data.depth_png import write_depth_png
     from hma_depth_ros.data.image_file import write_png
     from hma_depth_ros.geometry.ply import write_ply
@@ -171,12 +176,16 @@ def _write(frame: FrameView, folder: Path, stem: str, *, npz: bool) -> None:
     write_png(folder / f"{stem}_panel.png", panel(frame))
     if frame.points is not None:
         write_ply(folder / f"{stem}.ply", frame.points, frame.image)
-    if npz:
-        arrays: dict[str, Any] = {"depth": frame.depth}
-        if frame.attention is not None:
-            arrays["attention"] = frame.attention
-        with atomic_path(folder / f"{stem}.npz") as temporary:
-            np.savez(temporary, **arrays)
+
+
+def _write_npz(path: Path, prediction: Prediction) -> None:
+    arrays: dict[str, Any] = {
+        "depth": prediction.depth,
+        "attention": prediction.attention,
+        "uncertainty": prediction.uncertainty,
+    }
+    with atomic_path(path) as temporary:
+        np.savez(temporary, **{name: array for name, array in arrays.items() if array is not None})
 
 
 def _summary(depth: npt.NDArray[np.float32]) -> str:

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.inference.engine_names import ENGINES, PRECISIONS
 
 if TYPE_CHECKING:
     from hma_depth_ros.bags.process import BagProcess, ProcessSettings, Tally
@@ -101,12 +102,10 @@ def _parser() -> argparse.ArgumentParser:
     how.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or gpu (Intel's)")
     how.add_argument(
         "--engine",
-        choices=("auto", "torch", "openvino", "onnxruntime"),
-        help="default: torch, with which figures are measured; auto is the fastest",
+        choices=ENGINES,
+        help="default: torch in fp32, with which figures are measured; auto is the fastest",
     )
-    how.add_argument(
-        "--precision", default="auto", choices=("auto", "fp32", "bf16", "fp16", "int8")
-    )
+    how.add_argument("--precision", default="auto", choices=PRECISIONS)
     how.add_argument(
         "--threads", type=int, default=0, metavar="N", help="CPU threads; 0: the engine's choice"
     )
@@ -247,7 +246,7 @@ def _predictor(arguments: argparse.Namespace) -> tuple[DepthPredictor, dict[str,
     region = None if arguments.region is None else Region(*arguments.region)
     if arguments.kitti_crop:
         with BagReader(arguments.bags[0]) as bag:
-            camera = find_cameras(bag, images=arguments.image_topic)[0]
+            camera = find_cameras(bag, images=arguments.image_topic).cameras[0]
             first = next(bag.messages([camera.image]))
             height, width = picture(bag.decode(first))[0].shape[:2]
         region = kitti_benchmark_crop(width=width, height=height)
@@ -301,6 +300,8 @@ def _run(processes: Sequence[BagProcess]) -> None:
 
     console = Console(highlight=False, soft_wrap=True)
     for process in processes:
+        for remark in process.remarks:
+            console.print(remark)
         if process.left_out:
             console.print(
                 f"{process.workshop.out}: not copied, because their message definitions are not "

@@ -1,4 +1,8 @@
-"""Record topics into a rosbag2 (mcap) that is complete whenever the recording ends."""
+"""Record topics into a rosbag2 (mcap) that is complete whenever the recording ends.
+
+After kill -9 or on a full disk the folder has what was recorded up to a second before, and all
+tools here read it; so does `ros2 bag` after `ros2 bag reindex`.
+"""
 
 from __future__ import annotations
 
@@ -40,6 +44,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point."""
+    from hma_depth_ros.ros.distribution import check_ros
+
+    check_ros()
     import rclpy
 
     from hma_depth_ros.bags.bag_writer import BagWriter
@@ -62,7 +69,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"recording {len(requests)} topics to {arguments.output}", flush=True)
 
     # As long as it takes: what has been recorded is to be kept, however many signals come.
-    with ros_session(ros_args, patience=None) as stop, BagWriter(arguments.output) as bag:
+    with (
+        ros_session(ros_args, patience=None) as stop,
+        BagWriter(arguments.output, recording=True) as bag,
+    ):
         node = rclpy.create_node(
             "bag_recorder", start_parameter_services=False, enable_rosout=False
         )
@@ -73,6 +83,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for topic, count in bag.counts.items():
         lost = recorder.lost[topic]
         print(f"{count:7d}  {topic}" + (f"  ({lost} lost)" if lost else ""))
+    for topic, reason in recorder.left_out.items():
+        print(f"{0:7d}  {topic}  (left out: {reason})")
     for topic in recorder.missing:
         print(f"{0:7d}  {topic}  (no publisher appeared)")
     return 0

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hma_depth_ros.bags.silence import LONGEST
 from hma_depth_ros.errors import HmaDepthError
 
 if TYPE_CHECKING:
@@ -35,6 +36,13 @@ def _offset(text: str) -> float:
     value = float(text)
     if not (value >= 0 and math.isfinite(value)):
         raise argparse.ArgumentTypeError(f"{text} is not a number of seconds")
+    return value
+
+
+def _silence(text: str) -> float:
+    value = float(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds above 0, or inf")
     return value
 
 
@@ -75,6 +83,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--duration", type=_positive, metavar="SECONDS", help="end after so much of the bag"
+    )
+    parser.add_argument(
+        "--longest-silence",
+        type=_silence,
+        default=LONGEST,
+        metavar="SECONDS",
+        help="where the bag has no message for longer, go on after a second (default: 60; inf: "
+        "never)",
     )
     parser.add_argument("--paused", action="store_true", help="wait for the signal to go on")
     parser.add_argument(
@@ -131,6 +147,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; ends cleanly on SIGINT and SIGTERM."""
+    from hma_depth_ros.ros.distribution import check_ros
+
+    check_ros()
     import rclpy
 
     from hma_depth_ros.bags.bag_reader import BagReader
@@ -156,6 +175,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             clock_rate=arguments.clock,
             start=arguments.start,
             duration=arguments.duration,
+            longest_silence=arguments.longest_silence,
         )
         replayer.pause = PauseControl(node, paused=arguments.paused)
         if arguments.lockstep:

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import cv2
 
+from hma_depth_ros.data.depth_units import unit_hint
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.training.config import TrainConfig
 from hma_depth_ros.training.config_file import load_config, preset_names, to_yaml
 from hma_depth_ros.training.data_arguments import add_data_arguments, with_data_arguments
-from hma_depth_ros.training.lists import read_lists
+from hma_depth_ros.training.lists import Lists, read_lists
 from hma_depth_ros.training.processes import joined_processes
 from hma_depth_ros.training.run_folder import RunFolder
 from hma_depth_ros.training.trainer import Trainer
@@ -62,20 +63,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.output is None and not resume:
         raise HmaDepthError("name the folder of the run by --output, or --resume an old one")
     folder = RunFolder(arguments.resume if resume else arguments.output)
-    lists = read_lists(config.data, labels_needed=config.loss.smoothness_weight > 0)
     cv2.setNumThreads(1)  # the loader's processes have a core each
     with joined_processes(config.compute.device) as processes:
+        lists = processes.by_first(
+            lambda: read_lists(config.data, labels_needed=config.loss.smoothness_weight > 0)
+        )
         trainer = Trainer(config, lists, folder, processes, resume=resume)
-        # Only now, when nothing can be wrong with it any more.
-        if processes.is_first and not resume:
-            folder.create(config, lists.description)
-        processes.barrier()
+        if not resume:  # only now, when nothing can be wrong with it any more
+            processes.by_first(lambda: folder.create(config, lists.description))
+        if processes.is_first:
+            _print_unit(lists)
         outcome = trainer.run()
         if processes.is_first:
             print(f"{folder.path}: {outcome.steps} steps done")
             if outcome.best is not None:
                 print(f"best {config.validation.metric} {outcome.best:.4f}: {folder.best}")
     return 0
+
+
+def _print_unit(lists: Lists) -> None:
+    files = [entry.depth for entry in lists.training if isinstance(entry.depth, Path)]
+    if hint := unit_hint(files, units_per_metre=lists.benchmark.layout.units_per_metre):
+        print(f"hint: {hint}", flush=True)
 
 
 def _configured(arguments: argparse.Namespace) -> TrainConfig:
@@ -88,7 +97,7 @@ def _configured(arguments: argparse.Namespace) -> TrainConfig:
 def _resumed(arguments: argparse.Namespace) -> TrainConfig:
     """The run's own configuration; where its files lie and who reads them may have changed."""
     allowed = ("data.root=", "data.workers=")
-    options = ("preset", "config", "split", "validation", "ground_truth_source")
+    options = ("preset", "config", "split", "validation", "hold_out", "ground_truth_source")
     fixed = [f"--{name.replace('_', '-')}" for name in options if vars(arguments)[name]]
     fixed += [text for text in arguments.overrides if not text.startswith(allowed)]
     if fixed:

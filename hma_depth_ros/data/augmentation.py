@@ -1,8 +1,9 @@
 """Random views of a training frame, which keep image, depth, labels and focal length together.
 
-A frame becomes a crop in one resampling: scale, rotation, window and mirroring are one affine map
-(`View`). The image is interpolated; depth and labels take the nearest pixel, since a mean of two
-depths is the depth of neither. Pixel centres are integers throughout.
+A frame becomes a crop in one resampling: scale, rotation, window and mirroring are one map of the
+plane (`View`), and so is the turn of a camera that looks further down or up. The image is
+interpolated; depth and labels take the nearest pixel, since a mean of two depths is the depth of
+neither. Pixel centres are integers throughout.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.geometry.camera import PinholeCamera
 
 Image = npt.NDArray[np.uint8]
 Map = TypeVar("Map", npt.NDArray[np.uint8], npt.NDArray[np.float32])
@@ -29,6 +31,8 @@ class Augmentation:
 
     rotation: float = 1.0  #: degrees; the frame is turned by U(-rotation, rotation)
     zoom: float = 1.0  #: the frame is enlarged by U(1, zoom) before the crop
+    #: Degrees; as if the camera had been mounted U(-pitch, pitch) further down; needs the camera.
+    pitch: float = 0.0
     flip: float = 0.5  #: probability of mirroring
     colour: float = 0.5  #: probability of changing gamma, brightness and gains
     gamma: tuple[float, float] = (0.9, 1.1)  #: range of the exponent on values in [0, 1]
@@ -48,6 +52,7 @@ class Augmentation:
         wrong = {
             "rotation": not 0 <= self.rotation <= 45,
             "zoom": not 1 <= self.zoom < np.inf,
+            "pitch": not 0 <= self.pitch <= 20,
             **{
                 name: not 0 <= getattr(self, name) <= 1
                 for name in ("flip", "colour", "blur", "boxes")
@@ -78,6 +83,8 @@ class View:
     size: tuple[int, int]  #: (h, w) of the crop
     angle: float = 0.0  #: degrees
     mirrored: bool = False
+    pitch: float = 0.0  #: degrees that the crop's camera looks further down than the frame's
+    camera: PinholeCamera | None = None  #: of the frame; needed for pitch and `crop_camera`
 
     @classmethod
     def random(
@@ -88,11 +95,12 @@ class View:
         random: np.random.Generator,
         *,
         width: int | None = None,
+        camera: PinholeCamera | None = None,
     ) -> View:
         """Draw a crop of `size` of a frame, both (height, width).
 
         The frame is scaled to `width` (None: not at all), or if the crop needs it to more, and then
-        by the random zoom.
+        by the random zoom. Without its camera no pitch is drawn.
         """
         needed = max(size[0] / frame[0], size[1] / frame[1])
         scale = max(1.0 if width is None else width / frame[1], needed)
@@ -106,12 +114,28 @@ class View:
             size=size,
             angle=random.uniform(-augmentation.rotation, augmentation.rotation),
             mirrored=bool(random.random() < augmentation.flip),
+            pitch=(
+                random.uniform(-augmentation.pitch, augmentation.pitch)
+                if augmentation.pitch and camera is not None
+                else 0.0
+            ),
+            camera=camera,
         )
 
     @property
     def scale(self) -> float:
         """Of widths, and so of the focal length."""
         return self.scaled[1] / self.frame[1]
+
+    @property
+    def crop_camera(self) -> PinholeCamera:
+        """Camera of the crop, which does not know that it was turned about its axis."""
+        assert self.camera is not None
+        rows, columns = self.size
+        crop = self.camera.resize(width=self.scaled[1], height=self.scaled[0]).crop(
+            left=self.left, top=self.top, width=columns, height=rows
+        )
+        return crop.mirrored() if self.mirrored else crop
 
     def image(self, frame: Image) -> Image:
         """The crop (h, w, 3) of an image (H, W, 3); beyond its borders it is reflected."""
@@ -127,6 +151,20 @@ class View:
         to_frame = self._crop_to_frame()
         return self._warp(frame, to_frame, cv2.INTER_NEAREST, cv2.BORDER_CONSTANT, outside)
 
+    def depth(self, frame: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """The crop (h, w) of depth (H, W) along the axis of the frame's camera, 0 unknown.
+
+        Along the axis of the crop's, which may look further down.
+        """
+        found = self.nearest(frame, outside=0)
+        if not self.pitch:
+            return found
+        # Of a ray (x, y, 1) of the crop's camera: how far along the frame's axis it goes.
+        ahead = (self._tilt() @ self._crop_to_turned())[2]
+        rows, columns = self.size
+        along = ahead[0] * np.arange(columns) + (ahead[1] * np.arange(rows) + ahead[2])[:, None]
+        return (found / along).astype(np.float32)
+
     def _warp(
         self,
         frame: Map,
@@ -137,6 +175,15 @@ class View:
     ) -> Map:
         rows, columns = self.size
         flags = interpolation | cv2.WARP_INVERSE_MAP
+        if self.pitch:
+            return cv2.warpPerspective(
+                frame,
+                to_frame,
+                (columns, rows),
+                flags=flags,
+                borderMode=border,
+                borderValue=outside,
+            )
         return cv2.warpAffine(
             frame,
             to_frame[:2],
@@ -147,7 +194,21 @@ class View:
         )
 
     def _crop_to_frame(self) -> npt.NDArray[np.float64]:
-        """3x3: pixels (x, y, 1) of the crop to those of the frame."""
+        """3x3: pixels (x, y, 1) of the crop to those of the frame, up to a factor."""
+        if not self.pitch:
+            return self._crop_to_turned()
+        assert self.camera is not None
+        return self.camera.matrix @ self._tilt() @ self._crop_to_turned()
+
+    def _tilt(self) -> npt.NDArray[np.float64]:
+        """3x3: pixels of the camera that looks further down to rays (x, y, z) of the frame's."""
+        assert self.camera is not None
+        cos, sin = np.cos(np.radians(self.pitch)), np.sin(np.radians(self.pitch))
+        down = np.array([[1, 0, 0], [0, cos, sin], [0, -sin, cos]])
+        return np.asarray(down @ np.linalg.inv(self.camera.matrix))
+
+    def _crop_to_turned(self) -> npt.NDArray[np.float64]:
+        """3x3: pixels (x, y, 1) of the crop to those of the frame, but for its pitch."""
         side, start = (-1, self.left + self.size[1] - 1) if self.mirrored else (1, self.left)
         to_scaled = np.array([[side, 0, start], [0, 1, self.top], [0, 0, 1]], np.float64)
         y, x = (self.frame[0] - 1) / 2, (self.frame[1] - 1) / 2

@@ -24,6 +24,10 @@ _LAYOUTS = tuple(
 _DRIVE_ANYWHERE = re.compile(r"(?<!\d)(\d{4}_\d\d_\d\d_drive_\d{4})(?!\d)")
 
 
+#: In a file's name, such as nuscenes_scene0061_CAM_FRONT.
+_SCENE = re.compile(r"(?<![a-z])scene[-_]?(\d+)", re.IGNORECASE)
+
+
 @dataclass(frozen=True, order=True)
 class KittiFrame:
     """One image of a drive."""
@@ -52,6 +56,18 @@ def kitti_drive_name(path: Path) -> str | None:
     """Drive (DATE_drive_NNNN_sync) that a path speaks of, even where the frame is not told."""
     found = _DRIVE_ANYWHERE.findall(path.as_posix())
     return f"{found[-1]}_sync" if found else None
+
+
+def scene_name(path: Path) -> str:
+    """Name of what a frame was recorded in.
+
+    KITTI's drive; of other sets the scene that the file's name tells, as nuScenes' scene-0061; else
+    the folder of the image.
+    """
+    if drive := kitti_drive_name(path):
+        return drive
+    found = _SCENE.search(path.stem)
+    return f"scene-{found[1]}" if found else path.parent.as_posix()
 
 
 def frame_name(path: Path) -> str:

@@ -2,51 +2,149 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Literal
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.file_kind import known_kind
 from hma_depth_ros.files import atomic_path
+
+#: Of the orientation tag: those that swap width and height.
+_TURNED = (5, 6, 7, 8)
+_ORIENTATION = 0x0112
+#: Tags of TIFF.
+_WIDTH, _HEIGHT, _PHOTOMETRIC = 256, 257, 262
+_WHITE_IS_ZERO = 0
+_BIT_DEPTH = (
+    24  #: Where a PNG has it (ISO/IEC 15948, 11.2.1: ninth byte of the first chunk's data).
+)
 
 
 def read_rgb(path: Path) -> npt.NDArray[np.uint8]:
     """Image (H, W, 3), RGB, of any file that Pillow reads; a grey one gets three equal channels.
 
-    A camera's orientation tag (EXIF) is applied. Pillow rather than OpenCV, which returns the upper
-    half of a truncated JPEG as if it were whole. (Pillow calls a damaged PNG a SyntaxError.)
+    16 bits are scaled to 8, as the node does it, and floating-point pixels from [0, 1]. A camera's
+    orientation tag (EXIF) is applied. Pillow rather than OpenCV, which returns the upper half of a
+    truncated JPEG as if it were whole.
 
     Raises:
-        HmaDepthError: the file is missing, damaged or not an image.
+        HmaDepthError: the file is missing, damaged, not an image, or holds numbers whose white is
+            not known.
 
     """
-    try:
-        with Image.open(path) as image:
-            ImageOps.exif_transpose(image, in_place=True)
+    with _opened(path) as image:
+        inverted = (
+            isinstance(image, TiffImageFile) and image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
+        )
+        # So Pillow has all 16-bit PNM, and 16-bit PNG before version 10.3.
+        sixteen = image.mode == "I" and image.format in ("PPM", "PNG", "JPEG2000")
+        mode = "I;16" if sixteen else image.mode
+        ImageOps.exif_transpose(image, in_place=True)
+        if mode.startswith("I;16"):
+            grey = _from_16_bits(np.asarray(image), inverted=inverted)
+        elif mode in ("I", "F"):
+            grey = _from_numbers(np.asarray(image), path, inverted=inverted)
+        else:
+            image.info.pop("transparency", None)  # of a palette, about which Pillow would warn
             return np.array(image if image.mode == "RGB" else image.convert("RGB"))
-    except UnidentifiedImageError as error:
-        raise HmaDepthError(f"{path} is not an image") from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise HmaDepthError(f"cannot read the image {path}: {reason}") from error
+    return np.repeat(grey[..., None], 3, axis=2)
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """Width and height, read off the file's beginning; an orientation tag is not applied.
+    """Width and height as `read_rgb` gives the image, without decoding most kinds of files.
 
     Raises:
         HmaDepthError: the file is missing or not an image.
 
     """
+    with _opened(path) as image:
+        width, height = image.size
+        if isinstance(
+            image, TiffImageFile
+        ):  # whose size Pillow gives as stored or as shown, by its version
+            width, height = image.tag_v2[_WIDTH], image.tag_v2[_HEIGHT]
+        return (height, width) if image.getexif().get(_ORIENTATION) in _TURNED else (width, height)
+
+
+def size_of_any(paths: Iterable[Path]) -> tuple[int, int]:
+    """`image_size` of the first of the images of one camera that can be read.
+
+    Raises:
+        HmaDepthError: none can be; the first one is named.
+
+    """
+    first_error: HmaDepthError | None = None
+    for path in paths:
+        try:
+            return image_size(path)
+        except HmaDepthError as error:
+            first_error = first_error or error
+    raise first_error or HmaDepthError("there is no image to tell the camera's image size by")
+
+
+def is_plain(path: Path, file_format: Literal["PNG", "JPEG"], *, grey: bool) -> bool:
+    """Whether the file's own bytes are what every reader sees as the image that `read_rgb` gives.
+
+    That is, of the format whatever the suffix, with 8-bit pixels, grey or RGB as asked, and without
+    an orientation tag, which some readers apply and others do not.
+
+    Raises:
+        HmaDepthError: the file is missing or not an image.
+
+    """
+    with _opened(path) as image:
+        if image.format != file_format or image.mode != ("L" if grey else "RGB"):
+            return False
+        if image.getexif().get(_ORIENTATION, 1) != 1:
+            return False
+    if file_format == "JPEG":
+        return True
+    with path.open("rb") as file:  # Pillow gives colours of 16 bits as 8
+        return file.read(_BIT_DEPTH + 1)[_BIT_DEPTH] == 8
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
     try:
         with Image.open(path) as image:
-            return image.size
-    except (OSError, ValueError, SyntaxError) as error:  # UnidentifiedImageError is an OSError
+            yield image
+    except HmaDepthError:
+        raise
+    except UnidentifiedImageError as error:
+        kind = known_kind(path) or ""
+        rare = " of a kind that is not known here; save it as PNG" if kind.endswith("image") else ""
+        what = f": it is {kind}{rare}" if kind else ""
+        raise HmaDepthError(f"{path} is not an image that can be read{what}") from error
+    except Exception as error:  # Pillow's decoders raise nearly every kind for damaged files
         reason = getattr(error, "strerror", None) or error
         raise HmaDepthError(f"cannot read the image {path}: {reason}") from error
+
+
+def _from_16_bits(stored: npt.NDArray[Any], *, inverted: bool) -> npt.NDArray[np.uint8]:
+    native = stored.astype(np.uint16)  # Pillow's 32-bit numbers and big-endian ones
+    grey = np.asarray(cv2.convertScaleAbs(native, alpha=255 / 65535), np.uint8)
+    return 255 - grey if inverted else grey
+
+
+def _from_numbers(stored: npt.NDArray[Any], path: Path, *, inverted: bool) -> npt.NDArray[np.uint8]:
+    """Grey of floating-point pixels in [0, 1]."""
+    low, high = float(stored.min()), float(stored.max())
+    rounding = 1e-3
+    if stored.dtype.kind != "f" or inverted or not -rounding <= low <= high <= 1 + rounding:
+        kind = "floating-point" if stored.dtype.kind == "f" else "signed or 32-bit"
+        raise HmaDepthError(
+            f"{path} has {kind} pixels from {low:g} to {high:g}, of which nobody says what is "
+            "white; save it with 8 or 16 bits, or as floating point from 0 to 1"
+        )
+    return np.rint(np.clip(stored, 0, 1) * 255).astype(np.uint8)
 
 
 def write_png(path: Path, image: npt.NDArray[np.uint8]) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hma_depth_ros.data import kitti_standard_calibration as standard
+from hma_depth_ros.data.text_file import read_text
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import atomic_path
 from hma_depth_ros.geometry.camera import PinholeCamera
@@ -36,6 +37,8 @@ _CAMERA_SHAPES: dict[str, tuple[int, ...]] = {
     "R_rect": (3, 3),
     "P_rect": (3, 4),
 }
+#: Side of an image in pixels.
+_LARGEST = 65535
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,16 +87,17 @@ class KittiCalibration:
 
     @classmethod
     def read(cls, date_folder: Path) -> KittiCalibration:
-        """Read the calibration of a day (`ROOT/2011_09_26`).
+        """Read the calibration of a day (`ROOT/2011_09_26`); the IMU's may be absent.
 
         Raises:
             HmaDepthError: a file or key is missing or malformed, naming both.
 
         """
+        imu = date_folder / IMU_FILE
         return cls(
             cameras=read_cameras(date_folder / CAMERAS_FILE),
             velodyne_to_unrectified=_read_transform(date_folder / VELODYNE_FILE),
-            imu_to_velodyne=_read_transform(date_folder / IMU_FILE),
+            imu_to_velodyne=_read_transform(imu) if imu.exists() else np.full((4, 4), np.nan),
         )
 
     @classmethod
@@ -150,6 +154,15 @@ class KittiCalibration:
         return np.asarray(shift @ rectify @ self.velodyne_to_unrectified)
 
 
+def calibration_folder(drive: Path) -> Path:
+    """Folder of a drive's calibration: the one that the drive is in, by the path as it is given.
+
+    Where the drive is a link and no calibration lies beside that, the one beside its target.
+    """
+    folders = (drive.parent, drive.resolve().parent)
+    return next((path for path in folders if (path / CAMERAS_FILE).is_file()), drive.parent)
+
+
 def read_cameras(path: Path) -> dict[int, CameraCalibration]:
     """Read one `calib_cam_to_cam.txt` alone: the cameras by number.
 
@@ -171,18 +184,6 @@ def rigid_transform(rotation: Matrix, translation: Matrix) -> Matrix:
 _CALIB_TIME = "calib_time: 09-Jan-2012 13:57:47"
 
 
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="ascii")
-    except UnicodeDecodeError as error:
-        raise HmaDepthError(f"{path} is not a KITTI calibration file: it is not text") from error
-    except OSError as error:
-        raise HmaDepthError(
-            f"cannot read the KITTI calibration {path}: {error.strerror}; the calibration of a day "
-            "(2011_MM_DD_calib.zip) is unpacked beside its drives"
-        ) from error
-
-
 def read_entries(path: Path) -> dict[str, str]:
     """Lines `KEY: VALUE` of a calibration file.
 
@@ -190,12 +191,13 @@ def read_entries(path: Path) -> dict[str, str]:
         HmaDepthError: the file is missing or something else.
 
     """
-    return _parse(_read_text(path), path)
+    hint = "the calibration of a day (2011_MM_DD_calib.zip) is unpacked beside its drives"
+    return _parse(read_text(path, "the KITTI calibration", hint=hint), path)
 
 
 def _parse(text: str, path: Path | str) -> dict[str, str]:
     """Split `KEY: VALUE` lines."""
-    entries = {}
+    entries: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             continue
@@ -204,7 +206,8 @@ def _parse(text: str, path: Path | str) -> dict[str, str]:
             raise HmaDepthError(
                 f"{path}, line {number}: not a KITTI calibration, expected KEY: VALUE"
             )
-        entries[key.strip()] = value
+        if entries.setdefault(key.strip(), value) != value:
+            raise HmaDepthError(f"{path}, line {number}: {key.strip()} again, with another value")
     return entries
 
 
@@ -242,21 +245,21 @@ def _parse_camera(entries: Mapping[str, str], index: int, path: Path | str) -> C
         key: numbers_of(entries, f"{key}_{index:02d}", shape, path)
         for key, shape in _CAMERA_SHAPES.items()
     }
-    width, height = values["S"].astype(int).tolist()
-    width_rect, height_rect = values["S_rect"].astype(int).tolist()
+    for key in ("R", "R_rect"):
+        check_rotation(values[key], f"{key}_{index:02d}", path)
     camera = CameraCalibration(
-        S=(width, height),
+        S=_size(values["S"], f"S_{index:02d}", path),
         K=values["K"],
         D=values["D"],
         R=values["R"],
         T=values["T"],
-        S_rect=(width_rect, height_rect),
+        S_rect=_size(values["S_rect"], f"S_rect_{index:02d}", path),
         R_rect=values["R_rect"],
         P_rect=values["P_rect"],
     )
     try:
-        _ = camera.rectified
-    except ValueError as error:
+        _ = camera.rectified, camera.offset_from_camera_0
+    except (ValueError, np.linalg.LinAlgError) as error:
         raise HmaDepthError(
             f"{path}, P_rect_{index:02d} and S_rect_{index:02d}: {error}"
         ) from error
@@ -268,9 +271,27 @@ def _read_transform(path: Path) -> Matrix:
 
 
 def _parse_transform(entries: Mapping[str, str], path: Path | str) -> Matrix:
-    return rigid_transform(
-        numbers_of(entries, "R", (3, 3), path), numbers_of(entries, "T", (3,), path)
-    )
+    rotation = numbers_of(entries, "R", (3, 3), path)
+    check_rotation(rotation, "R", path)
+    return rigid_transform(rotation, numbers_of(entries, "T", (3,), path))
+
+
+def check_rotation(matrix: Matrix, key: str, path: Path | str) -> None:
+    """See that a matrix turns and does nothing else, to the digits that files have.
+
+    Raises:
+        HmaDepthError: it does not.
+
+    """
+    if not np.allclose(matrix @ matrix.T, np.eye(3), atol=1e-3) or np.linalg.det(matrix) < 0:
+        raise HmaDepthError(f"{path}, {key}: not a rotation matrix")
+
+
+def _size(values: Matrix, key: str, path: Path | str) -> tuple[int, int]:
+    width, height = values.tolist()
+    if not all(1 <= side <= _LARGEST and side.is_integer() for side in (width, height)):
+        raise HmaDepthError(f"{path}, {key}: not an image size: {width:g}x{height:g}")
+    return int(width), int(height)
 
 
 def _transform_lines(transform: Matrix) -> list[str]:

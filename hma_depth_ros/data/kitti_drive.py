@@ -14,6 +14,7 @@ Annotated depth (`data_depth_annotated`) has a tree of its own::
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import cached_property
@@ -22,12 +23,19 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from hma_depth_ros.data.kitti_calibration import KittiCalibration
+from hma_depth_ros.data.folder_files import files_in
+from hma_depth_ros.data.kitti_calibration import KittiCalibration, calibration_folder
+from hma_depth_ros.data.listed_path import IMAGE_SUFFIXES, first_file, spellings
+from hma_depth_ros.data.text_file import read_text
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.file_kind import kind_of
+from hma_depth_ros.files import as_given
 
-#: Preferred first, where a frame is there twice.
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 CAMERAS = (0, 1, 2, 3)
+#: Of `data_depth_annotated`: one archive for training, one for validation.
+ANNOTATED_PARTS = ("train", "val", "", "data_depth_annotated/train", "data_depth_annotated/val")
+_FRAME = re.compile(r"[0-9]{1,10}")
+_NAME = re.compile(r"\d{4}_\d\d_\d\d_drive_\d{4}_sync")
 
 _BILLION = 1_000_000_000
 
@@ -67,11 +75,16 @@ class SensorStream:
     def files(self) -> dict[int, Path]:
         """Data files by frame number, in order of time; empty where the sensor is absent."""
         found: dict[int, Path] = {}
-        for suffix in reversed(self.suffixes):
-            for path in self.data_folder.glob(f"*{suffix}"):
-                if path.stem.isdecimal():
-                    found[int(path.stem)] = path
+        inside = files_in(self.data_folder, self.suffixes)
+        # Of several files of a frame the last one stays: that of the preferred suffix, and of those
+        # the one with all of its zeros, as it was downloaded.
+        for path in sorted(inside, key=self._preference):
+            if _FRAME.fullmatch(path.stem):
+                found[int(path.stem)] = path
         return dict(sorted(found.items()))
+
+    def _preference(self, path: Path) -> tuple[int, int]:
+        return -self.suffixes.index(path.suffix.lower()), len(path.stem)
 
     @property
     def frames(self) -> tuple[int, ...]:
@@ -111,11 +124,8 @@ class SensorStream:
 
     @cached_property
     def _stamps(self) -> list[str]:
-        path = self.times_file
-        try:
-            return [line.strip() for line in path.read_text(encoding="ascii").splitlines()]
-        except (OSError, UnicodeDecodeError) as error:
-            raise HmaDepthError(f"cannot read the times of the frames, {path}: {error}") from error
+        text = read_text(self.times_file, "the times of the frames")
+        return [line.strip() for line in text.splitlines()]
 
 
 @dataclass(frozen=True)
@@ -133,14 +143,16 @@ class KittiDrive:
             HmaDepthError: no such folder, or it holds no camera.
 
         """
-        # Resolved, because the day is the parent's name: `.` must work too.
-        folder = folder.expanduser().resolve()
+        folder = as_given(folder)
         if not folder.is_dir():
             raise HmaDepthError(f"no such KITTI drive: {folder} is not a folder")
         drive = cls(folder, annotated_root)
         if not drive.cameras:
             inside = sorted(
-                path.name for depth in ("", "*/") for path in folder.glob(f"{depth}*_drive_*_sync")
+                path.name
+                for depth in ("", "*/")
+                for path in folder.glob(f"{depth}20*_drive_*_sync")
+                if path.is_dir()
             )
             hint = f"; did you mean one of {', '.join(inside[:5])} inside it?" if inside else ""
             raise HmaDepthError(
@@ -150,15 +162,21 @@ class KittiDrive:
             raise HmaDepthError(f"no such folder of annotated depth: {annotated_root}")
         return drive
 
-    @property
+    @cached_property
     def name(self) -> str:
-        """Such as `2011_09_26_drive_0001_sync`."""
-        return self.folder.name
+        """Such as `2011_09_26_drive_0001_sync`: the folder's, or else that of a link's target."""
+        names = (self.folder.name, self.folder.resolve().name)
+        return next((name for name in names if _NAME.fullmatch(name)), self.folder.name)
+
+    @cached_property
+    def calibration_folder(self) -> Path:
+        """The day's, above the drive."""
+        return calibration_folder(self.folder)
 
     @cached_property
     def calibration(self) -> KittiCalibration:
-        """Calibration of the day, read from the folder above the drive."""
-        return KittiCalibration.read(self.folder.parent)
+        """Calibration of the day."""
+        return KittiCalibration.read(self.calibration_folder)
 
     @cached_property
     def cameras(self) -> tuple[int, ...]:
@@ -191,12 +209,9 @@ class KittiDrive:
         """
         if self.annotated_root is None:
             return None
-        tail = Path("proj_depth", "groundtruth", f"image_{camera:02d}", f"{frame:010d}.png")
-        for part in ("train", "val"):
-            path = self.annotated_root / part / self.name / tail
-            if path.is_file():
-                return path
-        return None
+        name = f"{frame:010d}.png"
+        path = Path(self.name, "proj_depth", "groundtruth", f"image_{camera:02d}", name)
+        return first_file(self.annotated_root, ANNOTATED_PARTS, spellings(path))
 
     def _stream(self, name: str, suffixes: tuple[str, ...]) -> SensorStream:
         return SensorStream(self.folder / name, suffixes)
@@ -227,16 +242,20 @@ def load_velodyne(path: Path) -> npt.NDArray[np.float32]:
     """Read a scan: (N, 4) float32, x forward, y left, z up in metres, and reflectance in [0, 1].
 
     Raises:
-        HmaDepthError: the file is missing or its size is not a whole number of points.
+        HmaDepthError: the file is missing, empty, or its size is not a whole number of points.
 
     """
     try:
         data = path.read_bytes()
     except OSError as error:
         raise HmaDepthError(f"cannot read the LiDAR scan {path}: {error.strerror}") from error
+    # Text is a multiple of 16 now and then; returns of a scanner are never ASCII alone.
+    kind = kind_of(data[:512]) if data[:512].isascii() else None
     if len(data) % 16:
         raise HmaDepthError(
             f"{path} is not a velodyne scan, or it is cut short: {len(data)} bytes are no whole "
-            "number of points of 16 bytes"
+            "number of points of 16 bytes" + (f"; it is {kind}" if kind else "")
         )
+    if kind:
+        raise HmaDepthError(f"the LiDAR scan {path} is {kind}")
     return np.frombuffer(data, dtype="<f4").astype(np.float32).reshape(-1, 4)

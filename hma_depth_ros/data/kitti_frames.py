@@ -12,21 +12,25 @@ drives have too, and the folders of the depth selection (KITTI depth development
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from hma_depth_ros.data.folder_files import files_in, folders_in
 from hma_depth_ros.data.ground_truth import Source
-from hma_depth_ros.data.image_file import image_size
+from hma_depth_ros.data.image_file import size_of_any
 from hma_depth_ros.data.kitti_calibration import CAMERAS_FILE, read_cameras
 from hma_depth_ros.data.kitti_drive import KittiDrive
 from hma_depth_ros.data.kitti_layout import IMAGE_FOLDERS, find_depth
 from hma_depth_ros.data.lidar_depth import LidarScan
 from hma_depth_ros.data.split import SplitEntry
+from hma_depth_ros.data.text_file import read_text
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.geometry.camera import Intrinsics
 
 COLOUR_CAMERAS = (2, 3)
 
-_DAY = "[0-9][0-9][0-9][0-9]_[0-9][0-9]_[0-9][0-9]"
+_DAY = re.compile(r"\d{4}_\d\d_\d\d")
+_DRIVE = re.compile(rf"{_DAY.pattern}_drive_.*_sync")
 
 
 def is_selection(root: Path) -> bool:
@@ -71,28 +75,31 @@ def intrinsics_of(image: Path) -> Path:
     return image.parent.parent / "intrinsics" / f"{image.stem}.txt"
 
 
-def read_intrinsics(path: Path) -> float:
-    """Focal length fx in pixels of the nine numbers of K.
+def read_intrinsics(path: Path) -> Intrinsics:
+    """The camera, in pixels, of the nine numbers of K.
 
     Raises:
         HmaDepthError: the file is missing or something else.
 
     """
     try:
-        values = [float(word) for word in path.read_text(encoding="ascii").split()]
-    except (OSError, ValueError) as error:
+        values = [float(word) for word in read_text(path, "the intrinsics").split()]
+    except ValueError as error:
         raise HmaDepthError(f"cannot read the intrinsics {path}: {error}") from error
-    if len(values) != 9 or not values[0] > 0:
-        raise HmaDepthError(f"{path} does not hold the nine numbers of a camera matrix")
-    return values[0]
+    try:
+        fx, _, cx, _, fy, cy, _, _, _ = values
+        return Intrinsics(fx, fy, cx, cy)
+    except ValueError:
+        raise HmaDepthError(f"{path} does not hold the nine numbers of a camera matrix") from None
 
 
 def _drives(root: Path) -> list[KittiDrive]:
     """Drives by name; of one that is there twice the one that `kitti_layout` finds first."""
     found: dict[str, Path] = {}
     for folder in IMAGE_FOLDERS:
-        for path in (root / folder).glob(f"{_DAY}/{_DAY}_drive_*_sync"):
-            found.setdefault(path.name, path)
+        for day in folders_in(root / folder, _DAY):
+            for path in folders_in(day, _DRIVE):
+                found.setdefault(path.name, path)
     return [KittiDrive(path) for _, path in sorted(found.items())]
 
 
@@ -100,7 +107,7 @@ def _of_drive(root: Path, drive: KittiDrive, camera: int, source: Source) -> Ite
     files = drive.images(camera).files
     if not files:
         return
-    focal_length = _focal_length(drive.folder.parent, camera, next(iter(files.values())))
+    focal_length = _focal_length(drive.calibration_folder, camera, files.values())
     day = drive.folder.parent.parent
     for path in files.values():
         image = path.relative_to(day)
@@ -114,25 +121,25 @@ def _of_drive(root: Path, drive: KittiDrive, camera: int, source: Source) -> Ite
             yield SplitEntry(image, listed if find_depth(root, listed) else None, focal_length)
 
 
-def _focal_length(day: Path, camera: int, image: Path) -> float:
-    """Of the image as stored, which may be smaller than KITTI's."""
+def _focal_length(day: Path, camera: int, images: Iterable[Path]) -> float:
+    """Of the images as stored, which may be smaller than KITTI's."""
     cameras = read_cameras(day / CAMERAS_FILE)
     if camera not in cameras:
         raise HmaDepthError(f"{day / CAMERAS_FILE} has no camera {camera}")
     official = cameras[camera].rectified
-    return official.fx * image_size(image)[0] / official.width
+    return official.fx * size_of_any(images)[0] / official.width
 
 
 def _selected(root: Path, camera: int) -> Iterator[SplitEntry]:
-    for path in sorted((root / "image").glob("*.png")):
+    for path in files_in(root / "image", (".png",)):
         number = re.search(r"_image_0(\d)$", path.stem)
         if number and int(number[1]) != camera:
             continue
         name = path.name.replace("_sync_image_", "_sync_groundtruth_depth_")
         depth = Path("groundtruth_depth", name)
-        labelled = number is not None and (root / depth).is_file()
+        labelled = number is not None and find_depth(root, depth) is not None
         yield SplitEntry(
             path.relative_to(root),
             depth if labelled else None,
-            read_intrinsics(intrinsics_of(path)),
+            read_intrinsics(intrinsics_of(path)).fx,
         )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 from hma_depth_ros.data.ground_truth import GroundTruth
 from hma_depth_ros.data.lidar_depth import LidarScan
-from hma_depth_ros.data.listed_path import candidates
+from hma_depth_ros.data.listed_path import IMAGE_SUFFIXES, first_file, spellings
 
 #: Where the archive of the depth selection puts its labelled part.
 SELECTION_FOLDER = "depth_selection/val_selection_cropped"
@@ -28,17 +27,12 @@ DEPTH_FOLDERS = (
 
 def find_image(root: Path, relative: Path) -> Path | None:
     """The image that a split calls `relative`, under `root`; as JPEG too, as many keep KITTI."""
-    names = (relative, relative.with_suffix(".jpg"))
-    return _first(path for name in names for path in candidates(root, IMAGE_FOLDERS, name))
+    return first_file(root, IMAGE_FOLDERS, spellings(relative, IMAGE_SUFFIXES))
 
 
 def find_depth(root: Path, relative: GroundTruth) -> GroundTruth | None:
     """The ground truth that a split calls `relative`, under `root`; scans lie by the images."""
     if isinstance(relative, LidarScan):
-        scan = _first(candidates(root, IMAGE_FOLDERS, relative.path))
+        scan = first_file(root, IMAGE_FOLDERS, spellings(relative.path))
         return None if scan is None else replace(relative, path=scan)
-    return _first(candidates(root, DEPTH_FOLDERS, relative))
-
-
-def _first(paths: Iterable[Path]) -> Path | None:
-    return next((path for path in paths if path.is_file()), None)
+    return first_file(root, DEPTH_FOLDERS, spellings(relative))

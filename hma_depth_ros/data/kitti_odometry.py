@@ -14,15 +14,18 @@ from pathlib import Path
 
 import numpy as np
 
-from hma_depth_ros.data.image_file import image_size
+from hma_depth_ros.data.image_file import size_of_any
 from hma_depth_ros.data.kitti_calibration import (
     CameraCalibration,
     KittiCalibration,
+    check_rotation,
     numbers_of,
     read_entries,
 )
-from hma_depth_ros.data.kitti_drive import CAMERAS, IMAGE_SUFFIXES, SensorStream
+from hma_depth_ros.data.kitti_drive import CAMERAS, SensorStream
+from hma_depth_ros.data.listed_path import IMAGE_SUFFIXES
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.files import as_given
 
 _BILLION = 1_000_000_000
 
@@ -68,7 +71,7 @@ class OdometrySequence:
             HmaDepthError: it holds no camera.
 
         """
-        sequence = cls(folder.expanduser().resolve())
+        sequence = cls(as_given(folder))
         if not sequence.cameras:
             raise HmaDepthError(
                 f"{folder} is no sequence of KITTI's odometry benchmark: no images in image_0 to "
@@ -109,6 +112,11 @@ class OdometrySequence:
         """None: the benchmark has no GPS and IMU readings."""
         return OdometryStream(self.folder / "oxts", (".txt",))
 
+    @property
+    def calibration_folder(self) -> Path:
+        """Where calib.txt is."""
+        return self.folder
+
     @cached_property
     def calibration(self) -> KittiCalibration:
         """Of calib.txt: projections P0 to P3, and Tr from the LiDAR to rectified camera 0.
@@ -123,9 +131,10 @@ class OdometrySequence:
         to_camera_0 = np.eye(4)
         if "Tr" in entries or self.velodyne.files:
             to_camera_0[:3] = numbers_of(entries, "Tr", (3, 4), path)
+            check_rotation(to_camera_0[:3, :3], "Tr", path)
         cameras = {}
         # All sensors of the benchmark are rectified to one size.
-        size = image_size(next(iter(self.images(self.cameras[0]).files.values())))
+        size = size_of_any(self.images(self.cameras[0]).files.values())
         for camera in CAMERAS:
             p = numbers_of(entries, f"P{camera}", (3, 4), path)
             cameras[camera] = CameraCalibration(

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from hma_depth_ros.data.text_file import read_text
 from hma_depth_ros.errors import HmaDepthError
 
 _NUMBERS = 30
@@ -48,8 +49,8 @@ def read_oxts(path: Path) -> OxtsReading:
 
     """
     try:
-        numbers = [float(word) for word in path.read_text(encoding="ascii").split()]
-    except (OSError, ValueError) as error:
+        numbers = [float(word) for word in read_text(path, "the GPS/IMU reading").split()]
+    except ValueError as error:
         raise HmaDepthError(f"cannot read the GPS/IMU reading {path}: {error}") from error
     if len(numbers) != _NUMBERS or not np.isfinite(numbers).all():
         raise HmaDepthError(

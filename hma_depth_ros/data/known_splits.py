@@ -139,4 +139,5 @@ def _mark(entries: Sequence[SplitEntry]) -> str | None:
 
 
 def _digest(lines: Iterable[str]) -> str:
-    return hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
+    text = "".join(f"{line}\n" for line in lines)
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()  # as files are named

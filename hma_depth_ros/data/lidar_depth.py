@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hma_depth_ros.data.frame_name import kitti_frame
-from hma_depth_ros.data.kitti_calibration import KittiCalibration
+from hma_depth_ros.data.kitti_calibration import KittiCalibration, calibration_folder
 from hma_depth_ros.data.kitti_drive import load_velodyne
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.backprojection import project
@@ -61,7 +61,7 @@ class LidarScan:
             HmaDepthError: one of the paths is not of the raw layout.
 
         """
-        if path.parts[-3:-1] != _FOLDERS or path.suffix != SUFFIX:
+        if path.parts[-3:-1] != _FOLDERS or path.suffix.lower() != SUFFIX:
             raise HmaDepthError(
                 f"{path} is no scan of KITTI's raw recordings, "
                 "DAY/DRIVE/velodyne_points/data/FRAME.bin"
@@ -74,7 +74,7 @@ class LidarScan:
     @property
     def day(self) -> Path:
         """Folder of the calibration, which all drives of a day share."""
-        return self.path.parents[3]
+        return calibration_folder(self.path.parents[2])
 
     def depth(self) -> Depth:
         """Depth (H, W) in metres, of the rectified image's official size; 0 where there is none.

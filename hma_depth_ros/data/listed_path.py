@@ -1,9 +1,12 @@
-"""Where a path of a list may lie under a data folder."""
+"""Where a path of a list may lie under a data folder, and how it may be spelt there."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+
+#: Of camera images; preferred first, where a frame is there twice.
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
 def candidates(root: Path, folders: Sequence[str], listed: Path) -> Iterator[Path]:
@@ -16,3 +19,24 @@ def candidates(root: Path, folders: Sequence[str], listed: Path) -> Iterator[Pat
         yield listed
         listed = listed.relative_to(listed.anchor)
     yield from (root / folder / listed for folder in folders)
+
+
+def spellings(listed: Path, suffixes: Sequence[str] = ()) -> list[Path]:
+    """A listed path as it is, and with the suffixes that its file may have instead.
+
+    Any of `suffixes`, if the listed one is among them or there is none; and each in capitals, as
+    some cameras and file systems have it.
+    """
+    own = listed.suffix
+    if not listed.name or (not own and not suffixes):
+        return [listed]
+    others = suffixes if not own or own.lower() in suffixes else ()
+    small = dict.fromkeys((own, own.lower(), *others))
+    both = dict.fromkeys((*small, *map(str.upper, small)))
+    return [listed.with_suffix(suffix) for suffix in both]
+
+
+def first_file(root: Path, folders: Sequence[str], names: Iterable[Path]) -> Path | None:
+    """The first of the `candidates` for any of the names, in their order, that is a file."""
+    paths = (path for name in names for path in candidates(root, folders, name))
+    return next((path for path in paths if path.is_file()), None)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hma_depth_ros.data.nyu_layout import FOCAL_LENGTH, is_image
+from hma_depth_ros.data.folder_files import files_below
+from hma_depth_ros.data.listed_path import IMAGE_SUFFIXES
+from hma_depth_ros.data.nyu_layout import FOCAL_LENGTH, find_depth, is_image
 from hma_depth_ros.data.split import SplitEntry
 from hma_depth_ros.errors import HmaDepthError
 
@@ -16,14 +18,14 @@ def list_nyu_frames(root: Path) -> list[SplitEntry]:
         HmaDepthError: there is none.
 
     """
-    images = sorted(
-        path for path in root.rglob("rgb_*") if is_image(path) and path.suffix in {".png", ".jpg"}
-    )
+    images = [path for path in files_below(root, IMAGE_SUFFIXES) if is_image(path)]
     if not images:
         raise HmaDepthError(f"{root} has no SCENE/rgb_NNNNN.png or .jpg; see `extract_nyu`")
     entries = []
     for image in images:
-        depth = image.with_name(f"sync_depth_{image.stem.removeprefix('rgb_')}.png")
-        found = depth.relative_to(root) if depth.is_file() else None
+        depth = image.with_name(f"sync_depth_{image.stem.removeprefix('rgb_')}.png").relative_to(
+            root
+        )
+        found = depth if find_depth(root, depth) else None
         entries.append(SplitEntry(image.relative_to(root), found, FOCAL_LENGTH))
     return entries

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.file_kind import known_kind
 
 if TYPE_CHECKING:
     import h5py
@@ -111,7 +112,9 @@ def open_labelled(path: Path, *, depth: DepthKind = "raw") -> Iterator[LabelledF
     try:
         file = h5py.File(path, "r")
     except OSError as error:
-        raise HmaDepthError(f"{path} is not HDF5, or truncated: {error}") from error
+        kind = known_kind(path)
+        reason = f"it is {kind}" if kind and "HDF5" not in kind else str(error)
+        raise HmaDepthError(f"{path} is not HDF5, or truncated: {reason}") from error
     with file:
         yield LabelledFile(path, file, depth)
 
@@ -125,7 +128,6 @@ def read_official_split(path: Path) -> tuple[list[int], list[int]]:
     """
     try:
         from scipy.io import loadmat
-        from scipy.io.matlab import MatReadError
     except ImportError as error:
         raise HmaDepthError(f"{path} is read through scipy: pip install scipy") from error
     try:
@@ -133,6 +135,8 @@ def read_official_split(path: Path) -> tuple[list[int], list[int]]:
         train, test = (
             np.ravel(content[name]).astype(int) - 1 for name in ("trainNdxs", "testNdxs")
         )
-    except (MatReadError, OSError, KeyError, TypeError, ValueError, NotImplementedError) as error:
-        raise HmaDepthError(f"{path} is not NYU Depth v2's splits.mat: {error}") from error
+    except Exception as error:  # scipy raises nearly every kind for other files
+        kind = known_kind(path)
+        reason = f"it is {kind}" if kind else str(error)
+        raise HmaDepthError(f"{path} is not NYU Depth v2's splits.mat: {reason}") from error
     return train.tolist(), test.tolist()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hma_depth_ros.data.ground_truth import GroundTruth
 from hma_depth_ros.data.lidar_depth import LidarScan
-from hma_depth_ros.data.listed_path import candidates
+from hma_depth_ros.data.listed_path import IMAGE_SUFFIXES, first_file, spellings
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.window import Window
 
@@ -26,17 +26,14 @@ FOLDERS = ("", "official_splits/test", "test", "sync")
 def find_image(root: Path, relative: Path) -> Path | None:
     """The image that a split calls `relative`, under `root`."""
     # Lists say .jpg; `extract_nyu` writes PNG, which loses nothing.
-    names = (
-        name
-        for path in candidates(root, FOLDERS, relative)
-        for name in (path, path.with_suffix(".png"))
-    )
-    return next((path for path in names if path.is_file()), None)
+    return first_file(root, FOLDERS, spellings(relative, IMAGE_SUFFIXES))
 
 
 def find_depth(root: Path, relative: GroundTruth) -> GroundTruth | None:
     """The ground truth that a split calls `relative`, under `root`; no scene has LiDAR scans."""
-    return None if isinstance(relative, LidarScan) else find_image(root, relative)
+    if isinstance(relative, LidarScan):
+        return None
+    return first_file(root, FOLDERS, spellings(relative))
 
 
 def image_path(scene: str, number: int) -> Path:

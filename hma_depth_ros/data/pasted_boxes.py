@@ -142,23 +142,33 @@ def _place(box: Box, ground: GroundPlane, focal_length: float, depth: Depth) -> 
 
 
 def _paint(place: _Place, image: Image, depth: Depth, random: np.random.Generator) -> None:
-    mask, last_row, last_column = place.mask, _TEXTURE[0] - 1, _TEXTURE[1] - 1
-    map_x = np.broadcast_to(place.along * last_column, mask.shape)
-    map_y = (1 - place.above) * last_row
+    texture, light = _texture(image, random), random.uniform(0.45, 1.15, 4)  # each side has its own
+    # In a window with a border of a pixel, for the soft edge.
+    rows, columns = (_extent(np.asarray(place.mask.any(axis=axis))) for axis in (1, 0))
+    window = (rows, columns)
+    mask, above = place.mask[window], place.above[window]
+    map_x = np.broadcast_to(place.along[columns] * (_TEXTURE[1] - 1), mask.shape)
+    map_y = (1 - above) * (_TEXTURE[0] - 1)
     colours = cv2.remap(
-        _texture(image, random),
+        texture,
         map_x.astype(np.float32),
         map_y.astype(np.float32),
         cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_REPLICATE,
     )
-    light = random.uniform(0.45, 1.15, 4)[place.side]  # each side has its own
+    shade = light[place.side[columns]].astype(np.float32)
     alpha = cv2.blur(mask.astype(np.float32), (2, 2))[..., None]
-    blended = image + alpha * (np.clip(colours * light[:, None], 0, 255) - image)
-    image[:] = blended.astype(np.uint8)
+    painted = np.clip(colours * shade[:, None], 0, 255)
+    image[window] = (image[window] + alpha * (painted - image[window])).astype(np.uint8)
     labelled = mask & (random.random(mask.shape) < _LABELLED)
-    depth[mask] = 0
-    depth[labelled] = np.broadcast_to(place.distance, mask.shape)[labelled]
+    depth[window][mask] = 0
+    depth[window][labelled] = np.broadcast_to(place.distance[columns], mask.shape)[labelled]
+
+
+def _extent(used: npt.NDArray[np.bool_]) -> slice:
+    """From the first to the last that is used, and one more on either side."""
+    first, last = np.flatnonzero(used)[[0, -1]]
+    return slice(max(int(first) - 1, 0), int(last) + 2)
 
 
 def _texture(image: Image, random: np.random.Generator) -> Image:

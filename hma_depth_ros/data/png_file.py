@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.file_kind import kind_of
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -26,8 +27,15 @@ def decode_png(path: Path, flags: int, *, what: str) -> npt.NDArray[Any]:
         data = path.read_bytes()
     except OSError as error:
         raise HmaDepthError(f"cannot read the {what} {path}: {error.strerror}") from error
+    stored = None
     # Before decoding: libpng writes what it finds wrong to stderr, past every error handling.
-    stored = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if is_whole_png(data) else None
+    if is_whole_png(data):
+        try:
+            stored = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        except cv2.error:  # OpenCV 4 raises for a header that promises too many pixels
+            stored = None
+    elif data and not data.startswith(_SIGNATURE) and (kind := kind_of(data[:512])):
+        raise HmaDepthError(f"the {what} {path} is {kind}")
     if stored is None:
         raise HmaDepthError(f"the {what} {path} is truncated, damaged or not a PNG")
     return np.asarray(stored)

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from hma_depth_ros.data.listed_path import first_file, spellings
 from hma_depth_ros.data.png_file import decode_png
 from hma_depth_ros.errors import HmaDepthError
 
@@ -30,8 +31,7 @@ def find_labels(image: Path) -> Path | None:
         labels = folder.parent.parent / _FOLDER
     else:
         return None
-    path = labels / f"{image.stem}.png"
-    return path if path.is_file() else None
+    return first_file(labels, ("",), spellings(Path(f"{image.stem}.png")))
 
 
 def read_labels(path: Path) -> npt.NDArray[np.uint8]:

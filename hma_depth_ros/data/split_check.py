@@ -6,21 +6,20 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
+from hma_depth_ros.data.entry_camera import Calibrated, CameraSource, calibrated, entry_camera
 from hma_depth_ros.data.frame_name import kitti_drive_name
 from hma_depth_ros.data.ground_truth import read_ground_truth
 from hma_depth_ros.data.image_file import read_rgb
-from hma_depth_ros.data.kitti_calibration import CAMERAS_FILE, read_cameras
-from hma_depth_ros.data.kitti_frames import intrinsics_of, read_intrinsics
 from hma_depth_ros.data.known_splits import EIGEN_TEST_DRIVES
 from hma_depth_ros.data.layout import KITTI, Layout
 from hma_depth_ros.data.located_split import LocatedEntry, locate
 from hma_depth_ros.data.split import SplitEntry
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.geometry.camera import PinholeCamera
 
 MISSING_IMAGE = "missing image"
 MISSING_TRUTH = "missing ground truth"
@@ -31,9 +30,11 @@ FOCAL_LENGTH = "focal length of another camera"
 UNLABELLED = "None as ground truth in a training list"
 TEST_SCENE = "test scene in a training list"
 TWICE = "frame listed twice"
+PRINCIPAL_POINT = "fy or principal point of another camera"
+OUTSIDE = "principal point outside of the image"
 
-#: Relative. KITTI's days differ by 7e-4 at least, lists have four decimals.
-_FOCAL_TOLERANCE = 1e-4
+#: That a list's principal point may be off; KITTI's days differ by more.
+_PIXELS = 1.0
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ class CheckedFrame:
     problems: list[Problem]
     #: Whether there is no calibration to compare the list's focal length with.
     lacks_calibration: bool = False
+    #: Of the principal point; None: the image could not be read.
+    camera_source: CameraSource | None = None
 
 
 def check_split(
@@ -120,16 +123,37 @@ def _check_files(root: Path, entry: SplitEntry, layout: Layout) -> CheckedFrame:
     height, width = image.shape[:2]
     problems += _check_truth(located.found, (height, width), layout)
     try:
-        expected = _calibrated(located.found.image, width)
+        known = calibrated(located.found.image, (height, width))
+        camera = entry_camera(located.found, (height, width))
     except HmaDepthError as error:
         return CheckedFrame(located, [*problems, Problem(UNREADABLE, str(error))])
-    if expected is None:
-        return CheckedFrame(located, problems, lacks_calibration=True)
-    focal_length, tolerance = expected
-    if abs(entry.focal_length / focal_length - 1) > tolerance:
-        detail = f"{entry.image}: {entry.focal_length:g} listed, {focal_length:.4f} by calibration"
+    problems += _check_camera(entry, camera.camera, known)
+    return CheckedFrame(located, problems, known is None, camera.source)
+
+
+def _check_camera(
+    entry: SplitEntry, camera: PinholeCamera, known: Calibrated | None
+) -> list[Problem]:
+    """Compare what the list says of the camera with its calibration, and with the image's size."""
+    problems = []
+    if known is not None and not known.agrees(entry.focal_length):
+        by = f"{known.camera.fx:.4f} by calibration"
+        detail = f"{entry.image}: {entry.focal_length:g} listed, {by}"
         problems.append(Problem(FOCAL_LENGTH, detail))
-    return CheckedFrame(located, problems)
+    if entry.intrinsics is None:
+        return problems
+    listed = f"fy={camera.fy:g}, cx={camera.cx:g}, cy={camera.cy:g} listed"
+    if not (0 <= camera.cx < camera.width and 0 <= camera.cy < camera.height):
+        detail = f"{entry.image}: {listed}, the image is {camera.width}x{camera.height}"
+        problems.append(Problem(OUTSIDE, detail))
+    elif known is not None:
+        official = known.camera
+        near = abs(camera.cx - official.cx) <= _PIXELS and abs(camera.cy - official.cy) <= _PIXELS
+        # fy of a resized image follows from its rows, which were rounded; lists may have fx.
+        if not near or abs(camera.fy / official.fy - 1) > 1 / official.height:
+            by = f"fy={official.fy:.4f}, cx={official.cx:.4f}, cy={official.cy:.4f} by calibration"
+            problems.append(Problem(PRINCIPAL_POINT, f"{entry.image}: {listed}, {by}"))
+    return problems
 
 
 def _check_truth(entry: SplitEntry, size: tuple[int, int], layout: Layout) -> list[Problem]:
@@ -143,33 +167,3 @@ def _check_truth(entry: SplitEntry, size: tuple[int, int], layout: Layout) -> li
         sizes = f"{depth.shape[1]}x{depth.shape[0]}, its image {size[1]}x{size[0]}"
         return [Problem(SIZE, f"{entry.depth} is {sizes}")]
     return [] if np.any(depth > 0) else [Problem(NO_PIXEL, str(entry.depth))]
-
-
-def _calibrated(image: Path, width: int) -> tuple[float, float] | None:
-    """Focal length in pixels of a stored image by its calibration file, and the relative tolerance.
-
-    None where there is no such file.
-    """
-    if image.parent.name == "image" and intrinsics_of(image).is_file():
-        return read_intrinsics(intrinsics_of(image)), _FOCAL_TOLERANCE
-    # DAY/DRIVE/image_02/data/FRAME.png
-    if len(image.parts) < 5 or not image.parts[-3].startswith("image_0"):
-        return None
-    path = image.parents[3] / CAMERAS_FILE
-    if not path.is_file():
-        return None
-    focal_lengths = _focal_lengths(path)
-    camera = int(image.parts[-3][-1])
-    if camera not in focal_lengths:
-        raise HmaDepthError(f"{path} has no camera {camera}, of which {image} is")
-    focal_length, official_width = focal_lengths[camera]
-    # A resized image's width was rounded to a pixel.
-    rounding = 0.0 if width == official_width else 0.5 / width
-    return focal_length * width / official_width, _FOCAL_TOLERANCE + rounding
-
-
-@lru_cache(maxsize=32)
-def _focal_lengths(path: Path) -> dict[int, tuple[float, int]]:
-    """Focal length and image width by camera, in pixels."""
-    cameras = {number: camera.rectified for number, camera in read_cameras(path).items()}
-    return {number: (camera.fx, camera.width) for number, camera in cameras.items()}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
 
 from hma_depth_ros.data.depth_png import UNITS_PER_METRE, read_depth_png, write_depth_png
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.file_kind import known_kind
 from hma_depth_ros.files import atomic_path
 
 SUFFIXES = (".png", ".npy")
@@ -28,8 +30,10 @@ def read_stored_depth(
         return read_depth_png(path, units_per_metre=units_per_metre)
     try:
         stored = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise HmaDepthError(f"cannot read the depth {path}: {error}") from error
+    except (OSError, ValueError, EOFError, MemoryError, BadZipFile) as error:
+        kind = known_kind(path)
+        reason = f"it is {kind}" if kind else str(error)
+        raise HmaDepthError(f"cannot read the depth {path}: {reason}") from error
     if not isinstance(stored, np.ndarray) or not np.issubdtype(stored.dtype, np.floating):
         raise HmaDepthError(f"{path} does not hold an array of floating-point metres")
     depth = np.squeeze(stored)

@@ -9,8 +9,18 @@ from pathlib import Path
 
 import hma_depth_ros
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.ros.transport import PROFILE_VARIABLE, large_message_profile
+from hma_depth_ros.ros.transport import profile_environment
 
+#: Variables that would join the graph with others, or keep its own processes apart.
+OF_OTHER_GRAPHS = frozenset(
+    {
+        "ROS_DISCOVERY_SERVER",
+        "ROS_SUPER_CLIENT",
+        "ROS_STATIC_PEERS",
+        "ROS_LOCALHOST_ONLY",  # of older ROS; it overrules ROS_AUTOMATIC_DISCOVERY_RANGE
+        "ROS_SECURITY_ENABLE",
+    }
+)
 #: Domains whose ports lie below Linux's range for outgoing connections.
 _DOMAINS = range(1, 102)
 
@@ -48,16 +58,16 @@ def isolated_environment(domain: int, ros_logs: Path) -> dict[str, str]:
     """Return the environment of children that form a graph of their own.
 
     Discovery stays on the machine, the domain is theirs alone, and the Fast DDS profile lets images
-    through. The children import the same package as this process, installed or not.
+    through, unless the user has chosen another. The children import the same package as this
+    process, installed or not.
     """
     package_parent = str(Path(hma_depth_ros.__file__).resolve().parent.parent)
     paths = [package_parent, *filter(None, [os.environ.get("PYTHONPATH")])]
-    kept = {k: v for k, v in os.environ.items() if not k.endswith("_DEFAULT_PROFILES_FILE")}
     return {
-        **kept,
+        **{name: value for name, value in os.environ.items() if name not in OF_OTHER_GRAPHS},
+        **profile_environment(),
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
         "ROS_DOMAIN_ID": str(domain),
-        PROFILE_VARIABLE: str(large_message_profile()),
         "ROS_LOG_DIR": str(ros_logs.absolute()),
         "PYTHONPATH": os.pathsep.join(paths),
         "PYTHONUNBUFFERED": "1",

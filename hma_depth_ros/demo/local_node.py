@@ -12,6 +12,7 @@ from rclpy.context import Context
 from rclpy.executors import Executor
 from rclpy.node import Node
 
+from hma_depth_ros.demo.environment import OF_OTHER_GRAPHS
 from hma_depth_ros.ros.session import start_ros
 from hma_depth_ros.ros.spin import make_executor
 
@@ -31,6 +32,8 @@ class LocalNode:
 @contextmanager
 def local_node(name: str, domain: int) -> Iterator[LocalNode]:
     """Start a node that sees this machine only, in that ROS_DOMAIN_ID, and leaves signals alone."""
+    for variable in OF_OTHER_GRAPHS:
+        os.environ.pop(variable, None)
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     context = Context()
     start_ros(context=context, domain=domain)

@@ -19,12 +19,13 @@ class Progress:
     """The latest diagnostics."""
 
     state: str  #: of the node's life cycle
-    received: int
+    arrived: int
     processed: int
-    dropped: int
+    waiting: int  #: or being processed
 
     def __str__(self) -> str:
-        return f"{self.received} images arrived, {self.processed} processed, {self.dropped} dropped"
+        left_out = self.arrived - self.processed - self.waiting
+        return f"{self.arrived} images arrived, {self.processed} processed, {left_out} left out"
 
 
 class DiagnosticsObserver:
@@ -40,7 +41,7 @@ class DiagnosticsObserver:
     def at_rest(self) -> bool:
         """Whether no frame is waiting or being processed."""
         latest = self.progress
-        return latest is not None and latest.received == latest.processed + latest.dropped
+        return latest is not None and not latest.waiting
 
     def listen(self, topic: str, type_name: str) -> None:
         """Become a subscriber of a topic, without looking at what it carries."""
@@ -55,9 +56,10 @@ class DiagnosticsObserver:
             if status.name.endswith(STATUS_SUFFIX):
                 values: Mapping[str, str] = {pair.key: pair.value for pair in status.values}
                 self.count += 1
+                waiting = int(values["frames waiting"])
                 self.progress = Progress(
                     state=values["state"],
-                    received=int(values["frames received"]),
+                    arrived=int(values["frames received"]) + waiting,
                     processed=int(values["frames processed"]),
-                    dropped=int(values["frames dropped"]),
+                    waiting=waiting,
                 )

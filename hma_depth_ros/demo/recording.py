@@ -12,8 +12,9 @@ import numpy as np
 from hma_depth_ros.bags.bag_reader import BagReader
 from hma_depth_ros.bags.cloud_messages import cloud_xyz
 from hma_depth_ros.bags.depth_messages import depth_array
-from hma_depth_ros.bags.image_messages import image_array, rgb_image
+from hma_depth_ros.bags.image_messages import image_array
 from hma_depth_ros.bags.message_types import header_stamp
+from hma_depth_ros.bags.pictures import rgb_image
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.visualization.contact_sheet import spread
 from hma_depth_ros.visualization.tiles import FrameView
@@ -73,7 +74,8 @@ def _view(
     attention = [image_array(messages[topic]) for topic in masks if topic in messages]
     points = None
     if POINTS_TOPIC in messages:
-        points = cloud_xyz(messages[POINTS_TOPIC]).reshape(*depth.shape, 3)
+        xyz = cloud_xyz(messages[POINTS_TOPIC]).astype(np.float32, copy=False)
+        points = xyz.reshape(*depth.shape, 3)
     return FrameView(
         image=rgb_image(messages[image_topic]),
         depth=depth,

@@ -48,6 +48,8 @@ class Summary:
     received: int  #: images that reached the node
     processed: int
     dropped: Mapping[str, int]  #: by cause
+    skipped: Mapping[str, int]  #: likewise
+    failed: Mapping[str, int]  #: likewise
     recorded: int  #: depth images in the output bag
     rate: float  #: of them per second
     #: `p50`, `p95`, `max`: from an image's arrival in the node to its last output's publication
@@ -88,7 +90,9 @@ def read_summary(bag: Path, *, replayed: int, replay_rate: float) -> Summary:
         replay_rate=replay_rate,
         received=int(values["frames received"]),
         processed=int(values["frames processed"]),
-        dropped={cause: int(count) for cause, count in _between(values, "dropped: ", "").items()},
+        dropped=_counts(values, "dropped: "),
+        skipped=_counts(values, "skipped: "),
+        failed=_counts(values, "failed: "),
         recorded=len(arrivals),
         rate=(len(arrivals) - 1) / seconds if seconds > 0 else 0.0,
         latency=_milliseconds(values, "latency "),
@@ -105,6 +109,10 @@ def _between(values: Mapping[str, str], start: str, end: str) -> dict[str, str]:
         for key, value in values.items()
         if key.startswith(start) and key.endswith(end)
     }
+
+
+def _counts(values: Mapping[str, str], start: str) -> dict[str, int]:
+    return {cause: int(count) for cause, count in _between(values, start, "").items()}
 
 
 def _milliseconds(values: Mapping[str, str], start: str) -> dict[str, float]:
@@ -138,8 +146,9 @@ def summary_table(summary: Summary) -> Table:
     table.add_row("images replayed", f"{summary.replayed}", f"{summary.replay_rate:.1f} a second")
     table.add_row("arrived in the node", f"{summary.received}")
     table.add_row("processed", f"{summary.processed}", f"{summary.rate:.1f} a second", style="bold")
-    for cause, count in summary.dropped.items():
-        table.add_row("dropped", f"{count}", cause)
+    for fate in ("dropped", "skipped", "failed"):
+        for cause, count in getattr(summary, fate).items():
+            table.add_row(fate, f"{count}", cause)
     table.add_row("depth images recorded", f"{summary.recorded}", end_section=True)
     table.add_row("latency", "", "from an image's arrival to its last output")
     for key, meaning in _LATENCY_MEANINGS.items():

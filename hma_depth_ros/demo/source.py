@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hma_depth_ros.bags.bag_reader import BagReader
-from hma_depth_ros.bags.cameras import camera_info_beside, find_cameras
+from hma_depth_ros.bags.cameras import CameraTopics, camera_info_beside, find_cameras
 from hma_depth_ros.bags.kitti_bag import write_kitti_bag
 from hma_depth_ros.bags.message_types import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE_TYPES
+from hma_depth_ros.bags.silence import span_without_silence
 from hma_depth_ros.data.kitti_drive import KittiDrive
 from hma_depth_ros.errors import HmaDepthError
+
+_ROS_NAME = re.compile(r"(/[A-Za-z_]\w*)+", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -23,7 +28,8 @@ class Source:
     info_topic: str | None  #: None: the bag has no calibration for that camera
     compressed: bool
     images: int
-    seconds: float  #: duration of the bag
+    seconds: float  #: from the first of its messages to the last, as replayed
+    remarks: tuple[str, ...] = ()  #: what a user should know of the bag, a sentence each
 
     @property
     def topics(self) -> list[str]:
@@ -42,7 +48,7 @@ def find_source(
     """
     with BagReader(bag) as reader:
         if image_topic is None:
-            image_topic = find_cameras(reader)[0].image
+            image_topic = _choice(find_cameras(reader).cameras).image
         image = reader.topic(image_topic, *IMAGE_TYPES)
         if image.count == 0:
             raise HmaDepthError(f"{bag} has no message on {image_topic}; choose with --image-topic")
@@ -56,20 +62,41 @@ def find_source(
             info_topic=info_topic,
             compressed=image.type == COMPRESSED_IMAGE,
             images=image.count,
-            seconds=(reader.end - reader.start) / 1e9,
+            seconds=span_without_silence(reader.stamps([*filter(None, [image_topic, info_topic])])),
+            remarks=tuple(reader.remarks),
         )
 
 
-def drive_bag(drive: Path, bag: Path) -> None:
-    """Convert a KITTI raw drive to a bag, in place of an earlier one.
+def _choice(cameras: Sequence[CameraTopics]) -> CameraTopics:
+    """The first camera that can be replayed, and of its pictures the rectified ones.
 
     Raises:
-        HmaDepthError: the drive is not one, or the bag cannot be written.
+        HmaDepthError: ROS 2 allows none of the names.
+
+    """
+    allowed = [camera for camera in cameras if _ROS_NAME.fullmatch(camera.image)]
+    if not allowed:
+        names = ", ".join(camera.image for camera in cameras)
+        raise HmaDepthError(f"ROS 2 allows no topics of these names: {names}; rename them first")
+    same = [camera for camera in allowed if camera.names[0] == allowed[0].names[0]]
+    return min(same, key=lambda camera: "rect" not in camera.image.rpartition("/image_")[2])
+
+
+def drive_bag(drive: Path, bag: Path) -> list[HmaDepthError]:
+    """Convert a KITTI raw drive to a bag, in place of an earlier one.
+
+    Returns:
+        What is wrong with files that were left out.
+
+    Raises:
+        HmaDepthError: the drive is not one, all images are damaged, or the bag cannot be written.
 
     """
     opened = KittiDrive.open(drive)
     remove_bag(bag)
-    write_kitti_bag(opened, bag)
+    damage: list[HmaDepthError] = []
+    write_kitti_bag(opened, bag, on_damage=damage.append)
+    return damage
 
 
 def remove_bag(bag: Path) -> None:
@@ -79,7 +106,9 @@ def remove_bag(bag: Path) -> None:
         HmaDepthError: there is something of that name that is not a bag.
 
     """
-    if (bag / "metadata.yaml").is_file():
+    names = [file.name for file in bag.iterdir()] if bag.is_dir() else []
+    # A recording that was killed has no metadata.
+    if "metadata.yaml" in names or names == [f"{bag.name}.mcap"]:
         shutil.rmtree(bag)
     elif bag.exists():
         raise HmaDepthError(f"{bag} is in the way and not a bag; remove it or choose --output")

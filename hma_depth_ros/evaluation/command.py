@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from hma_depth_ros.data.split import camera_columns
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.benchmarks import Benchmark
 from hma_depth_ros.evaluation.frames import FrameList, frames_of_folder, frames_of_split
 from hma_depth_ros.evaluation.protocols import protocols_by_name
 from hma_depth_ros.evaluation.run import Settings
 from hma_depth_ros.evaluation.session import Reports, Session
-from hma_depth_ros.evaluation.sources import PredictionSource, StoredPredictions
+from hma_depth_ros.evaluation.sources import (
+    UNCERTAINTY_FOLDER,
+    PredictionSource,
+    StoredPredictions,
+)
+from hma_depth_ros.inference.engine_names import ENGINES, PRECISIONS
 
 
 def _parser(prog: str, summary: str, benchmark: Benchmark) -> argparse.ArgumentParser:
@@ -35,7 +42,10 @@ def _parser(prog: str, summary: str, benchmark: Benchmark) -> argparse.ArgumentP
         "days) and data_depth_annotated/ (or the drives)",
     )
     what.add_argument(
-        "--split", type=Path, metavar="FILE", help="frames: lines of 'image depth focal' as BTS's"
+        "--split",
+        type=Path,
+        metavar="FILE",
+        help="frames: lines of 'image depth focal' as BTS's, or of 'image depth fx fy cx cy'",
     )
     what.add_argument(
         "--ground-truth",
@@ -77,6 +87,19 @@ def _parser(prog: str, summary: str, benchmark: Benchmark) -> argparse.ArgumentP
         metavar="METRES,...",
         help="default: %(default)s",
     )
+    how.add_argument(
+        "--sparsification",
+        action="store_true",
+        help="judge the uncertainty that the network states, or the npy in DIR/uncertainty of "
+        "--predictions DIR: error that remains without the most uncertain pixels (AUSE), and how "
+        "many errors are within one sigma, by distance",
+    )
+    how.add_argument(
+        "--boundaries",
+        action="store_true",
+        help="score boundaries of things (F-score within 1 and 2 pixels, error beside them), on "
+        "frames with dense ground truth",
+    )
     how.add_argument("--flip", action="store_true", help="average with the mirrored image's depth")
     how.add_argument(
         "--quantise",
@@ -91,6 +114,17 @@ def _parser(prog: str, summary: str, benchmark: Benchmark) -> argparse.ArgumentP
     how.add_argument("--workers", type=int, default=2, metavar="N", help="default: %(default)s")
     how.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     how.add_argument(
+        "--engine",
+        choices=ENGINES,
+        help="default: torch (for an exported file a runtime that takes it); auto is the fastest",
+    )
+    how.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        help="default: fp32 on every device (for a file exported in another its own); auto is the "
+        "fastest",
+    )
+    how.add_argument(
         "--predictions-dir",
         type=Path,
         metavar="DIR",
@@ -102,12 +136,17 @@ def _parser(prog: str, summary: str, benchmark: Benchmark) -> argparse.ArgumentP
         default="npy",
         help="of kept predictions: npy is exact, png cuts down to its units (default: %(default)s)",
     )
-    add_report_options(parser)
+    add_report_options(parser).add_argument(
+        "--sparsification-plot",
+        type=Path,
+        metavar="FILE",
+        help="picture (PNG) of the error that remains; turns --sparsification on",
+    )
     return parser
 
 
-def add_report_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that `reports_of` reads."""
+def add_report_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Add the options that `reports_of` reads, and return their group."""
     reports = parser.add_argument_group("reports, beside the tables on the terminal")
     reports.add_argument("--json", type=Path, metavar="FILE", help="all figures")
     reports.add_argument("--csv", type=Path, metavar="FILE", help="figures by image")
@@ -115,6 +154,7 @@ def add_report_options(parser: argparse.ArgumentParser) -> None:
     reports.add_argument(
         "--panel-count", type=int, default=3, metavar="N", help="of each (default: %(default)s)"
     )
+    return reports
 
 
 def reports_of(arguments: argparse.Namespace) -> Reports:
@@ -149,6 +189,8 @@ def evaluate_command(
         caps_of(arguments.caps),
         benchmark.layout.units_per_metre,
         quantised=arguments.quantise,
+        cameras=arguments.predictions is None,
+        boundaries=arguments.boundaries,
     )
     frames = _frames(arguments, benchmark)
     description: dict[str, Any] = {
@@ -159,9 +201,12 @@ def evaluate_command(
     }
     if arguments.predictions is None:
         frames.check(allow_partial=arguments.allow_partial)
-        source: PredictionSource = _network(arguments, benchmark, description)
+        source: PredictionSource = _network(arguments, frames, benchmark, description)
     else:
-        stored = StoredPredictions(arguments.predictions, benchmark)
+        wanted = _sparsifies(arguments)
+        stored = StoredPredictions(arguments.predictions, benchmark, uncertainty=wanted)
+        if wanted and not stored.has_uncertainty:
+            _print_no_uncertainty(f"{arguments.predictions / UNCERTAINTY_FOLDER} has no npy")
         frames = frames.with_predictions(stored.names)
         frames.check(allow_partial=arguments.allow_partial)
         description["predictions"] = str(arguments.predictions)
@@ -173,7 +218,7 @@ def evaluate_command(
         source,
         settings,
         description,
-        reports=reports_of(arguments),
+        reports=replace(reports_of(arguments), sparsification=arguments.sparsification_plot),
         workers=arguments.workers,
         allow_partial=arguments.allow_partial,
         published=benchmark.published,
@@ -190,7 +235,7 @@ def _check(arguments: argparse.Namespace) -> None:
                 "stored predictions need --predictions DIR and --ground-truth DIR"
             )
     else:
-        for name in ("checkpoint", "flip", "predictions_dir"):
+        for name in ("checkpoint", "engine", "precision", "flip", "predictions_dir"):
             if getattr(arguments, name):
                 option = f"--{name.replace('_', '-')}"
                 raise HmaDepthError(f"{option} is for a checkpoint, not with --predictions")
@@ -240,25 +285,54 @@ def _frames(arguments: argparse.Namespace, benchmark: Benchmark) -> FrameList:
     )
 
 
+def _sparsifies(arguments: argparse.Namespace) -> bool:
+    return bool(arguments.sparsification or arguments.sparsification_plot)
+
+
+def _print_no_uncertainty(reason: str) -> None:
+    print(f"no sparsification, for no uncertainty is stated: {reason}")
+
+
 def _network(
-    arguments: argparse.Namespace, benchmark: Benchmark, description: dict[str, Any]
+    arguments: argparse.Namespace,
+    frames: FrameList,
+    benchmark: Benchmark,
+    description: dict[str, Any],
 ) -> PredictionSource:
     # Torch takes seconds to import, and a wrong argument should not wait for it.
     from hma_depth_ros.evaluation.checkpoint_source import CheckpointPredictions
     from hma_depth_ros.evaluation.prediction_cache import CachedPredictions
 
     network = CheckpointPredictions(
-        arguments.checkpoint, device=arguments.device, flip=arguments.flip
+        arguments.checkpoint,
+        device=arguments.device,
+        engine=arguments.engine,
+        precision=arguments.precision,
+        flip=arguments.flip,
+        uncertainty=_sparsifies(arguments),
     )
-    description["checkpoint"] = network.description
+    description |= {"checkpoint": network.description, **network.computed_by}
+    print("{engine} in {precision} on {hardware}".format(**network.computed_by))
+    if _sparsifies(arguments) and not network.has_uncertainty:
+        _print_no_uncertainty(f"{network.description} is a model without it (model.uncertainty)")
     if arguments.predictions_dir is None:
         return network
     cache = CachedPredictions(
         network,
         arguments.predictions_dir,
-        settings={"checkpoint": network.description, "flip": arguments.flip},
+        settings={
+            "checkpoint": network.description,
+            "flip": arguments.flip,
+            **network.computed_by,
+        },
+        cameras={
+            frame.name: camera_columns(frame.listed)
+            for frame in frames.frames
+            if frame.listed is not None
+        },
         units_per_metre=benchmark.layout.units_per_metre,
         file_format=arguments.predictions_format,
+        uncertainty=network.has_uncertainty,
     )
     print(f"{cache.count()} predictions are in {arguments.predictions_dir} and will be reused")
     return cache

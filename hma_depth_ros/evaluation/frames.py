@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from hma_depth_ros.data.folder_files import files_below
+from hma_depth_ros.data.frame_name import scene_name
 from hma_depth_ros.data.ground_truth import GroundTruth, MeasuredDepth, Source
 from hma_depth_ros.data.known_splits import SplitIdentity, identify, known_by_ground_truth
-from hma_depth_ros.data.split import read_split, with_source
+from hma_depth_ros.data.split import SplitEntry, read_split, with_source
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.benchmarks import Benchmark
 
@@ -27,9 +29,17 @@ class Frame:
     name: str  #: of `Benchmark.frame_name`
     ground_truth: GroundTruth | MeasuredDepth
     image: Path | None = None  #: None: not given, or not there
-    focal_length: float | None = None  #: fx in pixels of the stored image
+    listed: SplitEntry | None = None  #: with the paths of files; None: of no list, or no image
     #: Gives the picture (H, W, 3), RGB, for reports, where it lies in no file.
     picture: Callable[[], npt.NDArray[np.uint8]] | None = None
+
+    @property
+    def scene(self) -> str:
+        """What it was recorded in, see `scene_name`."""
+        if self.image is not None:
+            return scene_name(self.image)
+        truth = self.ground_truth
+        return scene_name(truth if isinstance(truth, Path) else Path(self.name))
 
 
 @dataclass(frozen=True)
@@ -122,7 +132,8 @@ def frames_of_split(
             assert images is not None
             missing.append(f"{name}: no image {images / entry.image}")
         else:
-            frames.append(Frame(name, depth, image, entry.focal_length))
+            listed = None if image is None else replace(entry, image=image, depth=depth)
+            frames.append(Frame(name, depth, image, listed))
     _check_names(frames, split)
     return FrameList(frames, missing, identify(entries))
 
@@ -134,11 +145,11 @@ def frames_of_folder(ground_truth: Path, benchmark: Benchmark) -> FrameList:
         HmaDepthError: there are none, or two of the same name.
 
     """
-    files = sorted(
+    files = [
         path
-        for path in ground_truth.rglob("*.png")
+        for path in files_below(ground_truth, (".png",))
         if _is_ground_truth(path.relative_to(ground_truth))
-    )
+    ]
     if not files:
         raise HmaDepthError(f"no ground truth: {ground_truth} holds no PNG")
     frames = [Frame(benchmark.layout.frame_name(path), path) for path in files]

@@ -17,7 +17,8 @@ from hma_depth_ros.evaluation.benchmarks import KITTI
 from hma_depth_ros.evaluation.validate import ALL, WHOLE_IMAGE, Yardstick, validate
 from hma_depth_ros.inference.export import Verification, check_names, export_model
 from hma_depth_ros.inference.padding import pad, to_rows
-from hma_depth_ros.inference.pixels import PixelFormat, network_input, to_device
+from hma_depth_ros.inference.pixel_format import PixelFormat
+from hma_depth_ros.inference.pixels import network_input, to_device
 from hma_depth_ros.inference.plan import plan_input
 from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.inference.quantization import MOST_IMAGES, import_nncf, quantise

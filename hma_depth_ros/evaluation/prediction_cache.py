@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from hma_depth_ros.data.stored_depth import SUFFIXES, read_stored_depth, write_stored_depth
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.cleanup import quantise
 from hma_depth_ros.evaluation.frames import Frame
 from hma_depth_ros.evaluation.protocols import View
-from hma_depth_ros.evaluation.sources import Depth, PredictionSource
+from hma_depth_ros.evaluation.sources import (
+    UNCERTAINTY_FOLDER,
+    PredictedDepth,
+    PredictionSource,
+    read_uncertainty,
+)
 from hma_depth_ros.files import atomic_path
 
-_SETTINGS = "predictions.json"
+_SETTINGS, _CAMERAS = "predictions.json", "cameras.json"
 #: Predictions of the crop lie in the folder itself, where BTS's tools look for them.
 _FOLDERS: dict[View, str] = {"crop": "", "image": "whole_image"}
 
@@ -24,7 +29,7 @@ class CachedPredictions:
     """Another source's predictions, read from a folder where they are there, else written to it.
 
     What is scored is always what the files hold. PNG are cut down to a unit as BTS's are; npy keep
-    every bit. Files of either kind are reused.
+    every bit. Files of either kind are reused. An uncertainty is kept beside, as npy.
     """
 
     def __init__(
@@ -33,67 +38,112 @@ class CachedPredictions:
         folder: Path,
         *,
         settings: dict[str, str | bool],
+        cameras: Mapping[str, Sequence[float]],
         units_per_metre: float,
         file_format: Literal["npy", "png"] = "npy",
+        uncertainty: bool = False,
     ) -> None:
         """Open or make the folder.
 
         Args:
             source: makes the predictions that are not there.
             folder: to keep them in.
-            settings: what the predictions depend on, noted in the folder's predictions.json.
+            settings: what all predictions depend on, noted in the folder's predictions.json.
+            cameras: as lists give them, in pixels, by frame; noted in its cameras.json.
             units_per_metre: of PNG files.
             file_format: of new files.
+            uncertainty: the source gives it, and it is wanted.
 
         Raises:
-            HmaDepthError: the folder's predictions were made with other settings.
+            HmaDepthError: the folder's predictions were made with other settings or cameras.
 
         """
         self._source = source
         self._folder = folder
         self._suffix = f".{file_format}"
         self._units = units_per_metre
+        self._uncertainty = uncertainty
         note = folder / _SETTINGS
         if note.exists():
-            try:
-                noted = json.loads(note.read_text(encoding="utf-8"))
-            except (OSError, ValueError) as error:
-                raise HmaDepthError(f"cannot read {note}: {error}") from error
+            noted = _read(note)
             if noted != settings:
                 raise HmaDepthError(
                     f"{folder} holds predictions made with {noted}, not {settings}; "
                     "name another folder with --predictions-dir"
                 )
-            return
         # Without a note the predictions are the user's own, and it is not for us to claim them.
-        if not self.count():
-            with atomic_path(note) as temporary:
-                temporary.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
+        elif self.count():
+            return
+        else:
+            _write(note, settings)
+        self._note_cameras(cameras)
+
+    def _note_cameras(self, cameras: Mapping[str, Sequence[float]]) -> None:
+        """Note the cameras of frames that are new, and refuse those that have changed."""
+        note = self._folder / _CAMERAS
+        noted = _read(note) if note.exists() else {}
+        given = {name: list(camera) for name, camera in cameras.items()}
+        changed = [name for name, camera in given.items() if noted.get(name, camera) != camera]
+        if changed:
+            first = changed[0]
+            raise HmaDepthError(
+                f"{self._folder} holds predictions of {len(changed)} frames made with other "
+                f"cameras, the first {first} with {noted[first]}, not {given[first]}; name another "
+                "folder with --predictions-dir"
+            )
+        if given.keys() - noted.keys():
+            _write(note, {**noted, **given})
 
     def count(self) -> int:
         """Predictions that are there."""
         files = self._folder.rglob("[!.]*")  # without what an interrupted run had half written
-        return sum(path.suffix in SUFFIXES for path in files)
+        depths = (path for path in files if path.parent.name != UNCERTAINTY_FOLDER)
+        return sum(path.suffix in SUFFIXES for path in depths)
 
-    def depths(self, frame: Frame, views: Collection[View]) -> dict[View, Depth]:
+    def predictions(self, frame: Frame, views: Collection[View]) -> dict[View, PredictedDepth]:
         """See `PredictionSource`."""
-        files = {view: self._file(frame, view) for view in views}
-        lacking = [view for view, path in files.items() if not path.exists()]
+        files = {view: self._files(frame, view) for view in views}
+        lacking = [view for view, own in files.items() if not all(path.exists() for path in own)]
         if lacking:
-            for view, depth in self._source.depths(frame, lacking).items():
-                is_png = self._suffix == ".png"
-                as_stored = quantise(depth, units_per_metre=self._units) if is_png else depth
-                write_stored_depth(files[view], as_stored, units_per_metre=self._units)
-        return {view: self._stored(path) for view, path in files.items()}
+            for view, found in self._source.predictions(frame, lacking).items():
+                path, *beside = files[view]
+                for uncertainty in beside:
+                    assert found.uncertainty is not None
+                    write_stored_depth(uncertainty, found.uncertainty)
+                depth = found.depth
+                if path.suffix == ".png":
+                    depth = quantise(depth, units_per_metre=self._units)
+                write_stored_depth(path, depth, units_per_metre=self._units)
+        return {view: self._stored(*paths) for view, paths in files.items()}
 
-    def _stored(self, path: Path) -> Depth:
+    def _stored(self, path: Path, uncertainty: Path | None = None) -> PredictedDepth:
         try:
-            return read_stored_depth(path, units_per_metre=self._units)
+            depth = read_stored_depth(path, units_per_metre=self._units)
+            sigma = None if uncertainty is None else read_uncertainty(uncertainty, depth)
         except HmaDepthError as error:
             raise HmaDepthError(f"{error}; delete it, and it is predicted anew") from error
+        return PredictedDepth(depth, sigma)
 
-    def _file(self, frame: Frame, view: View) -> Path:
+    def _files(self, frame: Frame, view: View) -> list[Path]:
+        """Of the depth, and of the uncertainty where it is wanted."""
         folder = self._folder / _FOLDERS[view]
         files = [folder / f"{frame.name}{suffix}" for suffix in SUFFIXES]
         own = folder / f"{frame.name}{self._suffix}"
-        return next((path for path in files if path.exists()), own)
+        depth = next((path for path in files if path.exists()), own)
+        beside = [folder / UNCERTAINTY_FOLDER / f"{frame.name}.npy"] if self._uncertainty else []
+        return [depth, *beside]
+
+
+def _read(note: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(note.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise HmaDepthError(f"cannot read {note}: {error}") from error
+    if not isinstance(content, dict):
+        raise HmaDepthError(f"cannot read {note}: it holds no settings by name")
+    return content
+
+
+def _write(note: Path, content: Mapping[str, Any]) -> None:
+    with atomic_path(note) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

@@ -48,7 +48,7 @@ def write_panels(
             frame = by_name[name]
             truth = read_ground_truth(frame.ground_truth, units_per_metre=settings.units_per_metre)
             size = (truth.shape[0], truth.shape[1])
-            depth = source.depths(frame, {protocol.view})[protocol.view]
+            depth = source.predictions(frame, {protocol.view})[protocol.view].depth
             image = None if frame.image is None else read_rgb(frame.image)
             if frame.picture is not None:
                 image = frame.picture()

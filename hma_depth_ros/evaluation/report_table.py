@@ -14,7 +14,7 @@ from hma_depth_ros.evaluation.summary import Figures, Summary
 #: As in the paper's Table I; the metrics that it leaves out come last.
 _COLUMNS = (*TABLE_1_METRICS, *(name for name in DEPTH_METRICS if name not in TABLE_1_METRICS))
 #: More would push the other figures off the screen; the JSON has them.
-_DRIVES_AT_MOST = 12
+_SCENES_AT_MOST = 12
 _TITLES = {
     "d1": "δ1",
     "d2": "δ2",
@@ -61,8 +61,8 @@ def tables(summary: Summary, *, title: str, published: bool = True) -> list[Tabl
     if capped:
         key, figures = next(iter(capped.items()))
         made.append(_depth_table(key, figures))
-        if 1 < len(figures.by_drive) <= _DRIVES_AT_MOST:
-            made.append(_drive_table(key, figures))
+        if 1 < len(figures.by_scene) <= _SCENES_AT_MOST:
+            made.append(_scene_table(key, figures))
     return made
 
 
@@ -80,10 +80,15 @@ def _add_figures(table: Table, by_key: dict[str, Figures], metrics: tuple[str, .
     for key, figures in by_key.items():
         means = (f"[bold]{figures.mean[name]:.3f}[/]" for name in metrics)
         table.add_row(f"[bold]{key}[/]", str(len(figures.per_image)), *means)
-        lows = (f"{figures.interval[name][0]:.3f}" for name in metrics)
-        highs = (f"{figures.interval[name][1]:.3f}" for name in metrics)
-        table.add_row("  95 % from", "", *lows, style="dim")
-        table.add_row("  95 % to", "", *highs, style="dim")
+        _add_interval(table, "95 %", "", [figures.interval[name] for name in metrics])
+        if (of_scenes := figures.scene_interval) is not None:
+            scenes = f"{len(figures.by_scene)} scenes"
+            _add_interval(table, "95 % over scenes", scenes, [of_scenes[name] for name in metrics])
+
+
+def _add_interval(table: Table, name: str, drawn: str, ends: Sequence[tuple[float, float]]) -> None:
+    table.add_row(f"  {name} from", drawn, *(f"{low:.3f}" for low, _ in ends), style="dim")
+    table.add_row(f"  {name} to", "", *(f"{high:.3f}" for _, high in ends), style="dim")
 
 
 def _depth_table(key: str, figures: Figures) -> Table:
@@ -101,11 +106,11 @@ def _depth_table(key: str, figures: Figures) -> Table:
     return table
 
 
-def _drive_table(key: str, figures: Figures) -> Table:
-    table = _table(f"{key} by drive", TABLE_1_METRICS)
-    for drive, own in figures.by_drive.items():
+def _scene_table(key: str, figures: Figures) -> Table:
+    table = _table(f"{key} by drive or scene", TABLE_1_METRICS)
+    for scene, own in figures.by_scene.items():
         means = (f"{own.mean[name]:.3f}" for name in TABLE_1_METRICS)
-        table.add_row(drive, str(len(own.per_image)), *means)
+        table.add_row(scene, str(len(own.per_image)), *means)
     return table
 
 

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
+import numpy as np
+import numpy.typing as npt
+
+from hma_depth_ros.data.entry_camera import entry_camera
 from hma_depth_ros.data.ground_truth import read_ground_truth
+from hma_depth_ros.data.semantic_labels import find_labels, read_labels
+from hma_depth_ros.data.synthetic.materials import Label
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.cleanup import quantise
 from hma_depth_ros.evaluation.frames import Frame
@@ -24,6 +30,8 @@ class Settings:
     caps: Sequence[float]  #: metres
     units_per_metre: float  #: of 16-bit depth PNG
     quantised: bool = False  #: predictions are first cut down to these units, as BTS's files are
+    cameras: bool = False  #: note where the cameras come from that predictions are made with
+    boundaries: bool = False  #: score those of things too, where ground truth is dense
 
     def caps_by_key(self) -> dict[str, float | None]:
         """Cap of each figure's `Protocol.key`, None where the protocol has none, in order."""
@@ -41,20 +49,47 @@ def score_frame(frame: Frame, source: PredictionSource, settings: Settings) -> F
         HmaDepthError: a file cannot be used, naming it.
 
     """
-    truth = read_ground_truth(frame.ground_truth, units_per_metre=settings.units_per_metre)
-    depths = source.depths(frame, {protocol.view for protocol in settings.protocols})
+    units = settings.units_per_metre
+    truth = read_ground_truth(frame.ground_truth, units_per_metre=units)
+    predictions = source.predictions(frame, {protocol.view for protocol in settings.protocols})
     if settings.quantised:
-        depths = {
-            view: quantise(depth, units_per_metre=settings.units_per_metre)
-            for view, depth in depths.items()
+        predictions = {
+            view: replace(found, depth=quantise(found.depth, units_per_metre=units))
+            for view, found in predictions.items()
         }
-    found = FrameScores(frame.name, (truth.shape[0], truth.shape[1]))
+    sky = _sky(frame, truth.shape) if settings.boundaries else None
+    found = FrameScores(frame.name, (truth.shape[0], truth.shape[1]), scene=frame.scene)
+    if settings.cameras and frame.listed is not None:
+        found.camera_source = entry_camera(frame.listed, found.size).source
     for protocol in settings.protocols:
         try:
-            found.scores.update(score(depths[protocol.view], truth, protocol, settings.caps))
+            scores = score(
+                predictions[protocol.view].depth,
+                truth,
+                protocol,
+                settings.caps,
+                uncertainty=predictions[protocol.view].uncertainty,
+                boundaries=settings.boundaries,
+                sky=sky,
+            )
         except HmaDepthError as error:
             raise HmaDepthError(f"{frame.name}, {frame.ground_truth}: {error}") from None
+        found.scores.update(scores)
     return found
+
+
+def _sky(frame: Frame, shape: tuple[int, ...]) -> npt.NDArray[np.bool_] | None:
+    """Where a frame's labels (`find_labels`) show the sky, of which ground truth says nothing."""
+    path = None if frame.image is None else find_labels(frame.image)
+    if path is None:
+        return None
+    labels = read_labels(path)
+    if labels.shape != shape:
+        raise HmaDepthError(
+            f"{path} is {labels.shape[1]}x{labels.shape[0]}, its ground truth "
+            f"{frame.ground_truth} {shape[1]}x{shape[0]}"
+        )
+    return labels == Label.SKY
 
 
 def evaluate(

@@ -20,15 +20,22 @@ from rich.progress import (
 from rich.text import Text
 
 from hma_depth_ros import __version__
+from hma_depth_ros.data.entry_camera import source_line
 from hma_depth_ros.data.lidar_depth import LidarScan
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.frames import FrameList, shortened
 from hma_depth_ros.evaluation.report_files import write_csv, write_json
 from hma_depth_ros.evaluation.report_panels import write_panels
+from hma_depth_ros.evaluation.report_reliability import (
+    boundary_tables,
+    reliability_tables,
+    write_sparsification_plot,
+)
 from hma_depth_ros.evaluation.report_table import tables, window_lines
 from hma_depth_ros.evaluation.run import Settings, evaluate
 from hma_depth_ros.evaluation.sources import PredictionSource
 from hma_depth_ros.evaluation.summary import Summary
+from hma_depth_ros.evaluation.unit_hints import unit_hints
 
 #: Columns that the tables need; a narrower terminal breaks lines, rich would leave figures out.
 _TABLE_WIDTH = 130
@@ -42,6 +49,7 @@ class Reports:
     csv: Path | None = None
     panels: Path | None = None
     panel_count: int = 3
+    sparsification: Path | None = None  #: picture of the curves
 
     def check(self) -> None:
         """Try the folders, so that hours of work do not end at a wrong path.
@@ -50,7 +58,8 @@ class Reports:
             HmaDepthError: a report could not be written there.
 
         """
-        for path in (self.json, self.csv, None if self.panels is None else self.panels / "panel"):
+        panels = None if self.panels is None else self.panels / "panel"
+        for path in (self.json, self.csv, panels, self.sparsification):
             if path is None:
                 continue
             try:
@@ -97,13 +106,46 @@ class Session:
 
         for line in window_lines(summary, self.settings.protocols):
             console.print(line, markup=False)
+        if summary.cameras:
+            console.print(source_line(summary.cameras))
         console.print(f"{scored} frames in {seconds:.1f} s, {scored / seconds:.1f} frames/s")
         for problem in (*self.frames.missing, *failures):
             console.print(f"left out: {problem}", markup=False)  # paths may hold [brackets]
         for table in tables(summary, title=self._title(counts), published=self.published):
             console.print(table)
-        self._write(summary, counts)
+        self._print_reliability(summary, console)
+        if self.settings.boundaries:
+            self._print_boundaries(summary, console)
+        hints = list(
+            unit_hints(
+                self.frames.frames, self.source, units_per_metre=self.settings.units_per_metre
+            )
+        )
+        for hint in hints:
+            console.print(f"hint: {hint}", markup=False)
+        self._write(summary, counts, hints)
         return summary
+
+    def _print_reliability(self, summary: Summary, console: Console) -> None:
+        for key, figures in summary.figures.items():
+            if figures.reliability is not None:
+                for table in reliability_tables(key, figures.reliability):
+                    console.print(table)
+
+    def _print_boundaries(self, summary: Summary, console: Console) -> None:
+        found = {
+            key: figures.boundaries
+            for key, figures in summary.figures.items()
+            if figures.boundaries is not None
+        }
+        if not found:
+            console.print(
+                "no boundaries: no frame has dense ground truth under a protocol with a cap (a "
+                "LiDAR scan shows no boundary to the pixel)"
+            )
+            return
+        for table in boundary_tables(found):
+            console.print(table)
 
     def _score(self) -> tuple[Summary, list[str]]:
         """Figures of the frames that can be scored, and what is wrong with the others."""
@@ -145,7 +187,7 @@ class Session:
     def _by_lidar(self) -> bool:
         return any(isinstance(frame.ground_truth, LidarScan) for frame in self.frames.frames)
 
-    def _write(self, summary: Summary, counts: dict[str, Any]) -> None:
+    def _write(self, summary: Summary, counts: dict[str, Any], hints: list[str]) -> None:
         reports = self.reports
         if reports.json is not None:
             windows = {
@@ -159,12 +201,16 @@ class Session:
                 **self.description,
                 "split": self.frames.title,
                 "frames": counts,
+                "hints": hints,
                 "windows": windows,
+                "principal_points": dict(summary.cameras),
                 "code_version": __version__,
             }
             write_json(reports.json, summary, run)
         if reports.csv is not None:
             write_csv(reports.csv, summary)
+        if reports.sparsification is not None:
+            self._write_sparsification(reports.sparsification, summary)
         if reports.panels is not None:
             write_panels(
                 reports.panels,
@@ -174,6 +220,14 @@ class Session:
                 self.settings,
                 count=reports.panel_count,
             )
+
+    def _write_sparsification(self, path: Path, summary: Summary) -> None:
+        """Of the first figure that has an uncertainty; there may be none."""
+        for key, figures in summary.figures.items():
+            if figures.reliability is not None:
+                title = f"{key}: {self.frames.title}"
+                write_sparsification_plot(path, figures.reliability, title=title)
+                return
 
 
 class _Rate(ProgressColumn):

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
+from hma_depth_ros.data.entry_camera import entry_camera
 from hma_depth_ros.data.frame_name import kitti_drive_name
 from hma_depth_ros.data.ground_truth import read_ground_truth
 from hma_depth_ros.data.image_file import read_rgb
@@ -17,11 +19,15 @@ from hma_depth_ros.evaluation.benchmarks import Benchmark
 from hma_depth_ros.evaluation.protocols import Protocol, protocols_by_name
 from hma_depth_ros.evaluation.score import score
 from hma_depth_ros.evaluation.windows import garg_window, kitti_crop
-from hma_depth_ros.geometry.camera import PinholeCamera
-from hma_depth_ros.inference.predictor import DepthPredictor
+from hma_depth_ros.inference.predictor import DepthPredictor, Output
 
 #: Like `bts`, but the network sees the whole image, as it does in the node.
 WHOLE_IMAGE = Protocol("whole", "Garg's window of the image", garg_window, view="image")
+
+#: Share of a Gaussian's errors that are below its standard deviation.
+WITHIN_ONE_SIGMA = 0.6827
+_RATIOS = 2000  # pixels of a frame
+_OUTPUTS: frozenset[Output] = frozenset({"depth", "attention", "uncertainty"})
 
 ALL = "all"  #: instead of a drive: every frame
 _OTHERS = "others"  #: frames whose drive cannot be told
@@ -59,12 +65,15 @@ class ValidationSums:
 
     metrics: dict[str, list[dict[str, float]]] = field(default_factory=lambda: defaultdict(list))
     shares: list[list[float]] = field(default_factory=list)
+    #: Of some pixels: the error of log depth as a multiple of what the network estimates.
+    error_ratios: list[float] = field(default_factory=list)
 
     def merge(self, other: ValidationSums) -> None:
         """Add another's frames."""
         for drive, frames in other.metrics.items():
             self.metrics.setdefault(drive, []).extend(frames)
         self.shares.extend(other.shares)
+        self.error_ratios.extend(other.error_ratios)
 
     def means(self) -> dict[str, dict[str, float]]:
         """Mean metrics by drive and over `all` frames."""
@@ -76,6 +85,12 @@ class ValidationSums:
     def mean_shares(self) -> list[float]:
         """Mean share of each scale's mask, coarse to fine; empty without attention."""
         return [float(share) for share in np.mean(self.shares, axis=0)] if self.shares else []
+
+    def uncertainty_scale(self) -> float | None:
+        """Multiple of the estimated error that 68.27 % of the errors are below; None without."""
+        if not self.error_ratios:
+            return None
+        return float(np.quantile(self.error_ratios, WITHIN_ONE_SIGMA))
 
 
 def validate(
@@ -94,13 +109,12 @@ def validate(
         if entry.depth is None:
             continue
         image = read_rgb(entry.image)
+        camera = entry_camera(entry, image.shape).camera
         truth = read_ground_truth(entry.depth, units_per_metre=yardstick.units_per_metre)
         if yardstick.protocol.view == "crop":
-            image = np.ascontiguousarray(kitti_crop(*image.shape[:2]).of(image))
-        height, width = image.shape[:2]
-        # The focal length is all of the camera that depth depends on.
-        camera = PinholeCamera.from_focal_length(entry.focal_length, width=width, height=height)
-        found = predictor.predict(image, camera, outputs={"depth", "attention"})
+            window = kitti_crop(*image.shape[:2])
+            image, camera = np.ascontiguousarray(window.of(image)), window.camera(camera)
+        found = predictor.predict(image, camera, outputs=_OUTPUTS)
         assert found.depth is not None
         try:
             scores = score(found.depth, truth, yardstick.protocol, (yardstick.cap,))
@@ -112,4 +126,23 @@ def validate(
             sums.metrics[group].append(dict(metrics))
         if found.attention is not None:
             sums.shares.append([float(share) for share in found.attention.mean((1, 2))])
+        if found.uncertainty is not None:
+            sums.error_ratios += _error_ratios(found.depth, found.uncertainty, truth, yardstick)
     return sums
+
+
+def _error_ratios(
+    depth: npt.NDArray[np.float32],
+    sigma: npt.NDArray[np.float32],
+    truth: npt.NDArray[np.float32],
+    yardstick: Yardstick,
+) -> list[float]:
+    """|ln d - ln d*| / sigma of some pixels of a frame, as many of each frame."""
+    height, width = truth.shape
+    window = kitti_crop(height, width) if yardstick.protocol.view == "crop" else None
+    known = truth if window is None else window.of(truth)
+    rows, columns = np.nonzero((known > 0) & (known < yardstick.cap) & np.isfinite(depth))
+    chosen = np.linspace(0, rows.size - 1, min(rows.size, _RATIOS)).astype(int)
+    place = rows[chosen], columns[chosen]
+    errors = np.abs(np.log(depth[place]) - np.log(known[place]))
+    return [float(ratio) for ratio in errors / sigma[place]]

@@ -10,6 +10,28 @@ import numpy.typing as npt
 
 
 @dataclass(frozen=True)
+class Intrinsics:
+    """The four numbers of a pinhole camera, in pixels, where its image's size is not at hand."""
+
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+
+    def __post_init__(self) -> None:
+        values = (self.fx, self.fy, self.cx, self.cy)
+        if not all(np.isfinite(values)) or self.fx <= 0 or self.fy <= 0:
+            raise ValueError(
+                f"not a pinhole camera: fx={self.fx}, fy={self.fy}, cx={self.cx}, cy={self.cy}; "
+                "focal lengths must be positive and everything finite"
+            )
+
+    def of_image(self, *, width: int, height: int) -> PinholeCamera:
+        """Camera of an image of that size."""
+        return PinholeCamera(self.fx, self.fy, self.cx, self.cy, width, height)
+
+
+@dataclass(frozen=True)
 class PinholeCamera:
     """Intrinsics of a rectified image.
 
@@ -27,12 +49,7 @@ class PinholeCamera:
     height: int
 
     def __post_init__(self) -> None:
-        values = (self.fx, self.fy, self.cx, self.cy)
-        if not all(np.isfinite(values)) or self.fx <= 0 or self.fy <= 0:
-            raise ValueError(
-                f"not a pinhole camera: fx={self.fx}, fy={self.fy}, cx={self.cx}, cy={self.cy}; "
-                "focal lengths must be positive and everything finite"
-            )
+        _ = self.intrinsics  # checks them
         if self.width <= 0 or self.height <= 0:
             raise ValueError(f"not an image size: {self.width}x{self.height}")
 
@@ -59,6 +76,11 @@ class PinholeCamera:
         return cls(fx, fx, (width - 1) / 2, (height - 1) / 2, width, height)
 
     @property
+    def intrinsics(self) -> Intrinsics:
+        """Without the size of the image."""
+        return Intrinsics(self.fx, self.fy, self.cx, self.cy)
+
+    @property
     def matrix(self) -> npt.NDArray[np.float64]:
         """K, 3x3."""
         return np.array([[self.fx, 0.0, self.cx], [0.0, self.fy, self.cy], [0.0, 0.0, 1.0]])
@@ -66,6 +88,10 @@ class PinholeCamera:
     def crop(self, *, left: int, top: int, width: int, height: int) -> PinholeCamera:
         """Camera of the window that starts at (left, top)."""
         return replace(self, cx=self.cx - left, cy=self.cy - top, width=width, height=height)
+
+    def mirrored(self) -> PinholeCamera:
+        """Camera of the image mirrored left to right."""
+        return replace(self, cx=self.width - 1 - self.cx)
 
     def resize(self, *, width: int, height: int) -> PinholeCamera:
         """Camera of the image resampled to width x height.

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy.typing as npt
 
+from hma_depth_ros.geometry.camera import PinholeCamera
+
 #: Height and width of KITTI's depth prediction benchmark, and of BTS's `kb crop`.
 KITTI_CROP = 352, 1216
 
@@ -28,6 +30,11 @@ class Window:
     def of(self, image: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """View of that part of an array (H, W, ...)."""
         return image[self.top : self.bottom, self.left : self.right]
+
+    def camera(self, camera: PinholeCamera) -> PinholeCamera:
+        """Camera of that part of an image."""
+        rows, columns = self.shape
+        return camera.crop(left=self.left, top=self.top, width=columns, height=rows)
 
     def moved(self, *, down: int, right: int) -> Window:
         """The same window, shifted."""

@@ -1,33 +1,17 @@
-"""Files that come with the package: the default checkpoint and the frame of the self-check."""
+"""What comes with the package for inference: the default checkpoint, the self-check's frame."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 from hashlib import sha256
-from importlib.resources import files
 from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from hma_depth_ros.assets import asset
 from hma_depth_ros.errors import HmaDepthError
-
-_ASSETS = "hma_depth_ros.assets"
-
-
-def asset(name: str) -> Path:
-    """Path of a bundled file.
-
-    Raises:
-        HmaDepthError: the installation lacks it.
-
-    """
-    # Installed as plain files (zip_safe=False), so the resource is a path.
-    path = Path(str(files(_ASSETS) / name))
-    if not path.is_file():
-        raise HmaDepthError(f"the installation lacks {path}; install the package again")
-    return path
 
 
 @lru_cache(maxsize=1)

@@ -8,10 +8,8 @@ import torch
 from torch import Tensor
 
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.inference.engine_names import PRECISIONS
 from hma_depth_ros.network.model import ScaleMaps
-
-ENGINES = ("auto", "torch", "openvino", "onnxruntime")
-PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
 
 
 class Engine(Protocol):
@@ -26,10 +24,11 @@ class Engine(Protocol):
     device: torch.device  #: where inputs are expected and outputs lie
     hardware: str  #: what it runs on, for people
 
-    def __call__(self, image: Tensor) -> ScaleMaps:
+    def __call__(self, image: Tensor, planes: Tensor | None = None) -> ScaleMaps:
         """Maps of all scales for RGB (B, 3, h, w) with values 0 to 255, uint8 or float.
 
-        The maps are valid until the next call.
+        `planes` (B, C, h, w), float32, are the maps of the camera (`camera_input`) that a network
+        with geometry takes. What is returned is valid until the next call.
         """
         ...
 

@@ -7,12 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.inference.engine import (
-    ENGINES,
-    Engine,
-    MissingPackageError,
-    check_precision,
-)
+from hma_depth_ros.inference.engine import Engine, MissingPackageError, check_precision
+from hma_depth_ros.inference.engine_names import ENGINES
 from hma_depth_ros.inference.model_source import ModelSource
 from hma_depth_ros.inference.self_check import SelfCheck
 

@@ -17,15 +17,16 @@ import torch
 
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import atomic_path, check_writable
+from hma_depth_ros.inference.camera_input import camera_input
 from hma_depth_ros.inference.conversion_cache import file_digest
-from hma_depth_ros.inference.graph import ATTENTION, DEPTH, INPUT, Graph, trace
+from hma_depth_ros.inference.graph import ATTENTION, DEPTH, INPUT, PLANES, Graph, trace
 from hma_depth_ros.inference.model_file import ExportRecord, ModelFormat, export_metadata
 from hma_depth_ros.inference.model_source import ModelSource
 from hma_depth_ros.inference.onnx_conversion import convert_to_onnx
 from hma_depth_ros.inference.onnxruntime_engine import import_onnxruntime
 from hma_depth_ros.inference.openvino_conversion import convert_graph
 from hma_depth_ros.inference.openvino_core import import_openvino, openvino_core
-from hma_depth_ros.inference.padding import pad, to_rows
+from hma_depth_ros.inference.padding import pad, plane_rows, to_rows
 from hma_depth_ros.inference.self_check import (
     TOLERANCES,
     check_size_for,
@@ -100,7 +101,7 @@ def export_model(
             precision=precision,
             source=file_digest(checkpoint),
             reference_size=reference_size,
-            reference=tuple(grid_of(frame_depth(reference, reference_size)).ravel().tolist()),
+            reference=tuple(grid_of(frame_depth(reference, reference_size, info)).ravel().tolist()),
         )
         written = folder / f"model{output.suffix}"
         if kind == "onnx":
@@ -199,18 +200,21 @@ def _verify(
     path: Path, reference: TorchEngine, size: tuple[int, int], *, fixed: bool, precision: str
 ) -> Verification:
     """Compare all outputs of full size, and the depth of the file loaded as a checkpoint."""
-    image = frame_image(size)
-    maps: ScaleMaps = reference(image)
-    rows = to_rows(image)
+    source = ModelSource(path)
+    image, planes = frame_image(size), camera_input(source.info, size)
+    maps: ScaleMaps = reference(image, planes)
+    rows = to_rows(image) if fixed else pad(to_rows(image))
+    inputs: dict[str, npt.NDArray[Any]] = {INPUT: rows}
+    if planes is not None:
+        inputs[PLANES] = plane_rows(planes, rows)
     runtime, run = _RUNTIMES[ModelFormat.of(path)]
-    outputs = run(path, rows if fixed else pad(rows))
+    outputs = run(path, inputs)
     height, width = size
     found, expected = outputs[DEPTH][..., :height, :width], maps.depth().numpy()
     attention = 0.0
     if maps.attentions:
         masks = outputs[ATTENTION][..., :height, :width]
         attention = float(np.median(np.abs(masks - maps.masks().numpy())))
-    source = ModelSource(path)
     asked = "fp32" if runtime == "openvino" and precision != "int8" else precision
     engine = source.start(runtime, device="cpu", precision=asked, threads=0, warn=_LOG.warning)
     return Verification(
@@ -221,16 +225,20 @@ def _verify(
     )
 
 
-def _run_onnx(path: Path, rows: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[np.float32]]:
+def _run_onnx(
+    path: Path, inputs: Mapping[str, npt.NDArray[Any]]
+) -> dict[str, npt.NDArray[np.float32]]:
     session = import_onnxruntime().InferenceSession(path, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
-    return dict(zip(names, session.run(names, {INPUT: rows}), strict=True))
+    return dict(zip(names, session.run(names, dict(inputs)), strict=True))
 
 
-def _run_openvino(path: Path, rows: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[np.float32]]:
+def _run_openvino(
+    path: Path, inputs: Mapping[str, npt.NDArray[Any]]
+) -> dict[str, npt.NDArray[np.float32]]:
     core = openvino_core()
     compiled = core.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    return {output.any_name: value for output, value in compiled([rows]).items()}
+    return {output.any_name: value for output, value in compiled(dict(inputs)).items()}
 
 
 _RUNTIMES = {

@@ -14,6 +14,13 @@ from hma_depth_ros.network.model import SIZE_MULTIPLE, HmaDepth
 TOLERANCE = 1e-3
 
 
+def zero_planes(model: HmaDepth, image: Tensor) -> Tensor | None:
+    """Maps of the camera, all zero, to go with an image (B, 3, H, W); None for a model without."""
+    channels = model.config.camera_planes
+    size = (image.shape[0], channels, *image.shape[2:])
+    return image.new_zeros(size) if channels else None
+
+
 def fold_batch_norm(model: HmaDepth) -> HmaDepth:
     """Copy of a model in eval mode whose normalisations are part of their convolutions.
 
@@ -37,14 +44,15 @@ def fold_batch_norm(model: HmaDepth) -> HmaDepth:
         _replace(folded, name, fuse_conv_bn_eval(convolution, norm))
         _replace(folded, norm_name, _activation(norm))
     with torch.no_grad():
-        expected, found = model(example).depths, folded(example).depths
+        planes = zero_planes(model, example)
+        expected, found = model(example, planes).depths, folded(example, planes).depths
     same = all(
         torch.allclose(a, b, rtol=TOLERANCE, atol=0) for a, b in zip(expected, found, strict=True)
     )
     return folded if same else model
 
 
-def _pairs(model: nn.Module, example: Tensor) -> list[tuple[str, str]]:
+def _pairs(model: HmaDepth, example: Tensor) -> list[tuple[str, str]]:
     """Names of convolutions and of the normalisations that take their output."""
     outputs: dict[int, tuple[str, Tensor]] = {}  # by identity; held, so that none is reused
     takers: dict[str, list[str]] = {}
@@ -68,7 +76,7 @@ def _pairs(model: nn.Module, example: Tensor) -> list[tuple[str, str]]:
             module.register_forward_hook(lambda m, _, y, n=name: after(n, m, y)),
         ]
     with torch.no_grad():
-        model(example)
+        model(example, zero_planes(model, example))
     for handle in handles:
         handle.remove()
     return [

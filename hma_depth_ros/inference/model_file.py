@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.file_kind import known_kind
 from hma_depth_ros.inference.conversion_cache import file_digest
 from hma_depth_ros.inference.onnx_conversion import onnx_metadata, read_onnx
 from hma_depth_ros.inference.openvino_core import openvino_core
@@ -105,12 +106,16 @@ def _read_openvino(path: Path) -> tuple[Any, dict[str, str]]:
     for file in (path, path.with_suffix(".bin")):
         if not file.is_file():
             raise HmaDepthError(f"no checkpoint {file}")
+        kind = known_kind(file)
+        if kind and not kind.startswith("an XML text"):  # which the graph is
+            raise HmaDepthError(f"{file} is {kind}")
     try:
         model = openvino_core().read_model(path)
         keys = [key for key in (METADATA_KEY, EXPORT_KEY) if model.has_rt_info([key])]
         return model, {key: str(model.get_rt_info([key]).astype(str)) for key in keys}
     except RuntimeError as error:
-        raise HmaDepthError(f"{path} is not a readable OpenVINO model: {error}") from error
+        reason = " ".join(str(error).split())
+        raise HmaDepthError(f"{path} is not a readable OpenVINO model: {reason}") from error
 
 
 def read_model_info(path: Path) -> CheckpointInfo:

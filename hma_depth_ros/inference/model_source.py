@@ -83,19 +83,12 @@ class ModelSource:
         half = self.format is ModelFormat.ONNX and self._stored == "fp16"
         return "onnxruntime" if half else "auto"
 
-    def plain_precision(self, device: str) -> str:
-        """The precision to go with it: fp32 on the CPU, the usual one on CUDA.
-
-        Raises:
-            HmaDepthError: there is no such device.
-
-        """
-        if self._model is not None:
-            return "fp32" if choose_device(device).type == "cpu" else "auto"
+    @property
+    def plain_precision(self) -> str:
+        """The precision to go with it: fp32 on every device, of an exported file its own."""
         # OpenVINO's fp16 is that of the stored weights; an ONNX graph computes in its own.
-        exact = self._stored == "fp32" or self.format is ModelFormat.OPENVINO
-        exact = exact and self._stored != "int8"
-        return "fp32" if exact else "auto"
+        exact = self._stored in (None, "fp32") or self.format is ModelFormat.OPENVINO
+        return "fp32" if exact and self._stored != "int8" else "auto"
 
     @property
     def record(self) -> ExportRecord | None:
@@ -138,11 +131,14 @@ class ModelSource:
         precision: str,
         threads: int,
         compiled: bool = False,
+        captured: bool = True,
+        tuned: bool = True,
         warn: Callable[[str], object],
     ) -> Engine:
         """Start `torch`, `openvino` or `onnxruntime`; a conversion is kept for the next time.
 
-        `compiled` has PyTorch compile the network; other engines always do. `threads` are the
+        `compiled` has PyTorch compile the network, `captured` record it on CUDA, and `tuned` try
+        cuDNN's algorithms (see `TorchEngine`); other engines have their own ways. `threads` are the
         engine's own, but for PyTorch, which has one number for the whole process.
 
         Raises:
@@ -165,6 +161,8 @@ class ModelSource:
                 device=choose_device(device),
                 precision=precision,
                 compiled=compiled,
+                captured=captured,
+                tuned=tuned,
             )
         if engine == "openvino":
             openvino_device(device)  # before the conversion, which takes its time
@@ -220,7 +218,12 @@ class ModelSource:
                 )
             model = self._onnx_model(precision, warn)
         return OnnxRuntimeEngine(
-            model, self.info.model, device=device, precision=precision, threads=threads
+            model,
+            self.info.model,
+            device=device,
+            precision=precision,
+            threads=threads,
+            first_size=check_size_for(self.info.preprocessing.input_width),
         )
 
     def _onnx_model(self, precision: str, warn: Callable[[str], object]) -> object:
@@ -247,10 +250,20 @@ class ModelSource:
         return digest
 
     def check(self, engine: Engine) -> SelfCheck:
-        """Compare an engine with fp32 PyTorch: the model itself, or what the export has kept."""
+        """Compare an engine with fp32 PyTorch: the model itself, or what the export has kept.
+
+        What the engine keeps for the size of the frame is given back.
+        """
+        try:
+            return self._compared(engine)
+        finally:
+            if isinstance(engine, TorchEngine):
+                engine.forget_sizes()
+
+    def _compared(self, engine: Engine) -> SelfCheck:
         if self._exported is not None:
             record = self._exported.record
-            found = grid_of(frame_depth(engine, record.reference_size)).ravel()
+            found = grid_of(frame_depth(engine, record.reference_size, self.info)).ravel()
             return compare(found, np.asarray(record.reference, np.float32), engine.precision)
         assert self._model is not None
         reference = TorchEngine(
@@ -261,7 +274,8 @@ class ModelSource:
             as_trained=True,
         )
         size = check_size_for(self.info.preprocessing.input_width)
-        return compare(frame_depth(engine, size), frame_depth(reference, size), engine.precision)
+        depths = [frame_depth(run, size, self.info) for run in (engine, reference)]
+        return compare(depths[0], depths[1], engine.precision)
 
 
 def _identity(path: Path) -> tuple[int, int, int] | None:

@@ -11,8 +11,9 @@ from typing import Any
 import torch
 
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.file_kind import known_kind
 from hma_depth_ros.inference.engine import MissingPackageError
-from hma_depth_ros.inference.graph import INPUT, Graph, trace
+from hma_depth_ros.inference.graph import Graph, trace
 
 #: Understood by ONNX Runtime from 1.14 and TensorRT from 8.6 on.
 OPSET = 18
@@ -61,7 +62,7 @@ def convert_to_onnx(graph: Graph, size: tuple[int, int] | None) -> Any:
             warnings.simplefilter("ignore")
             exported = torch.onnx.export(
                 program,
-                input_names=[INPUT],
+                input_names=graph.input_names,
                 output_names=graph.output_names,
                 opset_version=OPSET,
                 dynamo=True,
@@ -86,9 +87,11 @@ def read_onnx(path: Path) -> Any:
     except FileNotFoundError as error:
         raise HmaDepthError(f"no checkpoint {path}") from error
     except Exception as error:  # protobuf's own, which differ between its versions
-        raise HmaDepthError(f"{path} is not a readable ONNX file: {error}") from error
+        what = known_kind(path) or f"not a readable ONNX file: {error}"
+        raise HmaDepthError(f"{path} is {what}") from error
     if not model.graph.node:
-        raise HmaDepthError(f"{path} is not a readable ONNX file: it holds no graph")
+        what = known_kind(path) or "not a readable ONNX file: it holds no graph"
+        raise HmaDepthError(f"{path} is {what}")
     return model
 
 
@@ -109,7 +112,7 @@ def only_outputs(model: Any, names: Sequence[str]) -> Any:
     if missing:
         raise HmaDepthError(f"the ONNX model has no output '{sorted(missing)[0]}'")
     extractor = onnx.utils.Extractor(model)
-    return extractor.extract_model([model.graph.input[0].name], list(names))
+    return extractor.extract_model([tensor.name for tensor in model.graph.input], list(names))
 
 
 def onnx_fixed_size(model: Any) -> tuple[int, int] | None:

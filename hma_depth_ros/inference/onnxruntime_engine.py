@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -19,14 +21,28 @@ from hma_depth_ros.inference.engine import (
     check_precision,
     choose_device,
 )
-from hma_depth_ros.inference.graph import INPUT, scale_names
+from hma_depth_ros.inference.graph import CHANNELS, INPUT, PLANES, scale_names
 from hma_depth_ros.inference.onnx_conversion import only_outputs, onnx_fixed_size
-from hma_depth_ros.inference.padding import check_size, pad, scale_maps, to_rows
+from hma_depth_ros.inference.onnxruntime_binding import run_bound
+from hma_depth_ros.inference.padding import (
+    check_size,
+    pad,
+    padded,
+    padded_size,
+    plane_rows,
+    scale_maps,
+    to_rows,
+)
 from hma_depth_ros.network.config import ModelConfig
 from hma_depth_ros.network.model import ScaleMaps
 
 _ERRORS_ONLY = 3
-_GPU_PROVIDERS = ("TensorrtExecutionProvider", "CUDAExecutionProvider")
+_TENSORRT, _CUDA = "TensorrtExecutionProvider", "CUDAExecutionProvider"
+_GPU_PROVIDERS = (_TENSORRT, _CUDA)
+#: Images that TensorRT's engines take at a time: the cameras of a rig. More go through in parts.
+MOST_IMAGES = 6
+#: Sizes whose engines are kept in memory.
+_KEPT_SIZES = 4
 
 
 def import_onnxruntime() -> Any:
@@ -69,8 +85,8 @@ def gpu_index(device: str) -> int | None:
     return chosen.index or 0
 
 
-def _engine_folder(model: bytes) -> Path:
-    """Where TensorRT keeps what it has built of this very model; made.
+def _engine_folder(model: bytes, size: tuple[int, int]) -> Path:
+    """Where TensorRT keeps what it has built of this very model for (h, w); made.
 
     One for each model: ONNX Runtime names engines by the graph's nodes and not by their weights,
     and would run an old engine for a network that was trained on (microsoft/onnxruntime#6455).
@@ -79,7 +95,8 @@ def _engine_folder(model: bytes) -> Path:
         HmaDepthError: it cannot be made.
 
     """
-    folder = cache_folder() / "tensorrt" / hashlib.sha256(model).hexdigest()[:32]
+    digest = hashlib.sha256(model).hexdigest()[:32]
+    folder = cache_folder() / "tensorrt" / digest / f"{size[0]}x{size[1]}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -89,15 +106,44 @@ def _engine_folder(model: bytes) -> Path:
     return folder
 
 
-def _providers(gpu: int | None, model: bytes, precision: str) -> list[tuple[str, dict[str, Any]]]:
-    """Providers in the order in which they are tried, with their options."""
+def _profiles(config: ModelConfig, size: tuple[int, int]) -> dict[str, str]:
+    """Shapes that TensorRT builds an engine for, as ONNX Runtime takes them.
+
+    Without them it would build one in the first frame, and another with each new number of images.
+    """
+    height, width = size
+
+    def shapes(images: int) -> str:
+        found = f"{INPUT}:{images}x{height}x{width}x{CHANNELS}"
+        if config.camera_planes:
+            found += f",{PLANES}:{images}x{config.camera_planes}x{height}x{width}"
+        return found
+
+    return {
+        "trt_profile_min_shapes": shapes(1),
+        "trt_profile_opt_shapes": shapes(1),
+        "trt_profile_max_shapes": shapes(MOST_IMAGES),
+    }
+
+
+def _providers(
+    gpu: int | None,
+    model: bytes,
+    config: ModelConfig,
+    precision: str,
+    size: tuple[int, int] | None,
+) -> list[tuple[str, dict[str, Any]]]:
+    """Providers in the order in which they are tried, with their options.
+
+    `size` is the (h, w) of TensorRT's engine; without, there is none.
+    """
     cpu: list[tuple[str, dict[str, Any]]] = [("CPUExecutionProvider", {})]
     if gpu is None:
         return cpu
     found: list[tuple[str, dict[str, Any]]] = []
     available = import_onnxruntime().get_available_providers()
-    if "TensorrtExecutionProvider" in available:
-        engines = str(_engine_folder(model))
+    if size is not None and _TENSORRT in available:
+        engines = str(_engine_folder(model, size))
         options = {
             "device_id": gpu,
             # Without, TensorRT refuses graphs whose tensors are float16.
@@ -106,21 +152,24 @@ def _providers(gpu: int | None, model: bytes, precision: str) -> list[tuple[str,
             "trt_engine_cache_path": engines,
             "trt_timing_cache_enable": True,
             "trt_timing_cache_path": engines,
+            **_profiles(config, size),
         }
-        found.append(("TensorrtExecutionProvider", options))
-    if "CUDAExecutionProvider" in available:
-        found.append(("CUDAExecutionProvider", {"device_id": gpu}))
+        found.append((_TENSORRT, options))
+    if _CUDA in available:
+        # By default it computes float32 in TF32.
+        found.append((_CUDA, {"device_id": gpu, "use_tf32": 0}))
     return found + cpu
 
 
 class OnnxRuntimeEngine:
     """Runs an ONNX model, of which all but the maps of the scales is cut off.
 
-    fp16 is a matter of the model: it must have been converted in half precision.
+    fp16 is a matter of the model: it must have been converted in half precision. On a GPU images
+    and maps are PyTorch's tensors there, and nothing passes through the host. TensorRT has an
+    engine for each input size, which takes minutes to build: call `prepare` before the first frame.
     """
 
     name = "onnxruntime"
-    device = torch.device("cpu")  # images come from the host's memory, and depth goes there
 
     def __init__(
         self,
@@ -130,6 +179,7 @@ class OnnxRuntimeEngine:
         device: str = "auto",
         precision: str = "fp32",
         threads: int = 0,
+        first_size: tuple[int, int],
     ) -> None:
         """Start a session.
 
@@ -139,29 +189,96 @@ class OnnxRuntimeEngine:
             device: `auto`, `cpu`, `cuda` or `cuda:N`.
             precision: that `model` is in, fp32 or fp16.
             threads: on the CPU; 0 leaves it to ONNX Runtime.
+            first_size: (h, w) of the network's input that is prepared now.
 
         Raises:
             HmaDepthError: the device is not there, or the model cannot be run.
 
         """
         check_precision(precision)
-        runtime = import_onnxruntime()
         self.precision = precision
-        self._config = config
+        self._config, self._threads = config, threads
         self._names: Sequence[str] = scale_names(config)
         pruned = only_outputs(model, self._names)
         self.fixed_size = onnx_fixed_size(pruned)
-        content = pruned.SerializeToString()
+        self._content = pruned.SerializeToString()
+        self._gpu = gpu_index(device)
+        self.device = torch.device("cpu") if self._gpu is None else torch.device("cuda", self._gpu)
+        self._by_size = (
+            self._gpu is not None and _TENSORRT in import_onnxruntime().get_available_providers()
+        )
+        self._sessions: OrderedDict[tuple[int, int] | None, Any] = OrderedDict()
+        self.hardware = ""
+        self.prepare(self.fixed_size or first_size)
+
+    def prepare(self, size: tuple[int, int]) -> None:
+        """Build what images of (h, w) need, unless it is there.
+
+        Raises:
+            HmaDepthError: it cannot be built.
+
+        """
+        self._session_for(padded_size(*size) if self.fixed_size is None else size)
+
+    def __call__(self, image: Tensor, planes: Tensor | None = None) -> ScaleMaps:
+        """See `Engine`."""
+        size = (image.shape[2], image.shape[3])
+        check_size(size, self.fixed_size)
+        outputs = self._on_cpu(image, planes) if self._gpu is None else self._on_gpu(image, planes)
+        return scale_maps(outputs, self._config, size)
+
+    def _on_cpu(self, image: Tensor, planes: Tensor | None) -> list[Tensor]:
+        rows = to_rows(image)
+        if self.fixed_size is None:
+            rows = pad(rows)
+        inputs: dict[str, npt.NDArray[Any]] = {INPUT: np.ascontiguousarray(rows)}
+        if planes is not None:
+            inputs[PLANES] = plane_rows(planes, rows)
+        session = self._session_for((rows.shape[1], rows.shape[2]))
+        return [torch.from_numpy(output) for output in session.run(self._names, inputs)]
+
+    def _on_gpu(self, image: Tensor, planes: Tensor | None) -> list[Tensor]:
+        if image.dtype != torch.uint8:
+            image = image.round().clamp(0, 255).to(torch.uint8)
+        given = [image] if planes is None else [image, planes.to(self.device, torch.float32)]
+        if self.fixed_size is None:
+            given = [padded(tensor) for tensor in given]
+        session = self._session_for((given[0].shape[2], given[0].shape[3]))
+        parts = zip(*(tensor.split(MOST_IMAGES) for tensor in given), strict=True)
+        found = [run_bound(session, self._bound(part), self._names) for part in parts]
+        return (
+            found[0] if len(found) == 1 else [torch.cat(maps) for maps in zip(*found, strict=True)]
+        )
+
+    @staticmethod
+    def _bound(part: Sequence[Tensor]) -> dict[str, Tensor]:
+        inputs = {INPUT: part[0].permute(0, 2, 3, 1)}
+        if len(part) > 1:
+            inputs[PLANES] = part[1]
+        return inputs
+
+    def _session_for(self, size: tuple[int, int]) -> Any:
+        """Session for images of (h, w), which are padded already."""
+        key = size if self._by_size else None
+        if key in self._sessions:
+            self._sessions.move_to_end(key)
+            return self._sessions[key]
+        if len(self._sessions) == _KEPT_SIZES:
+            self._sessions.popitem(last=False)
+        self._sessions[key] = self._start(key)
+        return self._sessions[key]
+
+    def _start(self, size: tuple[int, int] | None) -> Any:
+        runtime, gpu = import_onnxruntime(), self._gpu
         options = runtime.SessionOptions()
         options.log_severity_level = _ERRORS_ONLY
-        options.intra_op_num_threads = threads
-        gpu = gpu_index(device)
-        providers = _providers(gpu, content, precision)
+        options.intra_op_num_threads = self._threads
+        providers = _providers(gpu, self._content, self._config, self.precision, size)
         try:
-            self._session = runtime.InferenceSession(content, options, providers=providers)
+            session = runtime.InferenceSession(self._content, options, providers=providers)
         except Exception as error:  # its exceptions have no common base
             raise HmaDepthError(f"ONNX Runtime cannot run this model: {error}") from error
-        provider = self._session.get_providers()[0].removesuffix("ExecutionProvider")
+        provider = session.get_providers()[0].removesuffix("ExecutionProvider")
         if gpu is not None and provider == "CPU":
             # It goes on without a word where a library of CUDA's is missing.
             raise HmaDepthError(
@@ -169,13 +286,4 @@ class OnnxRuntimeEngine:
                 "cuDNN libraries that it was built for; install them, or use device:=cpu"
             )
         self.hardware = cpu_name() if provider == "CPU" else f"cuda:{gpu} by {provider}"
-
-    def __call__(self, image: Tensor) -> ScaleMaps:
-        """See `Engine`."""
-        rows = to_rows(image)
-        size = (rows.shape[1], rows.shape[2])
-        check_size(size, self.fixed_size)
-        if self.fixed_size is None:
-            rows = pad(rows)
-        outputs = self._session.run(self._names, {INPUT: np.ascontiguousarray(rows)})
-        return scale_maps(outputs, self._config, size)
+        return session

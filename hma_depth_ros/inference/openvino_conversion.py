@@ -9,7 +9,7 @@ from typing import Any
 from torch.export import ExportedProgram
 
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.inference.graph import CHANNELS, INPUT, Graph, trace, trace_quickly
+from hma_depth_ros.inference.graph import CHANNELS, INPUT, PLANES, Graph, trace, trace_quickly
 from hma_depth_ros.inference.openvino_core import import_openvino, openvino_core
 from hma_depth_ros.network.checkpoint import CheckpointInfo
 from hma_depth_ros.network.model import HmaDepth
@@ -37,7 +37,7 @@ def _any_size(model: Any) -> bool:
 def convert_graph(
     graph: Graph, program: ExportedProgram, size: tuple[int, int] | None = None
 ) -> Any:
-    """Convert a recorded graph and name its input and outputs.
+    """Convert a recorded graph and name its inputs and outputs.
 
     `size` is the (H, W) that it was recorded for, None if it takes any: OpenVINO forgets it.
 
@@ -50,11 +50,15 @@ def convert_graph(
         model = openvino.convert_model(program)
     except Exception as error:  # its converters raise whatever they please
         raise HmaDepthError(f"OpenVINO cannot convert this model: {error}") from error
-    model.inputs[0].set_names({INPUT})
+    for tensor, name in zip(model.inputs, graph.input_names, strict=True):
+        tensor.set_names({name})
     for output, name in zip(model.outputs, graph.output_names, strict=True):
         output.set_names({name})
     if size is not None:
-        model.reshape([-1, *size, CHANNELS])
+        shapes = {INPUT: [-1, *size, CHANNELS]}
+        if PLANES in graph.input_names:
+            shapes[PLANES] = [-1, graph.model.config.camera_planes, *size]
+        model.reshape(shapes)
     return model
 
 

@@ -11,7 +11,7 @@ from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.engine import check_precision, needs_calibration
 from hma_depth_ros.inference.graph import scale_names
 from hma_depth_ros.inference.openvino_core import import_openvino, openvino_core
-from hma_depth_ros.inference.padding import check_size, pad, scale_maps, to_rows
+from hma_depth_ros.inference.padding import check_size, pad, plane_rows, scale_maps, to_rows
 from hma_depth_ros.network.config import ModelConfig
 from hma_depth_ros.network.model import ScaleMaps
 
@@ -120,12 +120,14 @@ class OpenVinoEngine:
         except RuntimeError as error:
             raise HmaDepthError(f"OpenVINO cannot run this model on {target}: {error}") from error
 
-    def __call__(self, image: Tensor) -> ScaleMaps:
+    def __call__(self, image: Tensor, planes: Tensor | None = None) -> ScaleMaps:
         """See `Engine`."""
         rows = to_rows(image)
         size = (rows.shape[1], rows.shape[2])
         check_size(size, self.fixed_size)
         if self.fixed_size is None:
             rows = pad(rows)
-        outputs = self._request.infer([rows], share_inputs=True)
-        return scale_maps(list(outputs.values()), self._config, size)
+        inputs = [rows] if planes is None else [rows, plane_rows(planes, rows)]
+        outputs = self._request.infer(inputs, share_inputs=True)
+        maps = [torch.from_numpy(output) for output in outputs.values()]
+        return scale_maps(maps, self._config, size)

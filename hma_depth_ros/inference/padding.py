@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.inference.graph import ATTENTION, DEPTH, scale_names
+from hma_depth_ros.inference.graph import ATTENTION, DEPTH, UNCERTAINTY, scale_names
 from hma_depth_ros.network.config import ModelConfig
 from hma_depth_ros.network.model import SIZE_MULTIPLE, ScaleMaps
 
@@ -57,16 +58,34 @@ def pad(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     )
 
 
-def scale_maps(
-    outputs: Sequence[npt.NDArray[np.float32]], config: ModelConfig, size: tuple[int, int]
-) -> ScaleMaps:
+def plane_rows(planes: Tensor, rows: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """The camera's maps (B, C, h, w), padded like the images (B, h', w', 3) that they go with."""
+    height, width = planes.shape[2:]
+    bottom, right = rows.shape[1] - height, rows.shape[2] - width
+    if bottom or right:
+        planes = F.pad(planes, (0, right, 0, bottom), mode="replicate")
+    return planes.contiguous().numpy()
+
+
+def padded(maps: Tensor) -> Tensor:
+    """(B, C, h, w) of any type with its right and bottom borders replicated, where it lies."""
+    rows, columns = padded_size(maps.shape[2], maps.shape[3])
+    bottom, right = rows - maps.shape[2], columns - maps.shape[3]
+    # Joined and not `F.pad`, which does not know uint8.
+    if bottom:
+        maps = torch.cat([maps, maps[:, :, -1:].expand(-1, -1, bottom, -1)], dim=2)
+    if right:
+        maps = torch.cat([maps, maps[..., -1:].expand(-1, -1, -1, right)], dim=3)
+    return maps
+
+
+def scale_maps(outputs: Sequence[Tensor], config: ModelConfig, size: tuple[int, int]) -> ScaleMaps:
     """Maps of an image of (h, w), of a graph's outputs in the order of `scale_names`."""
-    named: Mapping[str, Tensor] = dict(
-        zip(scale_names(config), map(torch.from_numpy, outputs), strict=True)
-    )
+    named: Mapping[str, Tensor] = dict(zip(scale_names(config), outputs, strict=True))
     return ScaleMaps(
         depths=[m for name, m in named.items() if name.startswith(DEPTH)],
         attentions=[m for name, m in named.items() if name.startswith(ATTENTION)],
+        uncertainty=next((m for name, m in named.items() if name.startswith(UNCERTAINTY)), None),
         padded_size=padded_size(*size),
         size=size,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,21 +14,31 @@ import torch
 from torch import Tensor
 
 from hma_depth_ros.geometry.camera import PinholeCamera
+from hma_depth_ros.geometry.camera_planes import USUAL_MOUNT, Mount
 from hma_depth_ros.inference.bundled import default_checkpoint
+from hma_depth_ros.inference.camera_input import camera_input
 from hma_depth_ros.inference.engine import Engine
 from hma_depth_ros.inference.engine_choice import EngineRequest, start_engine
+from hma_depth_ros.inference.marks import Mark
 from hma_depth_ros.inference.model_source import ModelSource
-from hma_depth_ros.inference.pixels import PixelFormat, check_image, network_input, to_device
+from hma_depth_ros.inference.pixel_format import PixelFormat, check_image
+from hma_depth_ros.inference.pixels import network_input, to_device
 from hma_depth_ros.inference.plan import InputPlan, Region, plan_input
 from hma_depth_ros.inference.points import CloudLayout, pack_colors, write_cloud
-from hma_depth_ros.inference.resampling import blended_depth, full_masks, resample, resampled
+from hma_depth_ros.inference.resampling import (
+    blended_depth,
+    full_masks,
+    full_uncertainty,
+    resample,
+    resampled,
+)
 from hma_depth_ros.inference.transfer import to_host
 from hma_depth_ros.network.checkpoint import CheckpointInfo
 from hma_depth_ros.network.model import ScaleMaps
 
 _LOG = logging.getLogger(__name__)
 
-Output = Literal["depth", "attention", "points"]
+Output = Literal["depth", "attention", "points", "uncertainty"]
 OUTPUTS: frozenset[Output] = frozenset(get_args(Output))
 
 
@@ -43,6 +52,9 @@ class Prediction:
     depth: npt.NDArray[np.float32] | None = None
     #: (S, H, W) float32, coarse to fine: masks M_s that sum to 1, NaN outside the region.
     attention: npt.NDArray[np.float32] | None = None
+    #: (H, W) float32: sigma of ln(depth), which about two thirds of the errors are below; NaN
+    #: outside the region. None of a model that does not estimate it.
+    uncertainty: npt.NDArray[np.float32] | None = None
     #: (H, W, columns of the layout) float32: points with packed colours.
     cloud: npt.NDArray[np.float32] | None = None
     #: Seconds by stage: preprocess, forward, postprocess.
@@ -77,7 +89,28 @@ class _Prepared:
     pixels: Tensor  #: (H, W, C), uint8, on the engine's device
     pixel_format: PixelFormat
     network_pixels: Tensor  #: (1, 3, h, w), values 0 to 255
-    seconds: float  #: that this took
+    planes: Tensor | None  #: (1, C, h, w), the camera's maps
+    begin: Mark  #: of this, and
+    end: Mark  #: its end
+
+
+class _Forward:
+    """A pass through the network. CUDA runs behind the host, so its time is known at the end."""
+
+    def __init__(self, engine: Engine, pixels: Tensor, planes: Tensor | None) -> None:
+        self._begin = Mark(engine.device)
+        self._maps = engine(pixels, planes)
+        self._end = Mark(engine.device)
+        self.count = len(pixels)
+
+    def maps_of(self, index: int) -> ScaleMaps:
+        """Of one image."""
+        return self._maps if self.count == 1 else self._maps.of_image(index)
+
+    @property
+    def seconds(self) -> float:
+        """Of all images together."""
+        return self._begin.until(self._end)
 
 
 class DepthPredictor:
@@ -93,6 +126,7 @@ class DepthPredictor:
         resolution: Literal["image", "network"] = "image",
         max_range: float | None = None,
         cloud_layout: CloudLayout = CloudLayout.PADDED,
+        mount: Mount = USUAL_MOUNT,
     ) -> None:
         """Wrap an engine.
 
@@ -106,6 +140,7 @@ class DepthPredictor:
                 network has them, cropped and resized, with the camera to match.
             max_range: metres from which on depth becomes +inf (REP 117); None keeps all.
             cloud_layout: of the points.
+            mount: of the camera on the car, for a model that takes the ground as an input.
 
         """
         self.engine = engine
@@ -116,6 +151,8 @@ class DepthPredictor:
         self.resolution = resolution
         self.max_range = max_range
         self.cloud_layout = cloud_layout
+        self.mount = mount
+        self._planes: tuple[object, Tensor | None] = (None, None)  # of the camera seen last
 
     @classmethod
     def from_checkpoint(
@@ -131,12 +168,13 @@ class DepthPredictor:
         resolution: Literal["image", "network"] = "image",
         max_range: float | None = None,
         cloud_layout: CloudLayout = CloudLayout.PADDED,
+        mount: Mount = USUAL_MOUNT,
     ) -> DepthPredictor:
         """Load a checkpoint (None: the bundled default), or an exported file, for a device.
 
-        `engine` None is PyTorch for a checkpoint, which is what all others are measured by, and
-        for an exported file a runtime that takes it, in fp32; `auto` is the fastest one. No
-        self-check is made here.
+        `engine` None is PyTorch in fp32 for a checkpoint, which is what all others are measured by,
+        and for an exported file a runtime that takes it, in fp32 or the file's own precision;
+        `auto` is the fastest one. No self-check is made here.
 
         Raises:
             HmaDepthError: the file, the device, the engine or the precision cannot be used.
@@ -146,7 +184,7 @@ class DepthPredictor:
         if engine is None:
             engine = source.plain_engine
             if precision == "auto":
-                precision = source.plain_precision(device)
+                precision = source.plain_precision
         request = EngineRequest(engine=engine, precision=precision, device=device, threads=threads)
         chosen, _ = start_engine(source, request, self_check=False, warn=_LOG.warning)
         return cls(
@@ -157,6 +195,7 @@ class DepthPredictor:
             resolution=resolution,
             max_range=max_range,
             cloud_layout=cloud_layout,
+            mount=mount,
         )
 
     @property
@@ -195,6 +234,22 @@ class DepthPredictor:
             return 1.0
         return network_camera.fx / focal_length
 
+    @property
+    def builds_for_size(self) -> bool:
+        """Whether the first image of a size takes much longer than the next: see `prepare`."""
+        return self.engine.device.type != "cpu"
+
+    def prepare(self, image_size: tuple[int, int], camera: PinholeCamera | None = None) -> None:
+        """Have the engine build what images of (H, W) need, as a first image would.
+
+        On a GPU kernels are chosen and a graph is recorded; TensorRT builds an engine, for minutes.
+
+        Raises:
+            HmaDepthError: as `predict`.
+
+        """
+        self.predict(np.zeros((*image_size, 3), np.uint8), camera, outputs={"depth"})
+
     @torch.inference_mode()
     def predict(
         self,
@@ -221,9 +276,8 @@ class DepthPredictor:
 
         """
         prepared = self._prepare(image, camera, pixel_format)
-        start = time.perf_counter()
-        maps = self._forward(prepared.network_pixels)
-        return self._finish(prepared, maps, time.perf_counter() - start, outputs, out)
+        forward = _Forward(self.engine, prepared.network_pixels, prepared.planes)
+        return self._finish(prepared, forward, 0, outputs, out)
 
     @torch.inference_mode()
     def predict_batch(
@@ -257,11 +311,14 @@ class DepthPredictor:
         sizes = {frame.plan.network_size for frame in prepared}
         if len(sizes) != 1:
             raise ValueError(f"a batch needs images of one size for the network, not {len(sizes)}")
-        start = time.perf_counter()
-        maps = self._forward(torch.cat([frame.network_pixels for frame in prepared]))
-        share = (time.perf_counter() - start) / len(prepared)
+        planes = [frame.planes for frame in prepared if frame.planes is not None]
+        forward = _Forward(
+            self.engine,
+            torch.cat([frame.network_pixels for frame in prepared]),
+            torch.cat(planes) if planes else None,
+        )
         return [
-            self._finish(frame, maps.of_image(index), share, outputs, OutputArrays())
+            self._finish(frame, forward, index, outputs, OutputArrays())
             for index, frame in enumerate(prepared)
         ]
 
@@ -272,7 +329,7 @@ class DepthPredictor:
         pixel_format: PixelFormat,
     ) -> _Prepared:
         check_image(image, pixel_format)
-        start = time.perf_counter()
+        begin = Mark(self.engine.device)
         plan = self.plan((image.shape[0], image.shape[1]))
         network_camera = None if camera is None else plan.network_camera(camera)
         pixels = to_device(image, self.engine.device)
@@ -284,27 +341,33 @@ class DepthPredictor:
             pixels=pixels,
             pixel_format=pixel_format,
             network_pixels=network_pixels,
-            seconds=time.perf_counter() - start,
+            planes=self._camera_input(plan.network_size, network_camera),
+            begin=begin,
+            end=Mark(self.engine.device),
         )
 
-    def _forward(self, network_pixels: Tensor) -> ScaleMaps:
-        maps = self.engine(network_pixels)
-        # CUDA runs behind the host; without this the forward pass would count as post-processing.
-        if self.engine.device.type == "cuda":
-            torch.cuda.synchronize(self.engine.device)
-        return maps
+    def _camera_input(
+        self, size: tuple[int, int], network_camera: PinholeCamera | None
+    ) -> Tensor | None:
+        """The camera's maps on the engine's device; those of the latest camera are kept."""
+        key = size, network_camera, self.mount
+        if self._planes[0] != key:
+            planes = camera_input(self.info, size, network_camera, self.mount)
+            on_device = None if planes is None else planes.to(self.engine.device)
+            self._planes = key, on_device
+        return self._planes[1]
 
     def _finish(
         self,
         frame: _Prepared,
-        maps: ScaleMaps,
-        forward: float,
+        forward: _Forward,
+        index: int,
         outputs: Collection[Output],
         out: OutputArrays,
     ) -> Prediction:
-        """What was asked for, of the maps of one image that took `forward` seconds."""
-        start = time.perf_counter()
-        plan = frame.plan
+        """What was asked for, of the maps of one image, the `index`-th of a forward pass."""
+        begin = Mark(self.engine.device)
+        plan, maps = frame.plan, forward.maps_of(index)
         in_image = self.resolution == "image"
         prediction = Prediction(camera=frame.camera if in_image else frame.network_camera)
         tensors: dict[str, Tensor] = {}
@@ -321,14 +384,18 @@ class DepthPredictor:
                 tensors["cloud"] = self._cloud(depth, prediction.camera, colors, out.cloud)
         if "attention" in outputs and maps.attentions:
             tensors["attention"] = self._restored(full_masks(maps), plan, out.attention)
-        arrays = to_host(tensors, {name: getattr(out, name) for name in tensors})
+        if "uncertainty" in outputs and maps.uncertainty is not None:
+            sigma = full_uncertainty(maps) * self.info.uncertainty_scale
+            tensors["uncertainty"] = self._restored(sigma, plan, None)[0]
+        arrays = to_host(tensors, {name: getattr(out, name, None) for name in tensors})
         prediction.depth = arrays.get("depth")
         prediction.attention = arrays.get("attention")
+        prediction.uncertainty = arrays.get("uncertainty")
         prediction.cloud = arrays.get("cloud")
         prediction.seconds = {
-            "preprocess": frame.seconds,
-            "forward": forward,
-            "postprocess": time.perf_counter() - start,
+            "preprocess": frame.begin.until(frame.end),
+            "forward": forward.seconds / forward.count,
+            "postprocess": begin.until(Mark(self.engine.device)),
         }
         return prediction
 

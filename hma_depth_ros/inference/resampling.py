@@ -47,6 +47,13 @@ def blended_depth(maps: ScaleMaps) -> Tensor:
     return depth[..., : maps.size[0], : maps.size[1]]
 
 
+def full_uncertainty(maps: ScaleMaps) -> Tensor:
+    """`ScaleMaps.full_uncertainty`: (B, 1, H, W), the error of log depth."""
+    assert maps.uncertainty is not None
+    full = resampled(maps.uncertainty, maps.padded_size)
+    return full[..., : maps.size[0], : maps.size[1]]
+
+
 def full_masks(maps: ScaleMaps) -> Tensor:
     """`ScaleMaps.masks`: (B, n, H, W), coarse to fine, eq. 1-4."""
     masks = hierarchical_masks([resampled(a, maps.padded_size) for a in maps.attentions])

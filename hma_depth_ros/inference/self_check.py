@@ -11,8 +11,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from hma_depth_ros.inference.bundled import self_check_image
+from hma_depth_ros.inference.camera_input import camera_input
 from hma_depth_ros.inference.engine import Engine
 from hma_depth_ros.inference.plan import plan_input
+from hma_depth_ros.network.checkpoint import CheckpointInfo
 
 #: Largest acceptable median relative deviation of the depth, by precision. fp32 on CUDA may take
 #: other convolution algorithms; the half types have 8 (bf16) and 11 (fp16) bits of mantissa.
@@ -49,10 +51,13 @@ def frame_image(size: tuple[int, int]) -> Tensor:
     return frame.round().to(torch.uint8)
 
 
-def frame_depth(engine: Engine, size: tuple[int, int]) -> npt.NDArray[np.float32]:
+def frame_depth(
+    engine: Engine, size: tuple[int, int], info: CheckpointInfo
+) -> npt.NDArray[np.float32]:
     """Depth (h, w) in metres of the bundled frame at `size`, for the training focal length."""
     with torch.inference_mode():
-        depth = engine(frame_image(size).to(engine.device)).depth()[0, 0]
+        planes = camera_input(info, size)
+        depth = engine(frame_image(size).to(engine.device), planes).depth()[0, 0]
     return np.asarray(depth.float().cpu().numpy())
 
 

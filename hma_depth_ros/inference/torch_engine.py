@@ -12,7 +12,8 @@ from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.cpu import cpu_name, has_bf16
 from hma_depth_ros.inference.cuda_graph import CapturedModel
 from hma_depth_ros.inference.engine import check_precision, needs_calibration
-from hma_depth_ros.inference.folding import fold_batch_norm
+from hma_depth_ros.inference.float32 import float32_means_float32
+from hma_depth_ros.inference.folding import fold_batch_norm, zero_planes
 from hma_depth_ros.network.checkpoint import Preprocessing
 from hma_depth_ros.network.model import HmaDepth, ScaleMaps
 
@@ -40,6 +41,8 @@ class TorchEngine:
         precision: str = "auto",
         as_trained: bool = False,
         compiled: bool = False,
+        captured: bool = True,
+        tuned: bool = True,
     ) -> None:
         """Prepare a copy of `model`.
 
@@ -52,6 +55,9 @@ class TorchEngine:
                 reference that all engines are compared with.
             compiled: by torch.compile, which takes minutes at the start and again for each new
                 input size, and needs a C++ compiler (CPU) or Triton (CUDA).
+            captured: on CUDA, record a graph for each input size; without, kernels are launched
+                one by one.
+            tuned: before that, have cuDNN try its algorithms and keep the fastest.
 
         Raises:
             HmaDepthError: the precision is unknown, the device does not have it, or torch.compile
@@ -78,17 +84,17 @@ class TorchEngine:
         prepared = prepared.requires_grad_(False).to(  # type: ignore[call-overload]
             device=device, dtype=self._type, memory_format=torch.channels_last
         )
-        network = self._compile(prepared) if compiled and not as_trained else prepared
-        capture = device.type == "cuda" and not as_trained
-        self._model = CapturedModel(network) if capture else network
+        self._network = self._compile(prepared) if compiled and not as_trained else prepared
+        capture = captured and device.type == "cuda" and not as_trained
+        self._captured = CapturedModel(self._run, tuned=tuned) if capture else None
 
     @torch.inference_mode()
-    def _compile(self, model: HmaDepth) -> Callable[[Tensor], ScaleMaps]:
+    def _compile(self, model: HmaDepth) -> Callable[[Tensor, Tensor | None], ScaleMaps]:
         """Compile, and run once: what is missing shows only then."""
-        compiled: Callable[[Tensor], ScaleMaps] = torch.compile(model)
+        compiled: Callable[[Tensor, Tensor | None], ScaleMaps] = torch.compile(model)
         image = torch.zeros((1, 3, *_COMPILED_AT), device=self.device, dtype=self._type)
         try:
-            compiled(image.contiguous(memory_format=torch.channels_last))
+            compiled(image.contiguous(memory_format=torch.channels_last), zero_planes(model, image))
         except Exception as error:  # compilers fail in many ways
             reason = (str(error).strip().splitlines() or [repr(error)])[0]
             raise HmaDepthError(
@@ -97,11 +103,27 @@ class TorchEngine:
         return compiled
 
     @torch.inference_mode()
-    def __call__(self, image: Tensor) -> ScaleMaps:
+    def __call__(self, image: Tensor, planes: Tensor | None = None) -> ScaleMaps:
         """See `Engine`."""
+        inputs = (image,) if planes is None else (image, planes.to(self.device))
+        if self._captured is not None:
+            return self._captured(*inputs)
+        if self.device.type == "cuda":
+            with float32_means_float32(tuned=False):
+                return self._run(*inputs)
+        return self._run(*inputs)
+
+    def forget_sizes(self) -> None:
+        """Give back what is kept for the input sizes that there were."""
+        if self._captured is not None:
+            self._captured.forget()
+
+    def _run(self, image: Tensor, planes: Tensor | None = None) -> ScaleMaps:
         normalised = (image - self._mean).div_(self._std)  # float32 of uint8 too, and a new tensor
         normalised = normalised.to(self._type).contiguous(memory_format=torch.channels_last)
-        maps: ScaleMaps = self._model(normalised)
+        if planes is not None:
+            planes = planes.to(self._type)
+        maps: ScaleMaps = self._network(normalised, planes)
         return maps
 
 

@@ -18,7 +18,8 @@ from safetensors.torch import save_file
 
 from hma_depth_ros import __version__
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.files import atomic_path
+from hma_depth_ros.file_kind import known_kind
+from hma_depth_ros.files import atomic_path, shown
 from hma_depth_ros.network.config import ModelConfig
 from hma_depth_ros.network.model import HmaDepth
 
@@ -63,6 +64,9 @@ class CheckpointInfo:
     #: Data set, protocol and figures by metric, as measured; free-form.
     training: dict[str, Any] = field(default_factory=dict)
     evaluation: dict[str, Any] = field(default_factory=dict)
+    #: What the network's own estimate of its error is multiplied by: training frames are known too
+    #: well to say how wrong depth is elsewhere. Measured on validation frames.
+    uncertainty_scale: float = 1.0
     code_version: str = __version__
 
 
@@ -116,16 +120,37 @@ def read_info(path: Path) -> CheckpointInfo:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-    except FileNotFoundError as error:
-        raise HmaDepthError(f"no checkpoint {path}") from error
+    except FileNotFoundError as error:  # what safetensors says of files that may not be read, too
+        raise HmaDepthError(_not_opened(path)) from error
     except (SafetensorError, OSError) as error:
-        raise HmaDepthError(f"{path} is not a readable safetensors file: {error}") from error
+        raise HmaDepthError(_not_readable(path, error)) from error
     if METADATA_KEY not in metadata:
         raise HmaDepthError(
             f"{path} holds weights but no '{METADATA_KEY}' metadata: not a checkpoint of this "
             "package; those are written by its `train` command"
         )
     return decode_info(metadata[METADATA_KEY], path)
+
+
+def _not_opened(path: Path) -> str:
+    try:
+        path.open("rb").close()
+    except FileNotFoundError:
+        return f"no checkpoint {path}"
+    except OSError as error:
+        return f"cannot read the checkpoint {path}: {error.strerror}"
+    return f"the checkpoint {path} has only now come; try again"
+
+
+def _not_readable(path: Path, error: Exception) -> str:
+    if path.is_dir():
+        inside = ", ".join(sorted(file.name for file in path.glob("*.safetensors")))
+        return f"{path} is a folder; name a file in it" + (f": {inside}" if inside else "")
+    if kind := known_kind(path):
+        return f"{path} is {kind}"
+    if shown(path) != str(path):
+        return f"{shown(path)}: safetensors takes names in UTF-8 only; rename it"
+    return f"{path} is not a readable safetensors file: {error}"
 
 
 def _parse(content: dict[str, Any]) -> CheckpointInfo:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from typing import Literal, get_args
 
 from hma_depth_ros.errors import HmaDepthError
 
@@ -12,6 +13,15 @@ DECODER_REDUCTIONS = (16, 8, 4, 2, 1)
 
 #: The paper's dilation rates (section 2).
 ASPP_DILATIONS = (3, 6, 12, 18, 24)
+
+#: How a depth module's sigmoid becomes metres, see `depth_mapping.py`.
+DepthMapping = Literal["linear", "logarithmic", "inverse"]
+
+#: What the decoder is told of the camera, see `geometry/camera_planes.py`.
+Geometry = Literal["none", "rays", "ground"]
+
+#: Reduction of the features that the error of the depth is estimated from.
+UNCERTAINTY_REDUCTION = 4
 
 
 @dataclass(frozen=True)
@@ -32,6 +42,14 @@ class ModelConfig:
     attention: bool = True
     #: Metres at which the sigmoid of the depth modules saturates.
     max_depth: float = 80.0
+    #: Metres at its other end, of the mappings that have one.
+    min_depth: float = 1.5
+    #: `linear` in shares of max_depth, as BTS; the paper leaves it open.
+    depth_mapping: DepthMapping = "linear"
+    #: Beyond the paper: maps of the camera beside every skip.
+    geometry: Geometry = "none"
+    #: Beyond the paper: a module that estimates the error of the depth's logarithm.
+    uncertainty: bool = False
 
     def __post_init__(self) -> None:
         if self.scales not in (3, 4, 5):
@@ -43,11 +61,24 @@ class ModelConfig:
             )
         if not self.max_depth > 0:
             raise ValueError(f"max_depth must be positive, not {self.max_depth}")
+        if not 0 < self.min_depth < self.max_depth:
+            raise ValueError(
+                f"min_depth must be positive and below max_depth ({self.max_depth}), "
+                f"not {self.min_depth}"
+            )
+        for name, known in (("depth_mapping", DepthMapping), ("geometry", Geometry)):
+            if getattr(self, name) not in get_args(known):
+                raise ValueError(f"{name} must be one of {', '.join(get_args(known))}")
 
     @property
     def reductions(self) -> tuple[int, ...]:
         """Reduction factor of each scale that gives a depth map, coarse to fine: (8, 4, 2, 1)."""
         return DECODER_REDUCTIONS[-self.scales :]
+
+    @property
+    def camera_planes(self) -> int:
+        """Maps of the camera that the network takes beside the image."""
+        return 0 if self.geometry == "none" else 2
 
 
 #: The rows of the paper's Tab. I, and `mobile`, small enough for two CPU cores.

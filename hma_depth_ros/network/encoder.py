@@ -32,7 +32,8 @@ class Encoder(nn.Module):
             reason = " ".join(str(error).split())
             raise HmaDepthError(
                 f"the ImageNet weights of '{name}' cannot be downloaded: {reason} Once "
-                "downloaded they are kept; without them, start from random weights or a checkpoint"
+                "downloaded they are kept; without a network take them from a file by "
+                "model.weights=encoder:FILE, or start from random weights or a checkpoint"
             ) from error
         info = self.backbone.feature_info
         available = dict(zip(info.reduction(), info.channels(), strict=True))  # type: ignore[operator,union-attr]

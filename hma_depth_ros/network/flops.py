@@ -54,9 +54,10 @@ def _by_module(config: ModelConfig, size: tuple[int, int]) -> dict[str, float]:
     with torch.device("meta"):
         model = HmaDepth(config).eval()
         image = torch.empty(1, 3, *size)
+        planes = torch.empty(1, config.camera_planes, *size) if config.camera_planes else None
     counter = FlopCounterMode(display=False)
     with counter, torch.no_grad():
-        model(image)
+        model(image, planes)
     return {
         name.partition(".")[2]: float(sum(operations.values()))
         for name, operations in counter.get_flop_counts().items()

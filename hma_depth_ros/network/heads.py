@@ -7,10 +7,15 @@ import math
 from torch import Tensor, nn
 
 from hma_depth_ros.network.blocks import ConvNorm
+from hma_depth_ros.network.config import ModelConfig
+from hma_depth_ros.network.depth_mapping import share_of
 
-#: Share of max_depth that an untrained depth module answers: 12 m of 80 m, about the median of
-#: driving data, so that the first steps of training need not bring the whole image down.
+#: What an untrained depth module answers, as a share of max_depth: 12 m of 80 m, about the median
+#: of driving data, so that the first steps of training need not bring the whole image down.
 INITIAL_DEPTH_SHARE = 0.15
+
+#: Ends of the estimated error of log depth: 1 % and a factor of e.
+UNCERTAINTY_RANGE = 0.01, 1.0
 
 
 class SigmoidHead(nn.Module):
@@ -36,9 +41,10 @@ class SigmoidHead(nn.Module):
         return logit.float().sigmoid()
 
 
-def depth_head(channels: int, *, hidden: int | None) -> SigmoidHead:
-    """Depth module D^m_s: its sigmoid counts in shares of max_depth."""
-    return SigmoidHead(channels, hidden=hidden, initial=INITIAL_DEPTH_SHARE)
+def depth_head(channels: int, *, hidden: int | None, config: ModelConfig) -> SigmoidHead:
+    """Depth module D^m_s: what its sigmoid stands for is told by `depth_mapping.py`."""
+    initial = share_of(INITIAL_DEPTH_SHARE * config.max_depth, config)
+    return SigmoidHead(channels, hidden=hidden, initial=initial)
 
 
 def attention_head(channels: int, *, hidden: int, remaining_scales: int) -> SigmoidHead:
@@ -47,3 +53,19 @@ def attention_head(channels: int, *, hidden: int, remaining_scales: int) -> Sigm
     Starts at 1 / remaining_scales, by which every scale begins with an equal mask.
     """
     return SigmoidHead(channels, hidden=hidden, initial=1 / remaining_scales)
+
+
+class UncertaintyHead(nn.Module):
+    """Features (B, channels, h, w) -> sigma (B, 1, h, w), the error of the depth's logarithm.
+
+    About two thirds of the pixels are to have |ln D - ln D*| below sigma.
+    """
+
+    def __init__(self, channels: int, *, hidden: int) -> None:
+        super().__init__()
+        self.share = SigmoidHead(channels, hidden=hidden, initial=0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        low, high = UNCERTAINTY_RANGE
+        share: Tensor = self.share(x)
+        return low * (math.log(high / low) * share).exp()

@@ -6,24 +6,23 @@ last frames.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.clock import Clock, ClockType
-from rclpy.node import Node
-from rclpy.qos import qos_profile_sensor_data
+from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Float64
 
-from hma_depth_ros.bags.camera_messages import camera_from_info
-from hma_depth_ros.bags.cloud_messages import cloud_xyz
+from hma_depth_ros.bags.camera_messages import camera_from_info, foreign_frame
+from hma_depth_ros.bags.cloud_messages import lidar_returns
 from hma_depth_ros.bags.depth_messages import depth_array
 from hma_depth_ros.data.kitti_calibration import KittiCalibration
 from hma_depth_ros.data.lidar_depth import project_scan
@@ -32,80 +31,28 @@ from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.error_colors import error_colors
 from hma_depth_ros.evaluation.protocols import protocols_by_name
 from hma_depth_ros.evaluation.score import score
+from hma_depth_ros.ros import monitor_parameters
+from hma_depth_ros.ros.clock_watch import ClockWatch
 from hma_depth_ros.ros.image_messages import image_message
+from hma_depth_ros.ros.input_watch import InputWatch
+from hma_depth_ros.ros.latched_input import LatchedInput
 from hma_depth_ros.ros.lidar_transform import LidarTransform, parameter_matrix
+from hma_depth_ros.ros.nearest_pairing import NearestPairing
+from hma_depth_ros.ros.parameter_types import ForgivingParameters
+from hma_depth_ros.ros.qos import Entity, input_qos, judge_overrides, with_overrides
 from hma_depth_ros.ros.reporter import Reporter
-
-try:
-    from message_filters import ApproximateTimeSynchronizer, SimpleFilter
-except ImportError:
-    from hma_depth_ros.ros.standins import ApproximateTimeSynchronizer, SimpleFilter
 
 #: Metrics that are published, and the median of LiDAR over depth.
 METRICS = ("abs_rel", "d1", "rmse", "silog")
 SCALE = "scale"
-#: Messages of each kind that wait for one of the other.
-_QUEUE = 10
+FIGURES = (*METRICS, SCALE)
 #: Seconds without a scored frame after which something is wrong.
 _SILENCE = 3.0
 _DIAGNOSTICS_PERIOD = 1.0
 
 
-@dataclass(frozen=True)
-class Settings:
-    """The node's parameters."""
-
-    window: int
-    max_difference: float
-    protocol: str
-    cap: float
-    occlusion_filter: bool
-    warn_abs_rel: float
-    calibration: str
-    camera: int
-    lidar_to_camera: list[float]
-
-
-def _declare(node: Node) -> Settings:
-    def number(low: float, high: float) -> dict[str, Any]:
-        return {"floating_point_range": [FloatingPointRange(from_value=low, to_value=high)]}
-
-    def count(low: int, high: int) -> dict[str, Any]:
-        return {"integer_range": [IntegerRange(from_value=low, to_value=high, step=1)]}
-
-    def declare(name: str, default: Any, text: str, **ranges: Any) -> Any:
-        descriptor = ParameterDescriptor(description=text, read_only=True, **ranges)
-        return node.declare_parameter(name, default, descriptor).value
-
-    return Settings(
-        window=declare("window", 50, "Frames that the figures are means of", **count(1, 100_000)),
-        max_difference=declare(
-            "max_difference", 0.05, "Seconds between depth and LiDAR", **number(0.0, 10.0)
-        ),
-        protocol=declare("protocol", "full", "Where depth is scored: bts, kb_garg, eigen, full"),
-        cap=declare("cap", 80.0, "Metres beyond which the LiDAR does not count", **number(1, 1000)),
-        occlusion_filter=declare(
-            "occlusion_filter", True, "Leave out LiDAR returns that the camera cannot see"
-        ),
-        warn_abs_rel=declare(
-            "warn_abs_rel", 0.3, "Mean AbsRel from which diagnostics warn", **number(0.0, 100.0)
-        ),
-        calibration=declare(
-            "calibration", "", "Folder of KITTI's calibration files, instead of tf"
-        ),
-        camera=declare("camera", 2, "Number of the camera in these files", **count(0, 3)),
-        lidar_to_camera=list(
-            declare(
-                "lidar_to_camera",
-                [0.0],
-                "LiDAR in the camera's optical frame, instead of tf: x y z qx qy qz qw",
-            )
-        ),
-    )
-
-
-class AccuracyMonitor(Node):
-    """Subscribes to depth and LiDAR, publishes rolling figures; the README has its topics."""
+class AccuracyMonitor(ForgivingParameters):
+    """Subscribes to depth and LiDAR, publishes rolling figures; docs/bags.md has its topics."""
 
     def __init__(self, node_name: str = "accuracy_monitor", **kwargs: Any) -> None:
         """Start.
@@ -122,7 +69,7 @@ class AccuracyMonitor(Node):
             raise
 
     def _start(self) -> None:
-        self._settings = settings = _declare(self)
+        self._settings = settings = monitor_parameters.declare(self)
         self._protocol = protocols_by_name([settings.protocol])[0]
         if not self._protocol.capped:
             raise HmaDepthError(f"protocol:={settings.protocol} has other metrics; use full or bts")
@@ -132,26 +79,53 @@ class AccuracyMonitor(Node):
         self._info: CameraInfo | None = None
         self._scored = 0
         self._last_scored = time.monotonic()
-        self._figures = {
-            name: self.create_publisher(Float64, f"accuracy/{name}", 10)
-            for name in (*METRICS, SCALE)
-        }
-        self._error = self.create_publisher(Image, "accuracy/error", 1)
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        depth, lidar = SimpleFilter(), SimpleFilter()
-        self._synchroniser = ApproximateTimeSynchronizer(
-            [depth, lidar], _QUEUE, settings.max_difference
+        self._logged, self._last_logged = 0, -math.inf  # frames scored by then, and when
+        self._endpoints: list[tuple[str, Entity]] = []
+        self._figures = {name: self._output(Float64, f"accuracy/{name}") for name in FIGURES}
+        self._error = self._output(Image, "accuracy/error", depth=1)
+        self._diagnostics = self._output(DiagnosticArray, "/diagnostics")
+        limit = round(settings.max_difference * 1e9)
+        self._pairing = NearestPairing(self._on_pair, limit=limit)
+        self._clock_watch = ClockWatch(self, self._reporter)
+        self._watches: dict[str, InputWatch] = {}
+        self._input(CameraInfo, "depth/camera_info", self._on_info)
+        self._watched_input(Image, "depth/image", "depth image", self._pairing.add_first)
+        self._watched_input(PointCloud2, "lidar", "cloud", self._pairing.add_second)
+        self._latched_info = LatchedInput(
+            self, CameraInfo, self.resolve_topic_name("depth/camera_info"), self._on_info
         )
-        self._synchroniser.registerCallback(self._on_pair)
-        qos = qos_profile_sensor_data
-        self.create_subscription(CameraInfo, "depth/camera_info", self._on_info, qos)
-        self.create_subscription(Image, "depth/image", depth.signalMessage, qos)
-        self.create_subscription(PointCloud2, "lidar", lidar.signalMessage, qos)
+        judge_overrides(self, self._endpoints)
         self.create_timer(
             _DIAGNOSTICS_PERIOD,
             self._publish_diagnostics,
             clock=Clock(clock_type=ClockType.STEADY_TIME),
         )
+
+    def _output(self, kind: Any, name: str, *, depth: int = 10) -> Any:
+        return self.create_publisher(
+            kind, name, self._qos(name, "publisher", QoSProfile(depth=depth))
+        )
+
+    def _input(self, kind: Any, name: str, callback: Callable[[Any], None]) -> Any:
+        qos = self._qos(name, "subscription", input_qos(lockstep=False))
+        return self.create_subscription(kind, name, callback, qos)
+
+    def _watched_input(
+        self, kind: Any, name: str, what: str, callback: Callable[[Any], None]
+    ) -> None:
+        topic = self.resolve_topic_name(name)
+        watch = self._watches[what] = InputWatch(self, topic, self._reporter, name=name, what=what)
+
+        def noted(message: Any) -> None:
+            watch.note_arrival()
+            callback(message)
+
+        watch.attach(self._input(kind, name, noted))
+
+    def _qos(self, name: str, entity: Entity, profile: QoSProfile) -> QoSProfile:
+        topic = self.resolve_topic_name(name)
+        self._endpoints.append((topic, entity))
+        return with_overrides(self, topic, entity, profile)
 
     def _choose_transform(self) -> LidarTransform:
         settings = self._settings
@@ -162,11 +136,18 @@ class AccuracyMonitor(Node):
             return LidarTransform.fixed(calibration.velodyne_to_camera(settings.camera))
         return LidarTransform.from_tf(self)
 
+    def destroy_node(self) -> None:
+        """Let go of the subscriptions' events before them."""
+        for watch in getattr(self, "_watches", {}).values():
+            watch.close()
+        super().destroy_node()
+
     @property
     def means(self) -> dict[str, float]:
-        """Figures over the window; empty before the first frame."""
+        """Figures over the window; none that no frame has."""
         frames = list(self._frames)
-        return {n: float(np.mean([f[n] for f in frames])) for n in frames[0]} if frames else {}
+        values = {n: [f[n] for f in frames if np.isfinite(f[n])] for n in FIGURES}
+        return {name: float(np.mean(found)) for name, found in values.items() if found}
 
     def _on_info(self, info: CameraInfo) -> None:
         self._info = info
@@ -176,21 +157,18 @@ class AccuracyMonitor(Node):
             self._score(depth, cloud)
         except HmaDepthError as error:
             self._reporter.problem("accuracy", str(error))
-            return
-        self._reporter.solved("accuracy")
 
     def _score(self, depth: Image, cloud: PointCloud2) -> None:
         settings = self._settings
+        info_topic = self.resolve_topic_name("depth/camera_info")
         if self._info is None:
-            topic = self.resolve_topic_name("depth/camera_info")
-            raise HmaDepthError(f"no camera_info has arrived on {topic}")
+            raise HmaDepthError(f"no camera_info has arrived on {info_topic}")
+        depth_topic = self.resolve_topic_name("depth/image")
         prediction = depth_array(depth)
         height, width = prediction.shape
         camera = camera_from_info(self._info, width=width, height=height)
-        to_camera = self._transform.lookup(depth.header.frame_id, cloud.header.frame_id)
-        points = cloud_xyz(cloud)
-        points = points[np.isfinite(points).all(axis=1)]
-        truth = project_scan(points, to_camera, camera)
+        to_camera = self._transform.between(depth.header, cloud.header)
+        truth = project_scan(lidar_returns(cloud), to_camera, camera)
         if settings.occlusion_filter:
             truth = without_occluded(truth)
         (scores,) = score(prediction, truth, self._protocol, (settings.cap,)).values()
@@ -204,33 +182,75 @@ class AccuracyMonitor(Node):
         if self._error.get_subscription_count():
             colors = error_colors(truth, prediction)
             self._error.publish(image_message(depth.header, colors, "rgb8"))
+        if problem := foreign_frame(self._info, depth, depth_topic):
+            self._reporter.problem("accuracy", f"{info_topic}: {problem}")
+        elif not np.isfinite(figures[SCALE]):
+            self._reporter.problem(
+                "accuracy",
+                f"{depth_topic} has no depth where the LiDAR has points, "
+                "which counts as an error, as in the evaluation",
+            )
+        else:
+            self._reporter.solved("accuracy")
 
-    def _publish_diagnostics(self) -> None:
-        means, problems = self.means, self._reporter.problems()
-        if time.monotonic() - self._last_scored > _SILENCE:
+    def _look(self) -> list[str]:
+        """What is wrong at present, in sentences."""
+        for watch in self._watches.values():
+            watch.look()
+        self._clock_watch.look()
+        self._latched_info.look()
+        problems = self._reporter.problems()
+        miss = self._pairing.nearest_miss
+        if miss is not None and time.monotonic() - self._last_scored > _SILENCE:
             topics = (self.resolve_topic_name(name) for name in ("depth/image", "lidar"))
             problems.append(
                 f"no pair of {' and '.join(topics)} within {self._settings.max_difference:g} s of "
-                "each other arrives"
+                f"each other arrives; the nearest stamps are {miss / 1e9:.3f} s apart"
             )
-        if means.get("abs_rel", 0.0) > self._settings.warn_abs_rel:
-            problems.append(f"AbsRel {means['abs_rel']:.3f} is above warn_abs_rel")
+        return problems
+
+    def _publish_diagnostics(self) -> None:
+        means, problems, live = self.means, self._look(), monitor_parameters.read(self)
+        too_wrong = means.get("abs_rel", 0.0) > live.warn_abs_rel
+        if too_wrong:
+            problems.append(
+                f"AbsRel {means['abs_rel']:.3f} is above warn_abs_rel ({live.warn_abs_rel:g})"
+            )
+        self._log(live.log_period, means, problems[-1] if too_wrong else "")
+        figures = {name: f"{value:.4f}" for name, value in means.items()} | {
+            "frames scored": str(self._scored),
+            "frames in the window": str(len(self._frames)),
+            "protocol": self._protocol.key(self._settings.cap),
+            "LiDAR's place": self._transform.source,
+            **self._transform.report(),
+        }
+        for what, watch in self._watches.items():
+            if watch.lost is not None:
+                figures[f"{what}s lost in transport"] = str(watch.lost)
         status = DiagnosticStatus(
             level=DiagnosticStatus.WARN if problems else DiagnosticStatus.OK,
-            name=f"{self.get_name()}: depth accuracy",
+            name=f"{self.get_fully_qualified_name()}: depth accuracy",
             message="; ".join(problems)
             or (f"AbsRel {means['abs_rel']:.3f}" if means else "waiting for the first pair"),
-            values=[KeyValue(key=name, value=f"{value:.4f}") for name, value in means.items()]
-            + [
-                KeyValue(key="frames scored", value=str(self._scored)),
-                KeyValue(key="frames in the window", value=str(len(self._frames))),
-                KeyValue(key="protocol", value=self._protocol.key(self._settings.cap)),
-                KeyValue(key="LiDAR's place", value=self._transform.source),
-            ],
+            hardware_id=live.hardware_id,
+            values=[KeyValue(key=key, value=value) for key, value in figures.items()],
         )
         array = DiagnosticArray(status=[status])
         array.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(array)
+
+    def _log(self, period: float, means: dict[str, float], warning: str) -> None:
+        """Say the figures now and then, if there are new ones."""
+        now = time.monotonic()
+        if not period or self._scored == self._logged or now - self._last_logged < period:
+            return
+        self._logged, self._last_logged = self._scored, now
+        figures = ", ".join(f"{name} {value:.3f}" for name, value in means.items())
+        line = f"{figures}; means of {len(self._frames)} frames, {self._scored} scored so far"
+        if warning:
+            self.get_logger().warning(f"{warning}; {line}")
+        else:
+            self.get_logger().info(line)
 
 
 def _scale(

@@ -78,7 +78,8 @@ class BackPressure:
     def sent(self, topic: str, cdr: bytes) -> None:
         """Note an image that is about to be published."""
         with self._changed:
-            self._awaited[topic] = raw_header_stamp(cdr)
+            if (stamp := raw_header_stamp(cdr)) is not None:  # nothing comes of a damaged one
+                self._awaited[topic] = stamp
 
     def wait(self, topic: str, stop: threading.Event) -> None:
         """Wait until the image sent last on that topic is processed; until `stop` at most.
@@ -116,7 +117,8 @@ class BackPressure:
     def _noting(self, output: str) -> Callable[[bytes], None]:
         def note(cdr: bytes) -> None:
             with self._changed:
-                self._seen[output] = raw_header_stamp(cdr)
+                if (stamp := raw_header_stamp(cdr)) is not None:
+                    self._seen[output] = stamp
                 self._changed.notify_all()
 
         return note

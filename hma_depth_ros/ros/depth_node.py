@@ -9,9 +9,8 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -19,16 +18,16 @@ import torch
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
-from rclpy.exceptions import ParameterException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.qos import QoSProfile
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from hma_depth_ros.bags.camera_messages import (
     BadCalibrationError,
     camera_from_info,
+    foreign_frame,
     info_for_camera,
 )
 from hma_depth_ros.bags.depth_topics import INFO, POINTS
@@ -38,25 +37,40 @@ from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.inference.predictor import DepthPredictor, Prediction
 from hma_depth_ros.inference.transfer import host_memory
 from hma_depth_ros.ros import parameters as node_parameters
+from hma_depth_ros.ros.clock_watch import ClockWatch
 from hma_depth_ros.ros.diagnostics import diagnostic_array
 from hma_depth_ros.ros.frame_buffer import FrameBuffer, FrameQueue, LatestFrame
 from hma_depth_ros.ros.image_messages import image_from_message
+from hma_depth_ros.ros.input_watch import InputWatch
+from hma_depth_ros.ros.latched_input import LatchedInput, is_latched
 from hma_depth_ros.ros.load_predictor import LoadedModel
 from hma_depth_ros.ros.outputs import Outputs
 from hma_depth_ros.ros.pairing import CachedPairing, ExactPairing
-from hma_depth_ros.ros.parameters import DepthNodeParameters, ParameterError
+from hma_depth_ros.ros.parameter_types import ForgivingParameters, ParameterError
+from hma_depth_ros.ros.parameters import DepthNodeParameters
 from hma_depth_ros.ros.patience import all_acknowledged, unless
-from hma_depth_ros.ros.qos import input_qos, output_qos
+from hma_depth_ros.ros.qos import (
+    Entity,
+    input_qos,
+    judge_overrides,
+    output_qos,
+    with_overrides,
+)
 from hma_depth_ros.ros.reporter import Reporter
-from hma_depth_ros.ros.statistics import FrameStatistics, Snapshot
-from hma_depth_ros.ros.transport import PROFILE_VARIABLE, large_message_profile, tune_malloc
+from hma_depth_ros.ros.statistics import FrameStatistics
+from hma_depth_ros.ros.transport import tune_malloc
 
 #: How long the first frame waits for the first CameraInfo, if somebody publishes one.
 FIRST_INFO_SECONDS = 1.0
-#: Silence of a matched publisher after which the node asks whether large messages get through.
-SILENCE_SECONDS = 3.0
+#: How often the worker looks for an image while it waits for the first CameraInfo.
+_POLL_SECONDS = 0.1
+#: How often the node looks whether somebody latches its CameraInfo: a wait for the first one is not
+#: to be in vain.
+LOOK_SECONDS = 0.2
 #: In lockstep, how long a subscriber may take to acknowledge one frame's outputs.
 ACKNOWLEDGE_SECONDS = 10.0
+#: Why the frames are dropped that wait when the node is deactivated.
+STOPPED = "the node was stopped"
 #: How long the end of the process waits for the frame under way.
 LAST_FRAME_SECONDS = 0.5
 
@@ -95,16 +109,7 @@ def _logged(transition: Transition) -> Transition:
     return wrapper
 
 
-@contextmanager
-def _qos_overrides(topic: str) -> Iterator[QoSOverridingOptions]:
-    """Options to create an endpoint with; an override that cannot be is the user's error."""
-    try:
-        yield QoSOverridingOptions.with_default_policies()
-    except (ParameterException, RuntimeError) as error:
-        raise ParameterError(f"qos_overrides of {topic}: {error}") from error
-
-
-class DepthNode(LifecycleNode):
+class DepthNode(ForgivingParameters, LifecycleNode):
     """Managed node; the topics are those of the README's table."""
 
     def __init__(
@@ -126,7 +131,6 @@ class DepthNode(LifecycleNode):
         """
         super().__init__(node_name, **kwargs)
         self._stop_request = stop or threading.Event()
-        self._values = DepthNodeParameters()
         self._model: LoadedModel | None = None
         self._predictor: DepthPredictor | None = None
         self._outputs: Outputs | None = None
@@ -134,27 +138,36 @@ class DepthNode(LifecycleNode):
         self._pairing: CachedPairing | ExactPairing | None = None
         self._worker: threading.Thread | None = None
         self._inputs: list[Any] = []
+        self._watch: InputWatch | None = None
+        self._clock_watch: ClockWatch | None = None
+        self._latched_info: LatchedInput | None = None
+        self._lost_before: int | None = 0  # images, until the node was deactivated last
         self._created_publishers: list[Any] = []
         self._statistics = statistics or FrameStatistics()
         self._reporter = Reporter(self.get_logger().warning)
         self._latest_stamp = 0
-        self._active_since = 0.0
         self._info_awaited = False
-        self._silent = False
         self._failure = ""  # why the last transition did not succeed
 
         node_parameters.declare(self)
         self.add_on_set_parameters_callback(self._validate)
         self.add_post_set_parameters_callback(self._apply)
-        startup = self._startup_values()
+        self._values = startup = self._startup_values()
         if startup.tune_malloc and not tune_malloc():
             self.get_logger().warning("tune_malloc: this C library has no mallopt; ignored")
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._diagnostics = self.create_publisher(
+            DiagnosticArray,
+            "/diagnostics",
+            self._qos("/diagnostics", "publisher", QoSProfile(depth=10)),
+        )
         # Diagnostics go on while simulated time stands still.
         self.create_timer(
             startup.diagnostics_period,
             self._publish_diagnostics,
             clock=Clock(clock_type=ClockType.STEADY_TIME),
+        )
+        self.create_timer(
+            LOOK_SECONDS, self._look_for_latched_info, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
         self._autostart_timer = (
             self.create_timer(0.0, self._autostart, clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -170,6 +183,7 @@ class DepthNode(LifecycleNode):
             autostart=self.get_parameter("autostart").value,
             tune_malloc=self.get_parameter("tune_malloc").value,
             diagnostics_period=self.get_parameter("diagnostics_period").value,
+            hardware_id=self.get_parameter("hardware_id").value,
         )
 
     def _validate(self, changes: list[Parameter]) -> SetParametersResult:
@@ -224,6 +238,7 @@ class DepthNode(LifecycleNode):
                 self._predictor.scales,
                 allocate=partial(host_memory, device=model.engine.device),
             )
+            self._judge_qos_overrides()
         except ParameterError:
             self._release()
             raise
@@ -241,20 +256,29 @@ class DepthNode(LifecycleNode):
             if values.pairing == "exact"
             else CachedPairing(self._store)
         )
-        self._active_since = time.monotonic()
-        self._info_awaited = self._silent = False
+        self._info_awaited = False
         self._latest_stamp = 0
+        self._watch = InputWatch(
+            self, self.image_topic(), self._reporter, name="image", what="image"
+        )
+        self._clock_watch = ClockWatch(self, self._reporter)
         self._worker = threading.Thread(
             target=self._work, args=(self._buffer,), name="depth_worker", daemon=True
         )
         self._worker.start()
         kind = CompressedImage if values.image_transport == "compressed" else Image
+        info_topic = self.resolve_topic_name("camera_info")
+        add_info = self._pairing.add_info
         try:
-            self._create_input(CameraInfo, "camera_info", self._pairing.add_info)
-            self._create_input(kind, self.image_topic(), self._on_image)
+            infos = self._create_input(CameraInfo, info_topic, add_info)
+            images = self._create_input(kind, self.image_topic(), self._on_image)
         except ParameterError:
             self._stop()
             raise
+        self._watch.attach(images)
+        # What is latched has the stamp of no image. And an override may have asked for it already.
+        if values.pairing == "cached" and not is_latched(infos.qos_profile):
+            self._latched_info = LatchedInput(self, CameraInfo, info_topic, add_info)
         return result
 
     @_logged
@@ -291,15 +315,21 @@ class DepthNode(LifecycleNode):
         self._state_machine.destroy_when_not_in_use()
 
     def _stop(self) -> None:
+        if self._watch is not None:
+            self._lost_before = self._lost()
+            self._watch.close()
+        if self._latched_info is not None:
+            self._latched_info.close()
+        self._watch = self._latched_info = None
         for subscription in self._inputs:
             self.destroy_subscription(subscription)
         self._inputs = []
         if self._buffer is not None and self._pairing is not None:
             left = self._buffer.close() + self._pairing.waiting
-            self._statistics.count_dropped("the node was stopped", left)
+            self._statistics.count_dropped(STOPPED, left)
         if self._worker is not None:
             self._worker.join(LAST_FRAME_SECONDS if self._ending() else None)
-        self._buffer = self._worker = self._pairing = None
+        self._buffer = self._worker = self._pairing = self._clock_watch = None
         self._reporter.clear()
 
     def _release(self) -> None:
@@ -312,19 +342,30 @@ class DepthNode(LifecycleNode):
             torch.cuda.empty_cache()
 
     def _create_output(self, kind: Any, topic: str) -> Any:
-        with _qos_overrides(topic) as options:
-            publisher = self.create_lifecycle_publisher(
-                kind, topic, output_qos(), qos_overriding_options=options
-            )
+        qos = self._qos(self.resolve_topic_name(topic), "publisher", output_qos())
+        publisher = self.create_lifecycle_publisher(kind, topic, qos)
         self._created_publishers.append(publisher)
         return publisher
 
-    def _create_input(self, kind: Any, topic: str, callback: Callable[[Any], None]) -> None:
-        qos = input_qos(lockstep=self._values.lockstep)
-        with _qos_overrides(topic) as options:
-            self._inputs.append(
-                self.create_subscription(kind, topic, callback, qos, qos_overriding_options=options)
-            )
+    def _create_input(self, kind: Any, topic: str, callback: Callable[[Any], None]) -> Any:
+        qos = self._qos(topic, "subscription", input_qos(lockstep=self._values.lockstep))
+        subscription = self.create_subscription(kind, topic, callback, qos)
+        self._inputs.append(subscription)
+        return subscription
+
+    def _qos(self, topic: str, entity: Entity, profile: QoSProfile) -> QoSProfile:
+        return with_overrides(self, topic, entity, profile)
+
+    def _judge_qos_overrides(self) -> None:
+        """Let none be ignored in silence."""
+        assert self._outputs is not None
+        endpoints: list[tuple[str, Entity]] = [
+            ("/diagnostics", "publisher"),
+            (self.image_topic(), "subscription"),
+            (self.resolve_topic_name("camera_info"), "subscription"),
+            *((self.resolve_topic_name(name), "publisher") for name in self._outputs.publishers),
+        ]
+        judge_overrides(self, endpoints)
 
     # --- frames ---------------------------------------------------------------------------------
 
@@ -337,12 +378,13 @@ class DepthNode(LifecycleNode):
         return f"{base}/compressed" if self._values.image_transport == "compressed" else base
 
     def _on_image(self, image: Any) -> None:
-        self._statistics.count_received()
-        if self._silent:
-            self._silent = False
-            self._reporter.solved(self.image_topic())
+        self._statistics.count_arrived()
+        if self._watch is None or self._pairing is None:  # taken before, served after the stop
+            self._statistics.count_dropped(STOPPED)
+            return
+        self._watch.note_arrival()
         if image.header.stamp.sec < 0:
-            self._statistics.count_dropped("bad image")
+            self._statistics.count_failed("bad image")
             self._reporter.problem(self.image_topic(), "an image's stamp is negative")
             return
         stamp = Time.from_msg(image.header.stamp).nanoseconds
@@ -353,12 +395,13 @@ class DepthNode(LifecycleNode):
                 throttle_duration_sec=5.0,
             )
         self._latest_stamp = stamp
-        if self._pairing is not None:
-            self._pairing.add_image(image)
+        self._pairing.add_image(image)
 
     def _store(self, image: Any, info: CameraInfo | None) -> None:
         buffer = self._buffer
-        if buffer is not None and not buffer.put(Frame(image, info, time.perf_counter())):
+        if buffer is None:
+            self._statistics.count_dropped(STOPPED)
+        elif not buffer.put(Frame(image, info, time.perf_counter())):
             self._statistics.count_dropped("replaced by a newer frame")
 
     def _count_unpaired(self) -> None:
@@ -369,28 +412,56 @@ class DepthNode(LifecycleNode):
             "both with the same stamp, or set pairing:=cached",
         )
 
+    def _prepare(self, buffer: FrameBuffer[Frame]) -> None:
+        """On a GPU, build what the camera's size needs when its calibration tells it.
+
+        An image that comes first does the same, and takes the longer for it.
+        """
+        predictor, pairing = self._predictor, self._pairing
+        if predictor is None or not predictor.builds_for_size:
+            return
+        info = None
+        while isinstance(pairing, CachedPairing) and info is None and not buffer.ready:
+            info = pairing.wait_for_info(_POLL_SECONDS)
+        if info is None or not info.width or not info.height:
+            return
+        size = int(info.height), int(info.width)
+        started = time.perf_counter()
+        try:
+            camera = camera_from_info(info, width=size[1], height=size[0])
+            predictor.prepare(size, camera)
+        except HmaDepthError as error:  # which the first image will say again
+            self.get_logger().info(f"nothing is prepared for the first image: {error}")
+            return
+        self.get_logger().info(
+            f"prepared for images of {size[1]}x{size[0]} in {time.perf_counter() - started:.1f} s"
+        )
+
     def _work(self, buffer: FrameBuffer[Frame]) -> None:
+        self._prepare(buffer)
         while (frame := buffer.take()) is not None:
             try:
                 self._process(frame)
             except HmaDepthError as error:
                 bad = isinstance(error, BadImageError)
-                self._statistics.count_dropped("bad image" if bad else "bad request")
+                self._statistics.count_failed("bad image" if bad else "bad request")
                 self._reporter.problem(self.image_topic(), str(error))
             except Exception:  # a bug must not end the node, nor go unseen
                 if self._ending():  # the publishers have gone meanwhile
-                    self._statistics.count_dropped("the node was stopped")
+                    self._statistics.count_dropped(STOPPED)
                     return
-                self._statistics.count_dropped("internal error")
+                self._statistics.count_failed("internal error")
                 self.get_logger().error(traceback.format_exc(), throttle_duration_sec=5.0)
 
     def _process(self, frame: Frame) -> None:
         outputs, predictor, values = self._outputs, self._predictor, self._values
+        clock = self._clock_watch
         assert outputs is not None
         assert predictor is not None
+        assert clock is not None
         topics = outputs.wanted()
         if not topics:
-            self._statistics.count_dropped("nobody listens")
+            self._statistics.count_skipped("nobody listens")
             return
         started = time.perf_counter()
         image, pixel_format = image_from_message(frame.image)
@@ -435,9 +506,10 @@ class DepthNode(LifecycleNode):
         if values.lockstep:
             self._await_subscribers(outputs, topics)
         finished = time.perf_counter()
+        now = clock.now()
         self._statistics.count_processed(
             latency=finished - frame.arrival,
-            age=(self.get_clock().now() - Time.from_msg(header.stamp)).nanoseconds / 1e9,
+            age=(now - Time.from_msg(header.stamp)).nanoseconds / 1e9 if now else None,
             stages={
                 "wait": started - frame.arrival,
                 "convert": converted - started,
@@ -467,7 +539,10 @@ class DepthNode(LifecycleNode):
         except BadCalibrationError as error:
             self._reporter.problem(topic, f"{error}: {consequence}")
             return None, None
-        self._reporter.solved(topic)
+        if problem := foreign_frame(info, frame.image, self.image_topic()):
+            self._reporter.problem(topic, problem)
+        else:
+            self._reporter.solved(topic)
         return info, camera
 
     def _await_subscribers(self, outputs: Outputs, topics: Any) -> None:
@@ -488,37 +563,35 @@ class DepthNode(LifecycleNode):
         """What runs: engine, precision, checkpoint and so on; empty while unconfigured."""
         return self._model.setup() if self._model is not None else {}
 
+    def _lost(self) -> int | None:
+        """Images lost in transport since the node's beginning; None if nobody counts them."""
+        lost = 0 if self._watch is None else self._watch.lost
+        return None if lost is None or self._lost_before is None else self._lost_before + lost
+
+    def _look_for_latched_info(self) -> None:
+        if self._latched_info is not None:
+            self._latched_info.look()
+
     def _publish_diagnostics(self) -> None:
+        if self._watch is not None:
+            self._watch.look()
         snapshot = self._statistics.snapshot()
-        if self._buffer is not None:
-            self._watch_for_silence(snapshot)
+        if self._clock_watch is not None:
+            self._clock_watch.look()
+            if self._clock_watch.now() is None:
+                snapshot = replace(snapshot, age=None)
         state = self._state_machine.current_state[1]
+        setup, values = self.setup, self._values
         self._diagnostics.publish(
             diagnostic_array(
                 stamp=self.get_clock().now().to_msg(),
-                name=self.get_name(),
+                name=self.get_fully_qualified_name(),
                 state=state,
                 failure=self._failure,
                 problems=self._reporter.problems(),
                 snapshot=snapshot,
-                setup=self.setup,
+                setup=setup,
+                hardware_id=values.hardware_id or setup.get("device", ""),
+                lost=self._lost(),
             )
-        )
-
-    def _watch_for_silence(self, snapshot: Snapshot) -> None:
-        active = time.monotonic() - self._active_since
-        silence = active if snapshot.idle is None else min(snapshot.idle, active)
-        if silence < SILENCE_SECONDS:
-            return
-        self._silent = True
-        topic = self.image_topic()
-        if not self.count_publishers(topic):
-            self._reporter.problem(topic, "nobody publishes it; remap image:=/your/topic")
-            return
-        self._reporter.problem(
-            topic,
-            "it has a publisher, but no image arrives. If images are larger than half a megabyte, "
-            "Fast DDS loses them by default: start the publisher with "
-            f"{PROFILE_VARIABLE}={large_message_profile()} (README, 'Transport'); "
-            "else the publisher is idle or its QoS does not match",
         )

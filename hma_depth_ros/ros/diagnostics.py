@@ -19,17 +19,21 @@ def diagnostic_array(
     problems: list[str],
     snapshot: Snapshot,
     setup: Mapping[str, str],
+    hardware_id: str,
+    lost: int | None,
 ) -> DiagnosticArray:
     """One status: OK, WARN with the problems or ERROR with the failure; figures as key and value.
 
     Args:
         stamp: of the node's clock.
-        name: of the node.
+        name: of the node, fully qualified: an aggregator keeps one status of each name.
         state: of its life cycle.
         failure: why the last transition did not succeed; empty if it did.
         problems: sentences; empty if all is well.
         snapshot: of the frame statistics.
         setup: engine, device, checkpoint and so on.
+        hardware_id: what the status is about.
+        lost: images that did not get here; None where the middleware does not say.
 
     """
     level = DiagnosticStatus.WARN if problems else DiagnosticStatus.OK
@@ -37,24 +41,31 @@ def diagnostic_array(
         level=DiagnosticStatus.ERROR if failure else level,
         name=f"{name}: depth",
         message="; ".join([failure, *problems] if failure else problems) or state,
-        hardware_id=setup.get("device", ""),
-        values=[KeyValue(key=key, value=value) for key, value in _figures(snapshot, state).items()]
-        + [KeyValue(key=key, value=value) for key, value in setup.items()],
+        hardware_id=hardware_id,
+        values=[
+            KeyValue(key=key, value=value)
+            for key, value in (_figures(snapshot, state, lost) | dict(setup)).items()
+        ],
     )
     array = DiagnosticArray(status=[status])
     array.header.stamp = stamp
     return array
 
 
-def _figures(snapshot: Snapshot, state: str) -> dict[str, str]:
+def _figures(snapshot: Snapshot, state: str, lost: int | None) -> dict[str, str]:
     figures = {
         "state": state,
         "frames received": str(snapshot.received),
         "frames processed": str(snapshot.processed),
-        "frames dropped": str(sum(snapshot.dropped.values())),
-        **{f"dropped: {cause}": str(count) for cause, count in sorted(snapshot.dropped.items())},
-        "rate [Hz]": f"{snapshot.rate:.2f}",
     }
+    fates = {"dropped": snapshot.dropped, "skipped": snapshot.skipped, "failed": snapshot.failed}
+    for fate, counts in fates.items():
+        figures[f"frames {fate}"] = str(sum(counts.values()))
+        figures |= {f"{fate}: {cause}": str(count) for cause, count in sorted(counts.items())}
+    figures["frames waiting"] = str(snapshot.waiting)
+    if lost is not None:
+        figures["images lost in transport"] = str(lost)
+    figures["rate [Hz]"] = f"{snapshot.rate:.2f}"
     if snapshot.latency is not None:
         figures |= {f"latency {k} [ms]": f"{1e3 * v:.2f}" for k, v in snapshot.latency.items()}
     if snapshot.age is not None:

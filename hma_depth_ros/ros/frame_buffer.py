@@ -20,6 +20,11 @@ class FrameBuffer(Protocol[T]):
         """Wait for a frame; None after `close`."""
         ...
 
+    @property
+    def ready(self) -> bool:
+        """Whether `take` would not wait."""
+        ...
+
     def close(self) -> int:
         """Wake the taker for the last time; return how many stored frames it will not get."""
         ...
@@ -49,6 +54,12 @@ class LatestFrame(Generic[T]):
                 return None
             frame, self._frame = self._frame, None
         return frame
+
+    @property
+    def ready(self) -> bool:
+        """Whether `take` would not wait."""
+        with self._changed:
+            return self._closed or self._frame is not None
 
     def close(self) -> int:
         """Wake the taker; return 1 if a frame was left."""
@@ -85,6 +96,12 @@ class FrameQueue(Generic[T]):
             if self._closed:
                 return None
             return self._frames.popleft()
+
+    @property
+    def ready(self) -> bool:
+        """Whether `take` would not wait."""
+        with self._changed:
+            return self._closed or bool(self._frames)
 
     def close(self) -> int:
         """Wake the taker; return how many frames were left."""

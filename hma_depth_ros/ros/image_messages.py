@@ -13,7 +13,7 @@ from std_msgs.msg import Header
 
 from hma_depth_ros.bags.image_messages import BadImageError, UnknownEncodingError
 from hma_depth_ros.bags.pictures import Pixels, picture
-from hma_depth_ros.inference.pixels import PixelFormat
+from hma_depth_ros.inference.pixel_format import PixelFormat
 
 
 def image_from_message(message: Image | CompressedImage) -> tuple[Pixels, PixelFormat]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from hma_depth_ros.geometry.camera_planes import Mount
 from hma_depth_ros.inference.bundled import default_checkpoint
 from hma_depth_ros.inference.engine_choice import EngineRequest, start_engine
 from hma_depth_ros.inference.model_source import ModelSource
@@ -57,6 +58,7 @@ class LoadedModel:
             resolution="network" if parameters.resolution == "network" else "image",
             max_range=parameters.max_range or None,
             cloud_layout=CloudLayout[parameters.cloud_layout.upper()],
+            mount=Mount(parameters.camera_height, parameters.camera_pitch),
         )
 
     def setup(self) -> dict[str, str]:
@@ -70,6 +72,7 @@ class LoadedModel:
             "self-check": self.self_check,
         }
         if self.engine.device.type == "cuda":
-            used = torch.cuda.memory_allocated(self.engine.device) / 2**20
+            # What PyTorch holds, as nvidia-smi counts it, beside the libraries' own.
+            used = torch.cuda.memory_reserved(self.engine.device) / 2**20
             setup["device memory [MiB]"] = f"{used:.0f}"
         return setup

@@ -2,150 +2,144 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
-from rclpy.exceptions import ParameterException
+from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.node import Node
 
-from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.inference.engine import ENGINES, PRECISIONS
+from hma_depth_ros.inference.engine_names import ENGINES, PRECISIONS
 from hma_depth_ros.inference.plan import Region
-
-
-def _parameter(
-    default: Any,
-    description: str,
-    *,
-    choices: Sequence[str] = (),
-    limits: tuple[float, float] | None = None,
-    live: bool = True,
-    read_only: bool = False,
-) -> Any:
-    """Field of a parameter; `live` ones take effect while the node is configured."""
-    return field(
-        default=default,
-        metadata={
-            "description": description,
-            "choices": tuple(choices),
-            "limits": limits,
-            "live": live,
-            "read_only": read_only,
-        },
-    )
+from hma_depth_ros.ros import parameter_table
+from hma_depth_ros.ros.parameter_table import parameter
+from hma_depth_ros.ros.parameter_types import ParameterError
 
 
 @dataclass(frozen=True)
 class DepthNodeParameters:
     """Values of all parameters; config/depth_node.yaml lists the same ones for users."""
 
-    autostart: bool = _parameter(
+    autostart: bool = parameter(
         True, "Configure and activate at start, without a lifecycle manager.", read_only=True
     )
-    checkpoint: str = _parameter(
+    checkpoint: str = parameter(
         "",
         "Checkpoint (.safetensors) or exported file (.onnx, .xml); empty is the bundled model.",
         live=False,
     )
-    device: str = _parameter(
+    device: str = parameter(
         "auto",
         "auto (CUDA where there is one), cpu, cuda, cuda:N; gpu or gpu:N is Intel's, by OpenVINO.",
         live=False,
     )
-    engine: str = _parameter(
+    engine: str = parameter(
         "auto",
         "What runs the network; auto is PyTorch on CUDA, on the CPU OpenVINO where it is "
         "installed, else PyTorch.",
         choices=ENGINES,
         live=False,
     )
-    precision: str = _parameter(
+    precision: str = parameter(
         "auto",
         "auto is the fastest that engine and device have: fp16 on CUDA; on the CPU bf16 with "
         "OpenVINO where the CPU has it, else fp32.",
         choices=PRECISIONS,
         live=False,
     )
-    compile: bool = _parameter(
+    compile: bool = parameter(
         False,
         "With engine:=torch: optimise the network by torch.compile, which takes minutes while "
         "configuring and at each new input size.",
         live=False,
     )
-    self_check: bool = _parameter(
+    self_check: bool = parameter(
         True,
         "Compare engine and precision with fp32 PyTorch on one frame while configuring; beyond "
         "tolerance fall back to fp32.",
         live=False,
     )
-    threads: int = _parameter(
+    threads: int = parameter(
         0,
         "CPU threads of the network; 0 leaves the choice to the engine.",
         limits=(0, 256),
         live=False,
     )
-    tune_malloc: bool = _parameter(
+    tune_malloc: bool = parameter(
         False,
         "Let the C library keep large freed blocks (up to 256 MiB more memory): no page faults for "
         "each image and cloud.",
         read_only=True,
     )
-    image_transport: str = _parameter(
+    image_transport: str = parameter(
         "raw",
         "raw subscribes to image, compressed to image/compressed.",
         choices=("raw", "compressed"),
         live=False,
     )
-    pairing: str = _parameter(
+    pairing: str = parameter(
         "cached",
         "cached takes the latest camera_info, exact the one with the image's stamp.",
         choices=("cached", "exact"),
         live=False,
     )
-    lockstep: bool = _parameter(
+    lockstep: bool = parameter(
         False,
         "Process every frame in order, instead of the latest one only: for replay and offline use. "
         "Frames that come faster than they are processed wait in memory.",
         read_only=True,  # as are the QoS override parameters, declared with its default profile
     )
-    region: tuple[int, ...] = _parameter(
+    region: tuple[int, ...] = parameter(
         (0, 0, 0, 0),
         "Part of the image that the network sees, in pixels: left, top, width, height; width 0 is "
         "the whole image.",
     )
-    input_width: int = _parameter(
+    input_width: int = parameter(
         0,
         "Width in pixels that the network's input is resized to, keeping its aspect ratio; 0 is "
         "the checkpoint's choice.",
         limits=(0, 8192),
     )
-    resolution: str = _parameter(
+    camera_height: float = parameter(
+        1.65,
+        "Metres of the camera above the road, for networks that take the ground as an input (the "
+        "bundled one does); 1.65 is KITTI's.",
+        limits=(0.2, 10.0),
+    )
+    camera_pitch: float = parameter(
+        0.0,
+        "Radians that the camera looks below the horizon, for the same networks.",
+        limits=(-0.7, 0.7),
+    )
+    resolution: str = parameter(
         "image",
         "Size of all outputs: image is the image's own, network is that of the network's input.",
         choices=("image", "network"),
     )
-    max_range: float = _parameter(
+    max_range: float = parameter(
         0.0,
         "Metres beyond which depth is published as +Inf (REP 117); 0 keeps every depth.",
         limits=(0.0, 1000.0),
     )
-    depth_encoding: str = _parameter(
+    depth_encoding: str = parameter(
         "32FC1",
         "Of depth/image: 32FC1 in metres or 16UC1 in millimetres (REP 118).",
         choices=("32FC1", "16UC1"),
     )
-    cloud_layout: str = _parameter(
+    cloud_layout: str = parameter(
         "padded",
         "Of points: padded is 32 bytes a point as PCL has it, packed 16.",
         choices=("padded", "packed"),
     )
-    color_range: float = _parameter(
+    color_range: float = parameter(
         80.0, "Metres at the far end of depth/color's colours.", limits=(1.0, 1000.0)
     )
-    diagnostics_period: float = _parameter(
+    diagnostics_period: float = parameter(
         1.0, "Seconds between two messages on /diagnostics.", limits=(0.05, 60.0), read_only=True
+    )
+    hardware_id: str = parameter(
+        "",
+        "Of the diagnostics: what they are about, such as the camera's serial number; empty is the "
+        "device that infers.",
     )
 
     def network_region(self) -> Region | None:
@@ -154,27 +148,9 @@ class DepthNodeParameters:
         return Region(left, top, width, height) if width else None
 
 
-class ParameterError(HmaDepthError):
-    """A parameter value that the node cannot use."""
-
-
-def _metadata(name: str) -> Mapping[str, Any]:
-    return next(f.metadata for f in fields(DepthNodeParameters) if f.name == name)
-
-
 def descriptor(name: str) -> ParameterDescriptor:
     """Describe a parameter to `ros2 param describe`, with its limits or choices."""
-    meta = _metadata(name)
-    result = ParameterDescriptor(description=meta["description"], read_only=meta["read_only"])
-    if meta["choices"]:
-        result.additional_constraints = f"one of: {', '.join(meta['choices'])}"
-    if meta["limits"]:
-        low, high = meta["limits"]
-        if isinstance(low, int):
-            result.integer_range = [IntegerRange(from_value=low, to_value=int(high), step=1)]
-        else:
-            result.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
-    return result
+    return parameter_table.descriptor(DepthNodeParameters, name)
 
 
 def declare(node: Node) -> None:
@@ -184,13 +160,7 @@ def declare(node: Node) -> None:
         ParameterError: the value given at start has the wrong type or is out of range.
 
     """
-    for f in fields(DepthNodeParameters):
-        assert f.default is not MISSING
-        default = list(f.default) if isinstance(f.default, tuple) else f.default
-        try:
-            node.declare_parameter(f.name, default, descriptor(f.name))
-        except ParameterException as error:
-            raise ParameterError(f"parameter {f.name}: {error}") from error
+    parameter_table.declare(node, DepthNodeParameters)
 
 
 def read(node: Node) -> DepthNodeParameters:
@@ -214,9 +184,7 @@ def validate(name: str, value: Any) -> None:
         ParameterError: naming the parameter and what it may be.
 
     """
-    choices = _metadata(name)["choices"]
-    if choices and value not in choices:
-        raise ParameterError(f"{name} is '{value}'; it must be one of {', '.join(choices)}")
+    parameter_table.check_choice(DepthNodeParameters, name, value)
     if name == "region" and (len(value) != 4 or min(value) < 0 or (value[2] > 0) != (value[3] > 0)):
         raise ParameterError(
             f"{name} is {list(value)}; it must be [left, top, width, height] in pixels, none "
@@ -226,9 +194,9 @@ def validate(name: str, value: Any) -> None:
 
 def is_declared(name: str) -> bool:
     """Whether `name` is one of this table, not of rclpy's own (use_sim_time, qos_overrides...)."""
-    return any(f.name == name for f in fields(DepthNodeParameters))
+    return name in parameter_table.names(DepthNodeParameters)
 
 
 def is_live(name: str) -> bool:
     """Whether a change takes effect without configuring again."""
-    return bool(_metadata(name)["live"])
+    return bool(parameter_table.metadata(DepthNodeParameters, name)["live"])

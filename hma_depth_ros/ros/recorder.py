@@ -6,9 +6,14 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-from rclpy.event_handler import QoSMessageLostInfo, SubscriptionEventCallbacks
+from rclpy.event_handler import (
+    QoSMessageLostInfo,
+    SubscriptionEventCallbacks,
+    UnsupportedEventTypeError,
+)
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
@@ -23,6 +28,8 @@ from hma_depth_ros.ros.topic_name import checked_topic_name
 if TYPE_CHECKING:  # since Kilted
     from rclpy.subscription import MessageInfo
 
+#: Seconds of recording that may be lost by kill -9.
+_SAVE = 1.0
 #: Seconds between two looks at the graph and at the reasons to stop.
 _POLL = 0.1
 
@@ -74,6 +81,8 @@ class BagRecorder:
         self._max_messages = max_messages
         self._subscriptions: list[Subscription] = []
         self._end: int | None = None  # nanoseconds; what arrives later is not recorded
+        #: Topics that cannot be recorded, and why; the others are.
+        self.left_out: dict[str, str] = {}
         #: Messages that the middleware reports as lost, by topic.
         self.lost: dict[str, int] = {}
         self._pending = {
@@ -110,18 +119,23 @@ class BagRecorder:
     ) -> None:
         """Record until `stop`, for `duration` seconds, or until complete.
 
-        Messages that have arrived by then are still written.
+        Messages that have arrived by then are still written. Of what was recorded a process that is
+        killed loses a second at most.
 
         Args:
             stop: ends the recording.
             duration: counted from the moment when all topics are connected.
             on_connected: called once at that moment.
 
+        Raises:
+            HmaDepthError: the disk is full, or no topic can be recorded.
+
         """
         executor = SingleThreadedExecutor(context=self._node.context)
         executor.add_node(self._node)
         deadline: float | None = None
         announced = False
+        saved = time.monotonic()
         try:
             while not (stop.is_set() or self.complete):
                 if not announced:
@@ -133,6 +147,9 @@ class BagRecorder:
                 if deadline is not None and time.monotonic() > deadline:
                     break
                 executor.spin_once(timeout_sec=_POLL)
+                if time.monotonic() - saved > _SAVE:
+                    self._bag.save()
+                    saved = time.monotonic()
             self._drain(executor)
         finally:
             executor.shutdown()
@@ -152,10 +169,21 @@ class BagRecorder:
         for topic, requested in list(self._pending.items()):
             publishers = self._node.get_publishers_info_by_topic(topic)
             type_name = requested or (publishers[0].topic_type if publishers else None)
-            if type_name is not None:
-                offered = [publisher.qos_profile for publisher in publishers]
+            if type_name is None:
+                continue
+            offered = [publisher.qos_profile for publisher in publishers]
+            try:
                 self._subscribe(topic, type_name, record_qos(topic, offered))
-                del self._pending[topic]
+            except HmaDepthError as error:
+                # Whoever names a type has misspelt it, or wants nothing else. What turns out while
+                # others are being recorded must not end that.
+                if requested is not None:
+                    raise
+                self.left_out[topic] = str(error)
+                self._node.get_logger().warning(str(error))
+            del self._pending[topic]
+        if self.left_out and not (self._pending or self._subscriptions):
+            raise HmaDepthError("; ".join(self.left_out.values()))
 
     def _subscribe(self, topic: str, type_name: str, qos: QoSProfile) -> None:
         kind = message_class(type_name)
@@ -176,13 +204,10 @@ class BagRecorder:
         def count_lost(event: QoSMessageLostInfo) -> None:
             self.lost[topic] += event.total_count_change
 
-        self._subscriptions.append(
-            self._node.create_subscription(
-                kind,
-                topic,
-                write,
-                qos,
-                raw=True,
-                event_callbacks=SubscriptionEventCallbacks(message_lost=count_lost),
-            )
-        )
+        subscribe = partial(self._node.create_subscription, kind, topic, write, qos, raw=True)
+        try:
+            events = SubscriptionEventCallbacks(message_lost=count_lost)
+            subscription = subscribe(event_callbacks=events)
+        except UnsupportedEventTypeError:  # a middleware that does not count
+            subscription = subscribe()
+        self._subscriptions.append(subscription)

@@ -15,9 +15,10 @@ from rclpy.publisher import Publisher
 from rclpy.qos import QoSDurabilityPolicy
 from rosgraph_msgs.msg import Clock
 
+from hma_depth_ros.bags import silence
 from hma_depth_ros.bags.bag_reader import BagMessage, BagReader
-from hma_depth_ros.bags.cameras import holds_depth
-from hma_depth_ros.bags.message_types import COMPRESSED_IMAGE, IMAGE
+from hma_depth_ros.bags.cameras import no_picture
+from hma_depth_ros.bags.message_types import IMAGE_TYPES
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.ros.back_pressure import BackPressure
 from hma_depth_ros.ros.bag_qos import replay_qos
@@ -41,6 +42,7 @@ _LONGEST_SLEEP = 0.1
 _FLUSH_TIMEOUT = 5.0
 
 _BILLION = 1_000_000_000
+_CLOCK = "/clock"
 
 
 @dataclass
@@ -76,6 +78,7 @@ class BagReplayer:
         clock_rate: float | None = None,
         start: float = 0.0,
         duration: float | None = None,
+        longest_silence: float = silence.LONGEST,
     ) -> None:
         """Create the publishers.
 
@@ -89,6 +92,8 @@ class BagReplayer:
             start: seconds of the bag that are left out at its beginning; what is latched there is
                 published all the same.
             duration: seconds of the bag that are published; all by default.
+            longest_silence: seconds of the bag without a message from which the next one follows
+                after a second.
 
         Raises:
             HmaDepthError: no such topic in the bag, or none that can be published.
@@ -102,6 +107,10 @@ class BagReplayer:
         self.pause: PauseControl | None = None
         self.back_pressure: BackPressure | None = None
         self.report = ReplayReport()
+        self._log = node.get_logger()
+        self._longest_silence = longest_silence * _BILLION  # may be infinite
+        for remark in bag.remarks:
+            self._log.warning(remark)
         remap = remap or {}
         for name in {*(topics or ()), *remap}:
             bag.topic(name)
@@ -112,14 +121,26 @@ class BagReplayer:
             if kind is None:
                 not_installed.append(f"{name} ({topic.type})")
                 continue
+            published = remap.get(name, name)
+            try:
+                checked_topic_name(published)
+            except HmaDepthError as error:
+                if topics is not None or name in remap:
+                    raise
+                self._log.warning(f"not replayed: {error}; --remap {name}:=NEW gives another name")
+                continue
+            if clock_rate is not None and node.resolve_topic_name(published) == _CLOCK:
+                self._log.warning(
+                    f"{name} of the bag is not replayed: --clock publishes {_CLOCK} itself, with "
+                    "the times of recording; without it the recorded one is published"
+                )
+                continue
             qos = replay_qos(name, topic.qos)
             if qos.durability is QoSDurabilityPolicy.TRANSIENT_LOCAL:
                 self._latched.append(name)
-            self._publishers[name] = node.create_publisher(
-                kind, checked_topic_name(remap.get(name, name)), qos
-            )
+            self._publishers[name] = node.create_publisher(kind, published, qos)
         if not_installed:
-            node.get_logger().warning(
+            self._log.warning(
                 "not replayed, because their message packages are not installed: "
                 + ", ".join(not_installed)
             )
@@ -132,7 +153,7 @@ class BagReplayer:
             )
         self.report.sent = {publisher.topic_name: 0 for publisher in self._publishers.values()}
         self._clock_period = None if clock_rate is None else 1.0 / clock_rate
-        self._clock = None if clock_rate is None else node.create_publisher(Clock, "/clock", 10)
+        self._clock = None if clock_rate is None else node.create_publisher(Clock, _CLOCK, 10)
 
     def wait_for_subscribers(
         self, wanted: Mapping[str, int], *, timeout: float, stop: threading.Event
@@ -173,8 +194,7 @@ class BagReplayer:
         return [
             publisher.topic_name
             for name, publisher in self._publishers.items()
-            if topics[name].type == COMPRESSED_IMAGE
-            or (topics[name].type == IMAGE and not holds_depth(self._bag, name))
+            if topics[name].type in IMAGE_TYPES and no_picture(self._bag, name) is None
         ]
 
     def play(self, *, rate: float, stop: threading.Event) -> bool:
@@ -193,7 +213,10 @@ class BagReplayer:
         self._begin = time.monotonic()
         messages = self._bag.messages(self._publishers, start=self._start, stop=self._stop)
         ahead = deque(islice(messages, 1))
+        last = self._start
         while ahead:
+            self._shorten_silence(last, ahead[0].stamp, rate)
+            last = ahead[0].stamp
             self._await_processing(ahead[0], rate=rate, stop=stop)
             due = self._due(ahead[0].stamp, rate)
             while len(ahead) < _READ_AHEAD and due - time.monotonic() > _READING_TIME:
@@ -210,6 +233,13 @@ class BagReplayer:
         if self.back_pressure is not None:
             self.back_pressure.finish(stop)
         return not stop.is_set()
+
+    def _shorten_silence(self, last: int, stamp: int, rate: float) -> None:
+        """Let a message follow soon where the bag has nothing for long."""
+        if stamp - last > self._longest_silence:
+            skipped = (stamp - last) / _BILLION - silence.SHORTENED
+            self._begin -= skipped / rate
+            self._log.warning(f"{skipped:.0f} s without messages are skipped")
 
     def _publish(self, message: BagMessage, *, delay: float) -> None:
         publisher, cdr = self._publishers[message.topic], bytes(message.data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import threading
 import time
@@ -24,12 +25,16 @@ class Reporter:
         self._current: dict[str, str] = {}
         self._last_seen: dict[tuple[str, str], float] = {}
 
-    def problem(self, subject: str, message: str) -> None:
-        """Set the subject's current problem, and log it unless it has just been logged."""
+    def problem(self, subject: str, message: str, *, once: bool = False) -> None:
+        """Set the subject's current problem, and log it unless it has just been logged.
+
+        With `once` it is logged the first time only, however long ago that was.
+        """
         kind = (subject, _FIGURES.sub("#", message))
         now = time.monotonic()
         with self._lock:
-            new = now - self._last_seen.get(kind, -QUIET_SECONDS) >= QUIET_SECONDS
+            patience = math.inf if once else QUIET_SECONDS
+            new = now - self._last_seen.get(kind, -math.inf) >= patience
             self._last_seen[kind] = now
             self._current[subject] = message
         if new:

@@ -43,28 +43,3 @@ class TimeSynchronizer(SimpleFilter):
             del queue[min(queue)]
         if all(stamp in q for q in self._queues):
             self.signalMessage(*(q.pop(stamp) for q in self._queues))
-
-
-class ApproximateTimeSynchronizer(SimpleFilter):
-    """`message_filters.ApproximateTimeSynchronizer`: sets of messages at most `slop` seconds apart.
-
-    A message goes with those nearest to it in time, each at most once.
-    """
-
-    def __init__(self, inputs: list[SimpleFilter], queue_size: int, slop: float) -> None:
-        super().__init__()
-        self._queue_size, self._slop = queue_size, round(slop * 1e9)
-        self._queues: list[dict[int, Any]] = [{} for _ in inputs]
-        for source, queue in zip(inputs, self._queues, strict=True):
-            source.registerCallback(self._add, queue)
-
-    def _add(self, message: Any, queue: dict[int, Any]) -> None:
-        stamp = message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec
-        queue[stamp] = message
-        while len(queue) > self._queue_size:
-            del queue[min(queue)]
-        if not all(self._queues):
-            return
-        nearest = [min(q, key=lambda other: abs(other - stamp)) for q in self._queues]
-        if max(nearest) - min(nearest) <= self._slop:
-            self.signalMessage(*(q.pop(s) for q, s in zip(self._queues, nearest, strict=True)))

@@ -18,9 +18,12 @@ WINDOW = 200
 class Snapshot:
     """State of the statistics at one moment; times in seconds, None before the first frame."""
 
-    received: int
+    received: int  #: processed + dropped + skipped + failed
+    waiting: int  #: frames that are there, too, but it is not decided yet what becomes of them
     processed: int
-    dropped: Mapping[str, int]  #: by cause
+    dropped: Mapping[str, int]  #: that the node had no time or no calibration for, by cause
+    skipped: Mapping[str, int]  #: that nobody wanted anything of, by cause
+    failed: Mapping[str, int]  #: that could not be processed, by cause
     rate: float  #: processed frames per second since the previous snapshot
     latency: Mapping[str, float] | None  #: p50, p95, max: from arrival to last output published
     age: float | None  #: mean of the node's clock minus the stamp, when the outputs were out
@@ -32,9 +35,11 @@ class Snapshot:
 class FrameStatistics:
     """Counts from the subscription's thread and the worker's; read by the diagnostics."""
 
-    received: int = 0
+    arrived: int = 0
     processed: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
+    skipped: Counter[str] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
@@ -44,24 +49,38 @@ class FrameStatistics:
         self._last_arrival: float | None = None
         self._previous = (time.monotonic(), 0)
 
-    def count_received(self) -> None:
-        """One more frame has arrived."""
+    def count_arrived(self) -> None:
+        """One more frame is there; what becomes of it is counted later, exactly once."""
         with self._lock:
-            self.received += 1
+            self.arrived += 1
             self._last_arrival = time.monotonic()
 
     def count_dropped(self, cause: str, frames: int = 1) -> None:
-        """So many frames will not be processed."""
+        """So many frames had to give way."""
+        self._leave_out(self.dropped, cause, frames)
+
+    def count_skipped(self, cause: str) -> None:
+        """Nothing was wanted of a frame."""
+        self._leave_out(self.skipped, cause)
+
+    def count_failed(self, cause: str) -> None:
+        """A frame could not be processed."""
+        self._leave_out(self.failed, cause)
+
+    def _leave_out(self, fate: Counter[str], cause: str, frames: int = 1) -> None:
         with self._lock:
             if frames:
-                self.dropped[cause] += frames
+                fate[cause] += frames
 
-    def count_processed(self, *, latency: float, age: float, stages: Mapping[str, float]) -> None:
-        """One frame's outputs are published; seconds."""
+    def count_processed(
+        self, *, latency: float, age: float | None, stages: Mapping[str, float]
+    ) -> None:
+        """One frame's outputs are published; seconds, `age` None where the clock has no time."""
         with self._lock:
             self.processed += 1
             self._latencies.append(latency)
-            self._ages.append(age)
+            if age is not None:
+                self._ages.append(age)
             for name, seconds in stages.items():
                 self._stages.setdefault(name, deque(maxlen=WINDOW)).append(seconds)
 
@@ -71,10 +90,15 @@ class FrameStatistics:
         with self._lock:
             before, processed_before = self._previous
             self._previous = (now, self.processed)
+            left_out = self.dropped.total() + self.skipped.total() + self.failed.total()
+            received = self.processed + left_out
             return Snapshot(
-                received=self.received,
+                received=received,
+                waiting=self.arrived - received,
                 processed=self.processed,
                 dropped=dict(self.dropped),
+                skipped=dict(self.skipped),
+                failed=dict(self.failed),
                 rate=(self.processed - processed_before) / max(now - before, 1e-9),
                 latency=_percentiles(self._latencies),
                 age=float(np.mean(self._ages)) if self._ages else None,

@@ -7,6 +7,7 @@ import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,6 +37,24 @@ def _scales(count: Literal[3, 4, 5]) -> Callable[[TrainConfig], TrainConfig]:
     return lambda c: replace(c, model=replace(c.model, scales=count, attention=True))
 
 
+#: Gradient of eq. 6 over that of ten times its root, sqrt(eq. 6) / 5, where BTS's loss is 2.
+EQ6_GRADIENT = 0.04
+
+
+def _eq6(config: TrainConfig) -> TrainConfig:
+    """With what is compared with gradients as much smaller as they are.
+
+    AdamW's steps would else be smaller too, and the ablation one of the learning rate.
+    """
+    optimiser, norm = config.optimiser, config.optimiser.gradient_norm
+    own = replace(
+        optimiser,
+        adam_epsilon=optimiser.adam_epsilon * EQ6_GRADIENT,
+        gradient_norm=None if norm is None else norm * EQ6_GRADIENT,
+    )
+    return replace(_scales(4)(config), loss=replace(config.loss, form="eq6"), optimiser=own)
+
+
 VARIANTS = (
     Variant("scales_4", "4 scales, attention (the paper's)", _scales(4)),
     Variant("scales_3", "3 scales, attention", _scales(3)),
@@ -48,7 +67,7 @@ VARIANTS = (
     Variant(
         "eq6",
         "4 scales, attention, eq. 6 without the root",
-        lambda c: replace(_scales(4)(c), loss=replace(c.loss, form="eq6")),
+        _eq6,
     ),
 )
 
@@ -88,12 +107,15 @@ def run_ablation(
     are taken as they are and interrupted ones resumed, so the same command goes on.
 
     Raises:
-        HmaDepthError: there is no validation list, the folder holds runs of another configuration,
-            or a run ends with an error.
+        HmaDepthError: there is nothing to validate by, the folder holds runs of another
+            configuration, or a run ends with an error.
 
     """
     if not lists.validation:
-        raise HmaDepthError("an ablation needs frames to compare by: name a list by --validation")
+        raise HmaDepthError(
+            "an ablation needs frames to compare by: name a list by --validation, or a drive by "
+            "--hold-out"
+        )
     for number, seed in enumerate(seeds):
         for variant in variants:
             wanted = variant.change(replace(config, run=replace(config.run, seed=seed)))
@@ -101,17 +123,21 @@ def run_ablation(
             if processes.is_first:
                 say(f"== {variant.name}, seed {seed}")
             _finish(wanted, lists, folder, processes)
-            if processes.is_first:
-                done = [seeds[: number + 1] if _done(output, v, seed) else seeds[:number]
-                        for v in variants]  # fmt: skip
-                results = [
-                    _result(output, v, list(s)) for v, s in zip(variants, done, strict=True) if s
-                ]
-                write_table(output, config, results)
-    return [_result(output, variant, list(seeds)) for variant in variants]
+            processes.by_first(partial(_write_so_far, output, variants, seeds[: number + 1]))
+    metrics = processes.by_first(lambda: [_metrics(output, v, seeds) for v in variants])
+    return [Result(v, list(seeds), m) for v, m in zip(variants, metrics, strict=True)]
 
 
-def write_table(output: Path, config: TrainConfig, results: Sequence[Result]) -> None:
+def _write_so_far(output: Path, variants: Sequence[Variant], seeds: Sequence[int]) -> None:
+    """The table of what is done, of `seeds` the last perhaps not by all variants."""
+    done = [seeds if _done(output, v, seeds[-1]) else seeds[:-1] for v in variants]
+    results = [
+        Result(v, list(s), _metrics(output, v, s)) for v, s in zip(variants, done, strict=True) if s
+    ]
+    write_table(output, results)
+
+
+def write_table(output: Path, results: Sequence[Result]) -> None:
     """Write `ablation.md` and `ablation.json`.
 
     Raises:
@@ -151,27 +177,44 @@ def markdown(results: Sequence[Result]) -> str:
     return "\n".join(lines) + "\n"
 
 
+#: What there is to do for a run.
+_State = Literal["finished", "resume", "begin"]
+
+
 def _finish(wanted: TrainConfig, lists: Lists, folder: RunFolder, processes: Processes) -> None:
     """Bring a run to its end, from wherever it is."""
-    resume = folder.config.exists()
-    if resume:
-        found = folder.read_config()
-        if replace(found, data=wanted.data) != wanted:
-            raise HmaDepthError(
-                f"{folder.path} holds a run of another configuration: name another --output"
-            )
-        if _is_finished(folder, wanted):
-            return
-        if not folder.state.is_file():  # interrupted before its first snapshot
-            resume = False
-            if processes.is_first:
-                folder.config.unlink()
-            processes.barrier()
-    trainer = Trainer(wanted, lists, folder, processes, resume=resume)
-    if processes.is_first and not resume:
-        folder.create(wanted, lists.description)
-    processes.barrier()
+    # One decides: to another process the folder may look otherwise a moment later.
+    state = processes.by_first(lambda: _found(wanted, folder))
+    if state == "finished":
+        return
+    trainer = Trainer(wanted, lists, folder, processes, resume=state == "resume")
+    if state == "begin":
+        processes.by_first(lambda: folder.create(wanted, lists.description))
     trainer.run()
+
+
+def _found(wanted: TrainConfig, folder: RunFolder) -> _State:
+    """How far a run has come; what was interrupted before its first snapshot begins anew.
+
+    Raises:
+        HmaDepthError: the folder holds a run of another configuration.
+
+    """
+    if not folder.config.exists():
+        return "begin"
+    found = folder.read_config()
+    # Where the files lie and who reads them may have changed, as for `train --resume`.
+    data = replace(found.data, root=wanted.data.root, workers=wanted.data.workers)
+    if replace(found, data=data) != wanted:
+        raise HmaDepthError(
+            f"{folder.path} holds a run of another configuration: name another --output"
+        )
+    if _is_finished(folder, wanted):
+        return "finished"
+    if folder.state.is_file():
+        return "resume"
+    folder.config.unlink()
+    return "begin"
 
 
 def _info(folder: RunFolder) -> CheckpointInfo | None:
@@ -188,11 +231,12 @@ def _done(output: Path, variant: Variant, seed: int) -> bool:
     return folder.config.is_file() and _is_finished(folder, folder.read_config())
 
 
-def _result(output: Path, variant: Variant, seeds: list[int]) -> Result:
+def _metrics(output: Path, variant: Variant, seeds: Sequence[int]) -> dict[str, list[float]]:
+    """Of the last epoch, by metric, one for each seed."""
     metrics: dict[str, list[float]] = {metric: [] for metric in TABLE_1_METRICS}
     for seed in seeds:
         info = read_info(RunFolder(output / variant.key / f"seed_{seed}").last)
         (means,) = info.evaluation.values()
         for metric in TABLE_1_METRICS:
             metrics[metric].append(means[ALL][metric])
-    return Result(variant, seeds, metrics)
+    return metrics

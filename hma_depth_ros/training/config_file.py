@@ -12,6 +12,7 @@ from typing import Any, get_type_hints
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from hma_depth_ros.data.text_file import read_text
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import atomic_path
 from hma_depth_ros.training.config import TrainConfig
@@ -44,11 +45,7 @@ def load_config(
     """
     content: dict[str, Any] = {} if preset is None else _preset(preset)
     if file is not None:
-        try:
-            text = file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise HmaDepthError(f"cannot read the configuration {file}: {error}") from error
-        own = _parse(text, str(file))
+        own = _parse(read_text(file, "the configuration"), str(file))
         base = own.pop(EXTENDS, None)
         if base is not None and preset is not None and base != preset:
             raise HmaDepthError(f"{file} extends '{base}', not '{preset}'; leave --preset out")

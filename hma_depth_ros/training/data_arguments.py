@@ -22,10 +22,18 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
         "--split",
         action="append",
         metavar="FILE",
-        help="frames to train on: lines of 'image depth focal'; may be given several times",
+        help="frames to train on: lines of 'image depth focal' or 'image depth fx fy cx cy'; "
+        "may be given several times",
     )
     data.add_argument(
         "--validation", metavar="FILE", help="frames to choose the best weights by; no test list"
+    )
+    data.add_argument(
+        "--hold-out",
+        action="append",
+        metavar="DRIVE",
+        help="drive of the training lists to choose the best weights by instead of training on it, "
+        "such as 2011_09_26_drive_0001; may be given several times",
     )
     data.add_argument(
         "--ground-truth-source",
@@ -47,6 +55,7 @@ def with_data_arguments(config: TrainConfig, arguments: argparse.Namespace) -> T
         root=arguments.data or section.root,
         train=tuple(arguments.split or section.train),
         validation=arguments.validation or section.validation,
+        hold_out=tuple(arguments.hold_out or section.hold_out),
         ground_truth_source=arguments.ground_truth_source or section.ground_truth_source,
         allow_test_scenes=arguments.allow_test_scenes or section.allow_test_scenes,
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -15,6 +17,7 @@ from torch.utils.data import Dataset
 
 from hma_depth_ros.data.augmentation import Augmentation, View, blur, change_colours
 from hma_depth_ros.data.depth_png import UNITS_PER_METRE
+from hma_depth_ros.data.entry_camera import entry_camera
 from hma_depth_ros.data.ground_truth import GroundTruth, read_ground_truth
 from hma_depth_ros.data.image_file import read_rgb
 from hma_depth_ros.data.nyu_layout import without_border
@@ -23,9 +26,14 @@ from hma_depth_ros.data.semantic_labels import NO_LABEL, find_labels, read_label
 from hma_depth_ros.data.split import SplitEntry
 from hma_depth_ros.data.synthetic.materials import Label
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.geometry.camera import PinholeCamera
+from hma_depth_ros.geometry.camera_planes import CameraPlanes, Mount, plane_coefficients
 from hma_depth_ros.geometry.window import Window, kitti_crop, whole_image
+from hma_depth_ros.training.second_truth import completed, second_truths
 
-#: `image` uint8 (3, h, w); `depth` float32 (1, h, w); where asked for `labels` uint8 (1, h, w).
+#: `image` uint8 (3, h, w); `depth` float32 (1, h, w); where asked for `labels` uint8 (1, h, w),
+#: `weight` float32 (1, h, w) of each pixel's ground truth, and `planes` float32 (C, 3), the
+#: coefficients of the camera's maps.
 Sample: TypeAlias = dict[str, Tensor]
 
 #: Part of a frame that is used: all, KITTI's 352x1216, or NYU Depth v2 without its white frame.
@@ -57,6 +65,8 @@ class CropSettings:
     #: no depth. Ground truth leaves the sky out, and a network that never hears of it builds walls.
     sky: float | None = None
 
+    camera_height: float = 1.65  #: metres above the road, of a network that is told the ground
+
     def __post_init__(self) -> None:
         """Check the values.
 
@@ -72,6 +82,8 @@ class CropSettings:
             raise HmaDepthError(f"no region '{self.region}'; there are {', '.join(REGIONS)}")
         if self.focal_length is not None and not 0 < self.focal_length < np.inf:
             raise HmaDepthError(f"{self.focal_length} is no focal length in pixels")
+        if not 0 < self.camera_height < np.inf:
+            raise HmaDepthError(f"a camera cannot be {self.camera_height} m above the road")
         if self.sky is not None and not 0 < self.sky < np.inf:
             raise HmaDepthError(f"the sky cannot be {self.sky} m away")
 
@@ -81,6 +93,7 @@ class SampleKey(NamedTuple):
 
     epoch: int
     frame: int  #: its place in the list
+    turn: int = 0  #: how many times the epoch has had this frame already
 
 
 class CropDataset(Dataset[Sample]):
@@ -102,6 +115,10 @@ class CropDataset(Dataset[Sample]):
         seed: int,
         labels: bool = False,
         units_per_metre: float = UNITS_PER_METRE,
+        second: Sequence[str] = (),
+        second_weight: float = 0.3,
+        geometry: CameraPlanes = "none",
+        cache: bool = False,
     ) -> None:
         """Take the entries with ground truth; with `labels`, those with labels alone too.
 
@@ -112,6 +129,13 @@ class CropDataset(Dataset[Sample]):
             seed: not negative.
             labels: whether samples have semantic labels; 255 for frames without (`find_labels`).
             units_per_metre: of depth images.
+            second: folders with a second ground truth (`second_truth.py`), by preference.
+            second_weight: of a pixel's ground truth from there.
+            geometry: which maps of the camera the network takes.
+            cache: read every frame now and keep it; half-size frames of KITTI take 1 MB each.
+
+        Raises:
+            HmaDepthError: a file is missing, damaged or of a wrong size, with `cache`.
 
         """
         self.entries = [
@@ -124,6 +148,13 @@ class CropDataset(Dataset[Sample]):
         self.seed = seed
         self.labels = labels
         self.units_per_metre = units_per_metre
+        self.second = tuple(second)
+        self.second_weight = second_weight
+        self.geometry = geometry
+        self._frames: list[Frame] | None = None
+        if cache:
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                self._frames = list(pool.map(self.read, self.entries))
 
     def __len__(self) -> int:
         """Return the number of frames."""
@@ -136,11 +167,12 @@ class CropDataset(Dataset[Sample]):
             HmaDepthError: a file is missing, damaged or of a wrong size, naming it.
 
         """
-        epoch, index = key
+        epoch, index, turn = key
         entry = self.entries[index]
-        frame = self.read(entry)
-        random = np.random.default_rng([self.seed, epoch, index])
-        return self.crop(entry, frame, random)
+        frame = self.read(entry) if self._frames is None else self._frames[index]
+        # A frame's first turn is what it was before frames had turns.
+        source = [self.seed, epoch, index, *([turn] if turn else [])]
+        return self.crop(entry, frame, np.random.default_rng(source))
 
     def read(self, entry: SplitEntry) -> Frame:
         """Read the files of a frame and cut out the region.
@@ -155,10 +187,18 @@ class CropDataset(Dataset[Sample]):
             window = REGIONS[self.settings.region](*size)
         except HmaDepthError as error:
             raise HmaDepthError(f"{entry.image}: {error}") from None
-        depth = labels = None
+        depth = labels = weight = None
         if entry.depth is not None:
             depth = read_ground_truth(entry.depth, units_per_metre=self.units_per_metre)
             _check_size(entry.depth, depth, entry, image)
+            if self.second:
+                depth, weight = completed(
+                    depth,
+                    second_truths(entry.image, self.second),
+                    weight=self.second_weight,
+                    units_per_metre=self.units_per_metre,
+                )
+                weight = window.of(weight)
             depth = window.of(depth)
         wanted = self.labels or self.settings.sky is not None
         path = find_labels(entry.image) if wanted else None
@@ -168,7 +208,8 @@ class CropDataset(Dataset[Sample]):
             labels = window.of(labels)
             if self.settings.sky is not None and depth is not None:
                 depth = np.where(labels == Label.SKY, np.float32(self.settings.sky), depth)
-        return Frame(window.of(image), depth, labels)
+        camera = window.camera(entry_camera(entry, size).camera)
+        return Frame(window.of(image), depth, labels, weight, camera)
 
     def crop(self, entry: SplitEntry, frame: Frame, random: np.random.Generator) -> Sample:
         """Draw a crop of a frame."""
@@ -177,15 +218,37 @@ class CropDataset(Dataset[Sample]):
         size = settings.height, settings.width
         if augmentation.boxes and random.random() < augmentation.boxes:
             frame = _with_boxes(frame, entry.focal_length, random)
-        view = View.random((rows, columns), size, augmentation, random, width=settings.input_width)
+        view = View.random(
+            (rows, columns),
+            size,
+            augmentation,
+            random,
+            width=settings.input_width,
+            camera=frame.camera,
+        )
         image = change_colours(view.image(frame.image), augmentation, random)
         image = blur(image, augmentation, random)
         depth: npt.NDArray[np.float32] = np.zeros(size, np.float32)
         if frame.depth is not None:
-            depth = view.nearest(frame.depth, outside=0)
+            depth = view.depth(frame.depth)
             if settings.focal_length is not None:
                 depth *= np.float32(settings.focal_length / (entry.focal_length * view.scale))
         sample = {"image": _planes(image), "depth": torch.from_numpy(depth)[None]}
+        if self.second:
+            # Every sample of a batch has weights, those without ground truth too.
+            weight: npt.NDArray[np.float32] = np.ones(size, np.float32)
+            if frame.weight is not None:
+                weight = view.nearest(frame.weight, outside=0)
+            sample["weight"] = torch.from_numpy(weight)[None]
+        if self.geometry != "none":
+            mount = Mount(settings.camera_height, float(np.radians(view.pitch)))
+            coefficients = plane_coefficients(
+                self.geometry,
+                view.crop_camera,
+                focal_length=settings.focal_length,
+                mount=mount,
+            )
+            sample["planes"] = torch.from_numpy(coefficients)
         if self.labels:
             labels: npt.NDArray[np.uint8] = np.full(size, NO_LABEL, np.uint8)
             if frame.labels is not None:
@@ -200,6 +263,8 @@ class Frame(NamedTuple):
     image: npt.NDArray[np.uint8]  #: (H, W, 3)
     depth: npt.NDArray[np.float32] | None  #: (H, W)
     labels: npt.NDArray[np.uint8] | None  #: (H, W)
+    weight: npt.NDArray[np.float32] | None  #: (H, W) of the depth; None: all weigh 1
+    camera: PinholeCamera
 
 
 def _with_boxes(frame: Frame, focal_length: float, random: np.random.Generator) -> Frame:
@@ -207,7 +272,13 @@ def _with_boxes(frame: Frame, focal_length: float, random: np.random.Generator) 
         return frame
     image, depth, pasted = paste_boxes(frame.image, frame.depth, focal_length, random)
     labels = None if frame.labels is None else np.where(pasted, NO_LABEL, frame.labels)
-    return Frame(image, depth, None if labels is None else labels.astype(np.uint8))
+    weight = None if frame.weight is None else np.where(pasted, np.float32(1), frame.weight)
+    return frame._replace(
+        image=image,
+        depth=depth,
+        labels=None if labels is None else labels.astype(np.uint8),
+        weight=weight,
+    )
 
 
 def _check_size(

@@ -18,6 +18,7 @@ def gradient_error(
     target: Tensor,
     valid: Tensor,
     *,
+    weight: Tensor | None = None,
     total: Callable[[Tensor], Tensor] = alone,
 ) -> Tensor:
     """Mean of |g(p) - g(q)| over pairs of valid pixels p, q in a row or column.
@@ -31,6 +32,7 @@ def gradient_error(
         prediction: depth (B, 1, H, W) in metres, positive where valid.
         target: ground truth of the same shape.
         valid: boolean mask of the same shape.
+        weight: of each pixel, of the same shape; a pair weighs as the product. None: all alike.
         total: adds up a tensor over all processes.
 
     """
@@ -45,7 +47,11 @@ def gradient_error(
                 continue
             pair = valid.narrow(axis, 0, length) & valid.narrow(axis, stride, length)
             step = (g.narrow(axis, stride, length) - g.narrow(axis, 0, length)).abs()
-            found = torch.where(pair, step, torch.zeros_like(step)).sum(dtype=torch.float64)
-            sums = sums + torch.stack([found, pair.sum(dtype=torch.float64)])
+            counted = pair.float()
+            if weight is not None:
+                both = weight.narrow(axis, 0, length) * weight.narrow(axis, stride, length)
+                counted = counted * both
+            found = (counted * step).sum(dtype=torch.float64)
+            sums = sums + torch.stack([found, counted.sum(dtype=torch.float64)])
     error, pairs = total(sums)
     return (error / pairs.clamp(min=1)).float()

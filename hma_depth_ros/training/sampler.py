@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 from torch.utils.data import Sampler
 
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.training.dataset import SampleKey
+
+
+def scene_weights(scenes: Sequence[str], balance: float) -> npt.NDArray[np.float64]:
+    """How often each frame is drawn in the mean epoch, by the scene that it is of.
+
+    Frames of a scene of n count n^-balance each: 0 is all the same, 1 gives every scene the same.
+    The sum is the number of frames.
+    """
+    counts = Counter(scenes)
+    weights = np.array([counts[scene] ** -balance for scene in scenes])
+    return np.asarray(weights * (len(scenes) / weights.sum()))
 
 
 class GlobalBatchSampler(Sampler[list[SampleKey]]):
@@ -29,6 +42,7 @@ class GlobalBatchSampler(Sampler[list[SampleKey]]):
         world: int = 1,
         epoch: int = 0,
         first_step: int = 0,
+        weights: npt.NDArray[np.float64] | None = None,
     ) -> None:
         """Begin at a step of an epoch.
 
@@ -40,6 +54,7 @@ class GlobalBatchSampler(Sampler[list[SampleKey]]):
             world: number of processes.
             epoch: from 0.
             first_step: of the epoch, from 0.
+            weights: how often each frame comes in the mean epoch (`scene_weights`); None: once.
 
         Raises:
             HmaDepthError: there are too few frames for a batch, or it cannot be shared equally.
@@ -58,6 +73,7 @@ class GlobalBatchSampler(Sampler[list[SampleKey]]):
             raise ValueError(f"rank {rank} of {world} processes")
         self.length, self.batch_size, self.seed = length, batch_size, seed
         self.rank, self.world = rank, world
+        self.weights = weights
         self.set_position(epoch, first_step)
 
     @property
@@ -84,8 +100,23 @@ class GlobalBatchSampler(Sampler[list[SampleKey]]):
         """Keys of this rank's share, step by step, to the end of the epoch."""
         # Samples draw from [seed, epoch, index]; the spawn key keeps the order independent of them.
         source = np.random.SeedSequence([self.seed, self.epoch], spawn_key=(0,))
-        order = np.random.default_rng(source).permutation(self.length)
-        epoch, share = self.epoch, self.batch_size // self.world
+        random = np.random.default_rng(source)
+        frames = np.arange(self.length) if self.weights is None else self._drawn(random)
+        keys, turns = [], Counter[int]()
+        for frame in map(int, random.permutation(frames)):
+            keys.append(SampleKey(self.epoch, frame, turns[frame]))
+            turns[frame] += 1
+        share = self.batch_size // self.world
         for step in range(self.first_step, self.steps_per_epoch):
             start = step * self.batch_size + self.rank * share
-            yield [SampleKey(epoch, int(index)) for index in order[start : start + share]]
+            yield keys[start : start + share]
+
+    def _drawn(self, random: np.random.Generator) -> npt.NDArray[np.intp]:
+        """As many frames as there are, each as often as its weight, rounded up or down."""
+        assert self.weights is not None
+        # In random order, or a frame's neighbours would decide whether it is rounded up.
+        order = random.permutation(self.length)
+        ends = np.cumsum(self.weights[order])
+        ends[-1] = self.length  # which it misses by rounding alone
+        whole = np.floor(random.random() + ends).astype(np.intp)
+        return np.repeat(order, np.diff(whole, prepend=0))

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from hma_depth_ros.data.semantic_labels import NO_LABEL
+from hma_depth_ros.training.loss import alone
 
 
-def semantic_smoothness(depth: Tensor, labels: Tensor) -> Tensor:
+def semantic_smoothness(
+    depth: Tensor, labels: Tensor, *, total: Callable[[Tensor], Tensor] = alone
+) -> Tensor:
     """Mean bend of the inverse depth along rows and columns, where three pixels share a label.
 
     A plane's inverse depth is a linear function of the pixel, so planes of any slope cost nothing,
@@ -18,6 +23,7 @@ def semantic_smoothness(depth: Tensor, labels: Tensor) -> Tensor:
     Args:
         depth: (B, 1, H, W), metres, positive.
         labels: (B, 1, H, W), uint8, 255 for none.
+        total: adds up a tensor over all processes.
 
     """
     inverse = 1 / depth.float()
@@ -28,6 +34,7 @@ def semantic_smoothness(depth: Tensor, labels: Tensor) -> Tensor:
         first, second, third = (labels.narrow(axis, i, length) for i in range(3))
         same = (first == second) & (second == third) & (second != NO_LABEL)
         bend = (before - 2 * here + after).abs() / here.detach()
-        bends.append(torch.where(same, bend, torch.zeros_like(bend)).sum())
-        counts.append(same.sum())
-    return torch.stack(bends).sum() / torch.stack(counts).sum().clamp(min=1)
+        bends.append(torch.where(same, bend, torch.zeros_like(bend)).sum(dtype=torch.float64))
+        counts.append(same.sum(dtype=torch.float64))
+    found, count = total(torch.stack([torch.stack(bends).sum(), torch.stack(counts).sum()]))
+    return (found / count.clamp(min=1)).float()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -12,8 +12,11 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
 
+from hma_depth_ros.inference.float32 import float32_means_float32
+from hma_depth_ros.network.camera_planes import affine_planes
 from hma_depth_ros.network.checkpoint import Preprocessing
 from hma_depth_ros.network.model import HmaDepth
+from hma_depth_ros.training.accumulation import Total, WholeSums
 from hma_depth_ros.training.batch_norm import synchronise_batch_norm
 from hma_depth_ros.training.config import TrainConfig
 from hma_depth_ros.training.objective import objective
@@ -22,10 +25,12 @@ from hma_depth_ros.training.processes import Processes
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def normalise(image: Tensor, preprocessing: Preprocessing) -> Tensor:
-    """uint8 (B, 3, H, W) RGB -> float32, by the mean and deviation of the preprocessing."""
-    mean, std = preprocessing.mean_and_std(image.device)
-    return (image.float() - mean) / std
+def precision_on(device: torch.device, wanted: str) -> str:
+    """Of `auto`, what the device makes of it; of another precision, itself."""
+    if wanted != "auto":
+        return wanted
+    has_bf16 = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
+    return "bf16" if has_bf16 else "fp32"
 
 
 class TrainingStep:
@@ -42,16 +47,18 @@ class TrainingStep:
         processes: Processes,
     ) -> None:
         self._optimiser, self._average = optimiser, average
-        self._config, self._preprocessing, self._processes = config, preprocessing, processes
+        self._config, self._processes = config, processes
+        # Here and not in each step: they would be sent to the GPU each time.
+        self._mean, self._std = preprocessing.mean_and_std(processes.device)
         compute = config.compute
-        self.scaler = torch.amp.GradScaler(
-            processes.device.type, enabled=compute.precision == "fp16"
-        )
+        self._precision = precision_on(processes.device, compute.precision)
+        self.scaler = torch.amp.GradScaler(processes.device.type, enabled=self._precision == "fp16")
         synchronised = compute.synchronised_batch_norm
         if synchronised:
             # Converted in place; SyncBatchNorm takes the place of layers, not of the model.
             synchronise_batch_norm(model, processes)
         self._model = model
+        self._fused = bool(optimiser.defaults["fused"])
         self._trainable = [p for p in model.parameters() if p.requires_grad]
         forward: nn.Module = model
         if processes.world > 1:
@@ -76,34 +83,56 @@ class TrainingStep:
         of the forward pass included.
 
         Args:
-            batch: this process' share: `image` uint8 (B, 3, h, w), `depth` and perhaps `labels`.
+            batch: this process' share: a batch of `Sample`s.
             step: of the run; dropout and the like follow from it and the seed alone.
             learning_rate: of this step.
 
         """
+        if self._processes.device.type == "cuda":
+            # What was tuned may differ from run to run.
+            compute = self._config.compute
+            tuned = compute.cudnn_benchmark and not compute.deterministic
+            with float32_means_float32(tuned=tuned):
+                return self._step(batch, step, learning_rate)
+        return self._step(batch, step, learning_rate)
+
+    def _step(
+        self, batch: Mapping[str, Tensor], step: int, learning_rate: float
+    ) -> dict[str, float] | None:
         processes, settings = self._processes, self._config.optimiser
-        position = step * processes.world + processes.rank
-        torch.manual_seed((self._config.run.seed * 1_000_003 + position) % 2**63)
+        seed = self._config.run.seed * 1_000_003 + step * processes.world + processes.rank
         for group in self._optimiser.param_groups:
             group["lr"] = learning_rate
         self._model.train()
         self._optimiser.zero_grad(set_to_none=True)
         shares = _split(batch, settings.accumulation)
-        sums: dict[str, Tensor] = {}
+        whole = self._whole_sums(shares, seed) if len(shares) > 1 else None
         for index, share in enumerate(shares):
+            _seed_part(seed, index)
             # Gradients of all processes are averaged with the last share only.
             with self._no_sync() if index + 1 < len(shares) else nullcontext():
-                parts = self._loss(share)
-                self.scaler.scale(parts["loss"] / len(shares)).backward()
-            for name, value in parts.items():
-                sums[name] = sums.get(name, 0) + value.detach() / len(shares)
+                if whole is None:
+                    parts = self._loss(share, processes.total)
+                else:
+                    whole.begin_part()
+                    parts = self._loss(share, whole.of_whole(processes.world))
+                self.scaler.scale(parts["loss"]).backward()
         self.scaler.unscale_(self._optimiser)
-        norm = nn.utils.clip_grad_norm_(self._trainable, settings.gradient_norm)
-        values = torch.stack([*(v.double() for v in sums.values()), norm.double()]).tolist()
-        figures = dict(zip([*sums, "gradient_norm"], values, strict=True))
+        most = math.inf if settings.gradient_norm is None else settings.gradient_norm
+        norm = nn.utils.clip_grad_norm_(self._trainable, most)
+        found = [part.detach() for part in parts.values()]
+        values = torch.stack([*(v.double() for v in found), norm.double()])
+        # A fused step can be told on the GPU to do nothing, so it need not wait for the answer.
+        queued = self._fused and not self.scaler.is_enabled()
+        if queued:
+            unusable = ~(parts["loss"].isfinite() & norm.isfinite())
+            self._optimiser.found_inf = unusable.float()  # type: ignore[attr-defined]
+            self._optimiser.step()
+        figures = dict(zip([*parts, "gradient_norm"], values.tolist(), strict=True))
         finite = math.isfinite(figures["loss"]) and math.isfinite(figures["gradient_norm"])
         if finite:
-            self.scaler.step(self._optimiser)
+            if not queued:
+                self.scaler.step(self._optimiser)
             torch._foreach_copy_(self._good_statistics, self._statistics)
             if self._average is not None:
                 self._average.update_parameters(self._model)
@@ -118,30 +147,53 @@ class TrainingStep:
         torch._foreach_copy_(self._good_statistics, self._statistics)
         self.scaler.load_state_dict(scaler)
 
-    def _loss(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    @torch.no_grad()
+    def _whole_sums(self, shares: Sequence[Mapping[str, Tensor]], seed: int) -> WholeSums:
+        """Go through all shares for the sums of the whole batch, leaving no other trace."""
+        whole = WholeSums()
+        buffers = list(self._model.buffers())
+        kept = [buffer.clone() for buffer in buffers]
+        for index, share in enumerate(shares):
+            _seed_part(seed, index)
+            whole.begin_part()
+            self._loss(share, whole.add)
+        for buffer, before in zip(buffers, kept, strict=True):
+            buffer.copy_(before)
+        whole.close(self._processes.total)
+        return whole
+
+    def _loss(self, batch: Mapping[str, Tensor], total: Total) -> dict[str, Tensor]:
         config, device = self._config, self._processes.device
         on_device = {name: t.to(device, non_blocking=True) for name, t in batch.items()}
-        image = normalise(on_device["image"], self._preprocessing)
+        image = (on_device["image"].float() - self._mean) / self._std
         if config.compute.channels_last:
             image = image.contiguous(memory_format=torch.channels_last)
-        precision = config.compute.precision
+        planes = None
+        if "planes" in on_device:
+            planes = affine_planes(on_device["planes"], (image.shape[-2], image.shape[-1]))
         autocast: AbstractContextManager[Any] = nullcontext()
-        if precision != "fp32":
-            autocast = torch.autocast(device.type, dtype=_AUTOCAST[precision])
+        if self._precision != "fp32":
+            autocast = torch.autocast(device.type, dtype=_AUTOCAST[self._precision])
         with autocast:
-            maps = self._forward(image)
+            maps = self._forward(image, planes)
         return objective(
             maps,
             on_device,
             config.loss,
             minimum_depth=config.data.minimum_depth,
-            total=self._processes.total,
+            total=total,
         )
 
     def _no_sync(self) -> AbstractContextManager[Any]:
         if isinstance(self._distributed, DistributedDataParallel):
             return self._distributed.no_sync()
         return nullcontext()
+
+
+def _seed_part(seed: int, index: int) -> None:
+    """Dropout and the like of a share: the same in both passages."""
+    # Far from the seeds of other steps in the lower 32 bits, which are all that CPUs use.
+    torch.manual_seed((seed + index * 2_654_435_761) % 2**63)
 
 
 def _split(batch: Mapping[str, Tensor], parts: int) -> list[dict[str, Tensor]]:

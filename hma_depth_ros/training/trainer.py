@@ -8,20 +8,22 @@ from pathlib import Path
 
 import torch
 
+from hma_depth_ros.data.frame_name import scene_name
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.validate import ALL
 from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
 from hma_depth_ros.network.model import HmaDepth
 from hma_depth_ros.training.config import TrainConfig
 from hma_depth_ros.training.dataset import CropDataset
-from hma_depth_ros.training.initial_weights import initial_model
+from hma_depth_ros.training.determinism import deterministic_algorithms
+from hma_depth_ros.training.initial_weights import initial_model, weights_name
 from hma_depth_ros.training.lists import Lists
 from hma_depth_ros.training.loading import BatchLoader
 from hma_depth_ros.training.optimiser import freeze_stem, make_optimiser
 from hma_depth_ros.training.processes import Processes
 from hma_depth_ros.training.reporting import Reporter
 from hma_depth_ros.training.run_folder import RunFolder
-from hma_depth_ros.training.sampler import GlobalBatchSampler
+from hma_depth_ros.training.sampler import GlobalBatchSampler, scene_weights
 from hma_depth_ros.training.schedule import learning_rate
 from hma_depth_ros.training.snapshot import Progress, Trained, read_snapshot, write_snapshot
 from hma_depth_ros.training.step import TrainingStep
@@ -78,13 +80,19 @@ class Trainer:
             seed=config.run.seed,
             labels=config.loss.smoothness_weight > 0,
             units_per_metre=lists.benchmark.layout.units_per_metre,
+            second=config.data.second_truth,
+            second_weight=config.data.second_weight,
+            geometry=config.model.geometry,
+            cache=config.data.cache,
         )
+        scenes = [scene_name(entry.image) for entry in dataset.entries]
         self.sampler = GlobalBatchSampler(
             len(dataset),
             batch_size=settings.batch_size,
             seed=config.run.seed,
             rank=processes.rank,
             world=processes.world,
+            weights=scene_weights(scenes, config.data.balance) if config.data.balance else None,
         )
         self.loader = BatchLoader(
             dataset,
@@ -112,8 +120,9 @@ class Trainer:
         kept = ("crop", "augmentation", "loss", "optimiser")
         self._recipe = {
             "lists": {Path(name).name: found for name, found in lists.description.items()},
+            "held_out": lists.held_out,
             "seed": config.run.seed,
-            "initial_weights": Path(config.model.weights).name,
+            "initial_weights": weights_name(config.model),
             **{name: asdict(getattr(config, name)) for name in kept},
         }
         self.info = CheckpointInfo(
@@ -147,6 +156,10 @@ class Trainer:
                 finite values.
 
         """
+        with deterministic_algorithms(self.config.compute.deterministic):
+            return self._run()
+
+    def _run(self) -> Outcome:
         if not self.processes.is_first:
             self._epochs(None)
             return self.outcome
@@ -159,8 +172,10 @@ class Trainer:
             tensorboard=self.config.run.tensorboard,
         ) as reporter:
             device = f"{self.processes.world} x {self.processes.device.type}"
+            held_out = sum(self.lists.held_out.values())
+            beside = f" ({held_out} held out)" if held_out else ""
             reporter.say(
-                f"{len(self.lists.training)} frames, {self.epoch_steps} steps an epoch, "
+                f"{len(self.lists.training)} frames{beside}, {self.epoch_steps} steps an epoch, "
                 f"steps {self.progress.step} to {self.steps} on {device}"
             )
             self._epochs(reporter)
@@ -221,7 +236,11 @@ class Trainer:
             is_best = self.validator.is_better(value, self.progress.best)
             if is_best:
                 self.progress.best, self.progress.best_epoch = value, epoch
-            info = replace(info, evaluation={str(self.validator.yardstick): means})
+            info = replace(
+                info,
+                evaluation={str(self.validator.yardstick): means},
+                uncertainty_scale=sums.uncertainty_scale() or info.uncertainty_scale,
+            )
             if reporter is not None:
                 text = summary_line(epoch, loss, sums, self.validator.yardstick, section.metric)
                 reporter.validation(epoch, means, sums.mean_shares(), text)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from hma_depth_ros.data.entry_camera import entry_camera
 from hma_depth_ros.data.image_file import read_rgb
 from hma_depth_ros.data.split import SplitEntry
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.metrics import DEPTH_METRICS, HIGHER_IS_BETTER
 from hma_depth_ros.evaluation.validate import ALL, ValidationSums, Yardstick, validate
-from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.inference.torch_engine import TorchEngine
 from hma_depth_ros.network.checkpoint import CheckpointInfo
@@ -74,9 +74,7 @@ class Validator:
         drawn = {}
         for index, entry in enumerate(self.entries[::step][:count]):
             image = read_rgb(entry.image)
-            height, width = image.shape[:2]
-            camera = PinholeCamera.from_focal_length(entry.focal_length, width=width, height=height)
-            found = predictor.predict(image, camera)
+            found = predictor.predict(image, entry_camera(entry, image.shape).camera)
             assert found.depth is not None
             view = FrameView(
                 image,

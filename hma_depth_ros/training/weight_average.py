@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import torch
-from torch import Tensor
+from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from hma_depth_ros.network.model import HmaDepth
 
 
-def make_average(model: HmaDepth, decay: float) -> AveragedModel:
-    """Average of weights and statistics with the given decay a step."""
-    return AveragedModel(model, multi_avg_fn=_moving_average(decay), use_buffers=True)
+class MovingAverage(AveragedModel):
+    """Average of weights and statistics that starts short, or the first random weights would stay.
 
+    The count of updates, which decides how short, stays in the host's memory: PyTorch's own way
+    would send it to the GPU and wait for it to come back, in each step.
+    """
 
-def _moving_average(decay: float) -> Callable[[Any, Any, Any], None]:
-    """Exponential moving average that starts short, or the first random weights would linger."""
+    def __init__(self, model: HmaDepth, decay: float) -> None:
+        super().__init__(model, use_buffers=True)
+        self.decay = decay
 
     @torch.no_grad()
-    def update(averages: list[Tensor], values: list[Tensor], count: Tensor) -> None:
-        n = int(count)
-        step = 1 - min(decay, (1 + n) / (10 + n))
-        for average, value in zip(averages, values, strict=True):
-            if average.is_floating_point():
-                average.lerp_(value, step)
-            else:
+    def update_parameters(self, model: nn.Module) -> None:
+        """Take over the first values as they are, later ones by their share."""
+        n = int(self.n_averaged)
+        pairs = list(zip(_tensors(self.module), _tensors(model), strict=True))
+        floating = [pair for pair in pairs if pair[0].is_floating_point()]
+        averages, values = map(list, zip(*floating, strict=True))
+        if n == 0:
+            torch._foreach_copy_(averages, values)
+        else:
+            torch._foreach_lerp_(averages, values, 1 - min(self.decay, (1 + n) / (10 + n)))
+        for average, value in pairs:
+            if not average.is_floating_point():
                 average.copy_(value)
+        self.n_averaged += 1
 
-    return update
+
+def make_average(model: HmaDepth, decay: float) -> AveragedModel:
+    """Average of weights and statistics with the given decay a step."""
+    return MovingAverage(model, decay)
+
+
+def _tensors(module: nn.Module) -> list[torch.Tensor]:
+    return [*module.parameters(), *module.buffers()]

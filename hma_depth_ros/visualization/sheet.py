@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.patheffects import withStroke
 from matplotlib.textpath import TextPath
 
@@ -19,6 +21,13 @@ FAINT_INK = "#6b7280"
 
 #: A point of typography is 1/72 inch; at 72 dots per inch font sizes are therefore pixels.
 _DPI = 72
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+
+@cache
+def _drawable() -> frozenset[str]:
+    """Characters of the font."""
+    return frozenset(map(chr, get_font(findfont(FontProperties())).get_charmap()))
 
 
 @dataclass(frozen=True)
@@ -46,7 +55,11 @@ class Box:
 
 
 def resample(image: npt.NDArray[np.uint8], *, width: int, height: int) -> npt.NDArray[np.uint8]:
-    """Image (H, W[, 3]) at another size: averaged when it shrinks, smooth when it grows."""
+    """Image (H, W[, 3]) at another size: averaged when it shrinks, smooth when it grows.
+
+    A side of 0, as rounding makes it of a long strip, becomes 1.
+    """
+    width, height = max(1, width), max(1, height)
     shrinks = width * height <= image.shape[0] * image.shape[1]
     how = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
     return cv2.resize(image, (width, height), interpolation=how)
@@ -111,13 +124,16 @@ class Sheet:
     ) -> None:
         """Text of `size` pixels, its middle at height y; `align` says which end is at x.
 
-        A `halo` is the colour of an outline that keeps the text readable on a picture.
+        It is drawn as it is, since it may be the name of a file: no formulas between $, and a mark
+        for what the font lacks. A `halo` is the colour of an outline that keeps the text readable
+        on a picture.
         """
         outline = [] if halo is None else [withStroke(linewidth=3, foreground=halo)]
         self._axes.text(
             x,
             y,
-            text,
+            "".join(c if c in _drawable() else _REPLACEMENT for c in text),
+            parse_math=False,
             fontsize=size,
             color=color,
             horizontalalignment=align,

@@ -279,7 +279,9 @@ class Bench:
             self.logs.append(log)
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
-        self.statuses += [s for s in message.status if s.name == f"{self.name}: depth"]
+        self.statuses += [
+            s for s in message.status if s.name == f"{self.namespace}/{self.name}: depth"
+        ]
 
     # --- input ---
 

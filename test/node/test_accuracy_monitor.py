@@ -1,16 +1,17 @@
-"""The accuracy monitor over real DDS, and the synchroniser's stand-in."""
+"""The accuracy monitor over real DDS, and the pairing of messages that are near in time."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rcl_interfaces.msg import Log
 from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -20,10 +21,23 @@ from std_msgs.msg import Float64
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.metrics import depth_metrics
 from hma_depth_ros.geometry.backprojection import back_project
+from hma_depth_ros.ros import input_watch
 from hma_depth_ros.ros.accuracy_monitor import METRICS, SCALE, AccuracyMonitor
 from hma_depth_ros.ros.image_messages import byte_array, image_message
+from hma_depth_ros.ros.nearest_pairing import ROOM, NearestPairing
 
-from .graph import CAMERA, DEEP, HEIGHT, WIDTH, Spinner, header, info_message, pixels_of, until
+from .graph import (
+    CAMERA,
+    DEEP,
+    HEIGHT,
+    ROSOUT,
+    WIDTH,
+    Spinner,
+    header,
+    info_message,
+    pixels_of,
+    until,
+)
 
 Depth = npt.NDArray[np.float32]
 #: The LiDAR looks where the camera does: only its axes have other names (REP 103), and it sits
@@ -35,6 +49,10 @@ def plane(distance: float) -> Depth:
     """Depth that grows towards the right, so that no two metrics are zero by chance."""
     columns = np.linspace(0.8, 1.2, WIDTH, dtype=np.float32)
     return np.tile(distance * columns, (HEIGHT, 1)).astype(np.float32)
+
+
+def depth_message(number: float, depth: Depth) -> Image:
+    return image_message(header(number), depth.astype(np.float32), "32FC1")
 
 
 def cloud(depth: Depth, number: float) -> PointCloud2:
@@ -79,6 +97,8 @@ class Monitored:
             )
         self.errors: list[Image] = []
         self.statuses: list[DiagnosticStatus] = []
+        self.logs: list[Log] = []
+        self.tester.create_subscription(Log, "/rosout", self._on_log, ROSOUT)
         self.tester.create_subscription(DiagnosticArray, "/diagnostics", self._on_status, DEEP)
         self.publishers = {
             kind: self.tester.create_publisher(kind, topic, DEEP)
@@ -95,7 +115,25 @@ class Monitored:
             until(self.node._figures[name].get_subscription_count, f"listener of {name}")
 
     def _on_status(self, message: DiagnosticArray) -> None:
-        self.statuses += [s for s in message.status if s.name == "accuracy_monitor: depth accuracy"]
+        name = "/watched/accuracy_monitor: depth accuracy"
+        self.statuses += [s for s in message.status if s.name == name]
+
+    def latest(self) -> DiagnosticStatus:
+        """The last diagnostics; empty ones before the first."""
+        return self.statuses[-1] if self.statuses else DiagnosticStatus(level=b"\x03")
+
+    def hears(self, text: str, level: bytes | int = Log.WARN) -> str:
+        """Wait for a log message that contains `text`."""
+        least = level[0] if isinstance(level, bytes) else level
+        logs = self.logs
+        return until(
+            lambda: next((m.msg for m in list(logs) if text in m.msg and m.level == least), ""),
+            f"'{text}' in the log",
+        )
+
+    def _on_log(self, log: Log) -> None:
+        if log.name == "watched.accuracy_monitor":
+            self.logs.append(log)
 
     def watch_errors(self) -> None:
         self.tester.create_subscription(Image, "accuracy/error", self.errors.append, DEEP)
@@ -211,36 +249,132 @@ def test_a_node_that_cannot_place_its_lidar_does_not_start(
             start()
 
 
-# --- the stand-in of message_filters --------------------------------------------------------------
+def test_time_may_go_back(monitored: Callable[..., Monitored]) -> None:
+    """A simulation or a bag begins again: not a frame of it is lost, whatever was left over."""
+    monitor = monitored()
+    truth = plane(10)
+    for begin in (100.0, 103.0, 3.0, 0.5):  # on; then a new run; then a loop of half a second
+        # Depth that never got its cloud, and more of it than may wait.
+        monitor.publish(*(depth_message(begin + 50 + n, truth) for n in range(ROOM + 2)))
+        scored = monitor.node._scored
+        for number in range(5):
+            stamp = begin + 0.1 * number
+            monitor.publish(depth_message(stamp, truth), cloud(truth, stamp + 0.01))
+            until(lambda n=scored + number + 1: monitor.node._scored == n, f"{stamp:.1f} s")  # type: ignore[misc]
 
 
-def _standin() -> ModuleType:
-    from hma_depth_ros.ros import standins
+def test_a_frame_of_nothing_is_one_frame(monitored: Callable[..., Monitored]) -> None:
+    """It counts as an error, as in the evaluation; the scale is that of the other frames."""
+    monitor = monitored(window=3, warn_abs_rel=100.0)
+    truth = plane(10)
+    nothing = np.full_like(truth, np.nan)
+    monitor.publish(depth_message(1, nothing), cloud(truth, 1))
+    until(lambda: monitor.values["abs_rel"], "the first frame's figures")
+    assert monitor.values["abs_rel"] == [pytest.approx(1.0, abs=1e-3)]
+    monitor.hears("/watched/depth/image has no depth where the LiDAR has points")
+    monitor.publish(depth_message(2, 2 * truth), cloud(truth, 2))
+    until(lambda: len(monitor.values["scale"]) == 1, "a scale")
+    assert monitor.values["scale"] == [pytest.approx(0.5)]
+    until(lambda: len(monitor.values["abs_rel"]) == 2, "the second frame's figures")
+    assert monitor.values["abs_rel"][1] == pytest.approx((1 + 1) / 2, abs=1e-3)
+    monitor.publish(depth_message(3, nothing), cloud(truth, 3))
+    until(lambda: len(monitor.values["scale"]) == 2, "the third frame's figures")
+    assert monitor.values["scale"][1] == pytest.approx(0.5)
+    assert np.isfinite([value for values in monitor.values.values() for value in values]).all()
 
-    return standins
+
+def test_the_first_frame_after_a_pause_counts(
+    monitored: Callable[..., Monitored], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(input_watch, "SILENCE_SECONDS", 0.3)
+    monitor = monitored()
+    truth = plane(10)
+    monitor.publish(depth_message(1, truth), cloud(truth, 1.02), depth_message(1.1, truth))
+    monitor.scored(1)
+    for what in (
+        "depth/image: it has a publisher, but no depth image",
+        "lidar: it has a publisher",
+    ):
+        monitor.hears(f"/watched/{what}")
+    until(lambda: monitor.latest().level == DiagnosticStatus.WARN, "silence in the diagnostics")
+    monkeypatch.setattr(input_watch, "SILENCE_SECONDS", 60.0)
+    monitor.publish(depth_message(500, truth), cloud(truth, 500.02))
+    monitor.scored(2)
+    until(lambda: monitor.latest().level == DiagnosticStatus.OK, "the end of the silence")
 
 
-def _message_filters() -> ModuleType:
-    return pytest.importorskip("message_filters")
+def test_warnings_follow_the_parameter_and_the_log_the_figures(
+    monitored: Callable[..., Monitored],
+) -> None:
+    monitor = monitored(log_period=0.2, hardware_id="lidar 3")
+    truth = plane(10)
+    monitor.publish(depth_message(1, 1.5 * truth), cloud(truth, 1))
+    line = "AbsRel 0.500 is above warn_abs_rel (0.3); abs_rel 0.500, d1 0.000, rmse "
+    assert monitor.hears(line).endswith("scale 0.667; means of 1 frames, 1 scored so far")
+    until(lambda: monitor.latest().level == DiagnosticStatus.WARN, "the error")
+    assert monitor.latest().hardware_id == "lidar 3"
+    (result,) = monitor.node.set_parameters([Parameter("warn_abs_rel", value=0.6)])
+    assert result.successful
+    until(lambda: monitor.latest().message == "AbsRel 0.500", "another threshold")
+    monitor.publish(depth_message(2, 1.3 * truth), cloud(truth, 2))
+    assert monitor.hears("abs_rel 0.400, ", Log.INFO).endswith("means of 2 frames, 2 scored so far")
+    (result,) = monitor.node.set_parameters([Parameter("window", value=3)])
+    assert not result.successful
 
 
-@pytest.mark.parametrize("filters", [_standin, _message_filters])
-def test_messages_near_in_time_meet(filters: Callable[[], ModuleType]) -> None:
-    module = filters()
-    left, right = module.SimpleFilter(), module.SimpleFilter()
+def test_parameters_of_the_wrong_type_are_told_how_to_be_right(context: Context) -> None:
+    with pytest.raises(HmaDepthError, match=r"parameter cap: .*; write 80\.0$"):
+        AccuracyMonitor(
+            context=context,
+            use_global_arguments=False,
+            parameter_overrides=[Parameter("cap", value=80)],
+        )
+
+
+# --- messages near in time ------------------------------------------------------------------------
+
+
+def pairs_of(limit: float) -> tuple[NearestPairing, list[tuple[float, float]]]:
     pairs: list[tuple[float, float]] = []
-    synchroniser = module.ApproximateTimeSynchronizer([left, right], 4, 0.05)
-    synchroniser.registerCallback(lambda a, b: pairs.append((a.number, b.number)))
+    pairing = NearestPairing(
+        lambda a, b: pairs.append((a.number, b.number)), limit=round(limit * 1e9)
+    )
+    return pairing, pairs
 
-    def message(number: float) -> SimpleNamespace:
-        return SimpleNamespace(number=number, header=header(number))
 
-    left.signalMessage(message(1.0))
-    right.signalMessage(message(1.06))
+def stamped(number: float) -> SimpleNamespace:
+    return SimpleNamespace(number=number, header=header(number))
+
+
+def test_messages_near_in_time_meet() -> None:
+    pairing, pairs = pairs_of(0.05)
+    pairing.add_first(stamped(1.0))
+    assert pairing.nearest_miss is None
+    pairing.add_second(stamped(1.06))
     assert pairs == []
-    right.signalMessage(message(0.96))
+    assert pairing.nearest_miss == 60_000_000
+    pairing.add_second(stamped(0.96))
     assert pairs == [(1.0, 0.96)]
-    left.signalMessage(message(1.1))
+    assert pairing.nearest_miss is None
+    pairing.add_first(stamped(1.1))
     assert pairs == [(1.0, 0.96), (1.1, 1.06)]
-    right.signalMessage(message(1.12))
+    pairing.add_second(stamped(1.12))
     assert len(pairs) == 2  # each is used once
+    pairing.add_second(stamped(1.04))
+    pairing.add_first(stamped(1.08))
+    assert pairs[2:] == [(1.08, 1.04)]  # as near as the other, and newer
+    pairing.add_first(stamped(1.16))
+    assert pairs[3:] == [(1.16, 1.12)]
+
+
+def test_what_waits_longest_makes_room() -> None:
+    pairing, pairs = pairs_of(0.05)
+    for number in range(100, 100 + ROOM):
+        pairing.add_first(stamped(number))
+    pairing.add_first(stamped(3))  # though its stamp is the lowest
+    pairing.add_second(stamped(3))
+    pairing.add_second(stamped(100))
+    assert pairs == [(3, 3)]
+    pairing.add_second(stamped(101))
+    assert pairs == [(3, 3), (101, 101)]
+    assert pairing.nearest_miss is None

@@ -14,11 +14,22 @@ import numpy as np
 import pytest
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, RegionOfInterest
 
+from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.ros import reporter
 from hma_depth_ros.ros.reporter import Reporter
 
 from .conftest import StartBench
-from .graph import CAMERA, Bench, header, image_message, info_message, noise, rgb_message, until
+from .graph import (
+    CAMERA,
+    Bench,
+    header,
+    image_message,
+    info_message,
+    noise,
+    pixels_of,
+    rgb_message,
+    until,
+)
 
 REPEATS = 4
 
@@ -73,16 +84,16 @@ def survives(bench: Bench, message: Any, good: Callable[[float], Any]) -> list[s
     # Several of this file's problems are one and the same to the reporter.
     bench.node._reporter._last_seen.clear()
     statistics = bench.node._statistics
-    said, dropped = len(bench.said()), statistics.dropped["bad image"]
+    said, failed = len(bench.said()), statistics.failed["bad image"]
     for repeat in range(1, REPEATS + 1):
         message.header = header(next(_numbers))
         bench.publish(message)
-        until(lambda n=dropped + repeat: statistics.dropped["bad image"] == n, "the drop")  # type: ignore[misc]
+        until(lambda n=failed + repeat: statistics.failed["bad image"] == n, "the failure")  # type: ignore[misc]
     until(lambda: bench.status().level == b"\x01", "a warning in the diagnostics")
     assert bench.image_publisher.topic_name in bench.status().message
     bench.infer(good(next(_numbers)))
     until(lambda: bench.status().level == b"\x00", "diagnostics without the problem")
-    assert "internal error" not in statistics.dropped
+    assert "internal error" not in statistics.failed
     return bench.said()[said:]
 
 
@@ -175,10 +186,10 @@ def test_every_broken_jpeg_has_another_size_and_is_said_once(compressed_bench: B
     bench = compressed_bench
     bench.node._reporter._last_seen.clear()
     said, statistics = len(bench.said()), bench.node._statistics
-    dropped = statistics.dropped["bad image"]
+    failed = statistics.failed["bad image"]
     for number in range(1, 9):
         bench.publish(compressed(bytes(number), next(_numbers)))
-        until(lambda n=dropped + number: statistics.dropped["bad image"] == n, "the drop")  # type: ignore[misc]
+        until(lambda n=failed + number: statistics.failed["bad image"] == n, "the failure")  # type: ignore[misc]
         bench.infer(good_jpeg(next(_numbers)))
     assert len(bench.said()[said:]) == 1
 
@@ -210,7 +221,16 @@ INFOS: dict[str, tuple[CameraInfo, str]] = {
     "an infinite focal length": (with_p(i0=float("inf")), "fx=inf"),
     "a negative focal length": (with_p(i5=-5.0), "fy=-5.0"),
     "another size": (bad_info(width=62), "camera_info describes 62x37 images, but they are 61x37"),
-    "no size": (bad_info(width=0, height=0), "describes 0x0 images"),
+    "nothing at all": (CameraInfo(), "camera_info has no calibration: its projection"),
+    "the identity": (
+        bad_info(p=np.eye(3, 4).ravel()),
+        "has no calibration: the focal lengths in its projection matrix P, 1 and 1 pixels, are no",
+    ),
+    "no size, of a larger image": (
+        bad_info(width=0, height=0, p=[585.0, 0, 295, 0, 0, 572, 187, 0, 0, 0, 1, 0]),
+        "its principal point (295.0, 187.0) is not inside the 61x37 image",
+    ),
+    "another width, no height": (bad_info(width=62, height=0), "describes 62x37 images"),
     "binning": (bad_info(binning_x=2, binning_y=2), "describes 30x18 images"),
     "a window": (bad_info(roi=RegionOfInterest(width=20, height=10)), "describes 20x10 images"),
 }
@@ -239,6 +259,55 @@ def test_bad_calibrations(start: StartBench, kind: str):
     bench.infer(rgb_message(100), good)
     until(lambda: bench.status().level == b"\x00", "diagnostics without the problem")
     assert len(bench.said()) == 1
+
+
+def test_a_calibration_that_does_not_know_its_size_is_used(
+    start: StartBench, predictor: DepthPredictor
+):
+    """Some drivers fill in P and leave width and height zero."""
+    bench = start()
+    bench.listen("depth/image", "depth/camera_info", "points")
+    outputs = bench.infer(rgb_message(1), bad_info(width=0, height=0))
+    expected = predictor.predict(noise(), CAMERA, outputs={"depth"}).depth
+    np.testing.assert_array_equal(pixels_of(outputs["depth/image"]), expected)
+    info = outputs["depth/camera_info"]
+    assert (info.width, info.height, info.p[0]) == (61, 37, CAMERA.fx)
+    # Binning counts all the same, of an axis whose size is known or not.
+    binned = bad_info(width=0, height=74, binning_x=2, binning_y=2)
+    half = bench.infer(rgb_message(2), binned)["depth/camera_info"]
+    assert (half.width, half.height, half.p[0], half.p[6]) == (61, 37, 29.25, 9.375)
+    assert bench.said() == []
+
+
+@pytest.mark.parametrize(
+    ("image_frame", "info_frame", "wrong"),
+    [
+        ("front", "rear", True),
+        ("front", "/front", False),  # as in ROS 1
+        ("front", "", False),  # says nothing
+        ("", "rear", False),
+    ],
+)
+def test_a_calibration_of_another_camera_is_named(
+    start: StartBench, image_frame: str, info_frame: str, wrong: bool
+):
+    """Of the same size, so that nothing else gives the mistake away."""
+    bench = start()
+    bench.listen("depth/image", "points")
+    image, info = rgb_message(1), info_message()
+    image.header.frame_id, info.header.frame_id = image_frame, info_frame
+    bench.infer(image, info)
+    bench.infer(image)
+    if not wrong:
+        assert bench.said() == []
+        return
+    warning = bench.hears("it is of 'rear', the images on")
+    assert warning.startswith(f"{bench.namespace}/camera_info: ")
+    assert f"the images on {bench.namespace}/image of 'front'" in warning
+    until(lambda: "of 'rear'" in bench.status().message, "the mistake in the diagnostics")
+    assert len(bench.said()) == 1
+    bench.infer(rgb_message(2), info_message(replace(CAMERA, fx=CAMERA.fx + 1)))
+    until(lambda: bench.status().level == b"\x00", "diagnostics without the problem")
 
 
 # --- said once ------------------------------------------------------------------------------------
@@ -283,5 +352,9 @@ def test_what_changes_or_comes_back_is_said_again(clock: Clock):
     clock.now += reporter.QUIET_SECONDS
     report.problem("image", "it is upside down")
     assert len(said) == 4
+    report.problem("image", "it is late", once=True)
+    clock.now += 10 * reporter.QUIET_SECONDS
+    report.problem("image", "it is late", once=True)
+    assert len(said) == 5
     report.clear()
     assert report.problems() == []

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from rclpy.context import Context
+from rclpy.lifecycle import LifecycleNode
 from rclpy.node import Node
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import Image, PointCloud2
@@ -128,6 +129,32 @@ def test_publishing(context: Context, monkeypatch: pytest.MonkeyPatch, way: str)
             assert message.header == header(number)
             assert set(message.data) == {number}
     finally:
+        listener.close()
+
+
+@pytest.mark.parametrize("way", ["of rcl", "of rclpy"])
+def test_an_inactive_node_publishes_nothing(
+    context: Context, monkeypatch: pytest.MonkeyPatch, way: str
+):
+    """Rcl knows no life cycle: what holds an inactive node's outputs back is the gate here."""
+    if way == "of rclpy":
+        monkeypatch.setattr(serialized_publish, "_rcl_publish", lambda: None)
+    listener = _Listener(context)
+    managed = LifecycleNode("managed", context=context)
+    try:
+        publisher = managed.create_lifecycle_publisher(Image, "bulk/image", DEEP)
+        until(publisher.get_subscription_count, "the subscription")
+        images = BulkImages(ALLOCATE, 1, 3, 4, "rgb8")
+        for number, transition in enumerate(("configure", "activate", "deactivate")):
+            getattr(managed, f"trigger_{transition}")()
+            publish_serialized(publisher, images.messages[0].serialized(header(number)))
+        # After all of them: what the listener has by then is all that was published.
+        publish_serialized(listener.publisher, images.messages[0].serialized(header(9)))
+        until(lambda: header(9) in [m.header for m in listener.received], "the last image")
+        until(lambda: header(1) in [m.header for m in listener.received], "the active node's")
+        assert sorted(m.header.stamp.sec for m in listener.received) == [1, 9]
+    finally:
+        managed.destroy_node()
         listener.close()
 
 

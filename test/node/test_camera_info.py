@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from .graph import (
     noise,
     pixels_of,
     rgb_message,
+    until,
 )
 
 REGION = [7, 5, 50, 30]  # left, top, width, height
@@ -139,3 +140,28 @@ def test_p_counts_and_not_k(start: StartBench, predictor: DepthPredictor):
     assert unscaled is not None
     ratio = CAMERA.fx * NETWORK_WIDTH / WIDTH / 40.0
     np.testing.assert_allclose(pixels_of(depth), unscaled * ratio, rtol=1e-6)
+
+
+def test_what_a_size_needs_on_a_gpu_is_built_when_the_calibration_tells_it(
+    start: StartBench, monkeypatch: pytest.MonkeyPatch
+):
+    """And not in the first frame; here the CPU's engine counts as one that builds."""
+    prepared: list[tuple[tuple[int, int], PinholeCamera | None]] = []
+    usual = DepthPredictor.prepare
+
+    def prepare(self: Any, size: tuple[int, int], camera: PinholeCamera | None = None) -> None:
+        usual(self, size, camera)
+        prepared.append((size, camera))
+
+    monkeypatch.setattr(DepthPredictor, "prepare", prepare)
+    start().publish(info_message())
+    monkeypatch.setattr(DepthPredictor, "builds_for_size", True)
+    bench = start()
+    bench.publish(info_message())
+    until(lambda: bool(prepared), "the preparation")
+    assert prepared == [((CAMERA.height, CAMERA.width), CAMERA)]
+    bench.listen("depth/image")
+    outputs = bench.infer(rgb_message(1), info_message())
+    assert pixels_of(outputs["depth/image"]).shape == (CAMERA.height, CAMERA.width)
+    assert len(prepared) == 1
+    assert bench.change("deactivate"), "also while it still waits for a calibration"

@@ -16,6 +16,7 @@ from .graph import (
     CAMERA,
     MASKS,
     TYPES,
+    WIDTH,
     colors_of,
     info_message,
     noise,
@@ -24,9 +25,11 @@ from .graph import (
     rgb_message,
 )
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+pytestmark = pytest.mark.cuda
 
 TOLERANCE = {"fp32": 2e-3, "fp16": 2e-2}
+#: Where pixels are resized first: CPU and CUDA round a few of them to neighbouring levels.
+RESIZED = {"fp32": 1e-2, "fp16": 2e-2}
 
 
 @pytest.mark.parametrize("precision", TOLERANCE)
@@ -34,10 +37,11 @@ TOLERANCE = {"fp32": 2e-3, "fp16": 2e-2}
     "parameters",
     [
         {},
-        {"region": [7, 5, 50, 30], "cloud_layout": "packed"},
+        {"input_width": WIDTH},
+        {"region": [7, 5, 50, 30], "input_width": 50, "cloud_layout": "packed"},
         {"resolution": "network", "max_range": 15.0},
     ],
-    ids=["plain", "region, packed", "network size, range"],
+    ids=["resized", "own size", "region, packed", "network size, range"],
 )
 def test_the_device_does_not_matter(start: StartBench, precision: str, parameters: dict[str, Any]):
     outputs = []
@@ -49,7 +53,7 @@ def test_the_device_does_not_matter(start: StartBench, precision: str, parameter
         assert figures["device"].startswith(device)
         assert figures["precision"] == chosen
     cpu, cuda = outputs
-    tolerance = TOLERANCE[precision]
+    tolerance = (TOLERANCE if "input_width" in parameters else RESIZED)[precision]
     depth, expected = pixels_of(cuda["depth/image"]), pixels_of(cpu["depth/image"])
     both = np.isfinite(depth) & np.isfinite(expected)
     assert (np.isfinite(depth) == np.isfinite(expected)).mean() > 0.99, "only at the very range"
@@ -65,13 +69,16 @@ def test_the_device_does_not_matter(start: StartBench, precision: str, parameter
     np.testing.assert_allclose(
         points_of(cuda["points"]), back_project(depth, camera), rtol=1e-6, atol=1e-6
     )
-    np.testing.assert_array_equal(colors_of(cuda["points"]), colors_of(cpu["points"]))
-    if "resolution" not in parameters:
+    if "resolution" in parameters:
+        colors, others = (colors_of(one["points"]).astype(int) for one in (cuda, cpu))
+        assert np.abs(colors - others).max() <= 1
+    else:
+        np.testing.assert_array_equal(colors_of(cuda["points"]), colors_of(cpu["points"]))
         np.testing.assert_array_equal(colors_of(cuda["points"]), noise())
 
 
 def test_auto_is_cuda_in_half_precision_and_checked(start: StartBench):
-    figures = start(device="auto", inputs={"publish": False}).figures()
+    figures = start(device="auto", precision="auto", inputs={"publish": False}).figures()
     assert figures["device"].startswith("cuda")
     assert figures["self-check"].startswith(("passed", "failed"))
     assert figures["precision"] == ("fp16" if "passed" in figures["self-check"] else "fp32")
@@ -82,9 +89,9 @@ def test_cleanup_frees_the_device(start: StartBench):
     bench = start(device="cuda")
     bench.listen(*TYPES)
     bench.infer(rgb_message(1), info_message())
-    captured = bench.node._model.engine._model
-    weights = sum(w.numel() * w.element_size() for w in captured.model.parameters())
-    del captured
+    network = bench.node._model.engine._network
+    weights = sum(w.numel() * w.element_size() for w in network.parameters())
+    del network
     loaded = torch.cuda.memory_allocated()
     assert loaded > weights
     assert bench.change("deactivate")

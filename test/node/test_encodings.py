@@ -12,7 +12,7 @@ import pytest
 from sensor_msgs.msg import CompressedImage
 
 from hma_depth_ros.bags.pictures import DIRECT_ENCODINGS
-from hma_depth_ros.inference.pixels import PixelFormat
+from hma_depth_ros.inference.pixel_format import PixelFormat
 from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.ros.image_messages import image_from_message
 

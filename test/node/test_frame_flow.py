@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
+from collections.abc import Callable
+from typing import Any
+
 import pytest
+from rclpy.duration import Duration
 
 from .conftest import Predictions, StartBench
-from .graph import Bench, info_message, rgb_message, stamp, until
+from .graph import DEADLINE, Bench, info_message, rgb_message, stamp, until
 
 FLOOD = 40
 
@@ -15,9 +21,9 @@ def stamps(bench: Bench, topic: str = "depth/image") -> list[int]:
 
 
 def all_accounted_for(bench: Bench) -> bool:
-    """Whether every frame received is either processed or dropped for a cause."""
+    """Whether no frame waits any longer to be processed or left out for a cause."""
     s = bench.node._statistics
-    return s.received == s.processed + sum(s.dropped.values())
+    return s.arrived == s.processed + s.dropped.total() + s.skipped.total() + s.failed.total()
 
 
 def test_lockstep_is_one_in_one_out(start: StartBench):
@@ -30,8 +36,51 @@ def test_lockstep_is_one_in_one_out(start: StartBench):
         assert stamps(bench, topic) == list(range(1, FLOOD + 1))
     statistics = bench.node._statistics
     until(lambda: statistics.processed == FLOOD, "the last frame's figures")
-    assert statistics.received == FLOOD
+    assert statistics.arrived == FLOOD
     assert not statistics.dropped
+
+
+def test_lockstep_holds_the_next_frame_until_this_one_has_arrived(
+    start: StartBench, monkeypatch: pytest.MonkeyPatch
+):
+    """At every subscriber of each of its outputs: they would lose what comes too fast."""
+    bench = start(lockstep=True)
+    bench.listen("depth/image", "points")
+    arrived = threading.Event()
+    asked: list[str] = []
+
+    def wait_for_all_acked(topic: str) -> Callable[..., bool]:
+        def wait(timeout: Duration) -> bool:
+            asked.append(topic)
+            return arrived.wait(DEADLINE)
+
+        return wait
+
+    for topic, publisher in bench.node._outputs.publishers.items():
+        monkeypatch.setattr(publisher, "wait_for_all_acked", wait_for_all_acked(topic))
+    bench.publish(info_message())
+    bench.publish(rgb_message(1), rgb_message(2))
+    for topic in ("depth/image", "points"):
+        bench.last(topic, 1)
+    until(lambda: asked, "the question whether it has arrived")
+    until(lambda: bench.node._statistics.arrived == 2, "the second frame at the node")
+    assert bench.node._statistics.processed == 0
+    assert stamps(bench) == stamps(bench, "points") == [1]
+    arrived.set()
+    bench.last("points", 2)
+    until(lambda: len(asked) == 4, "the second frame's subscribers")
+    assert [set(asked[:2]), set(asked[2:])] == [{"depth/image", "points"}] * 2
+
+
+def test_lockstep_names_a_subscriber_that_takes_too_long(
+    start: StartBench, monkeypatch: pytest.MonkeyPatch
+):
+    bench = start(lockstep=True)
+    bench.listen("depth/image")
+    publisher = bench.node._outputs.publishers["depth/image"]
+    monkeypatch.setattr(publisher, "wait_for_all_acked", lambda _: False)
+    bench.infer(rgb_message(1), info_message())
+    bench.hears("a subscriber has not taken a frame within 10 s")
 
 
 def test_lockstep_answers_while_frames_wait(start: StartBench, predictions: Predictions):
@@ -59,7 +108,7 @@ def test_the_latest_frame_wins(start: StartBench, predictions: Predictions):
     statistics = bench.node._statistics
     for number in range(2, FLOOD + 1):  # one by one: best effort may lose what comes too fast
         bench.publish(rgb_message(number))
-        until(lambda n=number: statistics.received == n, f"frame {number} at the node")  # type: ignore[misc]
+        until(lambda n=number: statistics.arrived == n, f"frame {number} at the node")  # type: ignore[misc]
     predictions.release()
     until(lambda: statistics.processed == 2, "the first and the last frame")
     bench.last("depth/image", FLOOD)
@@ -95,7 +144,7 @@ def test_frames_that_wait_when_the_node_stops_are_counted(
     bench.publish(rgb_message(1))
     until(lambda: predictions.outputs, "the first frame at the network")
     bench.publish(rgb_message(2))
-    until(lambda: bench.node._statistics.received == 2, "the second frame at the node")
+    until(lambda: bench.node._statistics.arrived == 2, "the second frame at the node")
     release_soon(bench, predictions)
     assert bench.change("deactivate")
     assert bench.node._statistics.processed == 1, "the frame under way is finished"
@@ -112,6 +161,81 @@ def release_soon(bench: Bench, predictions: Predictions) -> None:
             predictions.release()
 
     bench.tester.create_timer(0.02, look)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{}, {"lockstep": True}, {"pairing": "exact"}, {"pairing": "exact", "lockstep": True}],
+)
+def test_every_image_is_accounted_for_at_any_time(start: StartBench, parameters: dict[str, Any]):
+    """Whatever comes, whoever listens, through the states of the life cycle: in each message."""
+    bench = start(**parameters)
+    statistics = bench.node._statistics
+    bad = rgb_message()
+    bad.encoding = "plaid"
+    numbers = itertools.count(1)
+
+    def publish_until(condition: Callable[[], bool]) -> None:
+        """Publish good and bad images, more than the node can take, until it has had enough."""
+
+        def enough() -> bool:
+            for make in (rgb_message, rgb_message, lambda _: bad, rgb_message):
+                number = next(numbers)
+                image = make(number)
+                image.header.stamp = stamp(number)
+                bench.publish(info_message(number=number), image)
+            return condition()
+
+        until(enough, "fates of all kinds")
+
+    publish_until(lambda: bool(statistics.skipped))  # nobody listens
+    bench.listen("depth/image")
+    publish_until(lambda: statistics.processed > 5 and statistics.failed.total() > 2)
+    assert bench.change("deactivate")
+    assert all_accounted_for(bench)
+    assert bench.change("activate")
+    bench.connect()
+    before = statistics.arrived
+    publish_until(lambda: statistics.arrived > before + 10)
+    assert bench.change("deactivate")
+    assert all_accounted_for(bench)
+    bench.status()
+    accounts = [{p.key: p.value for p in status.values} for status in bench.statuses]
+    for account in accounts:
+        fates = ("processed", "dropped", "skipped", "failed")
+        assert int(account["frames received"]) == sum(int(account[f"frames {f}"]) for f in fates)
+        for fate in fates[1:]:
+            causes = [int(v) for key, v in account.items() if key.startswith(f"{fate}: ")]
+            assert int(account[f"frames {fate}"]) == sum(causes)
+        assert int(account["frames waiting"]) >= 0
+    last = accounts[-1]
+    assert last["frames waiting"] == "0"
+    assert int(last["frames received"]) == statistics.arrived
+    assert min(int(last[f"frames {fate}"]) for fate in ("processed", "skipped", "failed")) > 0
+
+
+def test_an_image_that_is_served_after_the_stop_is_dropped(start: StartBench):
+    """The executor may have taken it before."""
+    bench = start()
+    assert bench.change("deactivate")
+    bench.node._on_image(rgb_message(1))
+    figures = bench.figures()
+    assert (figures["frames received"], figures["frames waiting"]) == ("1", "0")
+    assert figures["dropped: the node was stopped"] == "1"
+
+
+def test_a_frame_that_waits_is_not_yet_received(start: StartBench, predictions: Predictions):
+    bench = start(lockstep=True)
+    bench.listen("depth/image")
+    bench.publish(info_message())
+    predictions.hold()
+    bench.publish(*(rgb_message(number) for number in (1, 2, 3)))
+    until(lambda: bench.node._statistics.arrived == 3, "the frames at the node")
+    figures = bench.figures()
+    assert (figures["frames received"], figures["frames waiting"]) == ("0", "3")
+    predictions.release()
+    until(lambda: bench.figures()["frames received"] == "3", "the frames' figures")
+    assert bench.figures()["frames waiting"] == "0"
 
 
 def test_stamps_may_go_back(start: StartBench):
@@ -141,7 +265,7 @@ def test_impossible_stamps_do_no_harm(start: StartBench, pairing: str):
     bench.publish(info, early)
     bench.hears("negative")
     bench.infer(rgb_message(2), info_message(number=2))
-    assert bench.node._statistics.dropped == {"bad image": 1}
+    assert bench.node._statistics.failed == {"bad image": 1}
 
 
 def test_no_stamp_at_all_is_a_stamp(start: StartBench):

@@ -80,7 +80,7 @@ def test_through_all_states_twice(start: StartBench):
         gc.collect()
         assert model() is None, "the model is still in memory"
     statistics = bench.node._statistics
-    assert statistics.processed == statistics.received == frames
+    assert statistics.processed == statistics.arrived == frames
 
 
 def test_an_inactive_node_takes_no_frames(start: StartBench):
@@ -190,5 +190,5 @@ def test_a_bug_in_the_worker_is_logged_and_survived(
         patch.setattr(depth_node, "image_from_message", lambda _: 1 / 0)
         bench.publish(rgb_message(1))
         assert "Traceback" in bench.hears("ZeroDivisionError", level=40)
-    until(lambda: bench.node._statistics.dropped == {"internal error": 1}, "the count")
+    until(lambda: bench.node._statistics.failed == {"internal error": 1}, "the count")
     bench.infer(rgb_message(2))

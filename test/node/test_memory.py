@@ -26,9 +26,9 @@ def constant_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     maps: list[ScaleMaps] = []
     infer = TorchEngine.__call__
 
-    def once(self: TorchEngine, image: torch.Tensor) -> ScaleMaps:
+    def once(self: TorchEngine, *inputs: torch.Tensor) -> ScaleMaps:
         if not maps:
-            maps.append(infer(self, image))
+            maps.append(infer(self, *inputs))
         return maps[0]
 
     monkeypatch.setattr(TorchEngine, "__call__", once)

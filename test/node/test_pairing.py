@@ -7,6 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rclpy.context import Context
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import CameraInfo
 
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.inference.predictor import DepthPredictor
@@ -247,7 +251,7 @@ def test_exact_says_when_stamps_never_match(start: StartBench, filters: ModuleTy
     until(lambda: bench.status().level == b"\x00", "diagnostics without the problem")
     assert bench.change("deactivate")
     statistics = bench.node._statistics
-    assert statistics.received == statistics.processed + sum(statistics.dropped.values())
+    assert statistics.arrived == statistics.processed + sum(statistics.dropped.values())
 
 
 def test_exact_goes_on_when_a_bag_begins_again(start: StartBench, filters: ModuleType):
@@ -259,7 +263,7 @@ def test_exact_goes_on_when_a_bag_begins_again(start: StartBench, filters: Modul
             bench.infer(rgb_message(number), info_message(number=number))
         # Stamps that would never make room for earlier ones.
         bench.publish(*(rgb_message(number) for number in range(110, 130)))
-        until(lambda n=30 * loop: statistics.received == n, "the images at the node")  # type: ignore[misc]
+        until(lambda n=30 * loop: statistics.arrived == n, "the images at the node")  # type: ignore[misc]
         bench.received["depth/image"].clear()
     assert statistics.processed == 20
 
@@ -292,7 +296,7 @@ def test_the_first_frames_wait_for_the_first_calibration(
     bench.listen("depth/image", "depth/camera_info")
     frames = 6 if lockstep else 1
     bench.publish(*(rgb_message(number) for number in range(1, frames + 1)))
-    until(lambda: bench.node._statistics.received == frames, "the frames at the node")
+    until(lambda: bench.node._statistics.arrived == frames, "the frames at the node")
     until(lambda: waits, "the worker waiting for a camera_info")
     assert predictions.outputs == []
     bench.publish(info_message())
@@ -340,3 +344,70 @@ def test_a_late_calibration_ends_the_warning(start: StartBench, predictor: Depth
     expected = depth_with(predictor, CAMERA)
     np.testing.assert_array_equal(pixels_of(outputs["depth/image"]), expected)
     until(lambda: bench.status().level == b"\x00", "diagnostics without the problem")
+
+
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"qos_overrides.{ns}/camera_info.subscription.durability": "transient_local"},
+        {
+            "qos_overrides.{ns}/camera_info.subscription.durability": "transient_local",
+            "qos_overrides.{ns}/camera_info.subscription.reliability": "reliable",
+        },
+    ],
+)
+def test_a_calibration_latched_before_the_node_started_is_found(
+    start: StartBench,
+    context: Context,
+    predictor: DepthPredictor,
+    monkeypatch: pytest.MonkeyPatch,
+    parameters: dict[str, Any],
+):
+    """Drivers publish it once; the node may come later, or be activated again."""
+    monkeypatch.setattr(depth_node, "FIRST_INFO_SECONDS", 30.0)
+    driver = Node("driver", context=context, namespace="/latched", use_global_arguments=False)
+    latched = driver.create_publisher(CameraInfo, "/latched/info", LATCHED)
+    latched.publish(info_message(WIDER))
+    bench = start(
+        inputs={"publish_info": False},
+        arguments=("-r", "camera_info:=/latched/info"),
+        **{name.replace("{ns}/camera_info", "/latched/info"): v for name, v in parameters.items()},
+    )
+    try:
+        until(lambda: bench.node.count_publishers("/latched/info"), "the driver")
+        bench.listen("depth/image", "points")
+        expected = depth_with(predictor, WIDER)
+        np.testing.assert_array_equal(
+            pixels_of(bench.infer(rgb_message(1))["depth/image"]), expected
+        )
+        assert bench.change("deactivate")
+        assert bench.tester.count_subscribers("/latched/info") == 0
+        assert bench.change("activate")
+        bench.connect()
+        np.testing.assert_array_equal(
+            pixels_of(bench.infer(rgb_message(2))["depth/image"]), expected
+        )
+        assert bench.said() == []
+    finally:
+        driver.destroy_node()
+
+
+def test_who_does_not_latch_is_not_asked_to(start: StartBench):
+    """A subscription that asks for too much would be a warning in the driver's log."""
+    bench = start()
+    bench.listen("depth/image")
+    bench.infer(rgb_message(1), info_message())
+    topic = f"{bench.namespace}/camera_info"
+    (subscription,) = bench.tester.get_subscriptions_info_by_topic(topic)
+    assert subscription.qos_profile.durability is DurabilityPolicy.VOLATILE
+    latched = bench.tester.create_publisher(CameraInfo, topic, LATCHED)
+    until(lambda: bench.tester.count_subscribers(topic) == 2, "the second subscription")
+    latched.publish(info_message(WIDER))
+    pairing = bench.node._pairing
+    until(lambda: pairing._info.p[0] == WIDER.fx, "the latched calibration")
+    bench.publish(info_message(CAMERA))
+    until(lambda: pairing._info.p[0] == CAMERA.fx, "the latest one, latched or not")

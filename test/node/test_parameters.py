@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,27 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from rcl_interfaces.srv import DescribeParameters, ListParameters
+from rcl_interfaces.msg import Parameter as ParameterMessage
+from rcl_interfaces.srv import (
+    DescribeParameters,
+    GetParameters,
+    ListParameters,
+    SetParameters,
+    SetParametersAtomically,
+)
 from rclpy.parameter import Parameter
-from rclpy.qos import HistoryPolicy, ReliabilityPolicy, qos_profile_sensor_data
+from rclpy.qos import (
+    DurabilityPolicy,
+    HistoryPolicy,
+    LivelinessPolicy,
+    ReliabilityPolicy,
+    qos_profile_sensor_data,
+)
 
 from hma_depth_ros.ros.depth_node import DepthNode
-from hma_depth_ros.ros.parameters import DepthNodeParameters, ParameterError
+from hma_depth_ros.ros.parameter_types import ParameterError, instead
+from hma_depth_ros.ros.parameters import DepthNodeParameters
+from hma_depth_ros.ros.qos import POLICIES
 
 from .conftest import Predictions, StartBench
 from .graph import Bench, image_message, info_message, noise, pixels_of, rgb_message, write_yaml
@@ -67,6 +83,11 @@ def test_the_shipped_file_lists_them_all_with_their_defaults(context: Any, tmp_p
         ("max_range", float("nan"), "max_range out of range"),
         ("max_range", float("inf"), "max_range out of range"),
         ("max_range", 80, "Wrong parameter type"),
+        ("max_range", 80, "; write 80.0"),
+        ("color_range", 80, "; write 80.0"),  # though it is 80.0 already
+        ("threads", 2.0, "; write 2"),
+        ("device", 0, "; write \"'0'\""),
+        ("compile", 1, "; write true or false"),
         ("input_width", -1, "input_width out of range. Min: 0, Max: 8192"),
         ("threads", 257, "threads out of range"),
         ("color_range", 0.5, "color_range out of range"),
@@ -82,7 +103,8 @@ def test_the_shipped_file_lists_them_all_with_their_defaults(context: Any, tmp_p
         ("region", [-1, 0, 5, 5], "none negative"),
         ("region", "0123", "Wrong parameter type"),
         ("region", [0.0, 0.0, 5.0, 5.0], "Wrong parameter type"),
-        ("autostart", False, "read-only parameter: autostart"),
+        ("region", [0.0, 0.0, 5.0, 5.0], "; write [0, 0, 5, 5]"),
+        ("autostart", True, "read-only parameter: autostart"),
         ("lockstep", True, "read-only parameter: lockstep"),
     ],
 )
@@ -99,8 +121,8 @@ def test_what_cannot_be_used_is_refused(unconfigured: Bench, name: str, value: A
     ("name", "value"),
     [
         ("checkpoint", "/other"),
-        ("device", "cpu"),
-        ("engine", "torch"),
+        ("device", "cuda"),
+        ("engine", "openvino"),
         ("precision", "bf16"),
         ("self_check", False),
         ("threads", 1),
@@ -118,6 +140,66 @@ def test_what_is_loaded_says_how_to_change_it(
     before = unconfigured.node.get_parameter(name).value
     assert unconfigured.set(**{name: value}).successful
     assert unconfigured.set(**{name: before}).successful
+
+
+def test_what_was_dumped_can_be_loaded(start: StartBench):
+    """`ros2 param dump` and `load`: each value is set to what it is, the read-only ones too."""
+    bench = start(**{"qos_overrides.{ns}/points.publisher.depth": 3, "region": [1, 2, 40, 30]})
+    bench.listen("depth/image")
+    names = bench.call(ListParameters, "list_parameters", ListParameters.Request()).result.names
+    assert {"autostart", "lockstep", f"qos_overrides.{bench.namespace}/points.publisher.depth"} < {
+        *names
+    }
+    values = bench.call(
+        GetParameters, "get_parameters", GetParameters.Request(names=list(names))
+    ).values
+    dumped = [ParameterMessage(name=n, value=v) for n, v in zip(names, values, strict=True)]
+    answer = bench.call(SetParameters, "set_parameters", SetParameters.Request(parameters=dumped))
+    assert len(answer.results) == len(names) > 40
+    refused = [n for n, r in zip(names, answer.results, strict=True) if not r.successful]
+    assert refused == []
+    answer = bench.call(
+        SetParametersAtomically,
+        "set_parameters_atomically",
+        SetParametersAtomically.Request(parameters=dumped),
+    )
+    assert answer.result.successful
+    changed = next(p for p in dumped if p.name == "autostart")
+    changed.value.bool_value = False
+    answer = bench.call(
+        SetParametersAtomically,
+        "set_parameters_atomically",
+        SetParametersAtomically.Request(parameters=dumped),
+    )
+    assert answer.result.reason == "Trying to set a read-only parameter: autostart."
+    bench.infer(rgb_message(1), info_message())
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted", "written"),
+    [
+        (60, Parameter.Type.DOUBLE, "60.0"),
+        (-3, Parameter.Type.DOUBLE, "-3.0"),
+        ([0, 1], Parameter.Type.DOUBLE_ARRAY, "[0.0, 1.0]"),
+        (array("q", [5]), Parameter.Type.DOUBLE_ARRAY, "[5.0]"),
+        (2.0, Parameter.Type.INTEGER, "2"),
+        (2.5, Parameter.Type.INTEGER, "a whole number"),
+        ([1.0, 2.5], Parameter.Type.INTEGER_ARRAY, "a list of whole numbers"),
+        (7, Parameter.Type.INTEGER_ARRAY, "[7]"),
+        (True, Parameter.Type.STRING, "\"'true'\""),
+        ("true", Parameter.Type.BOOL, "true or false"),
+    ],
+)
+def test_what_to_write_instead(value: Any, wanted: Parameter.Type, written: str):
+    assert instead(value, wanted).startswith(f"; write {written}")
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted"),
+    [("far", Parameter.Type.DOUBLE), (True, Parameter.Type.DOUBLE), (1.0, Parameter.Type.DOUBLE)],
+)
+def test_what_cannot_be_meant_is_not_guessed(value: Any, wanted: Parameter.Type):
+    assert instead(value, wanted) == ""
 
 
 def test_parameters_of_others_may_be_set(idle: Bench):
@@ -154,6 +236,20 @@ def test_live_changes_apply_from_the_next_frame_on(start: StartBench):
     fifth = pixels_of(bench.infer(rgb_message(5))["depth/image"])
     np.testing.assert_allclose(fifth, 1000 * depth, atol=0.51)
     assert bench.said() == []
+
+
+def test_another_mount_is_another_input(start: StartBench):
+    """Of the bundled network, which is told where the road would be."""
+    bench = start(checkpoint="", input_width=96)
+    bench.listen("depth/image")
+    bench.publish(info_message())
+    depths = []
+    for number, mount in enumerate([{}, {"camera_height": 2.5}, {"camera_pitch": 0.1}]):
+        assert bench.set(camera_height=1.65, camera_pitch=0.0).successful
+        assert not mount or bench.set(**mount).successful
+        depths.append(pixels_of(bench.infer(rgb_message(number + 1))["depth/image"]))
+    for other in depths[1:]:
+        assert np.median(np.abs(other / depths[0] - 1)) > 1e-3
 
 
 def test_a_region_beyond_the_image_is_one_warning(start: StartBench):
@@ -243,10 +339,79 @@ def test_qos_overrides_reach_their_topic_and_no_other(start: StartBench):
     assert qos_profile_sensor_data.reliability is ReliabilityPolicy.BEST_EFFORT
 
 
+def test_every_policy_can_be_overridden(start: StartBench):
+    policies = {
+        "history": "keep_last",
+        "depth": 3,
+        "reliability": "reliable",
+        "durability": "transient_local",
+        "deadline": 2_000_000_000,
+        "lifespan": 3_000_000_000,
+        "liveliness": "manual_by_topic",
+        "liveliness_lease_duration": 4_000_000_000,
+    }
+    overrides: dict[str, Any] = {
+        **{f"qos_overrides.{{ns}}/depth/image.publisher.{p}": v for p, v in policies.items()},
+        "qos_overrides.{ns}/depth/color.publisher.avoid_ros_namespace_conventions": True,
+        "qos_overrides.{ns}/image.subscription.deadline": 5_000_000_000,
+        "qos_overrides./diagnostics.publisher.durability": "transient_local",
+    }
+    assert {*policies, "avoid_ros_namespace_conventions"} == {*POLICIES["publisher"]}
+    assert {*POLICIES["publisher"]} - {*POLICIES["subscription"]} == {"lifespan"}
+    bench = start(inputs={"publish": False}, **overrides)
+    # As the others in the graph see them.
+    (info,) = bench.tester.get_publishers_info_by_topic(f"{bench.namespace}/depth/image")
+    profile = info.qos_profile
+    assert profile.durability is DurabilityPolicy.TRANSIENT_LOCAL
+    assert profile.liveliness is LivelinessPolicy.MANUAL_BY_TOPIC
+    nanoseconds = (profile.deadline, profile.lifespan, profile.liveliness_lease_duration)
+    assert [d.nanoseconds for d in nanoseconds] == [2 * 10**9, 3 * 10**9, 4 * 10**9]
+    (info,) = bench.tester.get_subscriptions_info_by_topic(f"{bench.namespace}/image")
+    assert info.qos_profile.deadline.nanoseconds == 5 * 10**9
+    color = bench.node._outputs.publishers["depth/color"].qos_profile
+    assert color.avoid_ros_namespace_conventions
+    latched = [
+        info.node_name
+        for info in bench.tester.get_publishers_info_by_topic("/diagnostics")
+        if info.qos_profile.durability is DurabilityPolicy.TRANSIENT_LOCAL
+    ]
+    assert latched == [bench.name]
+
+
+def test_overrides_of_topics_that_the_node_has_not_are_named(start: StartBench):
+    """Another node may share the file, so it is no error; but a name may be misspelt."""
+    bench = start(
+        inputs={"publish": False},
+        arguments=("-r", "image:=/cam/image"),
+        **{
+            "qos_overrides.depth/image.publisher.depth": 2,  # not the full name
+            "qos_overrides.{ns}/image.subscription.depth": 2,  # from before the remapping
+            "qos_overrides./rosout.publisher.depth": 2,  # rclpy's
+        },
+    )
+    warning = bench.hears("not of this node's topics, which are")
+    given, _, topics = warning.partition(": not of this node's topics")
+    assert given == (
+        f"qos_overrides.{bench.namespace}/image.subscription.depth, "
+        "qos_overrides.depth/image.publisher.depth"
+    )
+    assert f" {bench.namespace}/depth/image," in topics
+    assert " /cam/image," in topics
+    assert bench.state() == "active"
+
+
 @pytest.mark.parametrize(
     ("name", "value", "state"),
     [
         ("/points.publisher.reliability", "sometimes", "unconfigured"),
+        ("/points.publisher.durability", "unknown", "unconfigured"),
+        ("/points.publisher.depth", -1, "unconfigured"),
+        ("/points.publisher.depth", 0, "unconfigured"),
+        ("/points.publisher.deadline", -1, "unconfigured"),
+        ("/points.publisher.lifespan", 1.0, "unconfigured"),
+        ("/points.publisher.colour", "red", "unconfigured"),
+        ("/points.subscription.depth", 1, "unconfigured"),
+        ("/image.subscription.lifespan", 5, "unconfigured"),
         ("/points.publisher.depth", "deep", "unconfigured"),
         ("/camera_info.subscription.history", "all", "inactive"),
         ("/image.subscription.depth", 1.5, "inactive"),
@@ -257,7 +422,7 @@ def test_an_impossible_qos_override_is_one_error(
 ):
     bench = start(inputs={"publish": False}, **{f"qos_overrides.{{ns}}{name}": value})
     topic, _, policy = name[1:].partition(".")
-    message = bench.hears("qos_overrides of", level=40)
+    message = bench.hears("qos_overrides", level=40)
     assert topic in message
     assert policy.split(".")[1] in message
     assert "Traceback" not in message
@@ -314,6 +479,9 @@ def test_a_bad_choice_at_start_is_one_error_and_can_be_mended(
         ("max_range", 80, "max_range"),
         ("region", "whole", "region"),
         ("diagnostics_period", 0.0, "diagnostics_period"),
+        ("max_range", 60, "expecting type 'DOUBLE'.*; write 60.0"),
+        ("device", 0, "expecting type 'STRING'.*; write \"'0'\""),
+        ("qos_overrides./diagnostics.publisher.depth", 9.0, "/diagnostics: .*; write 9$"),
     ],
 )
 def test_a_value_that_rclpy_refuses_at_start_is_named(

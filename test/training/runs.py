@@ -50,20 +50,22 @@ def arguments(data: Path, run: Path, *overrides: str, preset: str = "tiny") -> l
     return ["--preset", preset, "--data", str(data), *lists, "--output", str(run), *overrides]
 
 
-def command(*argv: str, processes: int = 1) -> list[str]:
-    """Command line of `train`, under torchrun for several processes."""
-    module = ["-m", "hma_depth_ros", "train", *argv]
+def command(*argv: str, processes: int = 1, name: str = "train") -> list[str]:
+    """Command line of `train` or another, under torchrun for several processes."""
+    module = ["-m", "hma_depth_ros", name, *argv]
     if processes == 1:
         return [sys.executable, *module]
     torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     return [sys.executable, *torchrun, *module]
 
 
-def run_train(*argv: str, processes: int = 1) -> subprocess.CompletedProcess[str]:
-    """Run `train` in processes of its own."""
+def run_train(
+    *argv: str, processes: int = 1, name: str = "train"
+) -> subprocess.CompletedProcess[str]:
+    """Run `train` or another in processes of its own."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.run(
-        command(*argv, processes=processes),
+        command(*argv, processes=processes, name=name),
         capture_output=True,
         text=True,
         env=environment,

@@ -30,6 +30,7 @@ def test_a_row_of_table_1_is_a_preset_with_the_papers_recipe(name: str):
     assert (config.optimiser.epochs, config.optimiser.batch_size) == (50, 16)
     assert (config.optimiser.learning_rate, config.optimiser.final_learning_rate) == (1e-4, 1e-5)
     assert config.optimiser.frozen_stem
+    assert config.optimiser.gradient_norm is None
     assert (config.loss.form, config.loss.lam) == ("silog", 0.85)
     assert (config.crop.height, config.crop.width, config.crop.region) == (352, 704, "kb_crop")
     assert config.augmentation.rotation == 1.0
@@ -102,8 +103,18 @@ def test_a_bad_file_or_preset_is_named(tmp_path: Path):
         load_config(file=file)
     with pytest.raises(HmaDepthError, match=r"cannot read the configuration"):
         load_config(file=tmp_path / "none.yaml")
+    file.write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(HmaDepthError, match=r"c\.yaml: it is a Git LFS pointer"):
+        load_config(file=file)
     with pytest.raises(HmaDepthError, match=r"no preset 'resnet5'; did you mean 'resnet50'"):
         load_config(preset="resnet5")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_file_as_windows_saves_it(tmp_path: Path, encoding: str):
+    file = tmp_path / "c.yaml"
+    file.write_bytes("model:\r\n  scales: 3\r\n".encode(encoding))
+    assert load_config(file=file).model.scales == 3
 
 
 def test_the_polynomial_is_btss():

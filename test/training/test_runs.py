@@ -67,6 +67,7 @@ def test_it_learns_the_synthetic_street(
     """On frames between those that were trained on, after a minute of the smallest model."""
     run = tmp_path / "run"
     overrides = ["optimiser.epochs=60", "data.workers=1", "validation.every=60"]
+    overrides += ["validation.panels=2"]
     assert train.main(arguments(drives, run, *overrides)) == 0
     assert "best abs_rel" in capsys.readouterr().out
     info = read_info(run / "best.safetensors")
@@ -93,6 +94,7 @@ def _check_tensorboard(folder: Path) -> None:
     events.Reload()
     tags = events.Tags()
     assert {"training/loss", "training/learning_rate", "validation/abs_rel"} <= set(tags["scalars"])
+    assert tags["images"] == ["validation/0", "validation/1"]
     picture = cv2.imdecode(
         np.frombuffer(events.Images("validation/0")[-1].encoded_image_string, np.uint8),
         cv2.IMREAD_COLOR,
@@ -357,9 +359,9 @@ def test_what_is_wrong_is_said_before_anything_is_written(
     assert "take one of silog, log10, abs_rel" in bad_metric
     weights = Path(__file__).parents[2] / "hma_depth_ros/assets/hma_depth_mobile.safetensors"
     found = _error([*short, *lists, f"model.weights={weights}"], capsys)
-    assert "a checkpoint of another model: encoder is efficientnet_lite0 there" in found
+    assert "a checkpoint of another model: encoder is efficientnet_lite2 there" in found
     found = _error([*short, *lists, "model.weights=imagnet"], capsys)
-    assert "model.weights=imagnet: neither 'imagenet' nor 'random', and no such file" in found
+    assert "model.weights=imagnet: neither 'imagenet' nor 'random' nor 'encoder:FILE', and" in found
     assert "name the folder of the run" in _error(["--preset", "tiny", *lists], capsys)
     assert "holds no training run" in _error(["--resume", str(tmp_path / "none")], capsys)
     assert not run.exists()

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import Dataset
 
 from hma_depth_ros.data.augmentation import (
     NO_AUGMENTATION,
@@ -22,7 +27,8 @@ from hma_depth_ros.data.semantic_labels import NO_LABEL, find_labels, read_label
 from hma_depth_ros.data.split import SplitEntry
 from hma_depth_ros.data.synthetic.materials import Label
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.training.dataset import CropDataset, CropSettings, SampleKey
+from hma_depth_ros.training import loading
+from hma_depth_ros.training.dataset import CropDataset, CropSettings, Sample, SampleKey
 from hma_depth_ros.training.loading import BatchLoader
 from hma_depth_ros.training.sampler import GlobalBatchSampler
 
@@ -148,6 +154,43 @@ def test_colours_change_within_their_ranges_and_only_them():
     assert 145 < highest < 128 * 1.1 * 1.1 * 1.08
 
 
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [  # of levels 64, 128 and 200
+        ({"gamma": (2.0, 2.0)}, (16, 64, 157)),  # 255 (v / 255)^2: darker in the middle
+        ({"gamma": (0.5, 0.5)}, (128, 181, 226)),
+        ({"brightness": (1.2, 1.2)}, (77, 154, 240)),
+        ({"gain": (1.5, 1.5)}, (96, 192, 255)),
+        ({"gamma": (2.0, 2.0), "brightness": (2.0, 2.0)}, (32, 129, 255)),
+    ],
+)
+def test_the_same_change_of_colours_by_hand(
+    changes: dict[str, tuple[float, float]], expected: tuple[int, ...]
+):
+    plain = {"gamma": (1.0, 1.0), "brightness": (1.0, 1.0), "gain": (1.0, 1.0)}
+    always = Augmentation(colour=1.0, **{**plain, **changes})  # type: ignore[arg-type]
+    image = np.array([64, 128, 200], np.uint8)[None, :, None].repeat(3, axis=2)
+    found = change_colours(image, always, np.random.default_rng(0))
+    assert found[0, :, 1].tolist() == list(expected)
+
+
+def test_beyond_the_frame_there_is_no_depth_but_a_reflected_image():
+    """Mirrored ground truth would stand where nothing was measured."""
+    turned = View((60, 60), (60, 60), 0, 0, (60, 60), angle=45.0)
+    depth = turned.nearest(np.full((60, 60), 10, np.float32), outside=0)
+    labels = turned.nearest(np.full((60, 60), 3, np.uint8), outside=NO_LABEL)
+    image = turned.image(np.full((60, 60, 3), 77, np.uint8))
+    row, column = np.mgrid[0:60, 0:60] - 29.5
+    inside = np.abs(row) + np.abs(column) < 29.5 * 2**0.5 - 1
+    outside = np.abs(row) + np.abs(column) > 29.5 * 2**0.5 + 1
+    assert outside.sum() > 500
+    assert (depth[inside] == 10).all()
+    assert (depth[outside] == 0).all()
+    assert (labels[inside] == 3).all()
+    assert (labels[outside] == NO_LABEL).all()
+    assert (image == 77).all()
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_sample_follows_from_seed_epoch_and_frame(wall: list[SplitEntry], workers: int):
     dataset = CropDataset(wall, SETTINGS, WIDE, seed=5)
@@ -200,6 +243,62 @@ def test_an_error_of_a_worker_is_one_clear_line(wall: list[SplitEntry], workers:
         list(loader)
     assert str(wall[2].image) in str(error.value)
     assert "\n" not in str(error.value)
+
+
+class Killed(Dataset[Sample]):
+    """Its reader is ended as the kernel does for want of memory."""
+
+    def __getitem__(self, key: SampleKey) -> Sample:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return {}
+
+
+def test_a_killed_worker_is_one_line_that_names_the_setting():
+    loader = BatchLoader(Killed(), GlobalBatchSampler(4, batch_size=4, seed=0), workers=1)
+    with pytest.raises(HmaDepthError, match=r"DataLoader worker .*\. .* data\.workers") as error:
+        list(loader)
+    assert "\n" not in str(error.value)
+
+
+def test_full_shared_memory_is_one_line_that_names_the_setting(
+    wall: list[SplitEntry], monkeypatch: pytest.MonkeyPatch
+):
+    def allocate(_samples: object) -> None:
+        raise RuntimeError("unable to allocate shared memory(shm) for file </torch_1>: No space")
+
+    monkeypatch.setattr(loading, "default_collate", allocate)
+    dataset = CropDataset(wall, SETTINGS, WIDE, seed=0)
+    loader = BatchLoader(dataset, GlobalBatchSampler(4, batch_size=4, seed=0), workers=1)
+    with pytest.raises(HmaDepthError, match=r"/dev/shm is full.* data\.workers .* to 0") as error:
+        list(loader)
+    assert "\n" not in str(error.value)
+    monkeypatch.setattr(loading, "default_collate", lambda _: torch.zeros(2) + torch.zeros(3))
+    loader = BatchLoader(dataset, GlobalBatchSampler(4, batch_size=4, seed=0))
+    with pytest.raises(RuntimeError, match="size of tensor"):  # a bug, whose traceback is wanted
+        list(loader)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there is no fork elsewhere")
+def test_workers_start_alike_whatever_python_s_own_choice_is():
+    """From 3.14 on it is forkserver, for which all would have to be importable by name."""
+    code = """
+import multiprocessing
+from torch.utils.data import Dataset
+from hma_depth_ros.training.loading import BatchLoader
+from hma_depth_ros.training.sampler import GlobalBatchSampler
+
+multiprocessing.set_start_method("forkserver")
+
+class Numbers(Dataset):
+    def __getitem__(self, key):
+        return {"number": key.frame}
+
+loader = BatchLoader(Numbers(), GlobalBatchSampler(4, batch_size=4, seed=0), workers=1)
+print(sorted(next(iter(loader))["number"].tolist()))
+"""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout == "[0, 1, 2, 3]\n", done.stderr
 
 
 def test_labels_are_found_where_kittis_semantics_and_the_drives_have_them(tmp_path: Path):

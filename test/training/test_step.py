@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
-from functools import partial
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from hma_depth_ros.data.semantic_labels import NO_LABEL
 from hma_depth_ros.network.checkpoint import Preprocessing
-from hma_depth_ros.network.model import HmaDepth
+from hma_depth_ros.network.model import HmaDepth, ScaleMaps
+from hma_depth_ros.training import step
+from hma_depth_ros.training.accumulation import WholeSums
 from hma_depth_ros.training.config import TrainConfig
 from hma_depth_ros.training.config_file import load_config
 from hma_depth_ros.training.initial_weights import initial_model
+from hma_depth_ros.training.loss import scale_invariant_error, silog_loss
+from hma_depth_ros.training.objective import objective
 from hma_depth_ros.training.optimiser import freeze_stem, make_optimiser
 from hma_depth_ros.training.processes import Processes
-from hma_depth_ros.training.step import TrainingStep
+from hma_depth_ros.training.step import TrainingStep, precision_on
 from hma_depth_ros.training.weight_average import make_average
 
 ALONE = Processes(0, 1, torch.device("cpu"))
@@ -34,10 +40,21 @@ def _model(config: TrainConfig) -> HmaDepth:
     return initial_model(config.model)
 
 
-def _step(model: HmaDepth, config: TrainConfig, *, average: float = 0.0) -> TrainingStep:
+def _step(
+    model: HmaDepth,
+    config: TrainConfig,
+    *,
+    average: float = 0.0,
+    fused: bool = False,
+    processes: Processes = ALONE,
+) -> TrainingStep:
+    """`fused` is what a GPU gets by itself; the CPU has it too."""
     optimiser = make_optimiser(model, config.optimiser)
+    if fused:
+        groups = [{**group, "fused": True} for group in optimiser.param_groups]
+        optimiser = torch.optim.AdamW(groups, fused=True)
     averaged = make_average(model, average) if average else None
-    return TrainingStep(model, optimiser, averaged, config, Preprocessing(), processes=ALONE)
+    return TrainingStep(model, optimiser, averaged, config, Preprocessing(), processes=processes)
 
 
 def _config(*overrides: str) -> TrainConfig:
@@ -68,20 +85,90 @@ def test_a_step_is_a_function_of_seed_and_number():
     assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
 
 
-def test_parts_of_a_batch_add_up_to_it():
-    """Two equal halves: statistics and loss are those of the whole, and so must be the gradient."""
-    config = _config("optimiser.gradient_norm=1e9")
+def _uneven_batch() -> dict[str, Tensor]:
+    """Two halves that look alike, so that statistics of a half are the whole's.
+
+    One has ground truth everywhere, the other in a twentieth of its pixels, and it is another.
+    """
     half = _batch()
-    both = {name: torch.cat([t, t]) for name, t in half.items()}
-    ends = []
-    for batch, parts in ((both, 1), (both, 2)):
+    sparse = torch.rand(half["depth"].shape, generator=torch.Generator().manual_seed(1)) < 0.05
+    other = torch.where(sparse, 60 - half["depth"], 0)
+    labels = (half["depth"] > 12).to(torch.uint8)
+    return {
+        "image": torch.cat([half["image"], half["image"]]),
+        "depth": torch.cat([half["depth"], other]),
+        "labels": torch.cat([labels, torch.full_like(labels, NO_LABEL)]),
+    }
+
+
+ALL_LOSSES = (
+    "loss.scale_weight=0.3",
+    "loss.gradient_weight=0.7",
+    "loss.smoothness_weight=2",
+    "loss.uncertainty_weight=0.2",
+    "model.uncertainty=true",
+)
+
+
+@pytest.mark.parametrize("losses", [(), ("loss.form=eq6",), ALL_LOSSES])
+def test_unequal_parts_of_a_batch_add_up_to_it(losses: tuple[str, ...]):
+    """Loss and gradient are those of the whole batch; means of the parts' would be others."""
+    found, weights = [], []
+    for parts in (1, 2):
+        config = _config("optimiser.gradient_norm=null", f"optimiser.accumulation={parts}", *losses)
         model = _model(config)
-        own = replace(config, optimiser=replace(config.optimiser, accumulation=parts))
-        figures = _step(model, own)(batch, step=0, learning_rate=1e-3)
+        figures = _step(model, config)(_uneven_batch(), step=0, learning_rate=1e-3)
         assert figures is not None
-        ends.append(figures)
-    assert ends[1]["loss"] == pytest.approx(ends[0]["loss"], rel=1e-5)
-    assert ends[1]["gradient_norm"] == pytest.approx(ends[0]["gradient_norm"], rel=1e-4)
+        found.append(figures)
+        weights.append(_weights(model))
+    assert found[1] == pytest.approx(found[0], rel=1e-4)
+    # The halves' statistics are the whole's, and each half is seen once.
+    name = next(n for n in weights[0] if n.endswith("running_mean"))
+    counted = f"{name.removesuffix('running_mean')}num_batches_tracked"
+    assert [int(w[counted]) for w in weights] == [1, 2]
+    before = _weights(_model(config))[name]
+    step = weights[0][name] - before
+    torch.testing.assert_close(weights[1][name] - before, step + 0.9 * step)
+
+
+def test_parts_are_the_same_in_both_passages(monkeypatch: pytest.MonkeyPatch):
+    """Dropout would else give sums of another network."""
+    drawn: list[float] = []
+    loss = TrainingStep._loss
+
+    def drawing(self: TrainingStep, *arguments: Any) -> dict[str, Tensor]:
+        drawn.append(float(torch.rand(())))
+        return loss(self, *arguments)
+
+    monkeypatch.setattr(TrainingStep, "_loss", drawing)
+    config = _config("optimiser.accumulation=2")
+    _step(_model(config), config)(_batch(), step=0, learning_rate=1e-3)
+    assert len(drawn) == 4
+    assert drawn[:2] == drawn[2:]
+    assert drawn[0] != drawn[1], "nor are the parts alike"
+
+
+def test_parts_of_several_processes_add_up_too():
+    """Two processes with the same share, whose gradients are averaged, as in one passage."""
+    share = torch.tensor([[0.2, -0.4], [0.7, 0.1]], requires_grad=True)
+
+    def both(sums: Tensor) -> Tensor:  # all_reduce, of which each process' gradient is the sum
+        return 2 * sums
+
+    def loss(x: Tensor, total: Callable[[Tensor], Tensor]) -> Tensor:
+        return total(x.exp().sum()[None])[0].sqrt() * total(x.square().sum()[None])[0]
+
+    (expected,) = torch.autograd.grad(loss(share, both), share)
+    whole = WholeSums()
+    for part in share.detach():
+        whole.begin_part()
+        loss(part, whole.add)
+    whole.close(both)
+    for part in share:
+        whole.begin_part()
+        loss(part, whole.of_whole(2)).backward(retain_graph=True)
+    assert share.grad is not None
+    torch.testing.assert_close(share.grad, expected)
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
@@ -99,11 +186,30 @@ def test_half_precision_stays_near_single(precision: str):
     )
 
 
+def test_a_fused_step_is_the_same_step():
+    """It is queued before anyone knows whether loss and gradient are finite."""
+    config = _config("optimiser.adam_epsilon=1e-3")  # or rounding decides where the gradient is 0
+    ends = []
+    for fused in (False, True):
+        model = _model(config)
+        take_step = _step(model, config, average=0.9, fused=fused)
+        found = [take_step(_batch(), step=i, learning_rate=1e-3) for i in range(3)]
+        assert take_step._average is not None
+        ends.append((found, _weights(model), _weights(take_step._average.module)))  # type: ignore[arg-type]
+    (found, weights, average), (fused_found, fused_weights, fused_average) = ends
+    assert fused_found[0] == found[0]
+    assert fused_found[2] == pytest.approx(found[2], rel=1e-4)
+    for name in weights:
+        torch.testing.assert_close(fused_weights[name], weights[name], rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(fused_average[name], average[name], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("fused", [False, True], ids=["plain", "fused"])
 @pytest.mark.parametrize("broken", [math.inf, 1e38])
-def test_a_broken_batch_changes_nothing_at_all(broken: float):
+def test_a_broken_batch_changes_nothing_at_all(broken: float, fused: bool):
     config = _config()
     model = _model(config)
-    take_step = _step(model, config, average=0.9)
+    take_step = _step(model, config, average=0.9, fused=fused)
     assert take_step(_batch(), step=0, learning_rate=1e-3) is not None
     before = _weights(model)
     bad = _batch()
@@ -121,6 +227,43 @@ def test_a_broken_batch_changes_nothing_at_all(broken: float):
     after = _weights(model)
     different = [n for n in before if not torch.equal(before[n], after[n])]
     assert [n for n in different if not n.endswith("num_batches_tracked")] == []
+    counts = {float(values["step"]) for values in take_step._optimiser.state.values()}
+    assert counts == {1.0}, "nor does the optimiser count it"
+    assert take_step(_batch(), step=2, learning_rate=1e-3) is not None
+
+
+def test_auto_is_bf16_where_a_gpu_has_it(monkeypatch: pytest.MonkeyPatch):
+    assert precision_on(torch.device("cpu"), "auto") == "fp32"
+    for capability, expected in (((7, 5), "fp32"), ((8, 0), "bf16"), ((9, 0), "bf16")):
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _, c=capability: c)
+        assert precision_on(torch.device("cuda"), "auto") == expected
+        assert precision_on(torch.device("cuda"), "fp16") == "fp16"
+    for preset in ("resnet50", "densenet161", "nyu_resnet50"):
+        assert load_config(preset=preset).compute.precision == "auto"
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_on_cuda_steps_are_those_of_the_cpu(precision: str):
+    cpu = _config()
+    expected = [_step(_model(cpu), cpu)(_batch(), step=0, learning_rate=1e-3)]
+    config = _config(f"compute.precision={precision}")
+    model = _model(config).cuda().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    device = torch.device("cuda", 0)
+    take_step = _step(model, config, average=0.9, processes=Processes(0, 1, device))
+    assert all(group["fused"] for group in take_step._optimiser.param_groups)
+    found = take_step(_batch(), step=0, learning_rate=1e-3)
+    assert found is not None
+    assert expected[0] is not None
+    tolerance = 1e-4 if precision == "fp32" else 0.02
+    assert found["loss"] == pytest.approx(expected[0]["loss"], rel=tolerance)
+    before = _weights(model)
+    bad = _batch()
+    bad["depth"][0, 0, 0, 0] = math.inf
+    assert take_step(bad, step=1, learning_rate=1e-3) is None
+    after = _weights(model)
+    different = [name for name in before if not torch.equal(before[name], after[name])]
+    assert [name for name in different if not name.endswith("num_batches_tracked")] == []
     assert take_step(_batch(), step=2, learning_rate=1e-3) is not None
 
 
@@ -139,6 +282,58 @@ def test_the_frozen_stem_stays_and_its_statistics_follow():
     assert f"{prefix}bn1.running_mean" not in same
     assert f"{prefix}blocks.0.0.conv_dw.weight" not in same
     assert not {name for name in same if name.startswith("decoder.") and "weight" in name}
+
+
+@pytest.mark.parametrize("most", ["null", 0.25])
+def test_gradients_beyond_the_norm_are_cut_to_it(most: str | float):
+    """Adam's first mean is a tenth of the gradient that it was given."""
+    config = _config(f"optimiser.gradient_norm={most}")
+    model = _model(config)
+    optimiser = make_optimiser(model, config.optimiser)
+    take_step = TrainingStep(model, optimiser, None, config, Preprocessing(), processes=ALONE)
+    figures = take_step(_batch(), step=0, learning_rate=1e-3)
+    assert figures is not None
+    means = [state["exp_avg"] for state in optimiser.state.values()]
+    given = 10 * math.sqrt(sum(float(mean.square().sum()) for mean in means))
+    assert figures["gradient_norm"] > 1, "what is logged is the norm before"
+    expected = figures["gradient_norm"] if most == "null" else most
+    assert given == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize("epsilon", [1e-8, 1e-3, 1.0])
+def test_adams_epsilon_holds_small_gradients_back(epsilon: float):
+    """A first step is rate * g / (|g| + epsilon)."""
+    config = _config(f"optimiser.adam_epsilon={epsilon}")
+    model = _model(config)
+    optimiser = make_optimiser(model, config.optimiser)
+    name, parameter = next(
+        (name, p) for name, p in model.named_parameters() if name.startswith("decoder")
+    )
+    before = parameter.detach().clone()
+    parameter.grad = torch.full_like(parameter, 0.01)
+    for group in optimiser.param_groups:
+        group["lr"] = 0.1
+    optimiser.step()
+    moved = before - parameter.detach()
+    expected = torch.full_like(moved, 0.1 * 0.01 / (0.01 + epsilon))
+    torch.testing.assert_close(moved, expected, rtol=1e-3, atol=1e-6, msg=name)
+
+
+def test_equation_6_takes_the_steps_of_btss_form():
+    """Where that one's loss is 2: its gradient is then 25 times as large."""
+    moved = []
+    for preset in ("resnet50", "ablation_eq6"):
+        config = load_config(preset=preset)
+        logarithm = torch.tensor([0.2, -0.2] * 50, requires_grad=True)
+        ones = torch.ones(100)
+        form = silog_loss if config.loss.form == "silog" else scale_invariant_error
+        form(logarithm.exp(), ones, ones > 0, lam=config.loss.lam).backward()
+        settings = config.optimiser
+        optimiser = torch.optim.AdamW([logarithm], lr=0.1, eps=settings.adam_epsilon)
+        before = logarithm.detach().clone()
+        optimiser.step()
+        moved.append(logarithm.detach() - before)
+    torch.testing.assert_close(moved[1], moved[0], rtol=1e-4, atol=1e-6)
 
 
 def test_weight_decay_is_on_the_encoder_alone():
@@ -174,14 +369,86 @@ def test_the_average_is_the_exponential_one_with_a_short_start():
     assert found.item() == pytest.approx(expected)
 
 
+def test_the_average_has_the_running_statistics_averaged_too():
+    """Weights of one time with statistics of another do not fit together."""
+    model = _model(_config())
+    average = make_average(model, 0.8)
+    name = next(n for n, _ in model.named_buffers() if n.endswith("running_mean"))
+    for value in (1.0, 2.0):
+        with torch.no_grad():
+            model.get_buffer(name).fill_(value)
+        average.update_parameters(model)
+    decay = 2 / 11  # of the second
+    found = average.module.get_buffer(name)
+    torch.testing.assert_close(found, torch.full_like(found, decay * 1 + (1 - decay) * 2))
+
+
+@pytest.mark.parametrize("minimum", [1.0, 12.0])
+def test_nearer_ground_truth_is_not_trained_on(minimum: float):
+    """The gradient of the loss by depth is 0 there, and nowhere else."""
+    config = _config(f"data.minimum_depth={minimum}")
+    depth = _batch()["depth"].clamp(max=80).requires_grad_()
+    maps = ScaleMaps([torch.full_like(depth, 9.0).requires_grad_()], [], (64, 64), (64, 64))
+    parts = objective(maps, {"depth": depth}, config.loss, minimum_depth=config.data.minimum_depth)
+    (slope,) = torch.autograd.grad(parts["loss"], maps.depths[0])
+    assert torch.equal(slope != 0, depth > minimum)
+
+
+@pytest.mark.parametrize(("form", "lam"), [("silog", 0.85), ("silog", 0.0), ("eq6", 0.3)])
+def test_the_objective_is_equation_6_with_the_settings_lambda(form: str, lam: float):
+    config = _config(f"loss.form={form}", f"loss.lam={lam}")
+    depth = _batch()["depth"]
+    maps = ScaleMaps([torch.full_like(depth, 9.0)], [], (64, 64), (64, 64))
+    found = objective(maps, {"depth": depth}, config.loss, minimum_depth=1.0)["loss"].item()
+    g = math.log(9.0) - depth.double().log()
+    expected = (g.square().mean() - lam * g.mean().square()).item()
+    expected = 10 * math.sqrt(expected) if form == "silog" else expected
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        ([], False),
+        (["compute.cudnn_benchmark=true"], True),
+        (["compute.cudnn_benchmark=true", "compute.deterministic=true"], False),
+    ],
+)
+def test_cudnn_is_tuned_where_it_is_wanted_and_may_be(
+    overrides: list[str], expected: bool, monkeypatch: pytest.MonkeyPatch
+):
+    """What was tuned may differ from run to run."""
+    told: list[bool] = []
+
+    def recording(*, tuned: bool) -> AbstractContextManager[None]:
+        told.append(tuned)
+        return nullcontext()
+
+    config = _config(*overrides)
+    take_step = _step(_model(config), config)
+    cuda = Processes(0, 1, torch.device("cuda"))
+    monkeypatch.setattr(step, "float32_means_float32", recording)
+    monkeypatch.setattr(take_step, "_processes", cuda)
+    monkeypatch.setattr(take_step, "_step", lambda *_: None)
+    take_step(_batch(), step=0, learning_rate=1e-3)
+    assert told == [expected]
+
+
 def test_a_compiled_step_is_the_same_step(monkeypatch: pytest.MonkeyPatch):
     """Captured and differentiated as torch.compile does it; its C++ would take a minute."""
-    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
+    compiled_modules = []
+
+    def compiled_by(module: torch.nn.Module, compiler: Any = torch.compile) -> Any:
+        compiled_modules.append(module)
+        return compiler(module, backend="aot_eager")
+
+    monkeypatch.setattr(torch, "compile", compiled_by)
     found = []
     for compiled in ("false", "true"):
         config = _config(f"compute.compile={compiled}")
         figures = _step(_model(config), config)(_batch(), step=0, learning_rate=1e-3)
         assert figures is not None
         found.append(figures)
+    assert len(compiled_modules) == 1
     assert found[1]["loss"] == pytest.approx(found[0]["loss"], rel=1e-4)
     assert found[1]["gradient_norm"] == pytest.approx(found[0]["gradient_norm"], rel=1e-2)

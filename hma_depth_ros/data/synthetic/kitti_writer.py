@@ -119,7 +119,7 @@ def write_kitti_drive(
 def _check_neighbours(kitti: KittiDrive, drive: SyntheticDrive) -> None:
     """Refuse to change the calibration under other drives of the day."""
     day = kitti.folder.parent
-    others = sorted(path.name for path in day.glob("*_sync") if path != kitti.folder)
+    others = sorted(path.name for path in day.glob("[!.]*_sync") if path != kitti.folder)
     if any(not re.fullmatch(rf"{DATE}_drive_9\d{{3}}_sync", name) for name in others):
         raise HmaDepthError(f"{day} holds real recordings ({others[0]}); write to another folder")
     if others and kitti.calibration.camera(CAMERA) != drive.calibration.camera(CAMERA):

@@ -1,0 +1,1 @@
+"""Bags as other programs, and accidents, leave them."""

@@ -1,0 +1,388 @@
+"""Bags that hold more, or less, than whole ROS 2 messages: one odd topic spoils no other."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+
+from hma_depth_ros.bags.bag_reader import BagReader
+from hma_depth_ros.bags.bag_writer import BagWriter
+from hma_depth_ros.bags.image_messages import image_array, image_message
+from hma_depth_ros.bags.message_types import CAMERA_INFO, IMAGE, TYPESTORE, message
+from hma_depth_ros.errors import HmaDepthError
+
+from .mcap_bytes import Mcap
+
+START = 1_700_000_000_000_000_000
+STRING = "std_msgs/msg/String"
+IMAGE_SCHEMA = (IMAGE, "ros2msg", TYPESTORE.generate_msgdef(IMAGE, ros_version=2)[0].encode())
+STRING_SCHEMA = (STRING, "ros2msg", b"string data\n")
+
+
+def picture(number: int) -> Any:
+    pixels = np.full((4, 6, 3), number, np.uint8)
+    return image_message(pixels, "rgb8", stamp=START + number, frame="eye")
+
+
+def cdr(content: Any, kind: str) -> bytes:
+    return bytes(TYPESTORE.serialize_cdr(content, kind))
+
+
+def camera(bag: Mcap) -> None:
+    """Three images, which must come back whatever else the file holds."""
+    images = {START + number: cdr(picture(number), IMAGE) for number in (1, 2, 3)}
+    bag.add("/eye/image", IMAGE_SCHEMA, images)
+
+
+def images_of(path: Path) -> list[int]:
+    with BagReader(path) as bag:
+        return [int(image_array(bag.decode(m))[0, 0, 0]) for m in bag.messages(["/eye/image"])]
+
+
+EVENT = "example_interfaces/srv/AddTwoInts_Event"
+FEEDBACK = "example_interfaces/action/Fibonacci_FeedbackMessage"
+#: Channels that are no ROS 2 messages: schema, encoding of the messages, and what is said of them.
+FOREIGN: dict[str, tuple[tuple[str, str, bytes] | None, str, str]] = {
+    "json": (("thing", "jsonschema", b"{}"), "json", "json messages"),
+    "protobuf": (("thing.Thing", "protobuf", b"\xff\xfe\x80"), "protobuf", "protobuf messages"),
+    "flatbuffer in CDR": (("thing", "flatbuffer", b"\x00\xff"), "cdr", "thing is no message type"),
+    "ROS 1": ((IMAGE, "ros1msg", b"Header header\n"), "ros1", "ros1 messages"),
+    "no schema": (None, "cdr", "messages without a type"),
+    "no encoding": (None, "", "unknown messages"),
+    "service": ((EVENT, "ros2msg", b"int64 a\n"), "cdr", f"events of a service ({EVENT})"),
+    "raw .srv": ((EVENT, "ros2msg", b"int64 a\n---\nint64 s\n"), "cdr", "events of a service"),
+    "action": ((FEEDBACK, "ros2msg", b"int32 i\n"), "cdr", "messages of an action"),
+    "a type of nobody": (("a/b/c/D", "ros2msg", b"string data\n"), "cdr", "no message type"),
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_a_foreign_channel_is_left_out_by_name(tmp_path: Path, kind: str) -> None:
+    schema, encoding, said = FOREIGN[kind]
+    bag = Mcap()
+    bag.add("/odd", schema, {START - 5: b"\x00\x01\x00\x00what it is"}, encoding=encoding)
+    camera(bag)
+    file = tmp_path / "a.mcap"
+    file.write_bytes(bag.whole())
+    assert images_of(file) == [1, 2, 3]
+    with BagReader(file) as reader:
+        assert list(reader.topics) == ["/eye/image"]
+        assert [m.topic for m in reader.messages()] == ["/eye/image"] * 3
+        (remark,) = reader.remarks
+        assert f"{file}: left out: /odd: " in remark
+        assert said in remark
+        assert (reader.start, reader.end) == (START + 1, START + 3)  # of what is read
+        with pytest.raises(HmaDepthError, match=r"on /odd; topics with .*Image.*: /eye/image$"):
+            reader.topic("/odd")
+
+
+#: Definitions that only their own topic suffers from.
+UNUSABLE: dict[str, tuple[str, str, bytes]] = {
+    "an undefined part": ("my_msgs/msg/Odd", "ros2msg", b"my_msgs/Part part\n"),
+    "not parsed": ("my_msgs/msg/Odd", "ros2msg", b"int32 = b\n"),
+    "wide strings": ("my_msgs/msg/Odd", "ros2msg", b"wstring text\n"),
+    "an unknown language": ("my_msgs/msg/Odd", "sdl", b"odd"),
+    "no definition": ("my_msgs/msg/Odd", "", b""),
+    "not parsed IDL": ("my_msgs/msg/Odd", "ros2idl", b"module {"),
+}
+
+
+@pytest.mark.parametrize("kind", UNUSABLE)
+def test_a_definition_that_cannot_be_used_concerns_its_topic_alone(
+    tmp_path: Path, kind: str
+) -> None:
+    bag = Mcap()
+    bag.add("/odd", UNUSABLE[kind], {START: b"\x00\x01\x00\x00abcd"})
+    camera(bag)
+    file = tmp_path / "a.mcap"
+    file.write_bytes(bag.whole())
+    assert images_of(file) == [1, 2, 3]
+    with BagReader(file) as reader:
+        # Its messages are there, for a replay needs no definition; they cannot be decoded.
+        assert reader.topics["/odd"].count == 1
+        assert reader.typestore("/odd") is None
+        (raw,) = reader.messages(["/odd"])
+        with pytest.raises(HmaDepthError, match=r"a\.mcap: /odd: .*my_msgs/msg/Odd"):
+            reader.decode(raw)
+
+
+def test_definitions_may_lack_standard_parts_or_be_wrong_for_a_standard_type(
+    tmp_path: Path,
+) -> None:
+    bag = Mcap()
+    own = b"std_msgs/Header header\nint32 number\n"  # without what std_msgs/Header is
+    stamped = struct.pack("<4sIIIxxxxI", b"\x00\x01\x00\x00", 7, 8, 1, 42)
+    bag.add("/own", ("my_msgs/msg/Stamped", "ros2msg", own), {START: stamped})
+    bag.add(
+        "/words",
+        (STRING, "ros2msg", b"= nonsense"),
+        {START: cdr(message(STRING, data="x"), STRING)},
+    )
+    camera(bag)
+    (tmp_path / "a.mcap").write_bytes(bag.whole())
+    with BagReader(tmp_path / "a.mcap") as reader:
+        (raw,) = reader.messages(["/own"])
+        found = reader.decode(raw)
+        assert (found.header.stamp.sec, found.number) == (7, 42)
+        (raw,) = reader.messages(["/words"])
+        assert reader.decode(raw).data == "x"
+
+
+def test_definitions_in_idl_and_names_of_ros_1(tmp_path: Path) -> None:
+    idl = (
+        "=" * 80 + "\nIDL: my_msgs/msg/Own\nmodule my_msgs { module msg { struct Own {\n"
+        "int32 number; }; }; };\n"
+    )
+    old = TYPESTORE.generate_msgdef(CAMERA_INFO, ros_version=2)[0]
+    for name in "dkrp":  # as ROS 1 named them
+        old = re.sub(rf"(float64\[\d*\]) {name}\n", rf"\1 {name.upper()}\n", old)
+    assert "float64[12] P" in old
+    bag = Mcap()
+    camera(bag)
+    bag.add(
+        "/own", ("my_msgs/msg/Own", "ros2idl", idl.encode()), {START: b"\x00\x01\0\0\x09\0\0\0"}
+    )
+    roi = dict.fromkeys(("x_offset", "y_offset", "height", "width", "do_rectify"), 0)
+    info = message(
+        CAMERA_INFO,
+        header=picture(1).header,
+        distortion_model="",
+        **dict.fromkeys(("height", "width", "binning_x", "binning_y"), 0),
+        d=np.zeros(5),
+        k=np.zeros(9),
+        r=np.zeros(9),
+        p=np.arange(12.0),
+        roi=message("sensor_msgs/msg/RegionOfInterest", **roi),
+    )
+    bag.add(
+        "/eye/camera_info", (CAMERA_INFO, "ros2msg", old.encode()), {START: cdr(info, CAMERA_INFO)}
+    )
+    bag.add("/eye/other", (CAMERA_INFO, "ros2msg", b"int32 x\n"), {START: cdr(info, CAMERA_INFO)})
+    (tmp_path / "a.mcap").write_bytes(bag.whole())
+    with BagReader(tmp_path / "a.mcap") as reader:
+        (raw,) = reader.messages(["/own"])
+        assert reader.decode(raw).number == 9
+        (raw,) = reader.messages(["/eye/camera_info"])
+        np.testing.assert_array_equal(reader.decode(raw).p, info.p)
+        (raw,) = reader.messages(["/eye/other"])
+        with pytest.raises(
+            HmaDepthError, match=r"/eye/other: .* its fields are not those of ROS 2"
+        ):
+            reader.decode(raw)
+
+
+@pytest.mark.parametrize("name", ["std_msgs/String", "std_msgs::msg::String", STRING])
+def test_types_may_be_named_as_other_programs_do(tmp_path: Path, name: str) -> None:
+    bag = Mcap()
+    words = {START: cdr(message(STRING, data="x"), STRING)}
+    bag.add("/words", (name, "ros2msg", b"string data\n"), words)
+    (tmp_path / "a.mcap").write_bytes(bag.whole())
+    with BagReader(tmp_path / "a.mcap") as reader:
+        assert reader.topics["/words"].type == STRING
+        assert [reader.decode(raw).data for raw in reader.messages()] == ["x"]
+
+
+@pytest.mark.parametrize("method", ["lz4", "zstd"])
+def test_compressed_chunks(tmp_path: Path, method: str) -> None:
+    bag = Mcap(compression=method)
+    camera(bag)
+    file = tmp_path / "a.mcap"
+    file.write_bytes(bag.whole())
+    assert images_of(file) == [1, 2, 3]
+    file.write_bytes(bag.whole()[:-100])  # without an index
+    assert images_of(file) == [1, 2, 3]
+    for wrong in (Mcap(compression=method, checksum=99), Mcap(compression="br")):
+        camera(wrong)
+        file.write_bytes(wrong.whole())
+        with pytest.raises(HmaDepthError, match=r"cannot read .*a\.mcap: (a chunk|chunks compr)"):
+            images_of(file)
+
+
+def test_two_versions_of_a_type_are_each_decoded_by_its_own(tmp_path: Path) -> None:
+    bag = Mcap()
+    bag.add(
+        "/a", ("my_msgs/msg/V", "ros2msg", b"int32 x\n"), {START: b"\x00\x01\x00\x00\x05\0\0\0"}
+    )
+    bag.add("/b", ("my_msgs/msg/V", "ros2msg", b"uint8 y\n"), {START: b"\x00\x01\x00\x00\x06"})
+    (tmp_path / "a.mcap").write_bytes(bag.whole())
+    with BagReader(tmp_path / "a.mcap") as reader:
+        first, second = (reader.decode(raw) for raw in reader.messages())
+    assert (first.x, second.y) == (5, 6)
+
+
+def test_a_topic_with_two_types_is_left_out_and_one_with_two_encodings_is_not(
+    tmp_path: Path,
+) -> None:
+    bag = Mcap()
+    camera(bag)
+    bag.add("/both", STRING_SCHEMA, {START: cdr(message(STRING, data="x"), STRING)})
+    bag.add("/both", IMAGE_SCHEMA, {START: cdr(picture(1), IMAGE)})
+    bag.add("/eye/image", ("thing", "jsonschema", b"{}"), {START: b"{}"}, encoding="json")
+    (tmp_path / "a.mcap").write_bytes(bag.whole())
+    assert images_of(tmp_path / "a.mcap") == [1, 2, 3]
+    with BagReader(tmp_path / "a.mcap") as reader:
+        assert "messages of several types" in reader.left_out["/both"]
+
+
+@pytest.mark.parametrize("profile", ["", "x-own", "ros2"])
+@pytest.mark.parametrize("way", ["whole", "bare"])
+def test_any_profile_and_any_way_to_write_mcap(tmp_path: Path, profile: str, way: str) -> None:
+    bag = Mcap(profile=profile)
+    camera(bag)
+    # Out of order, as a recorder with several threads writes.
+    bag.add("/words", STRING_SCHEMA, {START + 2: cdr(message(STRING, data="x"), STRING)})
+    file = tmp_path / "a.mcap"
+    file.write_bytes(getattr(bag, way)())
+    assert images_of(file) == [1, 2, 3]
+    with BagReader(file) as reader:
+        assert reader.remarks == []
+        stamps = [m.stamp - START for m in reader.messages()]
+        assert stamps == [1, 2, 2, 3]
+        assert [m.stamp - START for m in reader.messages(start=START + 2, stop=START + 3)] == [2, 2]
+        np.testing.assert_array_equal(reader.stamps() - START, [1, 2, 2, 3])
+        np.testing.assert_array_equal(reader.stamps(["/words"]) - START, [2])
+        assert {t.name: t.count for t in reader.topics.values()} == {"/eye/image": 3, "/words": 1}
+
+
+# --- files that are not whole -------------------------------------------------------------------
+
+
+def long_bag(path: Path, storage: StoragePlugin = StoragePlugin.MCAP) -> Path:
+    """Sixty images of 60 kB: three chunks and a bit."""
+    with BagWriter(path, storage=storage) as bag:
+        bag.add_topic("/eye/image", IMAGE)
+        for number in range(60):
+            pixels = np.full((100, 200, 3), number, np.uint8)
+            content = image_message(pixels, "rgb8", stamp=START + number, frame="eye")
+            bag.write("/eye/image", START + number, content)
+    return path
+
+
+def test_a_file_that_was_cut_short_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    file = long_bag(tmp_path / "bag") / "bag.mcap"
+    data = file.read_bytes()
+    for share, least in ((0.99, 59), (0.6, 35), (0.2, 11), (0.01, 0)):
+        file.write_bytes(data[: int(len(data) * share)])
+        found = images_of(file) if least else []
+        assert found == list(range(len(found)))
+        assert least <= len(found) <= 60 * share + 1, share
+        with BagReader(file.parent) as reader:
+            (remark,) = reader.remarks
+            assert f"{file} is cut short" in remark
+            assert f"{len(found)} messages in " in remark
+            if found:
+                assert reader.end == START + len(found) - 1
+                assert reader.stamps().size == len(found)
+
+
+def test_a_folder_without_metadata_is_read(tmp_path: Path) -> None:
+    folder = long_bag(tmp_path / "bag")
+    (folder / "metadata.yaml").unlink()
+    (folder / "._bag.mcap").write_bytes(b"\x00\x05\x16\x07")  # macOS puts it beside the file
+    assert images_of(folder) == list(range(60))
+    with BagReader(folder) as reader:
+        assert "no metadata.yaml" in reader.remarks[0]
+
+
+def test_an_empty_file_among_others_is_named(tmp_path: Path) -> None:
+    """A recorder that was killed when it began its next file."""
+    folder = long_bag(tmp_path / "bag")
+    (folder / "metadata.yaml").unlink()
+    (folder / "bag_1.mcap").touch()
+    assert images_of(folder) == list(range(60))
+    with BagReader(folder) as reader:
+        assert "bag_1.mcap is empty" in reader.remarks[0]
+    (folder / "bag.mcap").write_bytes(b"")
+    with pytest.raises(HmaDepthError, match=r"bag is no bag: .*bag\.mcap.* empty"):
+        BagReader(folder)
+
+
+def test_a_companion_of_macos_beside_a_file_is_nothing(tmp_path: Path) -> None:
+    folder = long_bag(tmp_path / "bag")
+    (folder / "._bag.mcap").write_bytes(b"\x00\x05\x16\x07")
+    assert images_of(folder) == list(range(60))
+
+
+def test_files_of_a_split_bag_come_in_order_of_time_whatever_their_names(tmp_path: Path) -> None:
+    (tmp_path / "bag").mkdir()
+    for name, numbers in (("bag_10", (1, 3)), ("bag_9", (2,))):
+        bag = Mcap()
+        bag.add("/eye/image", IMAGE_SCHEMA, {START + n: cdr(picture(n), IMAGE) for n in numbers})
+        (tmp_path / "bag" / f"{name}.mcap").write_bytes(bag.whole())
+    assert images_of(tmp_path / "bag") == [1, 2, 3]
+
+
+def test_profiles_of_metadata_go_before_those_of_the_file(tmp_path: Path) -> None:
+    """People mend /tf_static's durability by hand in metadata.yaml."""
+    folder = long_bag(tmp_path / "bag")
+    metadata = folder / "metadata.yaml"
+    content = yaml.safe_load(metadata.read_text())
+    (entry,) = content["rosbag2_bagfile_information"]["topics_with_message_count"]
+    entry["topic_metadata"]["offered_qos_profiles"][0]["durability"] = "transient_local"
+    metadata.write_text(yaml.safe_dump(content))
+    assert images_of(folder) == list(range(60))
+    with BagReader(folder) as reader:
+        (qos,) = reader.topics["/eye/image"].qos
+        assert qos.durability.name == "TRANSIENT_LOCAL"
+    entry["topic_metadata"]["offered_qos_profiles"] = "- {"  # and sometimes break it
+    metadata.write_text(yaml.safe_dump(content))
+    with BagReader(folder) as reader:
+        assert [qos.durability.name for qos in reader.topics["/eye/image"].qos] == ["VOLATILE"]
+
+
+# --- SQLite -------------------------------------------------------------------------------------
+
+
+def spoil_definitions(file: Path) -> None:
+    with sqlite3.connect(file) as database:
+        database.execute("UPDATE message_definitions SET encoding = 'unknown'")
+        for row in ((9, "/event", EVENT, "cdr", "", ""), (10, "/json", "x", "json", "", "")):
+            database.execute("INSERT INTO topics VALUES (?, ?, ?, ?, ?, ?)", row)
+
+
+def make_it_old(file: Path) -> None:
+    """As Foxy wrote it: no definitions, no profiles, no hashes."""
+    with sqlite3.connect(file) as database:
+        for table in ("message_definitions", "metadata", "schema"):
+            database.execute(f"DROP TABLE {table}")
+        for column in ("offered_qos_profiles", "type_description_hash"):
+            database.execute(f"ALTER TABLE topics DROP COLUMN {column}")
+
+
+def wrong_hash(file: Path) -> None:
+    with sqlite3.connect(file) as database:
+        database.execute("UPDATE message_definitions SET encoded_message_definition = 'int32 x'")
+
+
+@pytest.mark.parametrize("change", [spoil_definitions, make_it_old, wrong_hash])
+def test_sqlite_files_with_odd_definitions(tmp_path: Path, change: Any) -> None:
+    folder = long_bag(tmp_path / "bag", StoragePlugin.SQLITE3)
+    change(folder / "bag.db3")
+    assert images_of(folder / "bag.db3") == list(range(60))
+    with BagReader(folder) as reader:
+        assert set(reader.left_out) == (
+            {"/event", "/json"} if change is spoil_definitions else set()
+        )
+        np.testing.assert_array_equal(reader.stamps() - START, range(60))
+
+
+@pytest.mark.parametrize("mode", [CompressionMode.FILE, CompressionMode.MESSAGE])
+@pytest.mark.parametrize("storage", [StoragePlugin.MCAP, StoragePlugin.SQLITE3])
+def test_compressed_bags_of_both_storages(
+    tmp_path: Path, mode: CompressionMode, storage: StoragePlugin
+) -> None:
+    writer = Writer(tmp_path / "bag", version=9, storage_plugin=storage)
+    writer.set_compression(mode, CompressionFormat.ZSTD)
+    with writer:
+        connection = writer.add_connection("/eye/image", IMAGE, typestore=TYPESTORE)
+        for number in (1, 2):
+            writer.write(connection, START + number, cdr(picture(number), IMAGE))
+    assert images_of(tmp_path / "bag") == [1, 2]

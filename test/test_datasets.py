@@ -461,7 +461,9 @@ def test_validation_tells_drives_apart_by_their_folders(root: Path):
     entries = read_located_split(make_split(root), root)
     depths = iter([read_depth_png(truth(root, number)) for number in range(3)])
     exact = SimpleNamespace(
-        predict=lambda *_, **__: SimpleNamespace(depth=next(depths), attention=None)
+        predict=lambda *_, **__: SimpleNamespace(
+            depth=next(depths), attention=None, uncertainty=None
+        )
     )
     yardstick = Yardstick.named("whole", KITTI)
     means = validate(cast("DepthPredictor", exact), entries, yardstick).means()

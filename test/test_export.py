@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import resource
 import sys
 from collections.abc import Callable
@@ -219,10 +220,10 @@ def test_what_is_no_exported_file_is_refused(exported, tmp_path: Path):
         rubbish = tmp_path / f"rubbish{suffix}"
         rubbish.write_bytes(b"\x00rubbish" * 50)
         rubbish.with_suffix(".bin").write_bytes(b"")
-        assert "is not a readable" in load(rubbish)
+        assert re.search("is not a readable|rubbish.bin is empty", load(rubbish))
     empty = tmp_path / "empty.onnx"
     empty.write_bytes(b"")
-    assert "holds no graph" in load(empty)
+    assert "empty.onnx is empty" in load(empty)
 
     without = tmp_path / "without.xml"
     without.write_bytes(exported("fixed.xml").read_bytes())
@@ -248,7 +249,9 @@ def test_weights_that_are_not_the_graph_s_are_refused(exported, tmp_path: Path):
     assert ModelSource(path).info.preprocessing.input_width == 150
     for bad in (good[:-4] + b"\0\0\0\1", good[: len(good) // 2], b""):
         weights.write_bytes(bad)
-        with pytest.raises(HmaDepthError, match=r"pair\.(bin is damaged|xml is not a readable)"):
+        with pytest.raises(
+            HmaDepthError, match=r"pair\.(bin is (damaged|empty)|xml is not a readable)"
+        ):
             ModelSource(path)
 
 

@@ -16,6 +16,7 @@ from hma_depth_ros.benchmarks.memory import used_bytes
 from hma_depth_ros.benchmarks.stages import measure_stages
 from hma_depth_ros.benchmarks.timing import Timing, take_turns
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.inference.camera_input import camera_input
 from hma_depth_ros.inference.engine import Engine, choose_device
 from hma_depth_ros.inference.model_file import ModelFormat
 from hma_depth_ros.inference.model_source import ModelSource
@@ -97,6 +98,7 @@ def measure_model(
     size = size or _usual_size(source)
     generator = torch.Generator().manual_seed(0)
     image = torch.randint(0, 256, (1, 3, *size), generator=generator, dtype=torch.uint8)
+    planes = camera_input(source.info, size)
     candidates: dict[str, Callable[[], object]] = {}
     hardware: dict[str, str] = {}
     first: dict[str, float] = {}
@@ -124,13 +126,13 @@ def measure_model(
             precision="fp32",
             as_trained=True,
         )
-        add(REFERENCE, _engine_call(reference, image), reference.hardware)
+        add(REFERENCE, _engine_call(reference, image, planes), reference.hardware)
     left_out: dict[str, str] = {}
     started = start_engines(
         source, engines, device=device, threads=threads, left_out=left_out, warn=warn
     )
     for name, engine in started:
-        add(name, _engine_call(engine, image), engine.hardware)
+        add(name, _engine_call(engine, image, planes), engine.hardware)
     if not candidates:
         raise HmaDepthError("; ".join(left_out.values()) or "no engine to measure")
     flops = count_flops(source.info.model, size)
@@ -180,9 +182,12 @@ def random_checkpoint(name: str, folder: Path) -> Path:
     return path
 
 
-def _engine_call(engine: Engine, image: torch.Tensor) -> Callable[[], object]:
-    # Where the engine expects it.
-    return _waited(partial(engine, image.to(engine.device)), engine.device)
+def _engine_call(
+    engine: Engine, image: torch.Tensor, planes: torch.Tensor | None
+) -> Callable[[], object]:
+    # Where the engine expects them.
+    on_device = None if planes is None else planes.to(engine.device)
+    return _waited(partial(engine, image.to(engine.device), on_device), engine.device)
 
 
 def _waited(call: Callable[[], object], device: torch.device) -> Callable[[], object]:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from hma_depth_ros.benchmarks.timing import Timing, take_turns
-from hma_depth_ros.inference.folding import fold_batch_norm
+from hma_depth_ros.inference.folding import fold_batch_norm, zero_planes
 from hma_depth_ros.inference.torch_engine import TYPES
 from hma_depth_ros.network.checkpoint import load_checkpoint
 from hma_depth_ros.network.flops import stages
@@ -53,7 +53,8 @@ def measure_stages(
         for name, module_path in stages(model.config).items():
             _watch(own.get_submodule(module_path), found[precision][name], device)
         image = torch.zeros((1, 3, *size), device=device, dtype=kind)
-        passes[precision] = partial(own, image.contiguous(memory_format=torch.channels_last))
+        image = image.contiguous(memory_format=torch.channels_last)
+        passes[precision] = partial(own, image, zero_planes(own, image))
     with torch.inference_mode():
         take_turns(passes, rounds=rounds)
     return {

@@ -67,6 +67,11 @@ def export_int8(
 
     """
     check_names(checkpoint, output, "openvino")
+    if read_info(checkpoint).model.camera_planes:
+        raise HmaDepthError(
+            f"{checkpoint} is a model that is told of the camera, which is not calibrated for int8 "
+            "yet; export it in fp16, or a model with geometry 'none'"
+        )
     labelled = [entry for entry in entries if entry.depth is not None]
     judged = labelled[1::2]
     chosen = {id(entry) for entry in judged}

@@ -83,13 +83,14 @@ def test_every_engine_gets_the_image_where_it_wants_it():
         device = torch.device("meta")
         seen: list[torch.Tensor] = []  # noqa: RUF012
 
-        def __call__(self, image: torch.Tensor) -> None:
-            self.seen.append(image)
+        def __call__(self, image: torch.Tensor, planes: torch.Tensor | None) -> None:
+            self.seen += [image, *([] if planes is None else [planes])]
 
     engine = Engine()
-    model_benchmark._engine_call(engine, torch.zeros(1, 3, 4, 4))()  # type: ignore[arg-type]
-    (image,) = engine.seen
-    assert image.device == engine.device
+    inputs = torch.zeros(1, 3, 4, 4), torch.zeros(1, 2, 4, 4)
+    model_benchmark._engine_call(engine, *inputs)()  # type: ignore[arg-type]
+    assert [tuple(t.shape) for t in engine.seen] == [(1, 3, 4, 4), (1, 2, 4, 4)]
+    assert all(t.device == engine.device for t in engine.seen)
 
 
 BASELINES = """

@@ -131,6 +131,7 @@ class DepthNode(ForgivingParameters, LifecycleNode):
         """
         super().__init__(node_name, **kwargs)
         self._stop_request = stop or threading.Event()
+        self._destroyed = False
         self._model: LoadedModel | None = None
         self._predictor: DepthPredictor | None = None
         self._outputs: Outputs | None = None
@@ -221,8 +222,8 @@ class DepthNode(ForgivingParameters, LifecycleNode):
             self.trigger_activate()
 
     def _ending(self) -> bool:
-        """Whether the process is about to end, and nobody waits for results any more."""
-        return self._stop_request.is_set() or not self.context.ok()
+        """Whether node or process are about to end, and nobody waits for results any more."""
+        return self._destroyed or self._stop_request.is_set() or not self.context.ok()
 
     @_logged
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -309,6 +310,7 @@ class DepthNode(ForgivingParameters, LifecycleNode):
 
     def destroy_node(self) -> None:
         """Stop the worker before the publishers go."""
+        self._destroyed = True
         self._stop()
         super().destroy_node()
         # It holds the node, and so the DDS participant with its shared memory.

@@ -9,19 +9,24 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import rclpy
 from rclpy.context import Context
 from rclpy.node import Node
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.ros.depth_node import DepthNode
 from hma_depth_ros.ros.patience import GivenUpError, all_acknowledged, unless
 from hma_depth_ros.ros.session import StopRequest, start_ros
 from hma_depth_ros.ros.spin import spin
 
-from .graph import DEADLINE, DEEP, until
+from .conftest import Predictions
+from .graph import DEADLINE, DEEP, rgb_message, until
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 
@@ -160,6 +165,45 @@ def test_work_in_a_thread_gives_its_result_or_error():
     assert unless(lambda: False, threading.get_ident) != main
     with pytest.raises(ZeroDivisionError):
         unless(lambda: False, lambda: 1 / 0)
+
+
+def test_frames_are_dropped_quietly_once_the_context_is_gone(
+    own_context: Context,
+    checkpoint: Path,
+    predictions: Predictions,
+    capfd: pytest.CaptureFixture[str],
+):
+    """As by rclpy's own handler of Ctrl-C in a program that uses the node as a library."""
+    overrides = {"checkpoint": str(checkpoint), "device": "cpu", "engine": "torch"}
+    node: Any = DepthNode(
+        context=own_context,
+        namespace="/gone",
+        parameter_overrides=[Parameter(name, value=value) for name, value in overrides.items()],
+    )
+    node.create_subscription(Image, "depth/image", lambda _: None, DEEP)
+    images = node.create_publisher(Image, "image", DEEP)
+    predictions.hold()
+    spinner = threading.Thread(target=spin, args=(node, StopRequest()))
+    spinner.start()
+    until(images.get_subscription_count, "the subscription")
+
+    def at_work() -> bool:
+        images.publish(rgb_message(1))
+        time.sleep(0.05)
+        return bool(predictions.outputs)
+
+    until(at_work, "a frame at the network")
+    worker = node._worker
+    capfd.readouterr()
+    own_context.shutdown()
+    spinner.join(DEADLINE)
+    predictions.release()
+    worker.join(DEADLINE)
+    assert not worker.is_alive()
+    node.destroy_node()
+    assert node._statistics.processed == 0
+    assert set(node._statistics.dropped) <= {"the node was stopped", "replaced by a newer frame"}
+    assert capfd.readouterr() == ("", "")
 
 
 def test_acknowledgements_are_awaited_until_nobody_wants_to(context: Context):

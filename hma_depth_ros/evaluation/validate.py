@@ -19,6 +19,7 @@ from hma_depth_ros.evaluation.benchmarks import Benchmark
 from hma_depth_ros.evaluation.protocols import Protocol, protocols_by_name
 from hma_depth_ros.evaluation.score import score
 from hma_depth_ros.evaluation.windows import garg_window, kitti_crop
+from hma_depth_ros.geometry.window import whole_image
 from hma_depth_ros.inference.predictor import DepthPredictor, Output
 
 #: Like `bts`, but the network sees the whole image, as it does in the node.
@@ -111,9 +112,9 @@ def validate(
         image = read_rgb(entry.image)
         camera = entry_camera(entry, image.shape).camera
         truth = read_ground_truth(entry.depth, units_per_metre=yardstick.units_per_metre)
-        if yardstick.protocol.view == "crop":
-            window = kitti_crop(*image.shape[:2])
-            image, camera = np.ascontiguousarray(window.of(image)), window.camera(camera)
+        cropped = yardstick.protocol.view == "crop"
+        window = (kitti_crop if cropped else whole_image)(*image.shape[:2])
+        image, camera = np.ascontiguousarray(window.of(image)), window.camera(camera)
         found = predictor.predict(image, camera, outputs=_OUTPUTS)
         assert found.depth is not None
         try:
@@ -127,7 +128,8 @@ def validate(
         if found.attention is not None:
             sums.shares.append([float(share) for share in found.attention.mean((1, 2))])
         if found.uncertainty is not None:
-            sums.error_ratios += _error_ratios(found.depth, found.uncertainty, truth, yardstick)
+            known = window.of(truth)
+            sums.error_ratios += _error_ratios(found.depth, found.uncertainty, known, yardstick.cap)
     return sums
 
 
@@ -135,14 +137,11 @@ def _error_ratios(
     depth: npt.NDArray[np.float32],
     sigma: npt.NDArray[np.float32],
     truth: npt.NDArray[np.float32],
-    yardstick: Yardstick,
+    cap: float,
 ) -> list[float]:
     """|ln d - ln d*| / sigma of some pixels of a frame, as many of each frame."""
-    height, width = truth.shape
-    window = kitti_crop(height, width) if yardstick.protocol.view == "crop" else None
-    known = truth if window is None else window.of(truth)
-    rows, columns = np.nonzero((known > 0) & (known < yardstick.cap) & np.isfinite(depth))
+    rows, columns = np.nonzero((truth > 0) & (truth < cap) & np.isfinite(depth))
     chosen = np.linspace(0, rows.size - 1, min(rows.size, _RATIOS)).astype(int)
     place = rows[chosen], columns[chosen]
-    errors = np.abs(np.log(depth[place]) - np.log(known[place]))
+    errors = np.abs(np.log(depth[place]) - np.log(truth[place]))
     return [float(ratio) for ratio in errors / sigma[place]]

@@ -75,6 +75,7 @@ class OutputArrays:
 
     depth: npt.NDArray[np.float32] | None = None
     attention: npt.NDArray[np.float32] | None = None
+    uncertainty: npt.NDArray[np.float32] | None = None
     #: With zeros in the padding columns.
     cloud: npt.NDArray[np.float32] | None = None
 
@@ -386,8 +387,9 @@ class DepthPredictor:
             tensors["attention"] = self._restored(full_masks(maps), plan, out.attention)
         if "uncertainty" in outputs and maps.uncertainty is not None:
             sigma = full_uncertainty(maps) * self.info.uncertainty_scale
-            tensors["uncertainty"] = self._restored(sigma, plan, None)[0]
-        arrays = to_host(tensors, {name: getattr(out, name, None) for name in tensors})
+            planes = None if out.uncertainty is None else out.uncertainty[None]
+            tensors["uncertainty"] = self._restored(sigma, plan, planes)[0]
+        arrays = to_host(tensors, {name: getattr(out, name) for name in tensors})
         prediction.depth = arrays.get("depth")
         prediction.attention = arrays.get("attention")
         prediction.uncertainty = arrays.get("uncertainty")

@@ -208,7 +208,10 @@ class CropDataset(Dataset[Sample]):
             labels = window.of(labels)
             if self.settings.sky is not None and depth is not None:
                 depth = np.where(labels == Label.SKY, np.float32(self.settings.sky), depth)
-        camera = window.camera(entry_camera(entry, size).camera)
+        camera = None
+        if self.geometry != "none" or self.augmentation.pitch:
+            # Not for nothing: it looks for calibration files.
+            camera = window.camera(entry_camera(entry, size).camera)
         return Frame(window.of(image), depth, labels, weight, camera)
 
     def crop(self, entry: SplitEntry, frame: Frame, random: np.random.Generator) -> Sample:
@@ -264,7 +267,7 @@ class Frame(NamedTuple):
     depth: npt.NDArray[np.float32] | None  #: (H, W)
     labels: npt.NDArray[np.uint8] | None  #: (H, W)
     weight: npt.NDArray[np.float32] | None  #: (H, W) of the depth; None: all weigh 1
-    camera: PinholeCamera
+    camera: PinholeCamera | None  #: None: nothing depends on it
 
 
 def _with_boxes(frame: Frame, focal_length: float, random: np.random.Generator) -> Frame:

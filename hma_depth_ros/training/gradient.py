@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from hma_depth_ros.training.loss import alone
+from hma_depth_ros.training.loss import alone, log_difference
 
 #: Distances in pixels at which neighbours are compared.
 STRIDES = (1, 2, 4)
@@ -36,9 +36,7 @@ def gradient_error(
         total: adds up a tensor over all processes.
 
     """
-    one = torch.ones((), device=prediction.device)
-    g = torch.where(valid, prediction.float(), one).log()
-    g = g - torch.where(valid, target.float(), one).log()
+    g = log_difference(prediction, target, valid)
     sums = torch.zeros(2, dtype=torch.float64, device=prediction.device)
     for axis in (-2, -1):
         for stride in STRIDES:

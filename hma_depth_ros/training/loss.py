@@ -16,6 +16,16 @@ def alone(sums: Tensor) -> Tensor:
     return sums
 
 
+def log_difference(prediction: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+    """Differences g = log y - log y* of eq. 6 in float32; 0 where not valid.
+
+    Selected by `where`, not by indexing: no gathering, and no waiting for a GPU.
+    """
+    one = torch.ones((), device=prediction.device)
+    g = torch.where(valid, prediction.float(), one).log()
+    return g - torch.where(valid, target.float(), one).log()
+
+
 def scale_invariant_error(
     prediction: Tensor,
     target: Tensor,
@@ -38,10 +48,7 @@ def scale_invariant_error(
         total: adds up a tensor over all processes, so that n in eq. 6 is of the whole batch.
 
     """
-    # Selected by `where`, not by indexing: no gathering, and no waiting for a GPU.
-    one = torch.ones((), device=prediction.device)
-    g = torch.where(valid, prediction.float(), one).log()
-    g = g - torch.where(valid, target.float(), one).log()
+    g = log_difference(prediction, target, valid)
     counted = valid if weight is None else torch.where(valid, weight.float(), 0)
     sums = torch.stack(
         [

@@ -8,7 +8,6 @@ these labels comes near the mean, at its own cost.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -35,12 +34,11 @@ def views_of(
 
     """
     mirrored = np.ascontiguousarray(image[:, ::-1])
-    other_way = replace(camera, cx=camera.width - 1 - camera.cx)
     for predictor in predictors:
         own = predictor.input_width
         for width in widths:
             predictor.input_width = width or own
-            for pixels, seen_by in ((image, camera), (mirrored, other_way)):
+            for pixels, seen_by in ((image, camera), (mirrored, camera.mirrored())):
                 depth = predictor.predict(pixels, seen_by, outputs={"depth"}).depth
                 assert depth is not None
                 yield depth if pixels is image else depth[:, ::-1]

@@ -85,14 +85,17 @@ class Trainer:
             geometry=config.model.geometry,
             cache=config.data.cache,
         )
-        scenes = [scene_name(entry.image) for entry in dataset.entries]
+        weights = None
+        if balance := config.data.balance:
+            scenes = [scene_name(entry.image) for entry in dataset.entries]
+            weights = scene_weights(scenes, balance)
         self.sampler = GlobalBatchSampler(
             len(dataset),
             batch_size=settings.batch_size,
             seed=config.run.seed,
             rank=processes.rank,
             world=processes.world,
-            weights=scene_weights(scenes, config.data.balance) if config.data.balance else None,
+            weights=weights,
         )
         self.loader = BatchLoader(
             dataset,

@@ -8,11 +8,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from hma_depth_ros.training.loss import alone
+from hma_depth_ros.evaluation.validate import WITHIN_ONE_SIGMA
+from hma_depth_ros.training.loss import alone, log_difference
 
-#: Of a Laplace distribution of scale b, 68.27 % (as within one sigma of a Gaussian) lie within
-#: b ln(1 / (1 - 0.6827)).
-SIGMA_OF_LAPLACE = math.log(1 / (1 - 0.6827))
+#: Of a Laplace distribution of scale 1, as many lie within it as of a Gaussian within sigma.
+SIGMA_OF_LAPLACE = math.log(1 / (1 - WITHIN_ONE_SIGMA))
 
 
 def uncertainty_loss(
@@ -38,9 +38,7 @@ def uncertainty_loss(
         total: adds up a tensor over all processes.
 
     """
-    one = torch.ones((), device=depth.device)
-    error = torch.where(valid, depth.detach().float(), one).log()
-    error = (error - torch.where(valid, target.float(), one).log()).abs()
+    error = log_difference(depth.detach(), target, valid).abs()
     scale = sigma.float() / SIGMA_OF_LAPLACE
     counted = valid.float() if weight is None else torch.where(valid, weight.float(), 0)
     loss = counted * (error / scale + scale.log())

@@ -101,6 +101,8 @@ class OptimiserSection:
     accumulation: Count = 1
     learning_rate: Finite = 1e-4
     final_learning_rate: NonNegative = 1e-5
+    #: The encoder's learning rate as a share of this one; less keeps more of ImageNet.
+    encoder_share: Positive = 1.0
     schedule: Literal["polynomial", "one_cycle"] = "polynomial"
     power: Positive = 0.9  #: of the polynomial
     warm_up: Share = 0.3  #: share of all steps in which one_cycle rises

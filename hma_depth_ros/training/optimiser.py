@@ -22,7 +22,10 @@ def freeze_stem(model: HmaDepth) -> None:
 
 
 def make_optimiser(model: HmaDepth, settings: OptimiserSection) -> torch.optim.AdamW:
-    """AdamW with weight decay on the encoder alone; on CUDA in one kernel, for a model there."""
+    """AdamW with weight decay on the encoder alone; on CUDA in one kernel, for a model there.
+
+    Its first group is the encoder's, its second the decoder's.
+    """
     groups = [(model.encoder, settings.weight_decay), (model.decoder, 0.0)]
     return torch.optim.AdamW(
         [
@@ -36,3 +39,11 @@ def make_optimiser(model: HmaDepth, settings: OptimiserSection) -> torch.optim.A
         eps=settings.adam_epsilon,
         fused=next(model.parameters()).device.type == "cuda",
     )
+
+
+def set_learning_rate(
+    optimiser: torch.optim.Optimizer, rate: float, settings: OptimiserSection
+) -> None:
+    """Of the decoder, and the encoder's share of it, for one of `make_optimiser`'s."""
+    encoder, decoder = optimiser.param_groups
+    encoder["lr"], decoder["lr"] = rate * settings.encoder_share, rate

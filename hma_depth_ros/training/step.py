@@ -20,6 +20,7 @@ from hma_depth_ros.training.accumulation import Total, WholeSums
 from hma_depth_ros.training.batch_norm import synchronise_batch_norm
 from hma_depth_ros.training.config import TrainConfig
 from hma_depth_ros.training.objective import objective
+from hma_depth_ros.training.optimiser import set_learning_rate
 from hma_depth_ros.training.processes import Processes
 
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -101,8 +102,7 @@ class TrainingStep:
     ) -> dict[str, float] | None:
         processes, settings = self._processes, self._config.optimiser
         seed = self._config.run.seed * 1_000_003 + step * processes.world + processes.rank
-        for group in self._optimiser.param_groups:
-            group["lr"] = learning_rate
+        set_learning_rate(self._optimiser, learning_rate, settings)
         self._model.train()
         self._optimiser.zero_grad(set_to_none=True)
         shares = _split(batch, settings.accumulation)

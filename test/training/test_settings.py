@@ -315,6 +315,7 @@ EFFECTS = {
     "optimiser.accumulation": Effect("2", "counted"),
     "optimiser.learning_rate": Effect("1e-2", "rates"),
     "optimiser.final_learning_rate": Effect("1e-3", "rates"),
+    "optimiser.encoder_share": Effect("0.5", "weights"),
     "optimiser.schedule": Effect("one_cycle", "rates"),
     "optimiser.power": Effect("2", "rates"),
     "optimiser.warm_up": Effect("0.8", "rates", ONE_CYCLE),

@@ -21,7 +21,7 @@ from hma_depth_ros.training.config_file import load_config
 from hma_depth_ros.training.initial_weights import initial_model
 from hma_depth_ros.training.loss import scale_invariant_error, silog_loss
 from hma_depth_ros.training.objective import objective
-from hma_depth_ros.training.optimiser import freeze_stem, make_optimiser
+from hma_depth_ros.training.optimiser import freeze_stem, make_optimiser, set_learning_rate
 from hma_depth_ros.training.processes import Processes
 from hma_depth_ros.training.step import TrainingStep, precision_on
 from hma_depth_ros.training.weight_average import make_average
@@ -334,6 +334,27 @@ def test_equation_6_takes_the_steps_of_btss_form():
         optimiser.step()
         moved.append(logarithm.detach() - before)
     torch.testing.assert_close(moved[1], moved[0], rtol=1e-4, atol=1e-6)
+
+
+def test_the_encoder_learns_at_its_share_of_the_rate():
+    config = _config("optimiser.encoder_share=0.25", "optimiser.weight_decay=0")
+    model = _model(config)
+    before = _weights(model)
+    optimiser = make_optimiser(model, config.optimiser)
+    for parameter in model.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    set_learning_rate(optimiser, 0.1, config.optimiser)
+    optimiser.step()
+    # Of equal gradients AdamW's first step moves each weight by its rate.
+    step = 0.1 / (1 + config.optimiser.adam_epsilon)
+    parameters = [name for name, _ in model.named_parameters()]
+    for name in parameters:
+        share = 0.25 if name.startswith("encoder.") else 1.0
+        moved = before[name] - _weights(model)[name]
+        torch.testing.assert_close(
+            moved, torch.full_like(moved, share * step), rtol=1e-4, atol=1e-6
+        )
+    assert {name.split(".")[0] for name in parameters} == {"encoder", "decoder"}
 
 
 def test_weight_decay_is_on_the_encoder_alone():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 
 import torch
 
@@ -17,7 +16,7 @@ from hma_depth_ros.training.config import TrainConfig
 from hma_depth_ros.training.dataset import CropDataset
 from hma_depth_ros.training.determinism import deterministic_algorithms
 from hma_depth_ros.training.initial_weights import initial_model, weights_name
-from hma_depth_ros.training.lists import Lists
+from hma_depth_ros.training.lists import Lists, short_names
 from hma_depth_ros.training.loading import BatchLoader
 from hma_depth_ros.training.optimiser import freeze_stem, make_optimiser
 from hma_depth_ros.training.processes import Processes
@@ -121,8 +120,11 @@ class Trainer:
         optimiser = make_optimiser(self.model, settings)
         # Without folders and the like, which tell of a machine and not of the model.
         kept = ("crop", "augmentation", "loss", "optimiser")
+        drawn = ("balance", "minimum_depth", "second_truth", "second_weight")
+        names = short_names([*lists.description])
         self._recipe = {
-            "lists": {Path(name).name: found for name, found in lists.description.items()},
+            "lists": {names[path]: found for path, found in lists.description.items()},
+            "data": {name: getattr(config.data, name) for name in drawn},
             "held_out": lists.held_out,
             "seed": config.run.seed,
             "initial_weights": weights_name(config.model),

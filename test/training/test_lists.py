@@ -14,7 +14,7 @@ from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.network.checkpoint import read_info
 from hma_depth_ros.training.config import DataSection
 from hma_depth_ros.training.held_out import hold_out
-from hma_depth_ros.training.lists import Lists, read_lists
+from hma_depth_ros.training.lists import Lists, read_lists, short_names
 
 from .runs import SHORT, write_drives
 
@@ -101,3 +101,19 @@ def test_the_checkpoint_records_what_was_held_out(
     assert run_command("train", ["--resume", str(run), "--hold-out", FIRST]) == 2
     assert "own configuration, which --hold-out would change" in capsys.readouterr().err
     assert run_command("train", ["--resume", str(run)]) == 0
+
+
+def test_lists_of_one_file_name_are_told_apart():
+    paths = [
+        "/data/mini/split.txt",
+        "/data/more/split.txt",
+        "/other/more/split.txt",
+        "/data/val.txt",
+    ]
+    assert short_names(paths) == {
+        "/data/mini/split.txt": "mini/split.txt",
+        "/data/more/split.txt": "data/more/split.txt",
+        "/other/more/split.txt": "other/more/split.txt",
+        "/data/val.txt": "val.txt",
+    }
+    assert short_names(["a/split.txt", "a/./split.txt"]), "twice the same list has no other name"

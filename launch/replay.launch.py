@@ -28,7 +28,7 @@ from launch_ros.actions import Node
 
 DEPTH = Path(__file__).with_name("depth.launch.py")
 
-# Namespaces of the cameras 0 to 3, and the LiDAR's topic. As in hma_depth_ros.bags.kitti_dialect,
+# Namespaces of the cameras 0 to 3, and the LiDAR's topic. As in hma_depth_ros.bags.kitti.dialect,
 # which `ros2 launch` may not be able to import; a test compares them.
 SIDES = [(color, side) for color in ("gray", "color") for side in ("left", "right")]
 KITTI = tuple(f"/kitti/camera_{color}_{side}" for color, side in SIDES)

@@ -98,8 +98,8 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
 
     from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
-    from hma_depth_ros.network.config import ModelConfig
     from hma_depth_ros.network.model import HmaDepth
+    from hma_depth_ros.network.model_config import ModelConfig
 
     config = ModelConfig("mobilenetv3_small_050", (16, 16, 8, 8, 8), aspp_channels=8)
     with torch.random.fork_rng(devices=[]):

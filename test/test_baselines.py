@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from hma_depth_ros.cli import baselines, run_command
-from hma_depth_ros.data.depth_png import write_depth_png
+from hma_depth_ros.data.depth.depth_png import write_depth_png
+from hma_depth_ros.data.depth.stored_depth import read_stored_depth
 from hma_depth_ros.data.image_file import write_png
-from hma_depth_ros.data.split import SplitEntry, write_split
-from hma_depth_ros.data.stored_depth import read_stored_depth
+from hma_depth_ros.data.splits.split_file import SplitEntry, write_split
 from hma_depth_ros.evaluation.baselines import GroundAndWall, MeanDepth
 
 ROWS, COLUMNS = 94, 311

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from hma_depth_ros.benchmarks import model as model_benchmark
+from hma_depth_ros.benchmarks import model_speed as model_benchmark
 from hma_depth_ros.benchmarks.baseline import baseline_call, load_baseline
 from hma_depth_ros.cli import run_command
 from hma_depth_ros.errors import HmaDepthError

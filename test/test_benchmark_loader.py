@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from hma_depth_ros.benchmarks import loader
+from hma_depth_ros.benchmarks import loader_speed
 from hma_depth_ros.benchmarks.measured import consume
 from hma_depth_ros.cli import benchmark, run_command
-from hma_depth_ros.data.ground_truth import read_ground_truth
+from hma_depth_ros.data.depth.ground_truth import read_ground_truth
 from hma_depth_ros.data.image_file import image_size
 
 
 def test_it_reports_items_times_and_stages(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    monkeypatch.setattr(loader, "_RENDERED", 1)
+    monkeypatch.setattr(loader_speed, "_RENDERED", 1)
     path = tmp_path / "report.json"
     arguments = ["loader", "--workers", "1", "--seconds", "0.3", "--json", str(path)]
     assert benchmark.main(arguments) == 0
@@ -40,8 +40,8 @@ def test_it_reports_items_times_and_stages(
 def test_rendered_frames_are_of_kittis_size_and_sparseness(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(loader, "_RENDERED", 1)
-    (entry,) = loader.render_frames(tmp_path)
+    monkeypatch.setattr(loader_speed, "_RENDERED", 1)
+    (entry,) = loader_speed.render_frames(tmp_path)
     assert image_size(entry.image) == (1242, 375)
     assert entry.depth is not None
     assert 0.14 < (read_ground_truth(entry.depth) > 0).mean() < 0.18

@@ -15,19 +15,19 @@ from typing import Any
 import pytest
 import torch
 
-from hma_depth_ros.benchmarks import node as node_benchmark
-from hma_depth_ros.benchmarks.cameras import Turn
+from hma_depth_ros.benchmarks import node_speed as node_benchmark
+from hma_depth_ros.benchmarks.camera_feed import Turn
 from hma_depth_ros.benchmarks.joined import Candidate, join
-from hma_depth_ros.benchmarks.node import NodeReport
+from hma_depth_ros.benchmarks.node_speed import NodeReport
 from hma_depth_ros.benchmarks.rig import Rig
 from hma_depth_ros.benchmarks.tables import node_tables
 from hma_depth_ros.benchmarks.timing import Timing, take_turns
 from hma_depth_ros.cli import benchmark, run_command
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
-from hma_depth_ros.network.config import ModelConfig
 from hma_depth_ros.network.flops import count_flops
 from hma_depth_ros.network.model import HmaDepth
+from hma_depth_ros.network.model_config import ModelConfig
 
 CONFIG = ModelConfig("mobilenetv3_small_050", (16, 16, 8, 8, 8), aspp_channels=8)
 SLEEP = 0.03

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from hma_depth_ros.cli import run
-from hma_depth_ros.data.depth_png import write_depth_png
+from hma_depth_ros.data.depth.depth_png import write_depth_png
 from hma_depth_ros.data.image_file import write_png
 from hma_depth_ros.evaluation.boundaries import (
     boundary_figures,

@@ -13,14 +13,14 @@ from hma_depth_ros.cli import run_command
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.geometry.camera_planes import USUAL_MOUNT, Mount, plane_coefficients
 from hma_depth_ros.inference.camera_input import camera_input
-from hma_depth_ros.inference.engine import Engine
-from hma_depth_ros.inference.engine_choice import EngineRequest, start_engine
-from hma_depth_ros.inference.model_source import ModelSource
+from hma_depth_ros.inference.engines.engine import Engine
+from hma_depth_ros.inference.engines.engine_choice import EngineRequest, start_engine
+from hma_depth_ros.inference.engines.model_source import ModelSource
 from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.network.camera_planes import affine_planes
 from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
-from hma_depth_ros.network.config import ModelConfig
 from hma_depth_ros.network.model import HmaDepth
+from hma_depth_ros.network.model_config import ModelConfig
 
 CAMERA = PinholeCamera(fx=180.0, fy=160.0, cx=70.3, cy=30.9, width=150, height=75)
 CONFIG = ModelConfig(

@@ -12,9 +12,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from hma_depth_ros.inference import cuda_graph
-from hma_depth_ros.inference.cuda_graph import KEPT_SIZES, WARM_UPS, CapturedModel
-from hma_depth_ros.inference.float32 import float32_means_float32
+from hma_depth_ros.inference.engines import cuda_graph
+from hma_depth_ros.inference.engines.cuda_graph import KEPT_SIZES, WARM_UPS, CapturedModel
+from hma_depth_ros.network.float32 import float32_means_float32
 from hma_depth_ros.network.model import ScaleMaps
 
 

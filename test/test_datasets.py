@@ -13,27 +13,28 @@ import numpy as np
 import pytest
 
 from hma_depth_ros.cli import run
-from hma_depth_ros.data import kitti_downloads, known_splits
-from hma_depth_ros.data.augmentation import NO_AUGMENTATION
-from hma_depth_ros.data.depth_png import read_depth_png, write_depth_png
+from hma_depth_ros.data.depth.depth_png import read_depth_png, write_depth_png
+from hma_depth_ros.data.depth.ground_truth import read_ground_truth
+from hma_depth_ros.data.depth.lidar_depth import LidarScan
 from hma_depth_ros.data.frame_name import frame_name, kitti_drive_name, kitti_frame
-from hma_depth_ros.data.ground_truth import read_ground_truth
 from hma_depth_ros.data.image_file import read_rgb, write_png
-from hma_depth_ros.data.kitti_calibration import KittiCalibration
-from hma_depth_ros.data.kitti_frames import list_frames
-from hma_depth_ros.data.known_splits import KnownSplit, fingerprint
-from hma_depth_ros.data.lidar_depth import LidarScan
-from hma_depth_ros.data.located_split import read_located_split, read_training_split
+from hma_depth_ros.data.kitti import downloads
+from hma_depth_ros.data.kitti.calibration import KittiCalibration
+from hma_depth_ros.data.kitti.frames import list_frames
 from hma_depth_ros.data.semantic_labels import find_labels, read_labels
-from hma_depth_ros.data.split import SplitEntry, read_split, write_split
-from hma_depth_ros.data.synthetic.drive import KITTI_CAMERA, SyntheticDrive
-from hma_depth_ros.data.synthetic.kitti_writer import write_kitti_drive
+from hma_depth_ros.data.splits import known_splits
+from hma_depth_ros.data.splits.known_splits import KnownSplit, fingerprint
+from hma_depth_ros.data.splits.located_split import read_located_split, read_training_split
+from hma_depth_ros.data.splits.split_file import SplitEntry, read_split, write_split
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.baselines import GroundAndWall
-from hma_depth_ros.evaluation.benchmarks import KITTI
-from hma_depth_ros.evaluation.validate import Yardstick, validate
+from hma_depth_ros.evaluation.dataset_rules import KITTI
+from hma_depth_ros.evaluation.quick_error import Yardstick, validate
 from hma_depth_ros.inference.predictor import DepthPredictor
-from hma_depth_ros.training.dataset import CropDataset, CropSettings, SampleKey
+from hma_depth_ros.synthetic.drive import KITTI_CAMERA, SyntheticDrive
+from hma_depth_ros.synthetic.kitti_writer import write_kitti_drive
+from hma_depth_ros.training.samples.augmentation import NO_AUGMENTATION
+from hma_depth_ros.training.samples.dataset import CropDataset, CropSettings, SampleKey
 
 DRIVE = "2011_09_26_drive_9001_sync"
 DAY = "2011_09_26"
@@ -381,7 +382,7 @@ def test_archives_of_what_is_missing(tmp_path: Path):
     depth = Path(drive, "proj_depth", "groundtruth", "image_02", "0000000005.png")
 
     def names(**missing: Sequence[Path | LidarScan]) -> list[tuple[str, str]]:
-        found = kitti_downloads.archives_of(tmp_path, **missing)  # type: ignore[arg-type]
+        found = downloads.archives_of(tmp_path, **missing)  # type: ignore[arg-type]
         return [
             (archive.url.rpartition("/")[2], archive.unpack_in.relative_to(tmp_path).as_posix())
             for archive in found

@@ -14,12 +14,9 @@ import pytest
 import torch
 from rich.console import Console
 
-from hma_depth_ros.bags.bag_reader import BagReader
-from hma_depth_ros.bags.bag_writer import BagWriter
-from hma_depth_ros.bags.cameras import camera_info_beside
-from hma_depth_ros.bags.cloud_messages import cloud_message, cloud_xyz
-from hma_depth_ros.bags.image_messages import image_array, image_message
-from hma_depth_ros.bags.message_types import (
+from hma_depth_ros.bags.bag_cameras import camera_info_beside
+from hma_depth_ros.bags.reader import BagReader
+from hma_depth_ros.bags.typestore import (
     CAMERA_INFO,
     COMPRESSED_IMAGE,
     IMAGE,
@@ -27,17 +24,20 @@ from hma_depth_ros.bags.message_types import (
     header,
     message,
 )
+from hma_depth_ros.bags.writer import BagWriter
 from hma_depth_ros.cli import run
 from hma_depth_ros.data.image_file import read_rgb
+from hma_depth_ros.demo.demo_report import read_summary, summary_table, write_summary
 from hma_depth_ros.demo.recording import bag_frames
-from hma_depth_ros.demo.report import read_summary, summary_table, write_summary
 from hma_depth_ros.demo.source import find_source, remove_bag
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.inference.predictor import DepthPredictor
+from hma_depth_ros.messages.image import image_array, image_message
+from hma_depth_ros.messages.point_cloud import cloud_message, cloud_xyz
 from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
-from hma_depth_ros.network.config import ModelConfig
 from hma_depth_ros.network.model import HmaDepth
+from hma_depth_ros.network.model_config import ModelConfig
 
 WIDTH, HEIGHT, FOCAL = 160, 97, 130.0
 FRAMES = 6

@@ -9,9 +9,9 @@ import pytest
 
 from hma_depth_ros.cli import run
 from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
-from hma_depth_ros.network.config import ModelConfig, preset
 from hma_depth_ros.network.flops import count_flops, saved_flops
 from hma_depth_ros.network.model import HmaDepth
+from hma_depth_ros.network.model_config import ModelConfig, preset
 
 
 def test_nested_figures_are_readable_and_rounded(

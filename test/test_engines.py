@@ -16,20 +16,20 @@ import torch
 from torch import nn
 
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.inference import cpu, self_check
 from hma_depth_ros.inference.bundled import self_check_image
-from hma_depth_ros.inference.conversion_cache import cache_folder, cached, file_digest
-from hma_depth_ros.inference.engine import Engine
-from hma_depth_ros.inference.engine_choice import EngineRequest, start_engine
-from hma_depth_ros.inference.folding import fold_batch_norm
-from hma_depth_ros.inference.model_source import ModelSource
-from hma_depth_ros.inference.onnxruntime_engine import MOST_IMAGES, OnnxRuntimeEngine
-from hma_depth_ros.inference.openvino_core import openvino_core
+from hma_depth_ros.inference.engines import cpu, self_check
+from hma_depth_ros.inference.engines.conversion_cache import cache_folder, cached, file_digest
+from hma_depth_ros.inference.engines.engine import Engine
+from hma_depth_ros.inference.engines.engine_choice import EngineRequest, start_engine
+from hma_depth_ros.inference.engines.folding import fold_batch_norm
+from hma_depth_ros.inference.engines.model_source import ModelSource
+from hma_depth_ros.inference.engines.onnxruntime_engine import MOST_IMAGES, OnnxRuntimeEngine
+from hma_depth_ros.inference.engines.openvino_core import openvino_core
+from hma_depth_ros.inference.engines.torch_engine import TorchEngine
 from hma_depth_ros.inference.predictor import DepthPredictor
-from hma_depth_ros.inference.torch_engine import TorchEngine
 from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
-from hma_depth_ros.network.config import PRESETS, ModelConfig
 from hma_depth_ros.network.model import HmaDepth
+from hma_depth_ros.network.model_config import PRESETS, ModelConfig
 
 CONFIG = ModelConfig("mobilenetv3_small_050", (16, 16, 8, 8, 8), aspp_channels=8)
 #: Largest relative deviation of a pixel: other orders of summation, not other arithmetic.
@@ -167,8 +167,8 @@ def test_openvinos_engines_come_and_go_without_leaving_a_stray_signal_stack(chec
     script = """
 import faulthandler, os, signal, sys
 from pathlib import Path
-from hma_depth_ros.inference.model_source import ModelSource
-from hma_depth_ros.inference.openvino_core import openvino_core
+from hma_depth_ros.inference.engines.model_source import ModelSource
+from hma_depth_ros.inference.engines.openvino_core import openvino_core
 faulthandler.enable()  # the signal stack that was there before
 signal.signal(signal.SIGUSR1, lambda *_: print("handled"))
 source = ModelSource(Path(sys.argv[1]))
@@ -376,7 +376,7 @@ def test_beyond_tolerance_comes_fp32(source: ModelSource, monkeypatch: pytest.Mo
 def test_a_wrong_engine_is_noticed(source: ModelSource, monkeypatch: pytest.MonkeyPatch):
     """A runtime that gets a whole scale wrong by 1%."""
     pytest.importorskip("openvino")
-    from hma_depth_ros.inference.openvino_engine import OpenVinoEngine
+    from hma_depth_ros.inference.engines.openvino_engine import OpenVinoEngine
 
     call = OpenVinoEngine.__call__
 

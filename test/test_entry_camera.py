@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 
 from hma_depth_ros.cli import run
-from hma_depth_ros.data.depth_png import write_depth_png
-from hma_depth_ros.data.entry_camera import entry_camera
+from hma_depth_ros.data.depth.depth_png import write_depth_png
 from hma_depth_ros.data.image_file import image_size, write_png
-from hma_depth_ros.data.kitti_calibration import KittiCalibration
-from hma_depth_ros.data.located_split import read_training_split
-from hma_depth_ros.data.split import SplitEntry, read_split, write_split
+from hma_depth_ros.data.kitti.calibration import KittiCalibration
+from hma_depth_ros.data.splits.entry_camera import entry_camera
+from hma_depth_ros.data.splits.located_split import read_training_split
+from hma_depth_ros.data.splits.split_file import SplitEntry, read_split, write_split
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.evaluation.benchmarks import KITTI
-from hma_depth_ros.evaluation.validate import Yardstick, validate
+from hma_depth_ros.evaluation.dataset_rules import KITTI
+from hma_depth_ros.evaluation.quick_error import Yardstick, validate
 from hma_depth_ros.geometry.camera import Intrinsics, PinholeCamera
 from hma_depth_ros.inference.predictor import DepthPredictor, Prediction
 

@@ -14,15 +14,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from hma_depth_ros.bags.bag_reader import BagReader
-from hma_depth_ros.bags.bag_writer import BagWriter
-from hma_depth_ros.bags.cloud_messages import cloud_message
-from hma_depth_ros.bags.depth_messages import encoded_depth
-from hma_depth_ros.bags.depth_truth import match_nearest
-from hma_depth_ros.bags.image_messages import image_message
-from hma_depth_ros.bags.kitti_bag import BagOptions, write_kitti_bag
-from hma_depth_ros.bags.kitti_dialect import KITTI2MCAP
-from hma_depth_ros.bags.message_types import (
+from hma_depth_ros.bags.kitti.dialect import KITTI2MCAP
+from hma_depth_ros.bags.kitti.drive_bag import BagOptions, write_kitti_bag
+from hma_depth_ros.bags.reader import BagReader
+from hma_depth_ros.bags.scoring.depth_truth import match_nearest
+from hma_depth_ros.bags.transforms import Transforms, transform_message
+from hma_depth_ros.bags.typestore import (
     CAMERA_INFO,
     IMAGE,
     POINT_CLOUD,
@@ -30,18 +27,21 @@ from hma_depth_ros.bags.message_types import (
     header,
     message,
 )
-from hma_depth_ros.bags.transforms import Transforms, transform_message
+from hma_depth_ros.bags.writer import BagWriter
 from hma_depth_ros.cli import run_command
-from hma_depth_ros.data.depth_png import read_depth_png
-from hma_depth_ros.data.kitti_drive import KittiDrive, load_velodyne
-from hma_depth_ros.data.lidar_depth import project_scan
-from hma_depth_ros.data.lidar_occlusion import without_occluded
-from hma_depth_ros.data.synthetic.drive import CAMERA, KITTI_CAMERA, SyntheticDrive
-from hma_depth_ros.data.synthetic.kitti_writer import write_kitti_drive
+from hma_depth_ros.data.depth.depth_png import read_depth_png
+from hma_depth_ros.data.depth.lidar_depth import project_scan
+from hma_depth_ros.data.depth.lidar_occlusion import without_occluded
+from hma_depth_ros.data.kitti.drive import KittiDrive, load_velodyne
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.metrics import depth_metrics
 from hma_depth_ros.geometry.backprojection import back_project
 from hma_depth_ros.geometry.camera import PinholeCamera
+from hma_depth_ros.messages.depth_image import encoded_depth
+from hma_depth_ros.messages.image import image_message
+from hma_depth_ros.messages.point_cloud import cloud_message
+from hma_depth_ros.synthetic.drive import CAMERA, KITTI_CAMERA, SyntheticDrive
+from hma_depth_ros.synthetic.kitti_writer import write_kitti_drive
 
 Depth = npt.NDArray[np.float32]
 

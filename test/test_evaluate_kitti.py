@@ -17,22 +17,22 @@ import torch
 from PIL import Image
 
 from hma_depth_ros.cli import run
-from hma_depth_ros.data import known_splits
-from hma_depth_ros.data.depth_png import read_depth_png, write_depth_png
+from hma_depth_ros.data.depth.depth_png import read_depth_png, write_depth_png
 from hma_depth_ros.data.frame_name import kitti_frame
 from hma_depth_ros.data.image_file import read_rgb, write_png
-from hma_depth_ros.data.known_splits import KNOWN_SPLITS, SplitIdentity
+from hma_depth_ros.data.splits import known_splits
+from hma_depth_ros.data.splits.known_splits import KNOWN_SPLITS, SplitIdentity
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.evaluation.frames import Frame, FrameList
+from hma_depth_ros.evaluation.evaluated_frames import Frame, FrameList
 from hma_depth_ros.evaluation.protocols import PROTOCOLS
 from hma_depth_ros.evaluation.score import score
 from hma_depth_ros.geometry.camera import PinholeCamera
-from hma_depth_ros.inference import cpu
+from hma_depth_ros.inference.engines import cpu
 from hma_depth_ros.inference.plan import Region
 from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
-from hma_depth_ros.network.config import ModelConfig
 from hma_depth_ros.network.model import HmaDepth
+from hma_depth_ros.network.model_config import ModelConfig
 
 HERE = Path(__file__).resolve().parent
 BUNDLED = HERE / "data" / "reference_metrics"

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from hma_depth_ros.cli import run
-from hma_depth_ros.data.depth_png import read_depth_png, write_depth_png
-from hma_depth_ros.data.nyu_layout import frame_name
+from hma_depth_ros.data.depth.depth_png import read_depth_png, write_depth_png
+from hma_depth_ros.data.nyu.layout import frame_name
 
 SCENES = ("bathroom_0001", "kitchen_0028b")
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.evaluation.bootstrap import confidence_interval
 from hma_depth_ros.evaluation.cleanup import clean, fill_holes, quantise
 from hma_depth_ros.evaluation.depth_bins import bin_errors, bin_sums
 from hma_depth_ros.evaluation.metrics import DEPTH_METRICS
 from hma_depth_ros.evaluation.protocols import PROTOCOLS, protocols_by_name
+from hma_depth_ros.evaluation.report.bootstrap import confidence_interval
 from hma_depth_ros.evaluation.score import score
 
 SIZE, CROP = (375, 1242), (352, 1216)

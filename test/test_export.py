@@ -15,13 +15,13 @@ import torch
 
 from hma_depth_ros.cli import run_command
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.inference import export as export_module
-from hma_depth_ros.inference import self_check
 from hma_depth_ros.inference.bundled import self_check_image
-from hma_depth_ros.inference.conversion_cache import file_digest
-from hma_depth_ros.inference.engine_choice import EngineRequest, start_engine
-from hma_depth_ros.inference.model_source import ModelSource
-from hma_depth_ros.inference.openvino_core import openvino_core
+from hma_depth_ros.inference.engines import export as export_module
+from hma_depth_ros.inference.engines import self_check
+from hma_depth_ros.inference.engines.conversion_cache import file_digest
+from hma_depth_ros.inference.engines.engine_choice import EngineRequest, start_engine
+from hma_depth_ros.inference.engines.model_source import ModelSource
+from hma_depth_ros.inference.engines.openvino_core import openvino_core
 from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.network.checkpoint import (
     CheckpointInfo,
@@ -29,8 +29,8 @@ from hma_depth_ros.network.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from hma_depth_ros.network.config import ModelConfig
 from hma_depth_ros.network.model import HmaDepth
+from hma_depth_ros.network.model_config import ModelConfig
 
 pytest.importorskip("openvino")
 onnx = pytest.importorskip("onnx")

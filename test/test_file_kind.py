@@ -15,19 +15,19 @@ import pytest
 import torch
 
 from hma_depth_ros.cli import run, run_command
-from hma_depth_ros.data.depth_png import read_depth_png
+from hma_depth_ros.data.depth.depth_png import read_depth_png
+from hma_depth_ros.data.depth.stored_depth import read_stored_depth
 from hma_depth_ros.data.image_file import read_rgb, write_png
-from hma_depth_ros.data.kitti_calibration import KittiCalibration, read_cameras
-from hma_depth_ros.data.kitti_drive import load_velodyne
-from hma_depth_ros.data.kitti_frames import list_frames
-from hma_depth_ros.data.nyu_labelled import open_labelled, read_official_split
+from hma_depth_ros.data.kitti.calibration import KittiCalibration, read_cameras
+from hma_depth_ros.data.kitti.drive import load_velodyne
+from hma_depth_ros.data.kitti.frames import list_frames
+from hma_depth_ros.data.nyu.labelled import open_labelled, read_official_split
 from hma_depth_ros.data.semantic_labels import read_labels
-from hma_depth_ros.data.stored_depth import read_stored_depth
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.file_kind import known_kind
-from hma_depth_ros.inference.model_file import read_model_info
+from hma_depth_ros.inference.engines.model_file import read_model_info
 from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
-from hma_depth_ros.network.config import ModelConfig
+from hma_depth_ros.network.model_config import ModelConfig
 from hma_depth_ros.training.config_file import load_config
 from hma_depth_ros.training.run_folder import RunFolder
 

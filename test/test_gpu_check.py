@@ -15,10 +15,10 @@ import pytest
 
 from hma_depth_ros.benchmarks.gpu_check.floor import Layer, convolutions, floor_of, floors
 from hma_depth_ros.benchmarks.gpu_check.parts import Part, all_parts
-from hma_depth_ros.benchmarks.gpu_check.run import run_parts
+from hma_depth_ros.benchmarks.gpu_check.run_parts import run_parts
 from hma_depth_ros.cli import gpu_check, run_command
-from hma_depth_ros.network.config import ModelConfig
 from hma_depth_ros.network.flops import count_flops
+from hma_depth_ros.network.model_config import ModelConfig
 
 HERE = Path(__file__).resolve().parent
 

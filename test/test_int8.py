@@ -12,17 +12,17 @@ import pytest
 import torch
 
 from hma_depth_ros.cli import run_command
-from hma_depth_ros.data.depth_png import write_depth_png
+from hma_depth_ros.data.depth.depth_png import write_depth_png
 from hma_depth_ros.data.image_file import write_png
-from hma_depth_ros.data.located_split import read_located_split
+from hma_depth_ros.data.splits.located_split import read_located_split
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation import int8_export
-from hma_depth_ros.inference.engine_choice import EngineRequest, start_engine
-from hma_depth_ros.inference.model_source import ModelSource
+from hma_depth_ros.inference.engines.engine_choice import EngineRequest, start_engine
+from hma_depth_ros.inference.engines.model_source import ModelSource
 from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
-from hma_depth_ros.network.config import ModelConfig
 from hma_depth_ros.network.model import HmaDepth
+from hma_depth_ros.network.model_config import ModelConfig
 
 CONFIG = ModelConfig("test_efficientnet", (128, 64, 16, 8, 8), aspp_channels=16)
 SIZE = (64, 96)
@@ -122,7 +122,7 @@ def test_it_is_taken_like_a_checkpoint(exported: Path, checkpoint: Path):
 def test_an_int8_file_that_deviates_has_nothing_to_fall_back_to(
     exported: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    from hma_depth_ros.inference import self_check
+    from hma_depth_ros.inference.engines import self_check
 
     monkeypatch.setitem(self_check.TOLERANCES, "int8", 0.0)
     warnings: list[str] = []

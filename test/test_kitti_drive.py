@@ -11,27 +11,27 @@ import numpy as np
 import pytest
 from rosbags.interfaces import QosDurability
 
-from hma_depth_ros.bags.bag_reader import BagReader
-from hma_depth_ros.bags.cloud_messages import cloud_array
-from hma_depth_ros.bags.image_messages import image_array
-from hma_depth_ros.bags.kitti_bag import BagOptions, write_kitti_bag
-from hma_depth_ros.bags.kitti_dialect import KITTI2BAG
-from hma_depth_ros.bags.message_types import header_stamp
-from hma_depth_ros.bags.pictures import rgb_image
+from hma_depth_ros.bags.kitti.dialect import KITTI2BAG
+from hma_depth_ros.bags.kitti.drive_bag import BagOptions, write_kitti_bag
+from hma_depth_ros.bags.reader import BagReader
 from hma_depth_ros.bags.transforms import TF_STATIC_TOPIC, Transforms
+from hma_depth_ros.bags.typestore import header_stamp
 from hma_depth_ros.cli import run_command
-from hma_depth_ros.data.depth_png import write_depth_png
-from hma_depth_ros.data.kitti_calibration import CAMERAS_FILE, KittiCalibration, read_cameras
-from hma_depth_ros.data.kitti_drive import (
+from hma_depth_ros.data.depth.depth_png import write_depth_png
+from hma_depth_ros.data.depth.lidar_depth import LidarScan
+from hma_depth_ros.data.kitti.calibration import CAMERAS_FILE, KittiCalibration, read_cameras
+from hma_depth_ros.data.kitti.drive import (
     KittiDrive,
     format_timestamp,
     load_velodyne,
     parse_timestamp,
 )
-from hma_depth_ros.data.lidar_depth import LidarScan
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import as_given
 from hma_depth_ros.geometry.rotation import quaternion_from_matrix
+from hma_depth_ros.messages.image import image_array
+from hma_depth_ros.messages.pictures import rgb_image
+from hma_depth_ros.messages.point_cloud import cloud_array
 
 WIDTH, HEIGHT = 64, 24
 #: 2011-09-26 00:00:00 UTC, and the frames' times after it: nothing a float would keep.

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from hma_depth_ros.data.frame_name import KittiFrame, frame_name, kitti_frame, scene_name
-from hma_depth_ros.data.known_splits import EIGEN_TEST_DRIVES, fingerprint, identify
-from hma_depth_ros.data.split import SplitEntry, read_split
+from hma_depth_ros.data.splits.known_splits import EIGEN_TEST_DRIVES, fingerprint, identify
+from hma_depth_ros.data.splits.split_file import SplitEntry, read_split
 
 DRIVE = "2011_09_26_drive_0002_sync"
 

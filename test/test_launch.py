@@ -24,7 +24,7 @@ import numpy as np
 import pytest
 import yaml
 
-from hma_depth_ros.bags.kitti_dialect import DIALECTS
+from hma_depth_ros.bags.kitti.dialect import DIALECTS
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 LAUNCH_FILE, REPLAY, RIG = (
@@ -215,7 +215,7 @@ def test_false_is_an_override_too(launch: Callable[..., Start]):
 
 
 def test_overrides_are_parameters_of_the_node(launch: Callable[..., Start]):
-    parameters = pytest.importorskip("hma_depth_ros.ros.parameters")
+    parameters = pytest.importorskip("hma_depth_ros.ros.depth_node.parameters")
     given = ("device:=cpu", "engine:=torch", "checkpoint:=x", "threads:=0", "compressed:=true")
     start = launch(*given, "precision:=fp32", "pairing:=cached")
     ((_, text),) = start.parameters[1:]

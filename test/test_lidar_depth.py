@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hma_depth_ros.data.depth_png import read_depth_png
-from hma_depth_ros.data.ground_truth import read_ground_truth
-from hma_depth_ros.data.kitti_calibration import KittiCalibration
-from hma_depth_ros.data.lidar_depth import LidarScan, project_scan
+from hma_depth_ros.data.depth.depth_png import read_depth_png
+from hma_depth_ros.data.depth.ground_truth import read_ground_truth
+from hma_depth_ros.data.depth.lidar_depth import LidarScan, project_scan
+from hma_depth_ros.data.kitti.calibration import KittiCalibration
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.camera import PinholeCamera
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from hma_depth_ros.cli import mask_shares, run_command
-from hma_depth_ros.data.depth_png import write_depth_png
+from hma_depth_ros.data.depth.depth_png import write_depth_png
 from hma_depth_ros.data.image_file import write_png
-from hma_depth_ros.data.split import SplitEntry, write_split
+from hma_depth_ros.data.splits.split_file import SplitEntry, write_split
 from hma_depth_ros.evaluation.mask_regions import MaskShares, boundaries, regions
 from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
-from hma_depth_ros.network.config import ModelConfig
 from hma_depth_ros.network.model import HmaDepth
+from hma_depth_ros.network.model_config import ModelConfig
 
 ROWS, COLUMNS, FOCAL, HORIZON = 188, 621, 360.0, 86
 

@@ -24,9 +24,9 @@ from hma_depth_ros.network.checkpoint import (
     read_info,
     save_checkpoint,
 )
-from hma_depth_ros.network.config import ASPP_DILATIONS, PRESETS, ModelConfig, preset
 from hma_depth_ros.network.model import HmaDepth
-from hma_depth_ros.network.published import BTS_PARAMETERS
+from hma_depth_ros.network.model_config import ASPP_DILATIONS, PRESETS, ModelConfig, preset
+from hma_depth_ros.network.paper_sizes import BTS_PARAMETERS
 
 TINY = ModelConfig(
     encoder="mobilenetv3_small_050", decoder_channels=(16, 16, 8, 8, 8), aspp_channels=8

@@ -13,13 +13,13 @@ import pytest
 from scipy.io import savemat
 
 from hma_depth_ros.cli import run
-from hma_depth_ros.data import layout
-from hma_depth_ros.data.depth_png import read_depth_png
+from hma_depth_ros.data.depth.depth_png import read_depth_png
 from hma_depth_ros.data.image_file import read_rgb
-from hma_depth_ros.data.known_splits import identify
-from hma_depth_ros.data.located_split import read_training_split
-from hma_depth_ros.data.nyu_frames import list_nyu_frames
-from hma_depth_ros.data.split import SplitEntry, write_split
+from hma_depth_ros.data.nyu.frames import list_nyu_frames
+from hma_depth_ros.data.splits import dataset_layout
+from hma_depth_ros.data.splits.known_splits import identify
+from hma_depth_ros.data.splits.located_split import read_training_split
+from hma_depth_ros.data.splits.split_file import SplitEntry, write_split
 
 SCENES = ("kitchen", "office", "living_room")
 
@@ -128,7 +128,7 @@ def test_the_folder_is_checked_and_listed(
     # BTS's lists say .jpg and begin with a slash.
     other = tmp_path / "list.txt"
     other.write_text("/office/rgb_00001.jpg /office/sync_depth_00001.png 518.8579\n")
-    (entry,) = read_training_split(other, root, layout=layout.NYU)
+    (entry,) = read_training_split(other, root, layout=dataset_layout.NYU)
     assert entry.image == root / "office/rgb_00001.png"
     other.write_text("/attic/rgb_00007.jpg /attic/sync_depth_00007.png 518.8579\n")
     assert run(["check_dataset", *nyu, "--split", str(other)]) == 1

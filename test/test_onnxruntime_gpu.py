@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.inference import onnxruntime_engine
-from hma_depth_ros.inference.model_file import ModelFormat
-from hma_depth_ros.inference.model_source import ModelSource
-from hma_depth_ros.inference.onnxruntime_engine import MOST_IMAGES, OnnxRuntimeEngine
-from hma_depth_ros.network.config import ModelConfig
+from hma_depth_ros.inference.engines import onnxruntime_engine
+from hma_depth_ros.inference.engines.model_file import ModelFormat
+from hma_depth_ros.inference.engines.model_source import ModelSource
+from hma_depth_ros.inference.engines.onnxruntime_engine import MOST_IMAGES, OnnxRuntimeEngine
+from hma_depth_ros.network.model_config import ModelConfig
 
 onnx = pytest.importorskip("onnx")
 

@@ -12,9 +12,14 @@ import yaml
 
 from hma_depth_ros.cli import run
 from hma_depth_ros.ros import parameter_table
-from hma_depth_ros.ros.monitor_parameters import MonitorParameters
+from hma_depth_ros.ros.accuracy.monitor_parameters import MonitorParameters
+from hma_depth_ros.ros.depth_node.parameters import (
+    DepthNodeParameters,
+    descriptor,
+    is_live,
+    validate,
+)
 from hma_depth_ros.ros.parameter_types import ParameterError
-from hma_depth_ros.ros.parameters import DepthNodeParameters, descriptor, is_live, validate
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -46,7 +51,7 @@ def test_every_parameter_is_described_and_used(name: str):
     assert len(descriptor(name).description) > 15
     source = "".join(
         path.read_text(encoding="utf-8")
-        for path in (REPOSITORY / "hma_depth_ros" / "ros").glob("*.py")
+        for path in (REPOSITORY / "hma_depth_ros" / "ros").rglob("*.py")
     )
     # As an attribute of the values, outside the table that declares it.
     assert re.search(rf"\b(parameters|values|startup|self)\.{name}\b", source), "dead parameter"
@@ -79,7 +84,7 @@ def test_the_monitor_s_parameters_are_documented():
     live = set(re.findall(r"^\| `(\w+)` \| .+? \| live: ", section, re.MULTILINE))
     table = {name: parameter_table.metadata(MonitorParameters, name) for name in defaults}
     assert live == {name for name, meta in table.items() if not meta["read_only"]}
-    source = (REPOSITORY / "hma_depth_ros" / "ros" / "accuracy_monitor.py").read_text()
+    source = (REPOSITORY / "hma_depth_ros" / "ros" / "accuracy" / "node.py").read_text()
     assert [n for n in defaults if not re.search(rf"\b(settings|live)\.{n}\b", source)] == []
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hma_depth_ros.data.ground_plane import GroundPlane, fit_ground
-from hma_depth_ros.data.pasted_boxes import Box, column_depths, paste_boxes
+from hma_depth_ros.training.samples.pasted_boxes import Box, column_depths, paste_boxes
 
 FOCAL = 360.0
 ROWS, COLUMNS = 187, 621

@@ -12,13 +12,13 @@ import torch
 from PIL import Image
 
 from hma_depth_ros.cli import run
-from hma_depth_ros.data.depth_png import read_depth_png
+from hma_depth_ros.data.depth.depth_png import read_depth_png
 from hma_depth_ros.data.image_file import read_rgb, write_png
-from hma_depth_ros.data.kitti_calibration import KittiCalibration
+from hma_depth_ros.data.kitti.calibration import KittiCalibration
 from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
-from hma_depth_ros.network.config import ModelConfig
 from hma_depth_ros.network.model import HmaDepth
+from hma_depth_ros.network.model_config import ModelConfig
 
 WIDTH, HEIGHT = 150, 71
 

@@ -16,17 +16,17 @@ from hma_depth_ros.geometry.backprojection import back_project
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.inference import pixels
 from hma_depth_ros.inference.bundled import self_check_image
-from hma_depth_ros.inference.engine import choose_device
+from hma_depth_ros.inference.engines.engine import choose_device
+from hma_depth_ros.inference.engines.torch_engine import TorchEngine
 from hma_depth_ros.inference.pixel_format import PixelFormat
 from hma_depth_ros.inference.pixels import network_input, to_device
 from hma_depth_ros.inference.plan import Region, kitti_benchmark_crop, plan_input
 from hma_depth_ros.inference.points import CloudLayout, write_cloud
 from hma_depth_ros.inference.predictor import DepthPredictor, Output, OutputArrays
 from hma_depth_ros.inference.resampling import blended_depth, full_masks, resample, resampled
-from hma_depth_ros.inference.torch_engine import TorchEngine
 from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing
-from hma_depth_ros.network.config import ModelConfig
 from hma_depth_ros.network.model import SIZE_MULTIPLE, HmaDepth, ScaleMaps
+from hma_depth_ros.network.model_config import ModelConfig
 
 CONFIG = ModelConfig(
     encoder="mobilenetv3_small_050", decoder_channels=(16, 16, 8, 8, 8), aspp_channels=8

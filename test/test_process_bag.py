@@ -17,23 +17,23 @@ import numpy as np
 import pytest
 from rosbags.rosbag2 import StoragePlugin
 
-from hma_depth_ros.bags.bag_reader import BagReader
-from hma_depth_ros.bags.bag_writer import BagWriter
-from hma_depth_ros.bags.cloud_messages import cloud_array
-from hma_depth_ros.bags.depth_messages import depth_array
-from hma_depth_ros.bags.image_messages import image_array, image_message
-from hma_depth_ros.bags.kitti_bag import BagOptions, write_kitti_bag
-from hma_depth_ros.bags.kitti_dialect import DIALECTS, KITTI2BAG
-from hma_depth_ros.bags.message_types import CAMERA_INFO, IMAGE, header_stamp
-from hma_depth_ros.bags.process import BagProcess
+from hma_depth_ros.bags.kitti.dialect import DIALECTS, KITTI2BAG
+from hma_depth_ros.bags.kitti.drive_bag import BagOptions, write_kitti_bag
+from hma_depth_ros.bags.processing.process import BagProcess
+from hma_depth_ros.bags.reader import BagReader
+from hma_depth_ros.bags.typestore import CAMERA_INFO, IMAGE, header_stamp
+from hma_depth_ros.bags.writer import BagWriter
 from hma_depth_ros.cli import process_bag, run_command
 from hma_depth_ros.data.image_file import read_rgb
-from hma_depth_ros.data.kitti_drive import KittiDrive
-from hma_depth_ros.data.synthetic.drive import CAMERA, KITTI_CAMERA, SyntheticDrive
-from hma_depth_ros.data.synthetic.kitti_writer import write_kitti_drive
+from hma_depth_ros.data.kitti.drive import KittiDrive
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.backprojection import back_project
 from hma_depth_ros.inference.predictor import DepthPredictor
+from hma_depth_ros.messages.depth_image import depth_array
+from hma_depth_ros.messages.image import image_array, image_message
+from hma_depth_ros.messages.point_cloud import cloud_array
+from hma_depth_ros.synthetic.drive import CAMERA, KITTI_CAMERA, SyntheticDrive
+from hma_depth_ros.synthetic.kitti_writer import write_kitti_drive
 
 FRAMES = 8
 IMAGE_TOPIC, INFO_TOPIC = KITTI2BAG.image_topic(CAMERA), KITTI2BAG.camera_info_topic(CAMERA)
@@ -380,7 +380,7 @@ def test_a_gpu_takes_several_images_at_once(
         return usual(self, images, *rest, **more)
 
     monkeypatch.setattr(DepthPredictor, "predict_batch", predict_batch)
-    for module in ("hma_depth_ros.bags.process", "hma_depth_ros.inference.together"):
+    for module in ("hma_depth_ros.bags.processing.process", "hma_depth_ros.inference.together"):
         monkeypatch.setattr(f"{module}.at_a_time", lambda _: 3)
     assert process(bag, batched) == 0
     assert counts == [3, 3, 2]

@@ -17,11 +17,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hma_depth_ros.bags.bag_reader import BagReader
-from hma_depth_ros.bags.bag_writer import BagWriter
-from hma_depth_ros.bags.cloud_messages import cloud_message
-from hma_depth_ros.bags.image_messages import image_message
-from hma_depth_ros.bags.message_types import (
+from hma_depth_ros.bags.reader import BagReader
+from hma_depth_ros.bags.recorded_qos import offered_qos
+from hma_depth_ros.bags.typestore import (
     IMAGE,
     POINT_CLOUD,
     TF_MESSAGE,
@@ -29,8 +27,10 @@ from hma_depth_ros.bags.message_types import (
     header_stamp,
     message,
 )
-from hma_depth_ros.bags.qos import offered_qos
+from hma_depth_ros.bags.writer import BagWriter
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.messages.image import image_message
+from hma_depth_ros.messages.point_cloud import cloud_message
 
 rclpy = pytest.importorskip("rclpy")
 
@@ -219,8 +219,8 @@ def test_a_topic_that_cannot_be_recorded_does_not_end_the_others(
 ) -> None:
     from std_msgs.msg import Bool, String
 
-    from hma_depth_ros.ros import recorder as module
-    from hma_depth_ros.ros.message_class import message_class
+    from hma_depth_ros.ros.bag_tools import recorder as module
+    from hma_depth_ros.ros.bag_tools.message_class import message_class
 
     known = lambda name: None if name.endswith("Bool") else message_class(name)  # noqa: E731
     monkeypatch.setattr(module, "message_class", known)
@@ -247,7 +247,7 @@ def node() -> Iterator[Any]:
 
 def _record(node: Any, path: Path, *topics: str, duration: float = 1.0) -> list[tuple[str, Any]]:
     """Record for some time and return topics and contents."""
-    from hma_depth_ros.ros.recorder import BagRecorder, TopicRequest
+    from hma_depth_ros.ros.bag_tools.recorder import BagRecorder, TopicRequest
 
     stop = threading.Event()
     give_up = threading.Timer(20.0, stop.set)
@@ -263,7 +263,7 @@ def _record(node: Any, path: Path, *topics: str, duration: float = 1.0) -> list[
 def test_latched_messages_reach_those_who_come_late(
     small_bag: Path, tmp_path: Path, node: Any
 ) -> None:
-    from hma_depth_ros.ros.replayer import BagReplayer
+    from hma_depth_ros.ros.bag_tools.replayer import BagReplayer
 
     with BagReader(small_bag) as bag:
         replayer = BagReplayer(node, bag)
@@ -281,7 +281,7 @@ def test_latched_messages_reach_those_who_come_late(
 def test_a_part_of_the_bag_with_what_is_latched_before_it(
     small_bag: Path, tmp_path: Path, node: Any
 ) -> None:
-    from hma_depth_ros.ros.replayer import BagReplayer
+    from hma_depth_ros.ros.bag_tools.replayer import BagReplayer
 
     with BagReader(small_bag) as bag:
         replayer = BagReplayer(node, bag, start=0.03, duration=0.03)
@@ -301,8 +301,8 @@ def test_pausing_by_service_and_topic(small_bag: Path, node: Any) -> None:
     from std_srvs.srv import SetBool, Trigger
 
     from hma_depth_ros.ros.background import served
-    from hma_depth_ros.ros.pause import PauseControl
-    from hma_depth_ros.ros.replayer import BagReplayer
+    from hma_depth_ros.ros.bag_tools.pause import PauseControl
+    from hma_depth_ros.ros.bag_tools.replayer import BagReplayer
 
     # Names that begin with ~ are the node's own, so one node serves and asks.
     pause = PauseControl(node, paused=True)
@@ -367,9 +367,9 @@ def image_bag(tmp_path: Path) -> Path:
 def test_an_image_waits_for_the_output_of_the_one_before(image_bag: Path, node: Any) -> None:
     from sensor_msgs.msg import Image
 
-    from hma_depth_ros.ros.back_pressure import BackPressure
     from hma_depth_ros.ros.background import served
-    from hma_depth_ros.ros.replayer import BagReplayer
+    from hma_depth_ros.ros.bag_tools.back_pressure import BackPressure
+    from hma_depth_ros.ros.bag_tools.replayer import BagReplayer
 
     events: list[tuple[str, int]] = []
     output = node.create_publisher(Image, "/depth", 10)
@@ -403,9 +403,9 @@ def test_an_image_waits_for_the_output_of_the_one_before(image_bag: Path, node: 
 def test_nobody_answers_in_lockstep(image_bag: Path, node: Any) -> None:
     from sensor_msgs.msg import Image
 
-    from hma_depth_ros.ros.back_pressure import BackPressure
     from hma_depth_ros.ros.background import served
-    from hma_depth_ros.ros.replayer import BagReplayer
+    from hma_depth_ros.ros.bag_tools.back_pressure import BackPressure
+    from hma_depth_ros.ros.bag_tools.replayer import BagReplayer
 
     stop = threading.Event()
     with served(node), BagReader(image_bag) as bag:
@@ -422,7 +422,7 @@ def test_nobody_answers_in_lockstep(image_bag: Path, node: Any) -> None:
 
 
 def test_long_silence_is_skipped(tmp_path: Path, node: Any) -> None:
-    from hma_depth_ros.ros.replayer import BagReplayer
+    from hma_depth_ros.ros.bag_tools.replayer import BagReplayer
 
     with BagWriter(tmp_path / "in") as writer:
         writer.add_topic("/words", STRING)
@@ -442,7 +442,7 @@ def test_long_silence_is_skipped(tmp_path: Path, node: Any) -> None:
 def test_there_is_one_clock(tmp_path: Path, node: Any) -> None:
     from rosgraph_msgs.msg import Clock
 
-    from hma_depth_ros.ros.replayer import BagReplayer
+    from hma_depth_ros.ros.bag_tools.replayer import BagReplayer
 
     with BagWriter(tmp_path / "in") as writer:
         writer.add_topic("/clock", "rosgraph_msgs/msg/Clock")
@@ -473,7 +473,7 @@ def test_there_is_one_clock(tmp_path: Path, node: Any) -> None:
 
 
 def test_a_name_that_ros_does_not_allow_is_left_out(tmp_path: Path, node: Any) -> None:
-    from hma_depth_ros.ros.replayer import BagReplayer
+    from hma_depth_ros.ros.bag_tools.replayer import BagReplayer
 
     with BagWriter(tmp_path / "in") as writer:
         for topic in ("/words", "/1st-words"):
@@ -490,7 +490,7 @@ def test_a_name_that_ros_does_not_allow_is_left_out(tmp_path: Path, node: Any) -
 def test_clock_runs_with_the_bag(small_bag: Path, tmp_path: Path, node: Any) -> None:
     from rosgraph_msgs.msg import Clock
 
-    from hma_depth_ros.ros.replayer import BagReplayer
+    from hma_depth_ros.ros.bag_tools.replayer import BagReplayer
 
     times: list[int] = []
     node.create_subscription(
@@ -551,7 +551,7 @@ def test_what_has_arrived_is_written_when_the_recording_is_stopped(
     from rclpy.duration import Duration
     from std_msgs.msg import String
 
-    from hma_depth_ros.ros.recorder import BagRecorder, TopicRequest
+    from hma_depth_ros.ros.bag_tools.recorder import BagRecorder, TopicRequest
 
     publisher = node.create_publisher(String, "/queued", 100)
     stop = threading.Event()
@@ -572,7 +572,7 @@ def test_what_has_arrived_is_written_when_the_recording_is_stopped(
 
 
 def test_ros_arguments_are_told_from_a_commands_own() -> None:
-    from hma_depth_ros.ros.session import split_ros_args
+    from hma_depth_ros.ros.ros_session import split_ros_args
 
     own, ros = split_ros_args(["bag", "--remap", "/a:=/b"])
     assert (own, ros) == (["bag", "--remap", "/a:=/b"], [])
@@ -583,7 +583,7 @@ def test_ros_arguments_are_told_from_a_commands_own() -> None:
 def test_message_types_must_be_written_out() -> None:
     from std_msgs.msg import String
 
-    from hma_depth_ros.ros.message_class import message_class
+    from hma_depth_ros.ros.bag_tools.message_class import message_class
 
     assert message_class(STRING) is String
     assert message_class("std_msgs/msg/Nothing") is None

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from hma_depth_ros.cli import run
-from hma_depth_ros.data.depth_png import write_depth_png
+from hma_depth_ros.data.depth.depth_png import write_depth_png
 from hma_depth_ros.data.image_file import read_rgb, write_png
 from hma_depth_ros.evaluation.protocols import PROTOCOLS
 from hma_depth_ros.evaluation.score import score
@@ -31,8 +31,8 @@ from hma_depth_ros.evaluation.sparsification import (
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
-from hma_depth_ros.network.config import ModelConfig
 from hma_depth_ros.network.model import HmaDepth
+from hma_depth_ros.network.model_config import ModelConfig
 
 
 def area(p: np.ndarray, g: np.ndarray, sigma: np.ndarray, metric: str, order: str) -> float:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hma_depth_ros.data.stored_depth import read_stored_depth, write_stored_depth
+from hma_depth_ros.data.depth.stored_depth import read_stored_depth, write_stored_depth
 from hma_depth_ros.errors import HmaDepthError
 
 

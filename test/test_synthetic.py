@@ -15,23 +15,23 @@ import numpy.typing as npt
 import pytest
 
 from hma_depth_ros.cli import run_command
-from hma_depth_ros.data.depth_png import read_depth_png
+from hma_depth_ros.data.depth.depth_png import read_depth_png
 from hma_depth_ros.data.image_file import read_rgb
-from hma_depth_ros.data.kitti_drive import KittiDrive, load_velodyne
-from hma_depth_ros.data.synthetic import casting, oxts
-from hma_depth_ros.data.synthetic.casting import Hits, cast
-from hma_depth_ros.data.synthetic.drive import CAMERA, KITTI_CAMERA, SyntheticDrive, SyntheticFrame
-from hma_depth_ros.data.synthetic.ground import cast_ground
-from hma_depth_ros.data.synthetic.kitti_writer import write_kitti_drive
-from hma_depth_ros.data.synthetic.materials import Label, Material
-from hma_depth_ros.data.synthetic.noise import noise
-from hma_depth_ros.data.synthetic.occlusion import ContactShade
-from hma_depth_ros.data.synthetic.rays import CameraRays, LidarRays, Rays, SunRays, Windows
-from hma_depth_ros.data.synthetic.shadows import ShadowMap
-from hma_depth_ros.data.synthetic.solids import Solid, SolidSet
+from hma_depth_ros.data.kitti.drive import KittiDrive, load_velodyne
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.backprojection import back_project, project
 from hma_depth_ros.geometry.camera import PinholeCamera
+from hma_depth_ros.synthetic import casting, oxts_packets
+from hma_depth_ros.synthetic.casting import Hits, cast
+from hma_depth_ros.synthetic.drive import CAMERA, KITTI_CAMERA, SyntheticDrive, SyntheticFrame
+from hma_depth_ros.synthetic.ground import cast_ground
+from hma_depth_ros.synthetic.kitti_writer import write_kitti_drive
+from hma_depth_ros.synthetic.materials import Label, Material
+from hma_depth_ros.synthetic.noise import noise
+from hma_depth_ros.synthetic.occlusion import ContactShade
+from hma_depth_ros.synthetic.rays import CameraRays, LidarRays, Rays, SunRays, Windows
+from hma_depth_ros.synthetic.shadows import ShadowMap
+from hma_depth_ros.synthetic.solids import Solid, SolidSet
 
 SMALL = KITTI_CAMERA.resize(width=310, height=94)
 #: Streets that have together, among other things, kerbs, bends, houses, woods and traffic.
@@ -531,7 +531,7 @@ def test_a_rate_is_the_derivative_of_its_angle():
         out[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
         return out
 
-    row = np.array(oxts.reading(pose, 1.0).split(), float)
+    row = np.array(oxts_packets.reading(pose, 1.0).split(), float)
     np.testing.assert_allclose(row[3:6], [0, 0, 0.3], atol=1e-9)
     np.testing.assert_allclose(row[17:20], [0, 0, 0.3], atol=1e-5)
     np.testing.assert_allclose(row[11:14], [0, 0, 9.81])

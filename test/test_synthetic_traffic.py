@@ -9,17 +9,17 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from hma_depth_ros.data.synthetic import lorries, structures
-from hma_depth_ros.data.synthetic.casting import Hits, cast
-from hma_depth_ros.data.synthetic.drive import KITTI_CAMERA, SyntheticDrive
-from hma_depth_ros.data.synthetic.lettering import letters
-from hma_depth_ros.data.synthetic.materials import Label, Pattern
-from hma_depth_ros.data.synthetic.rays import CameraRays
-from hma_depth_ros.data.synthetic.scene import Scene
-from hma_depth_ros.data.synthetic.shading import painted
-from hma_depth_ros.data.synthetic.solids import SolidSet
-from hma_depth_ros.data.synthetic.street import rotation_z
-from hma_depth_ros.data.synthetic.traffic import Traffic
+from hma_depth_ros.synthetic import lorries, structures
+from hma_depth_ros.synthetic.casting import Hits, cast
+from hma_depth_ros.synthetic.drive import KITTI_CAMERA, SyntheticDrive
+from hma_depth_ros.synthetic.lettering import letters
+from hma_depth_ros.synthetic.materials import Label, Pattern
+from hma_depth_ros.synthetic.rays import CameraRays
+from hma_depth_ros.synthetic.scene import Scene
+from hma_depth_ros.synthetic.shading import painted
+from hma_depth_ros.synthetic.solids import SolidSet
+from hma_depth_ros.synthetic.street import rotation_z
+from hma_depth_ros.synthetic.traffic import Traffic
 
 SMALL = KITTI_CAMERA.resize(width=310, height=94)
 UNDER_A_BRIDGE = 71  #: seed of an arterial road with a bridge 24 m ahead of the start

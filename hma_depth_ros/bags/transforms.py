@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial.transform import Rotation, Slerp
 
-from hma_depth_ros.bags.bag_reader import BagReader
-from hma_depth_ros.bags.message_types import TF_MESSAGE, header, header_stamp, message
+from hma_depth_ros.bags.reader import BagReader
+from hma_depth_ros.bags.typestore import TF_MESSAGE, header, header_stamp, message
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.rotation import matrix_from_quaternion, quaternion_from_matrix
 

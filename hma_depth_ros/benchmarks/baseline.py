@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.inference.float32 import float32_means_float32
 from hma_depth_ros.network.checkpoint import Preprocessing
+from hma_depth_ros.network.float32 import float32_means_float32
 
 
 def load_baseline(name: str) -> nn.Module:

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 import torch
 
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.inference.engine import Engine
-from hma_depth_ros.inference.model_source import ModelSource
-from hma_depth_ros.inference.threads import leave_cores_to
+from hma_depth_ros.inference.engines.engine import Engine
+from hma_depth_ros.inference.engines.model_source import ModelSource
+from hma_depth_ros.inference.engines.threads import leave_cores_to
 
 #: PyTorch otherwise than the node runs it: on CUDA without a recorded graph, with one of what cuDNN
 #: would take untried, and compiled.

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hma_depth_ros.benchmarks.cameras import Turn
+from hma_depth_ros.benchmarks.camera_feed import Turn
 from hma_depth_ros.benchmarks.timing import Timing
 from hma_depth_ros.errors import HmaDepthError
 

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from hma_depth_ros.files import atomic_path
-from hma_depth_ros.ros.depth_node import DepthNode
-from hma_depth_ros.ros.session import ros_session
+from hma_depth_ros.ros.depth_node.node import DepthNode
+from hma_depth_ros.ros.depth_node.statistics import FrameStatistics
+from hma_depth_ros.ros.ros_session import ros_session
 from hma_depth_ros.ros.spin import spin
-from hma_depth_ros.ros.statistics import FrameStatistics
 
 
 class RecordedStatistics(FrameStatistics):

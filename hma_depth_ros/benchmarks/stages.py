@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from hma_depth_ros.benchmarks.timing import Timing, take_turns
-from hma_depth_ros.inference.folding import fold_batch_norm, zero_planes
-from hma_depth_ros.inference.torch_engine import TYPES
+from hma_depth_ros.inference.engines.folding import fold_batch_norm, zero_planes
+from hma_depth_ros.inference.engines.torch_engine import TYPES
 from hma_depth_ros.network.checkpoint import load_checkpoint
 from hma_depth_ros.network.flops import stages
 

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from hma_depth_ros.benchmarks.model import ModelReport
-from hma_depth_ros.benchmarks.predictor import PredictorReport
+from hma_depth_ros.benchmarks.model_speed import ModelReport
+from hma_depth_ros.benchmarks.predictor_speed import PredictorReport
 from hma_depth_ros.benchmarks.timing import Timing
 
 if TYPE_CHECKING:  # without ROS the other parts work
-    from hma_depth_ros.benchmarks.node import NodeReport
+    from hma_depth_ros.benchmarks.node_speed import NodeReport
 
 _MEBIBYTE = 2**20
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run until a signal ends it; ROS arguments as everywhere (`--ros-args -p window:=100`)."""
-    from hma_depth_ros.ros.monitor_parameters import MonitorParameters
+    from hma_depth_ros.ros.accuracy.monitor_parameters import MonitorParameters
     from hma_depth_ros.ros.usage import check_arguments
 
     check_arguments(
@@ -17,7 +17,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         topics=("depth/image", "depth/camera_info", "lidar"),
         parameters=MonitorParameters,
     )
-    from hma_depth_ros.ros.accuracy_monitor import AccuracyMonitor
+    from hma_depth_ros.ros.accuracy.node import AccuracyMonitor
     from hma_depth_ros.ros.spin import run_node
 
     run_node("accuracy_monitor", lambda _: AccuracyMonitor(), argv or ())

@@ -9,11 +9,11 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from hma_depth_ros.data.depth_units import unit_hint
+from hma_depth_ros.data.depth.depth_units import unit_hint
+from hma_depth_ros.data.depth.stored_depth import write_stored_depth
 from hma_depth_ros.data.image_file import image_size
-from hma_depth_ros.data.layout import KITTI
-from hma_depth_ros.data.located_split import read_located_split
-from hma_depth_ros.data.stored_depth import write_stored_depth
+from hma_depth_ros.data.splits.dataset_layout import KITTI
+from hma_depth_ros.data.splits.located_split import read_located_split
 from hma_depth_ros.evaluation.baselines import GroundAndWall, MeanDepth
 
 

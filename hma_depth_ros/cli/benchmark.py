@@ -19,10 +19,10 @@ from rich.console import Console
 from rich.table import Table
 
 from hma_depth_ros.benchmarks.candidates import TORCH_VARIANTS
-from hma_depth_ros.benchmarks.loader import LoaderReport, measure_loader, render_frames
+from hma_depth_ros.benchmarks.loader_speed import LoaderReport, measure_loader, render_frames
 from hma_depth_ros.benchmarks.machine import machine
-from hma_depth_ros.benchmarks.model import measure_model, random_checkpoint
-from hma_depth_ros.benchmarks.predictor import measure_predictor
+from hma_depth_ros.benchmarks.model_speed import measure_model, random_checkpoint
+from hma_depth_ros.benchmarks.predictor_speed import measure_predictor
 from hma_depth_ros.benchmarks.rig import Rig
 from hma_depth_ros.benchmarks.tables import (
     model_figures,
@@ -34,13 +34,13 @@ from hma_depth_ros.benchmarks.tables import (
     stage_table,
 )
 from hma_depth_ros.cli.describe import image_size
-from hma_depth_ros.data.located_split import read_located_split
+from hma_depth_ros.data.splits.located_split import read_located_split
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import atomic_path, check_writable
 from hma_depth_ros.inference.bundled import default_checkpoint
-from hma_depth_ros.inference.engine_names import ENGINES
-from hma_depth_ros.inference.model_file import ModelFormat, read_model_info
-from hma_depth_ros.inference.model_source import ModelSource
+from hma_depth_ros.inference.engines.engine_names import ENGINES
+from hma_depth_ros.inference.engines.model_file import ModelFormat, read_model_info
+from hma_depth_ros.inference.engines.model_source import ModelSource
 from hma_depth_ros.inference.points import CloudLayout
 from hma_depth_ros.inference.predictor import OUTPUTS
 
@@ -276,7 +276,7 @@ def _node(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     from hma_depth_ros.ros.distribution import check_ros
 
     check_ros()
-    from hma_depth_ros.benchmarks.node import Plan, default_topics, measure_node
+    from hma_depth_ros.benchmarks.node_speed import Plan, default_topics, measure_node
 
     rigs = _rigs(arguments.cameras, arguments.threads)
     path = _checkpoint(arguments, folder)

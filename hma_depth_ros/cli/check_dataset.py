@@ -15,17 +15,18 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from hma_depth_ros.data import kitti_downloads, nyu_layout
-from hma_depth_ros.data.depth_units import unit_hint
-from hma_depth_ros.data.entry_camera import source_line
-from hma_depth_ros.data.ground_truth import SOURCES
-from hma_depth_ros.data.kitti_frames import COLOUR_CAMERAS, list_frames
-from hma_depth_ros.data.known_splits import SplitIdentity, identify
-from hma_depth_ros.data.layout import DATASETS, LAYOUTS
-from hma_depth_ros.data.lidar_depth import LidarScan
-from hma_depth_ros.data.nyu_frames import list_nyu_frames
-from hma_depth_ros.data.split import SplitEntry, read_split, with_source
-from hma_depth_ros.data.split_check import CheckedFrame, Problem, check_split
+from hma_depth_ros.data.depth.depth_units import unit_hint
+from hma_depth_ros.data.depth.ground_truth import SOURCES
+from hma_depth_ros.data.depth.lidar_depth import LidarScan
+from hma_depth_ros.data.kitti import downloads
+from hma_depth_ros.data.kitti.frames import COLOUR_CAMERAS, list_frames
+from hma_depth_ros.data.nyu import layout as nyu_layout
+from hma_depth_ros.data.nyu.frames import list_nyu_frames
+from hma_depth_ros.data.splits.dataset_layout import DATASETS, LAYOUTS
+from hma_depth_ros.data.splits.entry_camera import source_line
+from hma_depth_ros.data.splits.known_splits import SplitIdentity, identify
+from hma_depth_ros.data.splits.split_check import CheckedFrame, Problem, check_split
+from hma_depth_ros.data.splits.split_file import SplitEntry, read_split, with_source
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import atomic_path
 
@@ -177,7 +178,7 @@ def _print_downloads(root: Path, frames: Sequence[CheckedFrame]) -> None:
         for frame in frames
         if (found := frame.located.found) is not None and isinstance(found.depth, LidarScan)
     ]
-    archives = kitti_downloads.archives_of(root, images=images, truths=truths, scans=scans)
+    archives = downloads.archives_of(root, images=images, truths=truths, scans=scans)
     if not archives:
         return
     for folder in sorted({archive.unpack_in for archive in archives}):
@@ -185,7 +186,7 @@ def _print_downloads(root: Path, frames: Sequence[CheckedFrame]) -> None:
         for archive in archives:
             if archive.unpack_in == folder:
                 print(f"  {archive.url}")
-    print(f"their pages and terms: {kitti_downloads.RAW_PAGE} {kitti_downloads.DEPTH_PAGE}")
+    print(f"their pages and terms: {downloads.RAW_PAGE} {downloads.DEPTH_PAGE}")
 
 
 def _verdict(frames: Sequence[CheckedFrame], identity: SplitIdentity) -> int:

@@ -78,12 +78,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point."""
     arguments = _parser().parse_args(argv)
     from hma_depth_ros.data.image_file import write_png
+    from hma_depth_ros.demo.demo_report import read_summary, summary_table, write_summary
     from hma_depth_ros.demo.recording import bag_frames
-    from hma_depth_ros.demo.report import read_summary, summary_table, write_summary
-    from hma_depth_ros.demo.run import Plan, run
     from hma_depth_ros.demo.source import find_source
+    from hma_depth_ros.demo.three_processes import Plan, run
     from hma_depth_ros.inference.bundled import default_checkpoint
-    from hma_depth_ros.inference.model_file import read_model_info
+    from hma_depth_ros.inference.engines.model_file import read_model_info
     from hma_depth_ros.ros.transport import transport_note
     from hma_depth_ros.visualization.contact_sheet import contact_sheet
 

@@ -12,12 +12,12 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from hma_depth_ros.inference.model_source import ModelSource
+from hma_depth_ros.inference.engines.model_source import ModelSource
 from hma_depth_ros.network.checkpoint import CheckpointInfo
-from hma_depth_ros.network.config import PRESETS, ModelConfig, preset
 from hma_depth_ros.network.flops import count_flops, saved_flops
 from hma_depth_ros.network.model import HmaDepth
-from hma_depth_ros.network.published import BTS_GFLOP, BTS_PARAMETERS, BTS_SIZE
+from hma_depth_ros.network.model_config import PRESETS, ModelConfig, preset
+from hma_depth_ros.network.paper_sizes import BTS_GFLOP, BTS_PARAMETERS, BTS_SIZE
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from hma_depth_ros.bags.evaluation import Request, open_frames
-from hma_depth_ros.data.depth_png import UNITS_PER_METRE
+from hma_depth_ros.bags.scoring.bag_score import Request, open_frames
+from hma_depth_ros.data.depth.depth_png import UNITS_PER_METRE
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.command import add_report_options, caps_of, reports_of
 from hma_depth_ros.evaluation.protocols import PROTOCOLS, protocols_by_name
-from hma_depth_ros.evaluation.run import Settings
-from hma_depth_ros.evaluation.session import Session
+from hma_depth_ros.evaluation.score_frames import Settings
+from hma_depth_ros.evaluation.score_list import Session
 
 
 def _seconds(text: str) -> float:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hma_depth_ros.evaluation.benchmarks import NYU
 from hma_depth_ros.evaluation.command import evaluate_command
+from hma_depth_ros.evaluation.dataset_rules import NYU
 
 
 def main(argv: Sequence[str] | None = None) -> int:

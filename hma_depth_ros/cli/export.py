@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _int8(arguments, size)
 
     # Only now: PyTorch takes seconds to import, and a wrong argument should not wait for it.
-    from hma_depth_ros.inference.export import export_model
+    from hma_depth_ros.inference.engines.export import export_model
 
     outcome = export_model(
         arguments.checkpoint,
@@ -88,7 +88,7 @@ def _int8(arguments: argparse.Namespace, size: tuple[int, int] | None) -> int:
     if arguments.format != "openvino":
         raise HmaDepthError("--precision int8 needs --format openvino")
 
-    from hma_depth_ros.data.located_split import read_located_split
+    from hma_depth_ros.data.splits.located_split import read_located_split
     from hma_depth_ros.evaluation.int8_export import LIMIT, export_int8
 
     entries = read_located_split(arguments.calibration, arguments.data)

@@ -16,18 +16,18 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from hma_depth_ros.data.depth_png import write_depth_png
+from hma_depth_ros.data.depth.depth_png import write_depth_png
 from hma_depth_ros.data.image_file import write_png
-from hma_depth_ros.data.known_splits import identify
-from hma_depth_ros.data.nyu_labelled import (
+from hma_depth_ros.data.nyu.labelled import (
     DEPTH_KINDS,
     LabelledFile,
     LabelledFrame,
     open_labelled,
     read_official_split,
 )
-from hma_depth_ros.data.nyu_layout import FOCAL_LENGTH, UNITS_PER_METRE, depth_path, image_path
-from hma_depth_ros.data.split import SplitEntry, write_split
+from hma_depth_ros.data.nyu.layout import FOCAL_LENGTH, UNITS_PER_METRE, depth_path, image_path
+from hma_depth_ros.data.splits.known_splits import identify
+from hma_depth_ros.data.splits.split_file import SplitEntry, write_split
 from hma_depth_ros.errors import HmaDepthError
 
 #: What undistortion left of the image, as BTS has it; the white frame around it becomes black.

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from hma_depth_ros.benchmarks.gpu_check.part_tables import network_floors, tables
 from hma_depth_ros.benchmarks.gpu_check.parts import all_parts
-from hma_depth_ros.benchmarks.gpu_check.report import network_floors, tables
-from hma_depth_ros.benchmarks.gpu_check.run import (
+from hma_depth_ros.benchmarks.gpu_check.run_parts import (
     FAILED,
     TIMED_OUT,
     run_parts,
@@ -24,7 +24,7 @@ from hma_depth_ros.benchmarks.gpu_check.run import (
 )
 from hma_depth_ros.benchmarks.machine import machine
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.inference.engine import choose_device
+from hma_depth_ros.inference.engines.engine import choose_device
 
 
 def _parser() -> argparse.ArgumentParser:

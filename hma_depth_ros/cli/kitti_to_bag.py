@@ -16,10 +16,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rosbags.rosbag2 import StoragePlugin
 
-from hma_depth_ros.bags.kitti_bag import BagOptions, gaps, open_recording, write_kitti_bag
-from hma_depth_ros.bags.kitti_dialect import DIALECTS, KITTI2BAG
-from hma_depth_ros.bags.kitti_messages import IMAGE_FORMATS
-from hma_depth_ros.data.kitti_drive import CAMERAS
+from hma_depth_ros.bags.kitti.dialect import DIALECTS, KITTI2BAG
+from hma_depth_ros.bags.kitti.drive_bag import BagOptions, gaps, open_recording, write_kitti_bag
+from hma_depth_ros.bags.kitti.drive_messages import IMAGE_FORMATS
+from hma_depth_ros.data.kitti.drive import CAMERAS
 from hma_depth_ros.errors import HmaDepthError
 
 #: Damaged files that are named one by one.

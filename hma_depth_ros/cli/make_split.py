@@ -10,15 +10,15 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from hma_depth_ros.data.entry_camera import with_intrinsics
+from hma_depth_ros.data.depth.ground_truth import SOURCES
 from hma_depth_ros.data.frame_name import kitti_drive_name
-from hma_depth_ros.data.ground_truth import SOURCES
-from hma_depth_ros.data.kitti_frames import COLOUR_CAMERAS, list_frames
-from hma_depth_ros.data.known_splits import EIGEN_TEST_DRIVES, identify
-from hma_depth_ros.data.layout import DATASETS
-from hma_depth_ros.data.located_split import locate
-from hma_depth_ros.data.nyu_frames import list_nyu_frames
-from hma_depth_ros.data.split import SplitEntry, write_split
+from hma_depth_ros.data.kitti.frames import COLOUR_CAMERAS, list_frames
+from hma_depth_ros.data.nyu.frames import list_nyu_frames
+from hma_depth_ros.data.splits.dataset_layout import DATASETS
+from hma_depth_ros.data.splits.entry_camera import with_intrinsics
+from hma_depth_ros.data.splits.known_splits import EIGEN_TEST_DRIVES, identify
+from hma_depth_ros.data.splits.located_split import locate
+from hma_depth_ros.data.splits.split_file import SplitEntry, write_split
 from hma_depth_ros.errors import HmaDepthError
 
 

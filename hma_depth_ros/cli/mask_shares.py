@@ -11,10 +11,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from hma_depth_ros.data.entry_camera import entry_camera
-from hma_depth_ros.data.ground_truth import read_ground_truth
+from hma_depth_ros.data.depth.ground_truth import read_ground_truth
 from hma_depth_ros.data.image_file import read_rgb
-from hma_depth_ros.data.located_split import read_located_split
+from hma_depth_ros.data.splits.entry_camera import entry_camera
+from hma_depth_ros.data.splits.located_split import read_located_split
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.evaluated_network import computed_by, evaluated_network
 from hma_depth_ros.evaluation.mask_regions import MaskShares, regions

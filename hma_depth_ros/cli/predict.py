@@ -141,7 +141,7 @@ def _camera_chooser(
 
 
 def _read_camera(calibration: Path, index: int) -> PinholeCamera:
-    from hma_depth_ros.data.kitti_calibration import read_cameras
+    from hma_depth_ros.data.kitti.calibration import read_cameras
 
     cameras = read_cameras(calibration)
     if index not in cameras:
@@ -164,7 +164,7 @@ def _calibrated_camera(
 
 
 def _write(frame: FrameView, folder: Path, stem: str) -> None:
-    from hma_depth_ros.data.depth_png import write_depth_png
+    from hma_depth_ros.data.depth.depth_png import write_depth_png
     from hma_depth_ros.data.image_file import write_png
     from hma_depth_ros.geometry.ply import write_ply
     from hma_depth_ros.visualization.depth_color import colorize_depth

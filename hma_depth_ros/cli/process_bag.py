@@ -24,10 +24,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.inference.engine_names import ENGINES, PRECISIONS
+from hma_depth_ros.inference.engines.engine_names import ENGINES, PRECISIONS
 
 if TYPE_CHECKING:
-    from hma_depth_ros.bags.process import BagProcess, ProcessSettings, Tally
+    from hma_depth_ros.bags.processing.process import BagProcess, ProcessSettings, Tally
     from hma_depth_ros.inference.predictor import DepthPredictor
 
 _KINDS = ("depth", "camera_info", "masks", "cloud", "color")
@@ -185,7 +185,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise HmaDepthError(f"no such bag: {bag}")
 
     # Torch takes seconds to import, and a wrong argument should not wait for it.
-    from hma_depth_ros.bags.process import BagProcess
+    from hma_depth_ros.bags.processing.process import BagProcess
 
     predictor, model = _predictor(arguments)
     settings = _settings(arguments)
@@ -212,8 +212,8 @@ def _jobs(arguments: argparse.Namespace) -> list[tuple[Path, Path]]:
 def _settings(arguments: argparse.Namespace) -> ProcessSettings:
     from rosbags.rosbag2 import StoragePlugin
 
-    from hma_depth_ros.bags.depth_outputs import OutputSettings
-    from hma_depth_ros.bags.process import ProcessSettings
+    from hma_depth_ros.bags.processing.depth_outputs import OutputSettings
+    from hma_depth_ros.bags.processing.process import ProcessSettings
 
     return ProcessSettings(
         outputs=OutputSettings(kinds=arguments.outputs, depth_encoding=arguments.depth_encoding),
@@ -233,13 +233,13 @@ def _predictor(arguments: argparse.Namespace) -> tuple[DepthPredictor, dict[str,
     """The predictor, and what its results depend on."""
     import torch
 
-    from hma_depth_ros.bags.bag_reader import BagReader
-    from hma_depth_ros.bags.cameras import find_cameras
-    from hma_depth_ros.bags.pictures import picture
+    from hma_depth_ros.bags.bag_cameras import find_cameras
+    from hma_depth_ros.bags.reader import BagReader
     from hma_depth_ros.inference.bundled import default_checkpoint
     from hma_depth_ros.inference.plan import Region, kitti_benchmark_crop
     from hma_depth_ros.inference.points import CloudLayout
     from hma_depth_ros.inference.predictor import DepthPredictor
+    from hma_depth_ros.messages.pictures import picture
 
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
@@ -296,7 +296,7 @@ def _run(processes: Sequence[BagProcess]) -> None:
         TimeRemainingColumn,
     )
 
-    from hma_depth_ros.bags.process import Tally
+    from hma_depth_ros.bags.processing.process import Tally
 
     console = Console(highlight=False, soft_wrap=True)
     for process in processes:

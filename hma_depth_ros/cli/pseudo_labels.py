@@ -13,14 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-from hma_depth_ros.data.depth_png import write_depth_png
-from hma_depth_ros.data.entry_camera import entry_camera
+from hma_depth_ros.data.depth.depth_png import write_depth_png
 from hma_depth_ros.data.image_file import read_rgb
-from hma_depth_ros.data.located_split import read_located_split
-from hma_depth_ros.data.split import SplitEntry, write_split
+from hma_depth_ros.data.splits.entry_camera import entry_camera
+from hma_depth_ros.data.splits.located_split import read_located_split
+from hma_depth_ros.data.splits.split_file import SplitEntry, write_split
 from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.training.pseudo_labels import agreed_depth, views_of
-from hma_depth_ros.training.second_truth import label_path
+from hma_depth_ros.training.samples.second_truth import label_path
 
 
 def _parser() -> argparse.ArgumentParser:

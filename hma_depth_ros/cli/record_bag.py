@@ -49,9 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     check_ros()
     import rclpy
 
-    from hma_depth_ros.bags.bag_writer import BagWriter
-    from hma_depth_ros.ros.recorder import BagRecorder, TopicRequest
-    from hma_depth_ros.ros.session import ros_session, split_ros_args
+    from hma_depth_ros.bags.writer import BagWriter
+    from hma_depth_ros.ros.bag_tools.recorder import BagRecorder, TopicRequest
+    from hma_depth_ros.ros.ros_session import ros_session, split_ros_args
     from hma_depth_ros.ros.transport import tune_malloc
 
     tune_malloc()

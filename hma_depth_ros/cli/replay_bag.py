@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hma_depth_ros.bags.silence import LONGEST
+from hma_depth_ros.bags.processing.silence import LONGEST
 from hma_depth_ros.errors import HmaDepthError
 
 if TYPE_CHECKING:
     import threading
 
-    from hma_depth_ros.ros.replayer import BagReplayer
+    from hma_depth_ros.ros.bag_tools.replayer import BagReplayer
 
 _EPILOG = """\
 Stamps in the messages stay as they are. Topics whose message package is not installed are left
@@ -152,12 +152,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     check_ros()
     import rclpy
 
-    from hma_depth_ros.bags.bag_reader import BagReader
-    from hma_depth_ros.ros.back_pressure import BackPressure
+    from hma_depth_ros.bags.reader import BagReader
     from hma_depth_ros.ros.background import served
-    from hma_depth_ros.ros.pause import PauseControl
-    from hma_depth_ros.ros.replayer import LATE, BagReplayer
-    from hma_depth_ros.ros.session import ros_session, split_ros_args
+    from hma_depth_ros.ros.bag_tools.back_pressure import BackPressure
+    from hma_depth_ros.ros.bag_tools.pause import PauseControl
+    from hma_depth_ros.ros.bag_tools.replayer import LATE, BagReplayer
+    from hma_depth_ros.ros.ros_session import ros_session, split_ros_args
     from hma_depth_ros.ros.transport import tune_malloc
 
     tune_malloc()

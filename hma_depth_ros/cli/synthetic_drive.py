@@ -10,11 +10,11 @@ from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from hma_depth_ros.bags.kitti_bag import write_kitti_bag
-from hma_depth_ros.data.synthetic.drive import KITTI_CAMERA, SyntheticDrive
-from hma_depth_ros.data.synthetic.kitti_writer import DRIVE_NUMBERS, write_kitti_drive
+from hma_depth_ros.bags.kitti.drive_bag import write_kitti_bag
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.camera import PinholeCamera
+from hma_depth_ros.synthetic.drive import KITTI_CAMERA, SyntheticDrive
+from hma_depth_ros.synthetic.kitti_writer import DRIVE_NUMBERS, write_kitti_drive
 
 #: A process takes about as long to start as one frame takes to render.
 _FRAMES_PER_PROCESS = 4

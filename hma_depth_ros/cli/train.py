@@ -13,13 +13,13 @@ from pathlib import Path
 
 import cv2
 
-from hma_depth_ros.data.depth_units import unit_hint
+from hma_depth_ros.data.depth.depth_units import unit_hint
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.training.config import TrainConfig
 from hma_depth_ros.training.config_file import load_config, preset_names, to_yaml
 from hma_depth_ros.training.data_arguments import add_data_arguments, with_data_arguments
 from hma_depth_ros.training.lists import Lists, read_lists
 from hma_depth_ros.training.processes import joined_processes
+from hma_depth_ros.training.run_config import TrainConfig
 from hma_depth_ros.training.run_folder import RunFolder
 from hma_depth_ros.training.trainer import Trainer
 

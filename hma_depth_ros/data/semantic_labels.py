@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from hma_depth_ros.data.listed_path import first_file, spellings
 from hma_depth_ros.data.png_file import decode_png
+from hma_depth_ros.data.splits.listed_path import first_file, spellings
 from hma_depth_ros.errors import HmaDepthError
 
 #: Where nothing is known.

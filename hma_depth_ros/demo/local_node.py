@@ -13,7 +13,7 @@ from rclpy.executors import Executor
 from rclpy.node import Node
 
 from hma_depth_ros.demo.environment import OF_OTHER_GRAPHS
-from hma_depth_ros.ros.session import start_ros
+from hma_depth_ros.ros.ros_session import start_ros
 from hma_depth_ros.ros.spin import make_executor
 
 

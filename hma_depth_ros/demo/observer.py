@@ -10,8 +10,8 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 
-from hma_depth_ros.demo.report import DIAGNOSTICS_TOPIC, STATUS_SUFFIX
-from hma_depth_ros.ros.message_class import message_class
+from hma_depth_ros.demo.demo_report import DIAGNOSTICS_TOPIC, STATUS_SUFFIX
+from hma_depth_ros.ros.bag_tools.message_class import message_class
 
 
 @dataclass(frozen=True)

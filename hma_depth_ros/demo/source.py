@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hma_depth_ros.bags.bag_reader import BagReader
-from hma_depth_ros.bags.cameras import CameraTopics, camera_info_beside, find_cameras
-from hma_depth_ros.bags.kitti_bag import write_kitti_bag
-from hma_depth_ros.bags.message_types import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE_TYPES
-from hma_depth_ros.bags.silence import span_without_silence
-from hma_depth_ros.data.kitti_drive import KittiDrive
+from hma_depth_ros.bags.bag_cameras import CameraTopics, camera_info_beside, find_cameras
+from hma_depth_ros.bags.kitti.drive_bag import write_kitti_bag
+from hma_depth_ros.bags.processing.silence import span_without_silence
+from hma_depth_ros.bags.reader import BagReader
+from hma_depth_ros.bags.typestore import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE_TYPES
+from hma_depth_ros.data.kitti.drive import KittiDrive
 from hma_depth_ros.errors import HmaDepthError
 
 _ROS_NAME = re.compile(r"(/[A-Za-z_]\w*)+", re.ASCII)

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from hma_depth_ros.data.ground_truth import read_ground_truth
-from hma_depth_ros.data.split import SplitEntry
+from hma_depth_ros.data.depth.ground_truth import read_ground_truth
+from hma_depth_ros.data.splits.split_file import SplitEntry
 from hma_depth_ros.errors import HmaDepthError
 
 Depth = npt.NDArray[np.float32]

@@ -10,13 +10,13 @@ from threading import Lock
 import numpy as np
 import numpy.typing as npt
 
-from hma_depth_ros.data.entry_camera import entry_camera
 from hma_depth_ros.data.image_file import read_rgb
+from hma_depth_ros.data.splits.entry_camera import entry_camera
+from hma_depth_ros.evaluation.evaluated_frames import Frame
 from hma_depth_ros.evaluation.evaluated_network import computed_by, evaluated_network
-from hma_depth_ros.evaluation.frames import Frame
+from hma_depth_ros.evaluation.prediction_sources import Depth, PredictedDepth
+from hma_depth_ros.evaluation.protocol_windows import kitti_crop
 from hma_depth_ros.evaluation.protocols import View
-from hma_depth_ros.evaluation.sources import Depth, PredictedDepth
-from hma_depth_ros.evaluation.windows import kitti_crop
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.inference.bundled import default_checkpoint
 from hma_depth_ros.inference.predictor import Output

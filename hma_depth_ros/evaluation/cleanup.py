@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from hma_depth_ros.data.depth_png import UNITS_PER_METRE
+from hma_depth_ros.data.depth.depth_png import UNITS_PER_METRE
 
 #: Metres from which on depth counts (exclusive), as in Eigen et al. and BTS.
 MIN_DEPTH = 1e-3

@@ -10,19 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from hma_depth_ros.data.split import camera_columns
+from hma_depth_ros.data.splits.split_file import camera_columns
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.evaluation.benchmarks import Benchmark
-from hma_depth_ros.evaluation.frames import FrameList, frames_of_folder, frames_of_split
-from hma_depth_ros.evaluation.protocols import protocols_by_name
-from hma_depth_ros.evaluation.run import Settings
-from hma_depth_ros.evaluation.session import Reports, Session
-from hma_depth_ros.evaluation.sources import (
+from hma_depth_ros.evaluation.dataset_rules import Benchmark
+from hma_depth_ros.evaluation.evaluated_frames import FrameList, frames_of_folder, frames_of_split
+from hma_depth_ros.evaluation.prediction_sources import (
     UNCERTAINTY_FOLDER,
     PredictionSource,
     StoredPredictions,
 )
-from hma_depth_ros.inference.engine_names import ENGINES, PRECISIONS
+from hma_depth_ros.evaluation.protocols import protocols_by_name
+from hma_depth_ros.evaluation.score_frames import Settings
+from hma_depth_ros.evaluation.score_list import Reports, Session
+from hma_depth_ros.inference.engines.engine_names import ENGINES, PRECISIONS
 
 
 def _parser(prog: str, summary: str, benchmark: Benchmark) -> argparse.ArgumentParser:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from hma_depth_ros.inference.engine_choice import EngineRequest, start_engine
-from hma_depth_ros.inference.model_source import ModelSource
+from hma_depth_ros.inference.engines.engine_choice import EngineRequest, start_engine
+from hma_depth_ros.inference.engines.model_source import ModelSource
 from hma_depth_ros.inference.predictor import DepthPredictor
 
 _LOG = logging.getLogger(__name__)

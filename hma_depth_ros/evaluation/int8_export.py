@@ -11,17 +11,17 @@ import numpy.typing as npt
 import torch
 
 from hma_depth_ros.data.image_file import read_rgb
-from hma_depth_ros.data.split import SplitEntry
+from hma_depth_ros.data.splits.split_file import SplitEntry
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.evaluation.benchmarks import KITTI
-from hma_depth_ros.evaluation.validate import ALL, WHOLE_IMAGE, Yardstick, validate
-from hma_depth_ros.inference.export import Verification, check_names, export_model
-from hma_depth_ros.inference.padding import pad, to_rows
+from hma_depth_ros.evaluation.dataset_rules import KITTI
+from hma_depth_ros.evaluation.quick_error import ALL, WHOLE_IMAGE, Yardstick, validate
+from hma_depth_ros.inference.engines.export import Verification, check_names, export_model
+from hma_depth_ros.inference.engines.padding import pad, to_rows
+from hma_depth_ros.inference.engines.quantization import MOST_IMAGES, import_nncf, quantise
 from hma_depth_ros.inference.pixel_format import PixelFormat
 from hma_depth_ros.inference.pixels import network_input, to_device
 from hma_depth_ros.inference.plan import plan_input
 from hma_depth_ros.inference.predictor import DepthPredictor
-from hma_depth_ros.inference.quantization import MOST_IMAGES, import_nncf, quantise
 from hma_depth_ros.network.checkpoint import read_info
 
 #: Largest relative change of AbsRel with which an int8 model is offered.

@@ -7,17 +7,17 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from hma_depth_ros.data.stored_depth import SUFFIXES, read_stored_depth, write_stored_depth
+from hma_depth_ros.data.depth.stored_depth import SUFFIXES, read_stored_depth, write_stored_depth
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.cleanup import quantise
-from hma_depth_ros.evaluation.frames import Frame
-from hma_depth_ros.evaluation.protocols import View
-from hma_depth_ros.evaluation.sources import (
+from hma_depth_ros.evaluation.evaluated_frames import Frame
+from hma_depth_ros.evaluation.prediction_sources import (
     UNCERTAINTY_FOLDER,
     PredictedDepth,
     PredictionSource,
     read_uncertainty,
 )
+from hma_depth_ros.evaluation.protocols import View
 from hma_depth_ros.files import atomic_path
 
 _SETTINGS, _CAMERAS = "predictions.json", "cameras.json"

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.evaluation import windows
+from hma_depth_ros.evaluation import protocol_windows
 from hma_depth_ros.evaluation.metrics import benchmark_metrics, depth_metrics
-from hma_depth_ros.evaluation.windows import Window
+from hma_depth_ros.evaluation.protocol_windows import Window
 
 Metrics = Callable[[npt.NDArray[np.floating], npt.NDArray[np.floating]], dict[str, float]]
 #: Part of the image that a network is given: the 352x1216 crop or all of it.
@@ -44,28 +44,28 @@ _KITTI = (
     Protocol(
         "bts",
         "crop pasted into the whole image, Garg's window of the image: the paper's tables (BTS)",
-        windows.garg_window,
+        protocol_windows.garg_window,
     ),
     Protocol(
         "kb_garg",
         "ground truth cropped first, Garg's window of the crop: AdaBins, NeWCRFs, ZoeDepth, iDisc",
-        windows.garg_window_of_crop,
+        protocol_windows.garg_window_of_crop,
     ),
     Protocol(
         "eigen",
         "crop pasted into the whole image, Eigen's window: Eigen et al. 2014",
-        windows.eigen_window,
+        protocol_windows.eigen_window,
     ),
     Protocol(
         "full",
         "the network sees the whole image, all of it counts: Depth Anything V2",
-        windows.whole_image,
+        protocol_windows.whole_image,
         view="image",
     ),
     Protocol(
         "benchmark",
         "all of the crop, at any depth: KITTI's depth prediction server",
-        windows.kitti_crop,
+        protocol_windows.kitti_crop,
         metrics=benchmark_metrics,
         capped=False,
         fills_holes=True,
@@ -75,7 +75,7 @@ PROTOCOLS = {protocol.name: protocol for protocol in _KITTI}
 
 #: NYU Depth v2's only one.
 NYU_PROTOCOL = Protocol(
-    "nyu", "Eigen's window of the whole image", windows.nyu_window, view="image"
+    "nyu", "Eigen's window of the whole image", protocol_windows.nyu_window, view="image"
 )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from hma_depth_ros.data.entry_camera import CameraSource
+from hma_depth_ros.data.splits.entry_camera import CameraSource
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.boundaries import (
     BoundaryCounts,
@@ -18,9 +18,9 @@ from hma_depth_ros.evaluation.boundaries import (
 )
 from hma_depth_ros.evaluation.cleanup import MIN_DEPTH, clean, fill_holes
 from hma_depth_ros.evaluation.depth_bins import bin_sums
+from hma_depth_ros.evaluation.protocol_windows import Window, kitti_crop
 from hma_depth_ros.evaluation.protocols import Protocol
 from hma_depth_ros.evaluation.sparsification import calibration_sums, curves
-from hma_depth_ros.evaluation.windows import Window, kitti_crop
 
 Depth = npt.NDArray[np.float32]
 

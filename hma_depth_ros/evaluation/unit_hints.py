@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from hma_depth_ros.data.depth_png import UNITS_PER_METRE
-from hma_depth_ros.data.depth_units import MILLIMETRES, sample, unit_hint
-from hma_depth_ros.data.ground_truth import read_ground_truth
+from hma_depth_ros.data.depth.depth_png import UNITS_PER_METRE
+from hma_depth_ros.data.depth.depth_units import MILLIMETRES, sample, unit_hint
+from hma_depth_ros.data.depth.ground_truth import read_ground_truth
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.evaluation.frames import Frame
+from hma_depth_ros.evaluation.evaluated_frames import Frame
+from hma_depth_ros.evaluation.prediction_sources import StoredPredictions
 from hma_depth_ros.evaluation.score import placed
-from hma_depth_ros.evaluation.sources import StoredPredictions
 
 #: Units that predictions are found in, beside the right one, in a metre.
 _UNITS = {MILLIMETRES: "millimetres", UNITS_PER_METRE: "metres x 256", 100.0: "centimetres"}

@@ -17,10 +17,10 @@ from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.geometry.camera_planes import USUAL_MOUNT, Mount
 from hma_depth_ros.inference.bundled import default_checkpoint
 from hma_depth_ros.inference.camera_input import camera_input
-from hma_depth_ros.inference.engine import Engine
-from hma_depth_ros.inference.engine_choice import EngineRequest, start_engine
+from hma_depth_ros.inference.engines.engine import Engine
+from hma_depth_ros.inference.engines.engine_choice import EngineRequest, start_engine
+from hma_depth_ros.inference.engines.model_source import ModelSource
 from hma_depth_ros.inference.marks import Mark
-from hma_depth_ros.inference.model_source import ModelSource
 from hma_depth_ros.inference.pixel_format import PixelFormat, check_image
 from hma_depth_ros.inference.pixels import network_input, to_device
 from hma_depth_ros.inference.plan import InputPlan, Region, plan_input

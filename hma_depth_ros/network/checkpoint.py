@@ -20,8 +20,8 @@ from hma_depth_ros import __version__
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.file_kind import known_kind
 from hma_depth_ros.files import atomic_path, shown
-from hma_depth_ros.network.config import ModelConfig
 from hma_depth_ros.network.model import HmaDepth
+from hma_depth_ros.network.model_config import ModelConfig
 
 METADATA_KEY = "hma_depth"
 FORMAT = 1

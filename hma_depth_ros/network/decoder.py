@@ -8,13 +8,13 @@ from torch.nn import functional as F
 
 from hma_depth_ros.network.attention import upsample
 from hma_depth_ros.network.blocks import AtrousSpatialPyramid, UpBlock
-from hma_depth_ros.network.config import (
+from hma_depth_ros.network.heads import SigmoidHead, UncertaintyHead, attention_head, depth_head
+from hma_depth_ros.network.model_config import (
     ASPP_DILATIONS,
     DECODER_REDUCTIONS,
     UNCERTAINTY_REDUCTION,
     ModelConfig,
 )
-from hma_depth_ros.network.heads import SigmoidHead, UncertaintyHead, attention_head, depth_head
 
 IMAGE_CHANNELS = 3
 

@@ -11,7 +11,7 @@ import math
 
 from torch import Tensor
 
-from hma_depth_ros.network.config import ModelConfig
+from hma_depth_ros.network.model_config import ModelConfig
 
 
 def to_metres(share: Tensor, config: ModelConfig) -> Tensor:

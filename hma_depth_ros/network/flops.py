@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from hma_depth_ros.network.config import DECODER_REDUCTIONS, ModelConfig
 from hma_depth_ros.network.model import HmaDepth
+from hma_depth_ros.network.model_config import DECODER_REDUCTIONS, ModelConfig
 
 
 def count_flops(config: ModelConfig, size: tuple[int, int]) -> dict[str, float]:

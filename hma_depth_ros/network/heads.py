@@ -7,8 +7,8 @@ import math
 from torch import Tensor, nn
 
 from hma_depth_ros.network.blocks import ConvNorm
-from hma_depth_ros.network.config import ModelConfig
 from hma_depth_ros.network.depth_mapping import share_of
+from hma_depth_ros.network.model_config import ModelConfig
 
 #: What an untrained depth module answers, as a share of max_depth: 12 m of 80 m, about the median
 #: of driving data, so that the first steps of training need not bring the whole image down.

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hma_depth_ros.network.attention import blend, hierarchical_masks, upsample
-from hma_depth_ros.network.config import ModelConfig
 from hma_depth_ros.network.decoder import Decoder
 from hma_depth_ros.network.depth_mapping import to_metres
 from hma_depth_ros.network.encoder import Encoder
+from hma_depth_ros.network.model_config import ModelConfig
 
 #: Inputs are padded to a multiple of the encoder's coarsest reduction.
 SIZE_MULTIPLE = 32

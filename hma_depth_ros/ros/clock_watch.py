@@ -7,7 +7,7 @@ import time
 from rclpy.node import Node
 from rclpy.time import Time
 
-from hma_depth_ros.ros.reporter import Reporter
+from hma_depth_ros.ros.condition_log import Reporter
 
 #: Seconds that the time may take to come: a replay waits until a node listens, and begins then.
 PATIENCE = 3.0

@@ -7,8 +7,8 @@ from typing import Any
 
 from rclpy.node import Node
 
+from hma_depth_ros.ros.condition_log import QUIET_SECONDS, Reporter
 from hma_depth_ros.ros.endpoint_events import SubscriptionEvents
-from hma_depth_ros.ros.reporter import QUIET_SECONDS, Reporter
 from hma_depth_ros.ros.transport import large_message_cure
 
 #: Silence of a matched publisher after which the node asks whether large messages get through.

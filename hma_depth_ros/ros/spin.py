@@ -9,7 +9,7 @@ from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedE
 from rclpy.node import Node
 from rclpy.task import Future
 
-from hma_depth_ros.ros.session import StopRequest, ros_errors, ros_session
+from hma_depth_ros.ros.ros_session import StopRequest, ros_errors, ros_session
 
 
 def make_executor(context: Context | None = None) -> Executor:

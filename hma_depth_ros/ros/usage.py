@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hma_depth_ros.ros.parameter_table import help_text
-from hma_depth_ros.ros.session import split_ros_args
+from hma_depth_ros.ros.ros_session import split_ros_args
 
 _USAGE = "%(prog)s [-h] [--ros-args [-p NAME:=VALUE] [--params-file FILE] [-r FROM:=TO] ...]"
 

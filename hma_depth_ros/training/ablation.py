@@ -13,13 +13,13 @@ from typing import Any, Literal
 
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.metrics import HIGHER_IS_BETTER
-from hma_depth_ros.evaluation.published import TABLE_1_METRICS
-from hma_depth_ros.evaluation.validate import ALL
+from hma_depth_ros.evaluation.quick_error import ALL
+from hma_depth_ros.evaluation.report.paper_table import TABLE_1_METRICS
 from hma_depth_ros.files import atomic_path
 from hma_depth_ros.network.checkpoint import CheckpointInfo, read_info
-from hma_depth_ros.training.config import TrainConfig
 from hma_depth_ros.training.lists import Lists
 from hma_depth_ros.training.processes import Processes
+from hma_depth_ros.training.run_config import TrainConfig
 from hma_depth_ros.training.run_folder import RunFolder
 from hma_depth_ros.training.trainer import Trainer
 

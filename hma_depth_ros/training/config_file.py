@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from hma_depth_ros.data.text_file import read_text
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import atomic_path
-from hma_depth_ros.training.config import TrainConfig
+from hma_depth_ros.training.run_config import TrainConfig
 
 #: In a file: the preset that it changes.
 EXTENDS = "extends"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 
-from hma_depth_ros.data.ground_truth import SOURCES
-from hma_depth_ros.training.config import TrainConfig
+from hma_depth_ros.data.depth.ground_truth import SOURCES
+from hma_depth_ros.training.run_config import TrainConfig
 
 
 def add_data_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from hma_depth_ros.data.frame_name import kitti_drive_name
-from hma_depth_ros.data.layout import DatasetName
-from hma_depth_ros.data.split import SplitEntry
+from hma_depth_ros.data.splits.dataset_layout import DatasetName
+from hma_depth_ros.data.splits.split_file import SplitEntry
 from hma_depth_ros.errors import HmaDepthError
 
 

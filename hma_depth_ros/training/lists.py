@@ -9,15 +9,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from hma_depth_ros.data.known_splits import eigen_test_drives_in, identify
-from hma_depth_ros.data.layout import DatasetName
-from hma_depth_ros.data.located_split import read_located_split, read_training_split
 from hma_depth_ros.data.semantic_labels import find_labels
-from hma_depth_ros.data.split import SplitEntry, read_split
+from hma_depth_ros.data.splits.dataset_layout import DatasetName
+from hma_depth_ros.data.splits.known_splits import eigen_test_drives_in, identify
+from hma_depth_ros.data.splits.located_split import read_located_split, read_training_split
+from hma_depth_ros.data.splits.split_file import SplitEntry, read_split
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.evaluation.benchmarks import KITTI, NYU, Benchmark
-from hma_depth_ros.training.config import DataSection
+from hma_depth_ros.evaluation.dataset_rules import KITTI, NYU, Benchmark
 from hma_depth_ros.training.held_out import hold_out
+from hma_depth_ros.training.run_config import DataSection
 
 BENCHMARKS: dict[DatasetName, Benchmark] = {"kitti": KITTI, "nyu": NYU}
 

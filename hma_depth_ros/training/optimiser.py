@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from hma_depth_ros.network.model import HmaDepth
-from hma_depth_ros.training.config import OptimiserSection
+from hma_depth_ros.training.run_config import OptimiserSection
 
 
 def freeze_stem(model: HmaDepth) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.distributed.nn.functional import all_reduce
 
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.inference.engine import choose_device
+from hma_depth_ros.inference.engines.engine import choose_device
 
 T = TypeVar("T")
 

@@ -16,8 +16,8 @@ import torch
 from hma_depth_ros import __version__
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import atomic_path, shown
-from hma_depth_ros.training.config import TrainConfig
 from hma_depth_ros.training.config_file import load_config, write_config
+from hma_depth_ros.training.run_config import TrainConfig
 
 _PACKAGES = ("torch", "torchvision", "timm", "numpy", "opencv-python-headless", "safetensors")
 

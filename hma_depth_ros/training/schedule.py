@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from hma_depth_ros.training.config import OptimiserSection
+from hma_depth_ros.training.run_config import OptimiserSection
 
 #: one_cycle starts at this share of the peak (Smith and Topin, 2018).
 _START = 1 / 25

@@ -12,16 +12,16 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
 
-from hma_depth_ros.inference.float32 import float32_means_float32
 from hma_depth_ros.network.camera_planes import affine_planes
 from hma_depth_ros.network.checkpoint import Preprocessing
+from hma_depth_ros.network.float32 import float32_means_float32
 from hma_depth_ros.network.model import HmaDepth
 from hma_depth_ros.training.accumulation import Total, WholeSums
 from hma_depth_ros.training.batch_norm import synchronise_batch_norm
-from hma_depth_ros.training.config import TrainConfig
-from hma_depth_ros.training.objective import objective
+from hma_depth_ros.training.losses.objective import objective
 from hma_depth_ros.training.optimiser import set_learning_rate
 from hma_depth_ros.training.processes import Processes
+from hma_depth_ros.training.run_config import TrainConfig
 
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 

@@ -9,24 +9,24 @@ import torch
 
 from hma_depth_ros.data.frame_name import scene_name
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.evaluation.validate import ALL
+from hma_depth_ros.evaluation.quick_error import ALL
 from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
 from hma_depth_ros.network.model import HmaDepth
-from hma_depth_ros.training.config import TrainConfig
-from hma_depth_ros.training.dataset import CropDataset
 from hma_depth_ros.training.determinism import deterministic_algorithms
 from hma_depth_ros.training.initial_weights import initial_model, weights_name
 from hma_depth_ros.training.lists import Lists, short_names
-from hma_depth_ros.training.loading import BatchLoader
 from hma_depth_ros.training.optimiser import freeze_stem, make_optimiser
 from hma_depth_ros.training.processes import Processes
-from hma_depth_ros.training.reporting import Reporter
+from hma_depth_ros.training.progress_report import Reporter
+from hma_depth_ros.training.run_config import TrainConfig
 from hma_depth_ros.training.run_folder import RunFolder
-from hma_depth_ros.training.sampler import GlobalBatchSampler, scene_weights
+from hma_depth_ros.training.samples.dataset import CropDataset
+from hma_depth_ros.training.samples.loading import BatchLoader
+from hma_depth_ros.training.samples.sampler import GlobalBatchSampler, scene_weights
 from hma_depth_ros.training.schedule import learning_rate
 from hma_depth_ros.training.snapshot import Progress, Trained, read_snapshot, write_snapshot
 from hma_depth_ros.training.step import TrainingStep
-from hma_depth_ros.training.validation import Validator, summary_line
+from hma_depth_ros.training.validator import Validator, summary_line
 from hma_depth_ros.training.weight_average import make_average
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from rosbags.rosbag2 import StoragePlugin
 
-from hma_depth_ros.bags.bag_reader import BagReader
-from hma_depth_ros.bags.bag_writer import BagWriter
-from hma_depth_ros.bags.message_types import message
+from hma_depth_ros.bags.reader import BagReader
+from hma_depth_ros.bags.typestore import message
+from hma_depth_ros.bags.writer import BagWriter
 from hma_depth_ros.demo.source import remove_bag
 from hma_depth_ros.errors import HmaDepthError
 

@@ -33,7 +33,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
 
 from hma_depth_ros.geometry.camera import PinholeCamera
-from hma_depth_ros.ros.depth_node import DepthNode
+from hma_depth_ros.ros.depth_node.node import DepthNode
 from hma_depth_ros.ros.spin import make_executor
 
 T = TypeVar("T")

@@ -13,9 +13,9 @@ from typing import Any
 from unittest import mock
 
 from hma_depth_ros import signals
-from hma_depth_ros.ros import depth_node
-from hma_depth_ros.ros.load_predictor import LoadedModel
-from hma_depth_ros.ros.parameters import DepthNodeParameters
+from hma_depth_ros.ros.depth_node import node
+from hma_depth_ros.ros.depth_node.load_predictor import LoadedModel
+from hma_depth_ros.ros.depth_node.parameters import DepthNodeParameters
 from hma_depth_ros.ros.spin import run_node
 
 
@@ -35,8 +35,8 @@ def main() -> int:
     arguments = ["--ros-args", *(word for o in overrides for word in ("-p", o)), *ros_arguments]
     load: Any = {"once": once, "endless": endless}[way]
     signals.take_over("depth_node", is_node=True)
-    with mock.patch.object(depth_node, "LoadedModel", lambda parameters, **_: load(parameters)):
-        run_node("depth_node", lambda stop: depth_node.DepthNode(stop=stop), arguments)
+    with mock.patch.object(node, "LoadedModel", lambda parameters, **_: load(parameters)):
+        run_node("depth_node", lambda stop: node.DepthNode(stop=stop), arguments)
     return signals.finish(0)
 
 

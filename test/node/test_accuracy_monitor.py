@@ -22,9 +22,9 @@ from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.metrics import depth_metrics
 from hma_depth_ros.geometry.backprojection import back_project
 from hma_depth_ros.ros import input_watch
-from hma_depth_ros.ros.accuracy_monitor import METRICS, SCALE, AccuracyMonitor
-from hma_depth_ros.ros.image_messages import byte_array, image_message
-from hma_depth_ros.ros.nearest_pairing import ROOM, NearestPairing
+from hma_depth_ros.ros.accuracy.nearest_pairing import ROOM, NearestPairing
+from hma_depth_ros.ros.accuracy.node import METRICS, SCALE, AccuracyMonitor
+from hma_depth_ros.ros.cv_bridge_images import byte_array, image_message
 
 from .graph import (
     CAMERA,

@@ -15,8 +15,8 @@ import pytest
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, RegionOfInterest
 
 from hma_depth_ros.inference.predictor import DepthPredictor
-from hma_depth_ros.ros import reporter
-from hma_depth_ros.ros.reporter import Reporter
+from hma_depth_ros.ros import condition_log
+from hma_depth_ros.ros.condition_log import Reporter
 
 from .conftest import StartBench
 from .graph import (
@@ -325,7 +325,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(reporter, "time", clock)
+    monkeypatch.setattr(condition_log, "time", clock)
     return clock
 
 
@@ -345,15 +345,15 @@ def test_what_changes_or_comes_back_is_said_again(clock: Clock):
     report.problem("image", "it is upside down")
     assert len(said) == 3, "on and off is one condition"
     for _ in range(5):
-        clock.now += reporter.QUIET_SECONDS - 1
+        clock.now += condition_log.QUIET_SECONDS - 1
         report.problem("image", "it is upside down")
     assert len(said) == 3, "and so is one that goes on"
     report.solved("image")
-    clock.now += reporter.QUIET_SECONDS
+    clock.now += condition_log.QUIET_SECONDS
     report.problem("image", "it is upside down")
     assert len(said) == 4
     report.problem("image", "it is late", once=True)
-    clock.now += 10 * reporter.QUIET_SECONDS
+    clock.now += 10 * condition_log.QUIET_SECONDS
     report.problem("image", "it is late", once=True)
     assert len(said) == 5
     report.clear()

@@ -18,9 +18,9 @@ from std_msgs.msg import Header
 
 from hma_depth_ros.inference.points import CloudLayout
 from hma_depth_ros.inference.transfer import host_memory
-from hma_depth_ros.ros import serialized_publish
-from hma_depth_ros.ros.bulk_message import BulkCloud, BulkImages
-from hma_depth_ros.ros.serialized_publish import publish_serialized
+from hma_depth_ros.ros.depth_node import serialized_publish
+from hma_depth_ros.ros.depth_node.bulk_message import BulkCloud, BulkImages
+from hma_depth_ros.ros.depth_node.serialized_publish import publish_serialized
 
 from .graph import DEEP, Spinner, cloud_of, header, stamp, until
 

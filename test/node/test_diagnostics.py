@@ -17,7 +17,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 
 from hma_depth_ros.ros import clock_watch, input_watch
-from hma_depth_ros.ros.statistics import WINDOW, FrameStatistics
+from hma_depth_ros.ros.depth_node.statistics import WINDOW, FrameStatistics
 
 from .conftest import Predictions, StartBench
 from .graph import Bench, info_message, rgb_message, stamp, until

@@ -11,10 +11,10 @@ import numpy.typing as npt
 import pytest
 from sensor_msgs.msg import CompressedImage
 
-from hma_depth_ros.bags.pictures import DIRECT_ENCODINGS
 from hma_depth_ros.inference.pixel_format import PixelFormat
 from hma_depth_ros.inference.predictor import DepthPredictor
-from hma_depth_ros.ros.image_messages import image_from_message
+from hma_depth_ros.messages.pictures import DIRECT_ENCODINGS
+from hma_depth_ros.ros.cv_bridge_images import image_from_message
 
 from .conftest import StartBench
 from .graph import (

@@ -44,7 +44,7 @@ def test_an_exported_file_is_a_checkpoint(
     start: StartBench, checkpoint: Path, predictor: DepthPredictor, tmp_path: Path
 ):
     pytest.importorskip("openvino")
-    from hma_depth_ros.inference.export import export_model
+    from hma_depth_ros.inference.engines.export import export_model
 
     size = predictor.plan((CAMERA.height, CAMERA.width)).network_size
     path = tmp_path / "model.xml"

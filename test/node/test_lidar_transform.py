@@ -13,7 +13,7 @@ from rclpy.time import Time
 from std_msgs.msg import Header
 
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.ros.lidar_transform import LidarTransform
+from hma_depth_ros.ros.accuracy.lidar_transform import LidarTransform
 
 
 class UnknownError(Exception):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from hma_depth_ros.ros import depth_node
+from hma_depth_ros.ros.depth_node import node
 
 from .conftest import StartBench
 from .graph import TYPES, Bench, info_message, rgb_message, until
@@ -170,7 +170,7 @@ def test_a_bug_while_configuring_is_logged_and_can_be_left(
 ):
     """Of itself, rclpy swallows the exception."""
     with monkeypatch.context() as patch:
-        patch.setattr(depth_node, "LoadedModel", lambda *_, **__: 1 / 0)
+        patch.setattr(node, "LoadedModel", lambda *_, **__: 1 / 0)
         bench = start(inputs={"publish": False})
         assert "Traceback" in bench.hears("ZeroDivisionError", level=40)
         assert bench.state() == "unconfigured"
@@ -187,7 +187,7 @@ def test_a_bug_in_the_worker_is_logged_and_survived(
     bench.listen("depth/image")
     bench.publish(info_message())
     with monkeypatch.context() as patch:
-        patch.setattr(depth_node, "image_from_message", lambda _: 1 / 0)
+        patch.setattr(node, "image_from_message", lambda _: 1 / 0)
         bench.publish(rgb_message(1))
         assert "Traceback" in bench.hears("ZeroDivisionError", level=40)
     until(lambda: bench.node._statistics.failed == {"internal error": 1}, "the count")

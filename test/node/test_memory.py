@@ -10,7 +10,7 @@ import pytest
 import torch
 from sensor_msgs.msg import Image, PointCloud2
 
-from hma_depth_ros.inference.torch_engine import TorchEngine
+from hma_depth_ros.inference.engines.torch_engine import TorchEngine
 from hma_depth_ros.network.model import ScaleMaps
 
 from .conftest import StartBench

@@ -12,8 +12,8 @@ from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.inference.plan import Region
 from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
-from hma_depth_ros.network.config import ModelConfig
 from hma_depth_ros.network.model import HmaDepth
+from hma_depth_ros.network.model_config import ModelConfig
 from hma_depth_ros.visualization.attention_color import colorize_attention
 from hma_depth_ros.visualization.depth_color import colorize_depth
 

@@ -14,8 +14,9 @@ from sensor_msgs.msg import CameraInfo
 
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.inference.predictor import DepthPredictor
-from hma_depth_ros.ros import depth_node, pairing, standins
-from hma_depth_ros.ros.pairing import EXACT_QUEUE_SIZE, CachedPairing, ExactPairing
+from hma_depth_ros.ros import standins
+from hma_depth_ros.ros.depth_node import node, pairing
+from hma_depth_ros.ros.depth_node.pairing import EXACT_QUEUE_SIZE, CachedPairing, ExactPairing
 
 from .conftest import Predictions, StartBench
 from .graph import CAMERA, info_message, noise, pixels_of, rgb_message, stamp, until
@@ -291,7 +292,7 @@ def test_the_first_frames_wait_for_the_first_calibration(
     lockstep: bool,
 ):
     """An unscaled depth image to begin with would be a wrong one."""
-    monkeypatch.setattr(depth_node, "FIRST_INFO_SECONDS", 30.0)
+    monkeypatch.setattr(node, "FIRST_INFO_SECONDS", 30.0)
     bench = start(lockstep=lockstep)
     bench.listen("depth/image", "depth/camera_info")
     frames = 6 if lockstep else 1
@@ -317,7 +318,7 @@ def test_without_a_calibration_there_is_depth_and_a_word(
 ):
     """Only if somebody publishes camera_info, the first frame waits; and no later one does."""
     patience = 0.2 if publish_info else 30.0
-    monkeypatch.setattr(depth_node, "FIRST_INFO_SECONDS", patience)
+    monkeypatch.setattr(node, "FIRST_INFO_SECONDS", patience)
     bench = start(inputs={"publish_info": publish_info})
     bench.listen("depth/image", "depth/camera_info", "points")
     for number in (1, 2, 3):
@@ -368,7 +369,7 @@ def test_a_calibration_latched_before_the_node_started_is_found(
     parameters: dict[str, Any],
 ):
     """Drivers publish it once; the node may come later, or be activated again."""
-    monkeypatch.setattr(depth_node, "FIRST_INFO_SECONDS", 30.0)
+    monkeypatch.setattr(node, "FIRST_INFO_SECONDS", 30.0)
     driver = Node("driver", context=context, namespace="/latched", use_global_arguments=False)
     latched = driver.create_publisher(CameraInfo, "/latched/info", LATCHED)
     latched.publish(info_message(WIDER))

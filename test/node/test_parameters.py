@@ -28,10 +28,10 @@ from rclpy.qos import (
     qos_profile_sensor_data,
 )
 
-from hma_depth_ros.ros.depth_node import DepthNode
+from hma_depth_ros.ros.depth_node.node import DepthNode
+from hma_depth_ros.ros.depth_node.parameters import DepthNodeParameters
 from hma_depth_ros.ros.parameter_types import ParameterError, instead
-from hma_depth_ros.ros.parameters import DepthNodeParameters
-from hma_depth_ros.ros.qos import POLICIES
+from hma_depth_ros.ros.topic_qos import POLICIES
 
 from .conftest import Predictions, StartBench
 from .graph import Bench, image_message, info_message, noise, pixels_of, rgb_message, write_yaml

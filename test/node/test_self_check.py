@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hma_depth_ros.inference import self_check
-from hma_depth_ros.inference.model_source import ModelSource
+from hma_depth_ros.inference.engines import self_check
+from hma_depth_ros.inference.engines.model_source import ModelSource
+from hma_depth_ros.inference.engines.self_check import SelfCheck
 from hma_depth_ros.inference.predictor import DepthPredictor
-from hma_depth_ros.inference.self_check import SelfCheck
 
 from .conftest import StartBench
 from .graph import CAMERA, Bench, info_message, noise, pixels_of, rgb_message

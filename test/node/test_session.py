@@ -20,9 +20,9 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.ros.depth_node import DepthNode
+from hma_depth_ros.ros.depth_node.node import DepthNode
 from hma_depth_ros.ros.patience import GivenUpError, all_acknowledged, unless
-from hma_depth_ros.ros.session import StopRequest, start_ros
+from hma_depth_ros.ros.ros_session import StopRequest, start_ros
 from hma_depth_ros.ros.spin import spin
 
 from .conftest import Predictions
@@ -70,7 +70,7 @@ def test_a_wrong_domain_is_one_line(
 def test_rcl_logs_as_ever_once_it_has_started(given: str, level: str):
     code = (
         "import sys; from rclpy.logging import get_logger_level; "
-        "from hma_depth_ros.ros.session import start_ros; "
+        "from hma_depth_ros.ros.ros_session import start_ros; "
         "start_ros(sys.argv); print(get_logger_level('rcl').name)"
     )
     arguments = ["--ros-args", *given.split()] if given else []

@@ -22,7 +22,7 @@ from sensor_msgs.msg import Image
 
 from hma_depth_ros.assets import asset
 from hma_depth_ros.cli import run
-from hma_depth_ros.ros import depth_node
+from hma_depth_ros.ros.depth_node import node
 from hma_depth_ros.ros.transport import (
     fast_dds,
     large_message_cure,
@@ -270,7 +270,7 @@ def test_tune_malloc_is_taken_at_start(start: StartBench, monkeypatch: pytest.Mo
         calls.append("tuned")
         return False
 
-    monkeypatch.setattr(depth_node, "tune_malloc", without_mallopt)
+    monkeypatch.setattr(node, "tune_malloc", without_mallopt)
     start(autostart=False, inputs={"publish": False})
     assert calls == []
     bench = start(autostart=False, tune_malloc=True, inputs={"publish": False})

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from hma_depth_ros.cli import run_command
-from hma_depth_ros.evaluation.benchmarks import KITTI
+from hma_depth_ros.evaluation.dataset_rules import KITTI
 from hma_depth_ros.network.checkpoint import read_info
 from hma_depth_ros.training import ablation
 from hma_depth_ros.training.ablation import VARIANTS

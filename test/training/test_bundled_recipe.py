@@ -13,22 +13,22 @@ import pytest
 import torch
 
 from hma_depth_ros.cli import run_command
-from hma_depth_ros.data.augmentation import Augmentation
-from hma_depth_ros.data.depth_png import read_depth_png, write_depth_png
-from hma_depth_ros.data.split import SplitEntry, read_split
-from hma_depth_ros.evaluation.benchmarks import KITTI
-from hma_depth_ros.evaluation.validate import Yardstick, validate
+from hma_depth_ros.data.depth.depth_png import read_depth_png, write_depth_png
+from hma_depth_ros.data.splits.split_file import SplitEntry, read_split
+from hma_depth_ros.evaluation.dataset_rules import KITTI
+from hma_depth_ros.evaluation.quick_error import Yardstick, validate
 from hma_depth_ros.geometry.camera import Intrinsics, PinholeCamera
 from hma_depth_ros.network.camera_planes import affine_planes
-from hma_depth_ros.network.config import ModelConfig
 from hma_depth_ros.network.depth_mapping import share_of, to_metres
 from hma_depth_ros.network.model import ScaleMaps
-from hma_depth_ros.training.dataset import CropDataset, CropSettings, SampleKey
-from hma_depth_ros.training.loss import scale_invariant_error
-from hma_depth_ros.training.pooled_truth import pooled_pairs
+from hma_depth_ros.network.model_config import ModelConfig
+from hma_depth_ros.training.losses.pooled_truth import pooled_pairs
+from hma_depth_ros.training.losses.scale_invariant import scale_invariant_error
+from hma_depth_ros.training.losses.uncertainty import uncertainty_loss
 from hma_depth_ros.training.pseudo_labels import agreed_depth, views_of
-from hma_depth_ros.training.sampler import GlobalBatchSampler, scene_weights
-from hma_depth_ros.training.uncertainty import uncertainty_loss
+from hma_depth_ros.training.samples.augmentation import Augmentation
+from hma_depth_ros.training.samples.dataset import CropDataset, CropSettings, SampleKey
+from hma_depth_ros.training.samples.sampler import GlobalBatchSampler, scene_weights
 
 CAMERA = PinholeCamera(150.0, 140.0, 85.0, 40.0, 192, 96)
 HEIGHT = 1.5  # metres of the camera above the road

@@ -8,9 +8,9 @@ import pytest
 
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.network.model import HmaDepth
-from hma_depth_ros.training.config import OptimiserSection, TrainConfig
 from hma_depth_ros.training.config_file import load_config, preset_names, to_yaml
 from hma_depth_ros.training.initial_weights import model_config
+from hma_depth_ros.training.run_config import OptimiserSection, TrainConfig
 from hma_depth_ros.training.schedule import learning_rate
 
 TABLE_1 = {

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from hma_depth_ros.cli import run
-from hma_depth_ros.data.depth_png import write_depth_png
-from hma_depth_ros.data.kitti_calibration import KittiCalibration
+from hma_depth_ros.data.depth.depth_png import write_depth_png
+from hma_depth_ros.data.kitti.calibration import KittiCalibration
 from hma_depth_ros.network.checkpoint import read_info
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
-from hma_depth_ros.network.config import ModelConfig
 from hma_depth_ros.network.model import HmaDepth
+from hma_depth_ros.network.model_config import ModelConfig
 from hma_depth_ros.training import encoder_weights
-from hma_depth_ros.training.config import ModelSection
 from hma_depth_ros.training.initial_weights import initial_model, weights_name
+from hma_depth_ros.training.run_config import ModelSection
 
 
 def _section(path: Path, encoder: str = "resnet18") -> ModelSection:

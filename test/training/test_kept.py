@@ -12,20 +12,20 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from hma_depth_ros.data.depth_png import write_depth_png
-from hma_depth_ros.data.split import SplitEntry
-from hma_depth_ros.evaluation.benchmarks import KITTI
-from hma_depth_ros.evaluation.validate import ALL, ValidationSums
+from hma_depth_ros.data.depth.depth_png import write_depth_png
+from hma_depth_ros.data.splits.split_file import SplitEntry
+from hma_depth_ros.evaluation.dataset_rules import KITTI
+from hma_depth_ros.evaluation.quick_error import ALL, ValidationSums
 from hma_depth_ros.network.checkpoint import Preprocessing, load_checkpoint, read_info
-from hma_depth_ros.training import validation
-from hma_depth_ros.training.config import TrainConfig
+from hma_depth_ros.training import validator as validator_module
 from hma_depth_ros.training.config_file import load_config
 from hma_depth_ros.training.lists import Lists
 from hma_depth_ros.training.processes import Processes
+from hma_depth_ros.training.run_config import TrainConfig
 from hma_depth_ros.training.run_folder import RunFolder
 from hma_depth_ros.training.schedule import learning_rate
 from hma_depth_ros.training.trainer import Trainer
-from hma_depth_ros.training.validation import Validator
+from hma_depth_ros.training.validator import Validator
 
 from .runs import steps
 
@@ -199,7 +199,7 @@ def test_each_frame_is_validated_by_one_process_alone(
         seen.extend(entry.image.name for entry in entries)
         return ValidationSums({ALL: [{"abs_rel": 0.0} for _ in entries]})
 
-    monkeypatch.setattr(validation, "validate", validate)
+    monkeypatch.setattr(validator_module, "validate", validate)
     monkeypatch.setattr(Validator, "_predictor", lambda *_: None)
     six = Lists([], lists.training, KITTI, {})
     counts = []

@@ -8,13 +8,13 @@ import pytest
 
 from hma_depth_ros.cli import run_command, train
 from hma_depth_ros.data.frame_name import kitti_drive_name
-from hma_depth_ros.data.located_split import read_located_split
-from hma_depth_ros.data.split import SplitEntry, write_split
+from hma_depth_ros.data.splits.located_split import read_located_split
+from hma_depth_ros.data.splits.split_file import SplitEntry, write_split
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.network.checkpoint import read_info
-from hma_depth_ros.training.config import DataSection
 from hma_depth_ros.training.held_out import hold_out
 from hma_depth_ros.training.lists import Lists, read_lists, short_names
+from hma_depth_ros.training.run_config import DataSection
 
 from .runs import SHORT, write_drives
 

@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from hma_depth_ros.data.semantic_labels import NO_LABEL
-from hma_depth_ros.data.synthetic.drive import SyntheticDrive
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.network.model import ScaleMaps
-from hma_depth_ros.training.config import LossSection
-from hma_depth_ros.training.gradient import gradient_error
-from hma_depth_ros.training.loss import scale_invariant_error, silog_loss
-from hma_depth_ros.training.objective import objective
-from hma_depth_ros.training.smoothness import semantic_smoothness
+from hma_depth_ros.synthetic.drive import SyntheticDrive
+from hma_depth_ros.training.losses.gradient import gradient_error
+from hma_depth_ros.training.losses.objective import objective
+from hma_depth_ros.training.losses.scale_invariant import scale_invariant_error, silog_loss
+from hma_depth_ros.training.losses.smoothness import semantic_smoothness
+from hma_depth_ros.training.run_config import LossSection
 
 
 def test_the_error_is_equation_6_as_printed():

@@ -15,14 +15,14 @@ import pytest
 import torch
 
 from hma_depth_ros.cli import run_command, train
-from hma_depth_ros.data.ground_truth import read_ground_truth
+from hma_depth_ros.data.depth.ground_truth import read_ground_truth
 from hma_depth_ros.data.image_file import read_rgb
-from hma_depth_ros.data.located_split import read_located_split
+from hma_depth_ros.data.splits.located_split import read_located_split
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.network.checkpoint import read_info
 from hma_depth_ros.training.config_file import load_config
-from hma_depth_ros.training.reporting import Reporter
+from hma_depth_ros.training.progress_report import Reporter
 from hma_depth_ros.training.run_folder import RunFolder
 
 from .runs import (

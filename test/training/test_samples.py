@@ -15,22 +15,22 @@ import pytest
 import torch
 from torch.utils.data import Dataset
 
-from hma_depth_ros.data.augmentation import (
+from hma_depth_ros.data.depth.depth_png import write_depth_png
+from hma_depth_ros.data.semantic_labels import NO_LABEL, find_labels, read_labels
+from hma_depth_ros.data.splits.split_file import SplitEntry
+from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.synthetic.materials import Label
+from hma_depth_ros.training.samples import loading
+from hma_depth_ros.training.samples.augmentation import (
     NO_AUGMENTATION,
     Augmentation,
     View,
     blur,
     change_colours,
 )
-from hma_depth_ros.data.depth_png import write_depth_png
-from hma_depth_ros.data.semantic_labels import NO_LABEL, find_labels, read_labels
-from hma_depth_ros.data.split import SplitEntry
-from hma_depth_ros.data.synthetic.materials import Label
-from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.training import loading
-from hma_depth_ros.training.dataset import CropDataset, CropSettings, Sample, SampleKey
-from hma_depth_ros.training.loading import BatchLoader
-from hma_depth_ros.training.sampler import GlobalBatchSampler
+from hma_depth_ros.training.samples.dataset import CropDataset, CropSettings, Sample, SampleKey
+from hma_depth_ros.training.samples.loading import BatchLoader
+from hma_depth_ros.training.samples.sampler import GlobalBatchSampler
 
 WIDE = Augmentation(rotation=3.0, zoom=1.5, flip=0.5, colour=0.0)
 SETTINGS = CropSettings(64, 128, "whole", input_width=192, focal_length=100.0)
@@ -284,8 +284,8 @@ def test_workers_start_alike_whatever_python_s_own_choice_is():
     code = """
 import multiprocessing
 from torch.utils.data import Dataset
-from hma_depth_ros.training.loading import BatchLoader
-from hma_depth_ros.training.sampler import GlobalBatchSampler
+from hma_depth_ros.training.samples.loading import BatchLoader
+from hma_depth_ros.training.samples.sampler import GlobalBatchSampler
 
 multiprocessing.set_start_method("forkserver")
 

@@ -21,18 +21,18 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from hma_depth_ros.cli import run_command
-from hma_depth_ros.data.depth_png import write_depth_png
+from hma_depth_ros.data.depth.depth_png import write_depth_png
 from hma_depth_ros.data.image_file import read_rgb
-from hma_depth_ros.data.located_split import read_located_split
-from hma_depth_ros.data.split import write_split
+from hma_depth_ros.data.splits.located_split import read_located_split
+from hma_depth_ros.data.splits.split_file import write_split
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.network.checkpoint import read_info
-from hma_depth_ros.training.config import TrainConfig
 from hma_depth_ros.training.config_file import load_config
 from hma_depth_ros.training.lists import read_lists
-from hma_depth_ros.training.loading import Batch
 from hma_depth_ros.training.processes import Processes
+from hma_depth_ros.training.run_config import TrainConfig
 from hma_depth_ros.training.run_folder import RunFolder
+from hma_depth_ros.training.samples.loading import Batch
 from hma_depth_ros.training.trainer import Trainer
 
 from .runs import steps, write_drives

@@ -16,13 +16,13 @@ from hma_depth_ros.network.checkpoint import Preprocessing
 from hma_depth_ros.network.model import HmaDepth, ScaleMaps
 from hma_depth_ros.training import step
 from hma_depth_ros.training.accumulation import WholeSums
-from hma_depth_ros.training.config import TrainConfig
 from hma_depth_ros.training.config_file import load_config
 from hma_depth_ros.training.initial_weights import initial_model
-from hma_depth_ros.training.loss import scale_invariant_error, silog_loss
-from hma_depth_ros.training.objective import objective
+from hma_depth_ros.training.losses.objective import objective
+from hma_depth_ros.training.losses.scale_invariant import scale_invariant_error, silog_loss
 from hma_depth_ros.training.optimiser import freeze_stem, make_optimiser, set_learning_rate
 from hma_depth_ros.training.processes import Processes
+from hma_depth_ros.training.run_config import TrainConfig
 from hma_depth_ros.training.step import TrainingStep, precision_on
 from hma_depth_ros.training.weight_average import make_average
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from hma_depth_ros.network.config import ModelConfig
 from hma_depth_ros.network.model import HmaDepth
+from hma_depth_ros.network.model_config import ModelConfig
 
 
 @dataclass(frozen=True)

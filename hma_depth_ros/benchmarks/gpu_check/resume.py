@@ -10,9 +10,14 @@ import tempfile
 import time
 from pathlib import Path
 
+from hma_depth_ros.benchmarks.gpu_check.compared_runs import (
+    difference,
+    logged,
+    overrides,
+    write_list,
+)
 from hma_depth_ros.benchmarks.gpu_check.parts import Scale, scale_for
-from hma_depth_ros.benchmarks.gpu_check.runs import difference, logged, overrides, write_list
-from hma_depth_ros.benchmarks.gpu_check.training import train
+from hma_depth_ros.benchmarks.gpu_check.training_speed import train
 from hma_depth_ros.files import atomic_path
 from hma_depth_ros.training.config_file import load_config
 from hma_depth_ros.training.run_folder import RunFolder

@@ -1,0 +1,1 @@
+"""KITTI drives as bags."""

@@ -1,0 +1,1 @@
+"""A bag in, a bag with depth out."""

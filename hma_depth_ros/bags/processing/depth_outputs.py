@@ -1,0 +1,146 @@
+"""What the predictor makes of an image message, as messages for a bag: the node's, without ROS."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from hma_depth_ros.bags.typestore import (
+    CAMERA_INFO,
+    IMAGE,
+    POINT_CLOUD,
+    TYPESTORE,
+    header_stamp,
+)
+from hma_depth_ros.inference.predictor import DepthPredictor, Prediction
+from hma_depth_ros.inference.together import Request
+from hma_depth_ros.messages.camera_info import camera_from_info, info_for_camera
+from hma_depth_ros.messages.depth_image import encoded_depth
+from hma_depth_ros.messages.depth_topics import (
+    ATTENTION_COLOR,
+    DEPTH,
+    DEPTH_COLOR,
+    INFO,
+    POINTS,
+    attention_topic,
+    needed_outputs,
+)
+from hma_depth_ros.messages.image import image_message
+from hma_depth_ros.messages.pictures import picture
+from hma_depth_ros.messages.point_cloud import organised_cloud_message
+from hma_depth_ros.visualization.attention_color import colorize_attention
+from hma_depth_ros.visualization.depth_color import colorize_depth
+
+OutputKind = Literal["depth", "camera_info", "masks", "cloud", "color"]
+OUTPUT_KINDS: tuple[OutputKind, ...] = get_args(OutputKind)
+
+
+@dataclass(frozen=True)
+class OutputSettings:
+    """What is written of a prediction."""
+
+    kinds: tuple[OutputKind, ...] = ("depth", "camera_info", "masks", "cloud")
+    depth_encoding: str = "32FC1"
+    color_range: float = 80.0  #: metres at the far end of the colours
+
+
+class DepthOutputs:
+    """Makes the messages of one camera."""
+
+    def __init__(
+        self,
+        predictor: DepthPredictor,
+        settings: OutputSettings,
+        *,
+        namespace: str,
+        calibrated: bool,
+    ) -> None:
+        """Choose the topics.
+
+        Args:
+            predictor: makes depth.
+            settings: what to write.
+            namespace: before the topics' names, without a slash at its end.
+            calibrated: whether the camera has a calibration; without one there is no cloud.
+
+        """
+        self._predictor = predictor
+        self._settings = settings
+        self._namespace = namespace
+        self._calibrated = calibrated
+        self._masks = [attention_topic(reduction) for reduction in predictor.scales]
+        self.topics = {self._full(name): kind for name, kind in self._chosen().items()}
+
+    def _full(self, name: str) -> str:
+        return f"{self._namespace}/{name}"
+
+    def _chosen(self) -> dict[str, str]:
+        kinds = set(self._settings.kinds)
+        types: dict[str, str] = {}
+        if "depth" in kinds:
+            types[DEPTH] = IMAGE
+        if "camera_info" in kinds and self._calibrated:
+            types[INFO] = CAMERA_INFO
+        if "masks" in kinds:
+            types |= dict.fromkeys(self._masks, IMAGE)
+        if "cloud" in kinds and self._calibrated:
+            types[POINTS] = POINT_CLOUD
+        if "color" in kinds:
+            types[DEPTH_COLOR] = IMAGE
+            if self._masks:
+                types[ATTENTION_COLOR] = IMAGE
+        return types
+
+    def request(self, image: Any, info: Any | None) -> Request:
+        """What the predictor is asked for.
+
+        Args:
+            image: Image or CompressedImage.
+            info: its CameraInfo; None only where there is no calibration.
+
+        Raises:
+            HmaDepthError: the image or its calibration cannot be used.
+
+        """
+        pixels, pixel_format = picture(image)
+        size = (pixels.shape[0], pixels.shape[1])
+        camera = None
+        if self._calibrated:
+            camera = camera_from_info(info, width=size[1], height=size[0])
+        needed = needed_outputs(self._chosen().keys(), self._masks)
+        return Request(pixels, camera, pixel_format, needed)
+
+    def messages(
+        self, image: Any, info: Any | None, found: Prediction
+    ) -> list[tuple[str, bytes | memoryview]]:
+        """Topics and serialised messages of what was found for an image, under its own header."""
+        chosen = self._chosen()
+        stamp, frame = header_stamp(image), image.header.frame_id
+
+        def as_image(values: Any, encoding: str) -> Any:
+            return image_message(np.asarray(values), encoding, stamp=stamp, frame=frame)
+
+        made: dict[str, Any] = {}
+        if INFO in chosen and found.camera is not None:
+            made[INFO] = info_for_camera(info, image.header, found.camera)
+        if found.depth is not None and DEPTH in chosen:
+            encoding = self._settings.depth_encoding
+            made[DEPTH] = as_image(encoded_depth(found.depth, encoding), encoding)
+        if found.cloud is not None:
+            column = self._predictor.cloud_layout.color_column
+            made[POINTS] = organised_cloud_message(found.cloud, column, stamp=stamp, frame=frame)
+        if found.attention is not None:
+            for topic, mask in zip(self._masks, found.attention, strict=True):
+                if topic in chosen:
+                    made[topic] = as_image(mask, "32FC1")
+            if ATTENTION_COLOR in chosen:
+                made[ATTENTION_COLOR] = as_image(colorize_attention(found.attention), "rgb8")
+        if found.depth is not None and DEPTH_COLOR in chosen:
+            colors = colorize_depth(found.depth, max_depth=self._settings.color_range)
+            made[DEPTH_COLOR] = as_image(colors, "rgb8")
+        return [
+            (self._full(name), TYPESTORE.serialize_cdr(content, chosen[name]))
+            for name, content in made.items()
+        ]

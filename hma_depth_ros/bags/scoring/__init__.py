@@ -1,0 +1,1 @@
+"""Depth images of a bag against ground truth."""

@@ -1,0 +1,133 @@
+"""SQLite files of rosbag2, of all versions of its tables."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+
+from hma_depth_ros.bags.recorded_qos import recorded_qos
+from hma_depth_ros.bags.storage.storage_file import Channel, Definition, Stamps, StoredMessage
+
+
+class SqliteFile:
+    """A .db3 file, open for reading; see `Storage`."""
+
+    cut_short: str | None = None  # SQLite keeps its files whole
+
+    def __init__(self, path: Path) -> None:
+        """Open a file and find out what it holds.
+
+        Raises:
+            sqlite3.Error: not such a file, or one that is damaged.
+
+        """
+        self._database = _connected(path)
+        try:
+            self.channels = self._channels()
+            ((first, last),) = self._database.execute(
+                "SELECT MIN(timestamp), MAX(timestamp) FROM messages"
+            )
+        except BaseException:
+            self._database.close()
+            raise
+        self.span = None if first is None else (int(first), int(last))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    def messages(
+        self, channels: Collection[int], start: int | None, stop: int | None
+    ) -> Iterator[StoredMessage]:
+        """See `Storage`.
+
+        Raises:
+            sqlite3.Error: the file is damaged.
+
+        """
+        conditions, values = _among(channels)
+        for bound, sign in ((start, ">="), (stop, "<")):
+            if bound is not None:
+                conditions += f" AND timestamp {sign} ?"
+                values.append(bound)
+        rows = self._database.execute(
+            f"SELECT timestamp, topic_id, data FROM messages WHERE {conditions} "
+            "ORDER BY timestamp, id",
+            values,
+        )
+        return map(StoredMessage._make, rows)
+
+    def stamps(self, channels: Collection[int]) -> Stamps:
+        """See `Storage`.
+
+        Raises:
+            sqlite3.Error: the file is damaged.
+
+        """
+        conditions, values = _among(channels)
+        rows = self._database.execute(
+            f"SELECT timestamp FROM messages WHERE {conditions}",
+            values,
+        )
+        return np.array([stamp for (stamp,) in rows], np.int64)
+
+    def _channels(self) -> list[Channel]:
+        definitions = {
+            row["topic_type"]: Definition(row["encoding"], row["encoded_message_definition"])
+            for row in self._rows("message_definitions")
+        }
+        counts = dict(
+            self._database.execute("SELECT topic_id, COUNT(*) FROM messages GROUP BY topic_id")
+        )
+        return [
+            Channel(
+                id=row["id"],
+                topic=row["name"],
+                type=row["type"],
+                encoding=row["serialization_format"],
+                definition=definitions.get(row["type"], Definition("", "")),
+                digest=row.get("type_description_hash", ""),
+                qos=recorded_qos(row.get("offered_qos_profiles", "")),
+                count=counts.get(row["id"], 0),
+            )
+            for row in self._rows("topics", needed=True)
+        ]
+
+    def _rows(self, table: str, *, needed: bool = False) -> list[dict[str, Any]]:
+        """Rows of a table, which older files may lack, as do some columns."""
+        known = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
+        if not needed and self._database.execute(known, [table]).fetchone() is None:
+            return []
+        cursor = self._database.execute(f"SELECT * FROM {table}")
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor]
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    address = f"file:{quote(str(path.absolute()))}"
+    # What a recorder that was killed left in the write-ahead log is read too, where the folder
+    # allows for it.
+    for mode in ("mode=ro", "immutable=1"):
+        database = sqlite3.connect(f"{address}?{mode}", uri=True, check_same_thread=False)
+        try:
+            database.execute("SELECT name FROM sqlite_master").fetchone()
+        except sqlite3.OperationalError:
+            database.close()
+            if mode == "immutable=1":
+                raise
+        except BaseException:
+            database.close()
+            raise
+        else:
+            return database
+    raise AssertionError
+
+
+def _among(channels: Collection[int]) -> tuple[str, list[int]]:
+    values = sorted(channels)
+    return f"topic_id IN ({', '.join('?' for _ in values)})", values

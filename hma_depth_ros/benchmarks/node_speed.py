@@ -1,0 +1,245 @@
+"""The whole node over DDS: in a process of its own, fed and listened to by another one.
+
+Several cameras have a node each, as `rig.launch.py` starts them.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from hma_depth_ros.benchmarks.camera_feed import Camera, Turn, feed
+from hma_depth_ros.benchmarks.candidates import start_engines, threads_as_in_the_node
+from hma_depth_ros.benchmarks.joined import Candidate, join
+from hma_depth_ros.benchmarks.predictor_speed import street
+from hma_depth_ros.benchmarks.rig import Rig
+from hma_depth_ros.benchmarks.timing import Timing
+from hma_depth_ros.demo.children import Child, Children
+from hma_depth_ros.demo.environment import free_domain, isolated_environment
+from hma_depth_ros.demo.local_node import LocalNode, local_node
+from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.inference.engines.model_source import ModelSource
+from hma_depth_ros.inference.predictor import DepthPredictor
+from hma_depth_ros.messages.depth_topics import DEPTH, INFO, POINTS, attention_topic
+from hma_depth_ros.network.checkpoint import CheckpointInfo
+from hma_depth_ros.ros.depth_node.outputs import output_types
+from hma_depth_ros.ros.transport import tune_malloc, use_large_message_profile
+
+#: Seconds that a node may take to convert and load its network.
+_START = 180.0
+#: Passes of the network alone in each turn, and copies of a frame's messages.
+_ALONE = 10
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to run."""
+
+    checkpoint: Path
+    image_size: tuple[int, int]  #: (H, W) of each camera
+    engines: Sequence[tuple[str, str]]  #: (engine, precision)
+    rigs: Sequence[Rig]  #: each with each engine
+    topics: Sequence[str]  #: of each node, that are listened to
+    rate: float  #: images a second of each camera
+    seconds: float  #: of each turn
+    rounds: int  #: turns of each candidate
+    parameters: Sequence[str]  #: more of the nodes', `NAME:=VALUE`
+
+
+@dataclass(frozen=True)
+class NodeReport:
+    """What was measured."""
+
+    candidates: dict[str, Candidate]
+    left_out: dict[str, str]  #: engines that could not start, and why
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Nodes that are set alike, as many as the largest rig has; in smaller ones some are idle."""
+
+    engine: str  #: name and precision
+    predictor: DepthPredictor  #: as in the nodes
+    threads: int
+    figures: list[Path]  #: that the nodes write when they end
+    namespaces: list[str]
+
+    def start(self, plan: Plan, children: Children) -> list[Child]:
+        """Start the nodes."""
+        engine = self.predictor.engine
+        parameters = [
+            f"checkpoint:={plan.checkpoint}",
+            f"engine:={engine.name}",
+            f"precision:={engine.precision}",
+            f"threads:={self.threads}",
+            *plan.parameters,
+        ]
+        flags = [word for parameter in parameters for word in ("-p", parameter)]
+        program = (sys.executable, "-m", "hma_depth_ros.benchmarks.measured_node")
+        return [
+            children.start(
+                path.stem, [*program, str(path), "--ros-args", "-r", f"__ns:={space}", *flags]
+            )
+            for path, space in zip(self.figures, self.namespaces, strict=True)
+        ]
+
+
+@dataclass
+class _Run:
+    """What takes turns with others: a rig on a group's nodes."""
+
+    name: str
+    group: _Group
+    rig: Rig
+    forward: Timing = field(default_factory=Timing)  #: of the network alone
+    frame_bytes: int = 0  #: of one frame's messages
+    copy: Timing = field(default_factory=Timing)  #: of so many bytes
+    turns: list[list[Turn]] = field(default_factory=list)  #: by round and camera
+
+    def joined(self, topics: Sequence[str]) -> Candidate:
+        """Read what the nodes have written down, and add it."""
+        figures = self.group.figures[: self.rig.cameras]
+        recorded = [json.loads(path.read_text(encoding="utf-8")) for path in figures]
+        by_camera = zip(*self.turns, strict=True)
+        pairs = list(zip(recorded, by_camera, strict=True))
+        return join(
+            pairs,
+            threads=self.rig.threads,
+            topics=topics,
+            forward_alone=self.forward,
+            frame_bytes=self.frame_bytes,
+            copy=self.copy,
+        )
+
+
+def default_topics(info: CheckpointInfo) -> list[str]:
+    """Depth, its camera, the cloud and all masks."""
+    scales = info.model.reductions if info.model.attention else ()
+    return [DEPTH, INFO, POINTS, *map(attention_topic, scales)]
+
+
+def measure_node(plan: Plan, folder: Path, *, warn: Callable[[str], object]) -> NodeReport:
+    """Feed nodes of each engine in turn, and listen to what they publish.
+
+    Args:
+        plan: what to run.
+        folder: for logs and figures of the nodes.
+        warn: is told what goes wrong on the way.
+
+    Raises:
+        HmaDepthError: checkpoint or topics cannot be used, no engine starts, or a node fails.
+
+    """
+    source = ModelSource(plan.checkpoint)
+    scales = source.info.model.reductions if source.info.model.attention else ()
+    known = output_types(scales)
+    if wrong := [topic for topic in plan.topics if topic not in known]:
+        raise HmaDepthError(f"no topic '{wrong[0]}'; the node has {', '.join(known)}")
+    left_out: dict[str, str] = {}
+    groups = _groups(plan, source, folder, left_out, warn)
+    runs = [
+        _Run(_name(group.engine, rig, plan), group, rig)
+        for group in groups
+        for rig in plan.rigs
+        if rig.threads == group.threads
+    ]
+    topics = {topic: known[topic] for topic in plan.topics}
+    domain = free_domain()
+    with Children(folder, isolated_environment(domain, folder / "ros")) as children:
+        nodes = [node for group in groups for node in group.start(plan, children)]
+        use_large_message_profile()
+        tune_malloc()
+        with local_node("benchmark_cameras", domain) as local:
+            cameras = {
+                space: Camera(local.node, space, plan.image_size, topics)
+                for group in groups
+                for space in group.namespaces
+            }
+            for camera, node in zip(cameras.values(), nodes, strict=True):
+                _wait_for(camera, node, local, children)
+            for _ in range(plan.rounds):
+                for run in runs:
+                    _time_forward(run, plan.image_size)
+                    on = [cameras[space] for space in run.group.namespaces[: run.rig.cameras]]
+                    run.turns.append(feed(on, local, rate=plan.rate, seconds=plan.seconds))
+                    children.check()
+                    _time_copy(run, sum(on[0].sizes.values()))
+        children.end(*nodes)
+        children.check()
+    return NodeReport({run.name: run.joined(plan.topics) for run in runs}, left_out)
+
+
+def _groups(
+    plan: Plan,
+    source: ModelSource,
+    folder: Path,
+    left_out: dict[str, str],
+    warn: Callable[[str], object],
+) -> list[_Group]:
+    """Start each engine in this process, and say which nodes are to have it too."""
+    groups: dict[tuple[str, int], _Group] = {}
+    for threads in dict.fromkeys(rig.threads for rig in plan.rigs):
+        cameras = range(max(rig.cameras for rig in plan.rigs if rig.threads == threads))
+        started = start_engines(
+            source, plan.engines, device="auto", threads=threads, left_out=left_out, warn=warn
+        )
+        for name, engine in started:
+            number = len(groups)
+            groups[name, threads] = _Group(
+                name,
+                DepthPredictor(engine, source.info),
+                threads,
+                [folder / f"node_{number}_{camera}.json" for camera in cameras],
+                [f"/candidate_{number}/camera_{camera}" for camera in cameras],
+            )
+    if not groups:
+        raise HmaDepthError("; ".join(left_out.values()) or "no engine to measure")
+    return list(groups.values())
+
+
+def _name(engine: str, rig: Rig, plan: Plan) -> str:
+    """The engine, and what of the rig tells candidates apart."""
+    words = [engine]
+    if {other.cameras for other in plan.rigs} != {1}:
+        words.append(f"{rig.cameras} camera{'' if rig.cameras == 1 else 's'}")
+    if sum(other.cameras == rig.cameras for other in plan.rigs) > 1:
+        words.append(f"threads {rig.threads}")
+    return ", ".join(words)
+
+
+def _wait_for(camera: Camera, node: Child, local: LocalNode, children: Children) -> None:
+    deadline = time.monotonic() + _START
+    while not camera.connected:
+        children.check()
+        if time.monotonic() > deadline or node.has_said("[ERROR]"):
+            raise HmaDepthError(f"the node does not get ready; {node.quotation()}")
+        local.wait(0.1)
+
+
+def _time_forward(run: _Run, size: tuple[int, int]) -> None:
+    image, predictor = street(size), run.group.predictor
+    with threads_as_in_the_node(predictor.engine, run.group.threads):
+        for number in range(_ALONE + 2):
+            cpu = time.process_time()
+            seconds = predictor.predict(image, outputs=()).seconds["forward"]
+            if number >= 2:
+                run.forward.wall.append(seconds)
+                run.forward.cpu.append(time.process_time() - cpu)
+
+
+def _time_copy(run: _Run, size: int) -> None:
+    """Time the copying of so many bytes from memory that was just written, as by the node."""
+    run.frame_bytes = size
+    source, target = np.ones(size, np.uint8), np.ones(size, np.uint8)
+    for _ in range(_ALONE):
+        source += 1
+        begin, cpu = time.perf_counter(), time.process_time()
+        np.copyto(target, source)
+        run.copy.wall.append(time.perf_counter() - begin)
+        run.copy.cpu.append(time.process_time() - cpu)

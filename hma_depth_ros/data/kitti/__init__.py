@@ -1,0 +1,1 @@
+"""KITTI's raw recordings, depth annotations and odometry."""

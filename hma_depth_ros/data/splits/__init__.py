@@ -1,0 +1,1 @@
+"""Lists of frames, and where their files lie."""

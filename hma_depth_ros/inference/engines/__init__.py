@@ -1,0 +1,1 @@
+"""What runs the network: runtimes, their files, and the choice between them."""

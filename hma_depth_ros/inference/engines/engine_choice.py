@@ -1,0 +1,115 @@
+"""Which engine runs the network: the fastest that is there and says what the network says."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.inference.engines.engine import Engine, MissingPackageError, check_precision
+from hma_depth_ros.inference.engines.engine_names import ENGINES
+from hma_depth_ros.inference.engines.model_source import ModelSource
+from hma_depth_ros.inference.engines.self_check import SelfCheck
+
+REFERENCE = "is the reference"
+UNCHECKED = "off"
+
+
+@dataclass(frozen=True)
+class EngineRequest:
+    """What the user asks for."""
+
+    engine: str = "auto"
+    precision: str = "auto"
+    device: str = "auto"
+    threads: int = 0
+    compiled: bool = False  #: PyTorch's network by torch.compile
+
+
+def start_engine(
+    source: ModelSource,
+    request: EngineRequest,
+    *,
+    self_check: bool,
+    warn: Callable[[str], object],
+) -> tuple[Engine, str]:
+    """Start the engine that the request means, and say how its self-check ended.
+
+    `engine` `auto` tries those for the device, the fastest first, and does without one whose
+    package is missing. An engine that deviates too far gives way to fp32, at last to PyTorch's,
+    with a warning; where there is none, it stays, with a warning too.
+
+    Raises:
+        HmaDepthError: what was asked for cannot be had.
+
+    """
+    if request.engine not in ENGINES:
+        raise HmaDepthError(f"no engine '{request.engine}'; use one of {', '.join(ENGINES)}")
+    check_precision(request.precision)
+    automatic = request.engine == "auto"
+    names = source.engines(request.device) if automatic else [request.engine]
+    first_error: HmaDepthError | None = None
+    failed = ""
+    deviating: Engine | None = None  # the one that failed
+    attempts = deque((name, request.precision) for name in names)
+    while attempts:
+        name, precision = attempts.popleft()
+        try:
+            engine = source.start(
+                name,
+                device=request.device,
+                precision=precision,
+                threads=request.threads,
+                compiled=request.compiled,
+                warn=warn,
+            )
+        except HmaDepthError as error:
+            if attempts and not isinstance(error, MissingPackageError):
+                warn(f"engine {name} is left out: {error}")
+            first_error = first_error or error
+            continue
+        if not self_check:
+            return engine, UNCHECKED
+        if _is_reference(engine) and not request.compiled:
+            return engine, f"{failed}; fp32 torch took over" if failed else REFERENCE
+        outcome = source.check(engine)
+        if outcome.passed:
+            passed = f"passed, {_figures(outcome)}"
+            return engine, f"{failed}; fp32 {engine.name} {passed}" if failed else passed
+        if deviating is None:
+            deviating = engine
+            failed = f"failed, {_figures(outcome)}"
+            attempts = deque(_fallbacks(source, names, engine))
+        what = f"{engine.name} in {engine.precision} on {engine.hardware}"
+        if not attempts:
+            warn(f"{what} does not reproduce the network ({_figures(outcome)}); nothing better")
+            return engine, failed
+        warn(
+            f"{what} does not reproduce the network ({_figures(outcome)}); "
+            "falling back to precision:=fp32"
+        )
+    assert first_error is not None
+    if deviating is not None:  # such as an ONNX file in fp16, which has no fp32
+        warn(f"there is no fp32 to fall back to ({first_error}); {deviating.name} goes on")
+        return deviating, failed
+    raise first_error
+
+
+def _fallbacks(source: ModelSource, names: list[str], deviating: Engine) -> list[tuple[str, str]]:
+    """What is tried after an engine that deviates: fp32 in each runtime, PyTorch the last."""
+    if deviating.precision == "int8":  # of the file itself
+        return []
+    last = ["torch"] if source.plain_engine == "torch" else []
+    order = dict.fromkeys([*names, *last])
+    return [
+        (name, "fp32") for name in order if (name, "fp32") != (deviating.name, deviating.precision)
+    ]
+
+
+def _is_reference(engine: Engine) -> bool:
+    return (engine.name, engine.precision, engine.device.type) == ("torch", "fp32", "cpu")
+
+
+def _figures(outcome: SelfCheck) -> str:
+    return f"median deviation {outcome.deviation:.2e} of {outcome.tolerance:.0e} allowed"

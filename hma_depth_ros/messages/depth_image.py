@@ -1,0 +1,46 @@
+"""Depth images by REP 118, of rosbags' and rclpy's messages alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hma_depth_ros.messages.image import BadImageError, image_array
+
+#: Encodings of depth images: float metres, and whole millimetres.
+METRES, MILLIMETRES = "32FC1", "16UC1"
+DEPTH_ENCODINGS = (METRES, MILLIMETRES)
+
+
+def encoded_depth(depth: npt.NDArray[np.float32], encoding: str) -> npt.NDArray[Any]:
+    """Pixels (H, W) of a depth image in metres, in one of `DEPTH_ENCODINGS`.
+
+    32FC1 carries metres as they are, with NaN for no depth and +inf beyond the range (REP 117).
+    16UC1 carries millimetres, 0 where there is no depth or more than 65.535 m.
+    """
+    if encoding == METRES:
+        return depth
+    millimetres = np.rint(depth * np.float32(1000))
+    # NaN compares false.
+    valid = (millimetres >= 1) & (millimetres <= 65535)
+    return np.where(valid, millimetres, 0).astype(np.uint16)
+
+
+def depth_array(image: Any) -> npt.NDArray[np.float32]:
+    """Depth (H, W) in metres of a depth image of any node; NaN where 16UC1 has none.
+
+    Without a copy for 32FC1.
+
+    Raises:
+        BadImageError: not a depth image, or not a whole one.
+
+    """
+    if getattr(image, "encoding", "") not in DEPTH_ENCODINGS:
+        what = getattr(image, "encoding", None) or f"compressed ({image.format})"
+        raise BadImageError(f"a depth image is 32FC1 or 16UC1, not {what}")
+    stored = image_array(image)
+    if image.encoding == METRES:
+        return np.asarray(stored, np.float32)
+    return np.where(stored > 0, stored / np.float32(1000), np.float32(np.nan))

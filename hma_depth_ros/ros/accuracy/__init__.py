@@ -1,0 +1,1 @@
+"""The accuracy monitor: depth against LiDAR while the car drives."""

@@ -1,0 +1,167 @@
+"""The node's output topics: who listens, what that needs, and publishing it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Set
+from typing import Any, TypeVar
+
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from std_msgs.msg import Header
+
+from hma_depth_ros.inference.points import CloudLayout
+from hma_depth_ros.inference.predictor import Output, OutputArrays, Prediction
+from hma_depth_ros.messages.depth_image import METRES, encoded_depth
+from hma_depth_ros.messages.depth_topics import (
+    ATTENTION_COLOR,
+    DEPTH,
+    DEPTH_COLOR,
+    INFO,
+    POINTS,
+    attention_topic,
+    needed_outputs,
+)
+from hma_depth_ros.ros.depth_node.bulk_message import Allocate, BulkCloud, BulkImages, BulkMessage
+from hma_depth_ros.ros.depth_node.serialized_publish import publish_serialized
+from hma_depth_ros.visualization.attention_color import colorize_attention
+from hma_depth_ros.visualization.depth_color import colorize_depth
+
+T = TypeVar("T")
+
+#: Name of the memory that all masks lie in.
+_MASKS = "attention"
+
+#: Creates a publisher of (type, topic).
+CreatePublisher = Callable[[Any, str], Any]
+
+
+def output_types(scales: tuple[int, ...]) -> dict[str, Any]:
+    """Message type of each topic, for the reductions of the model's masks, if any."""
+    return {
+        DEPTH: Image,
+        INFO: CameraInfo,
+        POINTS: PointCloud2,
+        DEPTH_COLOR: Image,
+        **{attention_topic(reduction): Image for reduction in scales},
+        **({ATTENTION_COLOR: Image} if scales else {}),
+    }
+
+
+class Outputs:
+    """All publishers of the node, and the memory of their messages, which is kept."""
+
+    def __init__(
+        self, create: CreatePublisher, scales: tuple[int, ...], *, allocate: Allocate
+    ) -> None:
+        """Create the publishers.
+
+        Args:
+            create: makes one.
+            scales: reductions of the model's masks, if any.
+            allocate: memory that the predictor writes to.
+
+        """
+        self._masks = [attention_topic(reduction) for reduction in scales]
+        self._allocate = allocate
+        self.publishers = {
+            topic: create(kind, topic) for topic, kind in output_types(scales).items()
+        }
+        self._kept: dict[str, tuple[tuple[Any, ...], Any]] = {}
+
+    def wanted(self) -> Set[str]:
+        """Topics that somebody listens to."""
+        return {t for t, p in self.publishers.items() if p.get_subscription_count() > 0}
+
+    def needs(self, topics: Set[str]) -> set[Output]:
+        """What the predictor has to compute for these topics."""
+        return needed_outputs(topics, self._masks)
+
+    def arrays(
+        self, topics: Set[str], size: tuple[int, int], layout: CloudLayout, encoding: str
+    ) -> OutputArrays:
+        """Where the predictor is to write, for these topics: into their messages.
+
+        Args:
+            topics: that are published.
+            size: (H, W) of all outputs.
+            layout: of the cloud.
+            encoding: of the depth image; millimetres are no predictor's output.
+
+        """
+        return OutputArrays(
+            depth=(
+                self._images(DEPTH, METRES, size).pixels[0]
+                if DEPTH in topics and encoding == METRES
+                else None
+            ),
+            attention=(
+                self._images(_MASKS, METRES, size, len(self._masks)).pixels
+                if topics & set(self._masks)
+                else None
+            ),
+            cloud=self._cloud(layout, size).points if POINTS in topics else None,
+        )
+
+    def publish(
+        self,
+        topics: Set[str],
+        header: Header,
+        prediction: Prediction,
+        *,
+        info: CameraInfo | None,
+        depth_encoding: str,
+        color_range: float,
+    ) -> None:
+        """Publish what the prediction, made with `arrays`, holds of `topics`.
+
+        All of it goes out under the image's header.
+        """
+        if INFO in topics and info is not None:
+            self.publishers[INFO].publish(info)
+        depth, attention, cloud = prediction.depth, prediction.attention, prediction.cloud
+        if depth is not None and DEPTH in topics:
+            images = self._images(DEPTH, depth_encoding, depth.shape)
+            if depth_encoding != METRES:
+                images.pixels[0] = encoded_depth(depth, depth_encoding)
+            self._send(DEPTH, images.messages[0], header)
+        if cloud is not None:
+            layout = CloudLayout(cloud.shape[2])
+            self._send(POINTS, self._cloud(layout, cloud.shape[:2]).message, header)
+        if attention is not None and topics & set(self._masks):
+            images = self._images(_MASKS, METRES, attention.shape[1:], len(self._masks))
+            for topic, message in zip(self._masks, images.messages, strict=True):
+                if topic in topics:
+                    self._send(topic, message, header)
+        if depth is not None and DEPTH_COLOR in topics:
+            images = self._images(DEPTH_COLOR, "rgb8", depth.shape)
+            colorize_depth(depth, max_depth=color_range, out=images.pixels[0])
+            self._send(DEPTH_COLOR, images.messages[0], header)
+        if attention is not None and ATTENTION_COLOR in topics:
+            images = self._images(ATTENTION_COLOR, "rgb8", attention.shape[1:])
+            colorize_attention(attention, out=images.pixels[0])
+            self._send(ATTENTION_COLOR, images.messages[0], header)
+
+    def _send(self, topic: str, message: BulkMessage, header: Header) -> None:
+        publish_serialized(self.publishers[topic], message.serialized(header))
+
+    def _images(
+        self, name: str, encoding: str, size: tuple[int, ...], count: int = 1
+    ) -> BulkImages:
+        height, width = size
+        return self._keep(
+            name,
+            (encoding, size),
+            lambda: BulkImages(self._allocate, count, height, width, encoding),
+        )
+
+    def _cloud(self, layout: CloudLayout, size: tuple[int, ...]) -> BulkCloud:
+        height, width = size
+        return self._keep(
+            POINTS, (layout, size), lambda: BulkCloud(self._allocate, layout, height, width)
+        )
+
+    def _keep(self, name: str, form: tuple[Any, ...], make: Callable[[], T]) -> T:
+        """What was made under that name, made anew when its form changes."""
+        if name not in self._kept or self._kept[name][0] != form:
+            self._kept[name] = (form, make())
+        kept: T = self._kept[name][1]
+        return kept

@@ -1,0 +1,202 @@
+"""The depth node's parameters: one table of names, defaults, limits and meanings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from rcl_interfaces.msg import ParameterDescriptor
+from rclpy.node import Node
+
+from hma_depth_ros.inference.engines.engine_names import ENGINES, PRECISIONS
+from hma_depth_ros.inference.plan import Region
+from hma_depth_ros.ros import parameter_table
+from hma_depth_ros.ros.parameter_table import parameter
+from hma_depth_ros.ros.parameter_types import ParameterError
+
+
+@dataclass(frozen=True)
+class DepthNodeParameters:
+    """Values of all parameters; config/depth_node.yaml lists the same ones for users."""
+
+    autostart: bool = parameter(
+        True, "Configure and activate at start, without a lifecycle manager.", read_only=True
+    )
+    checkpoint: str = parameter(
+        "",
+        "Checkpoint (.safetensors) or exported file (.onnx, .xml); empty is the bundled model.",
+        live=False,
+    )
+    device: str = parameter(
+        "auto",
+        "auto (CUDA where there is one), cpu, cuda, cuda:N; gpu or gpu:N is Intel's, by OpenVINO.",
+        live=False,
+    )
+    engine: str = parameter(
+        "auto",
+        "What runs the network; auto is PyTorch on CUDA, on the CPU OpenVINO where it is "
+        "installed, else PyTorch.",
+        choices=ENGINES,
+        live=False,
+    )
+    precision: str = parameter(
+        "auto",
+        "auto is the fastest that engine and device have: fp16 on CUDA; on the CPU bf16 with "
+        "OpenVINO where the CPU has it, else fp32.",
+        choices=PRECISIONS,
+        live=False,
+    )
+    compile: bool = parameter(
+        False,
+        "With engine:=torch: optimise the network by torch.compile, which takes minutes while "
+        "configuring and at each new input size.",
+        live=False,
+    )
+    self_check: bool = parameter(
+        True,
+        "Compare engine and precision with fp32 PyTorch on one frame while configuring; beyond "
+        "tolerance fall back to fp32.",
+        live=False,
+    )
+    threads: int = parameter(
+        0,
+        "CPU threads of the network; 0 leaves the choice to the engine.",
+        limits=(0, 256),
+        live=False,
+    )
+    tune_malloc: bool = parameter(
+        False,
+        "Let the C library keep large freed blocks (up to 256 MiB more memory): no page faults for "
+        "each image and cloud.",
+        read_only=True,
+    )
+    image_transport: str = parameter(
+        "raw",
+        "raw subscribes to image, compressed to image/compressed.",
+        choices=("raw", "compressed"),
+        live=False,
+    )
+    pairing: str = parameter(
+        "cached",
+        "cached takes the latest camera_info, exact the one with the image's stamp.",
+        choices=("cached", "exact"),
+        live=False,
+    )
+    lockstep: bool = parameter(
+        False,
+        "Process every frame in order, instead of the latest one only: for replay and offline use. "
+        "Frames that come faster than they are processed wait in memory.",
+        read_only=True,  # as are the QoS override parameters, declared with its default profile
+    )
+    region: tuple[int, ...] = parameter(
+        (0, 0, 0, 0),
+        "Part of the image that the network sees, in pixels: left, top, width, height; width 0 is "
+        "the whole image.",
+    )
+    input_width: int = parameter(
+        0,
+        "Width in pixels that the network's input is resized to, keeping its aspect ratio; 0 is "
+        "the checkpoint's choice.",
+        limits=(0, 8192),
+    )
+    camera_height: float = parameter(
+        1.65,
+        "Metres of the camera above the road, for networks that take the ground as an input (the "
+        "bundled one does); 1.65 is KITTI's.",
+        limits=(0.2, 10.0),
+    )
+    camera_pitch: float = parameter(
+        0.0,
+        "Radians that the camera looks below the horizon, for the same networks.",
+        limits=(-0.7, 0.7),
+    )
+    resolution: str = parameter(
+        "image",
+        "Size of all outputs: image is the image's own, network is that of the network's input.",
+        choices=("image", "network"),
+    )
+    max_range: float = parameter(
+        0.0,
+        "Metres beyond which depth is published as +Inf (REP 117); 0 keeps every depth.",
+        limits=(0.0, 1000.0),
+    )
+    depth_encoding: str = parameter(
+        "32FC1",
+        "Of depth/image: 32FC1 in metres or 16UC1 in millimetres (REP 118).",
+        choices=("32FC1", "16UC1"),
+    )
+    cloud_layout: str = parameter(
+        "padded",
+        "Of points: padded is 32 bytes a point as PCL has it, packed 16.",
+        choices=("padded", "packed"),
+    )
+    color_range: float = parameter(
+        80.0, "Metres at the far end of depth/color's colours.", limits=(1.0, 1000.0)
+    )
+    diagnostics_period: float = parameter(
+        1.0, "Seconds between two messages on /diagnostics.", limits=(0.05, 60.0), read_only=True
+    )
+    hardware_id: str = parameter(
+        "",
+        "Of the diagnostics: what they are about, such as the camera's serial number; empty is the "
+        "device that infers.",
+    )
+
+    def network_region(self) -> Region | None:
+        """`region` as a window, or None for the whole image."""
+        left, top, width, height = self.region
+        return Region(left, top, width, height) if width else None
+
+
+def descriptor(name: str) -> ParameterDescriptor:
+    """Describe a parameter to `ros2 param describe`, with its limits or choices."""
+    return parameter_table.descriptor(DepthNodeParameters, name)
+
+
+def declare(node: Node) -> None:
+    """Declare every parameter on `node`.
+
+    Raises:
+        ParameterError: the value given at start has the wrong type or is out of range.
+
+    """
+    parameter_table.declare(node, DepthNodeParameters)
+
+
+def read(node: Node) -> DepthNodeParameters:
+    """Read the current values.
+
+    Raises:
+        ParameterError: a value is not one of its choices.
+
+    """
+    values = {f.name: node.get_parameter(f.name).value for f in fields(DepthNodeParameters)}
+    values["region"] = tuple(values["region"])
+    for name, value in values.items():
+        validate(name, value)
+    return DepthNodeParameters(**values)
+
+
+def validate(name: str, value: Any) -> None:
+    """Check what a descriptor cannot express; limits and types are rclpy's business.
+
+    Raises:
+        ParameterError: naming the parameter and what it may be.
+
+    """
+    parameter_table.check_choice(DepthNodeParameters, name, value)
+    if name == "region" and (len(value) != 4 or min(value) < 0 or (value[2] > 0) != (value[3] > 0)):
+        raise ParameterError(
+            f"{name} is {list(value)}; it must be [left, top, width, height] in pixels, none "
+            "negative, with width and height both 0 for the whole image"
+        )
+
+
+def is_declared(name: str) -> bool:
+    """Whether `name` is one of this table, not of rclpy's own (use_sim_time, qos_overrides...)."""
+    return name in parameter_table.names(DepthNodeParameters)
+
+
+def is_live(name: str) -> bool:
+    """Whether a change takes effect without configuring again."""
+    return bool(parameter_table.metadata(DepthNodeParameters, name)["live"])

@@ -1,0 +1,47 @@
+"""What teaches the network to know its error."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from hma_depth_ros.evaluation.quick_error import WITHIN_ONE_SIGMA
+from hma_depth_ros.training.losses.scale_invariant import alone, log_difference
+
+#: Of a Laplace distribution of scale 1, as many lie within it as of a Gaussian within sigma.
+SIGMA_OF_LAPLACE = math.log(1 / (1 - WITHIN_ONE_SIGMA))
+
+
+def uncertainty_loss(
+    sigma: Tensor,
+    depth: Tensor,
+    target: Tensor,
+    valid: Tensor,
+    weight: Tensor | None = None,
+    *,
+    total: Callable[[Tensor], Tensor] = alone,
+) -> Tensor:
+    """Mean negative log-likelihood of |ln y - ln y*| under a Laplace distribution, but a constant.
+
+    Errors of depth have long tails, which a Gaussian would take for typical. The depth itself is
+    not moved by it: a network must not buy likelihood with worse depth.
+
+    Args:
+        sigma: (B, 1, H, W), which about 68 % of the errors are to be below.
+        depth: of the network, metres.
+        target: ground truth, metres.
+        valid: where it counts.
+        weight: of each pixel; None: all alike.
+        total: adds up a tensor over all processes.
+
+    """
+    error = log_difference(depth.detach(), target, valid).abs()
+    scale = sigma.float() / SIGMA_OF_LAPLACE
+    counted = valid.float() if weight is None else torch.where(valid, weight.float(), 0)
+    loss = counted * (error / scale + scale.log())
+    sums = torch.stack([loss.sum(dtype=torch.float64), counted.sum(dtype=torch.float64)])
+    found, n = total(sums)
+    return (found / n.clamp(min=1)).float()

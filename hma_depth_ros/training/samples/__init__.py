@@ -1,0 +1,1 @@
+"""From frames on disk to batches of crops."""

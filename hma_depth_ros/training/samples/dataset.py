@@ -1,0 +1,301 @@
+"""Frames of a split as training crops."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, TypeAlias
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from hma_depth_ros.data.depth.depth_png import UNITS_PER_METRE
+from hma_depth_ros.data.depth.ground_truth import GroundTruth, read_ground_truth
+from hma_depth_ros.data.image_file import read_rgb
+from hma_depth_ros.data.nyu.layout import without_border
+from hma_depth_ros.data.semantic_labels import NO_LABEL, find_labels, read_labels
+from hma_depth_ros.data.splits.entry_camera import entry_camera
+from hma_depth_ros.data.splits.split_file import SplitEntry
+from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.geometry.camera import PinholeCamera
+from hma_depth_ros.geometry.camera_planes import CameraPlanes, Mount, plane_coefficients
+from hma_depth_ros.geometry.window import Window, kitti_crop, whole_image
+from hma_depth_ros.synthetic.materials import Label
+from hma_depth_ros.training.samples.augmentation import Augmentation, View, blur, change_colours
+from hma_depth_ros.training.samples.pasted_boxes import paste_boxes
+from hma_depth_ros.training.samples.second_truth import completed, second_truths
+
+#: `image` uint8 (3, h, w); `depth` float32 (1, h, w); where asked for `labels` uint8 (1, h, w),
+#: `weight` float32 (1, h, w) of each pixel's ground truth, and `planes` float32 (C, 3), the
+#: coefficients of the camera's maps.
+Sample: TypeAlias = dict[str, Tensor]
+
+#: Part of a frame that is used: all, KITTI's 352x1216, or NYU Depth v2 without its white frame.
+Region = Literal["whole", "kb_crop", "nyu_border"]
+REGIONS: dict[Region, Callable[[int, int], Window]] = {
+    "whole": whole_image,
+    "kb_crop": kitti_crop,
+    "nyu_border": without_border,
+}
+
+
+@dataclass(frozen=True)
+class CropSettings:
+    """Geometry of training crops."""
+
+    height: int = 352  #: of the crop: BTS has 352x704 for KITTI, 416x544 for NYU Depth v2
+    width: int = 704
+    region: Region = (
+        "kb_crop"  #: of the frame, before all else; smaller frames are not cut by `kb_crop`
+    )
+    input_width: int | None = (
+        None  #: width that the region is scaled to, as at inference; None: its own
+    )
+    focal_length: float | None = (
+        721.5377  #: at that width, that depth is metric for; None: no matter (indoor)
+    )
+
+    #: Metres that pixels labelled as sky are given, where frames have labels (`find_labels`); None:
+    #: no depth. Ground truth leaves the sky out, and a network that never hears of it builds walls.
+    sky: float | None = None
+
+    camera_height: float = 1.65  #: metres above the road, of a network that is told the ground
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            HmaDepthError: one of them makes no sense.
+
+        """
+        sizes = [self.height, self.width]
+        sizes += [] if self.input_width is None else [self.input_width]
+        if min(sizes) < 1:
+            raise HmaDepthError(f"crops cannot be of {self.width}x{self.height} pixels: {self}")
+        if self.region not in REGIONS:
+            raise HmaDepthError(f"no region '{self.region}'; there are {', '.join(REGIONS)}")
+        if self.focal_length is not None and not 0 < self.focal_length < np.inf:
+            raise HmaDepthError(f"{self.focal_length} is no focal length in pixels")
+        if not 0 < self.camera_height < np.inf:
+            raise HmaDepthError(f"a camera cannot be {self.camera_height} m above the road")
+        if self.sky is not None and not 0 < self.sky < np.inf:
+            raise HmaDepthError(f"the sky cannot be {self.sky} m away")
+
+
+class SampleKey(NamedTuple):
+    """Which sample: the same key always gives the same one."""
+
+    epoch: int
+    frame: int  #: its place in the list
+    turn: int = 0  #: how many times the epoch has had this frame already
+
+
+class CropDataset(Dataset[Sample]):
+    """Crops with depth as the network should say it, by `SampleKey`.
+
+    The network answers for one focal length; ground truth is scaled by focal_length / fx of the
+    crop, the inverse of what inference does. 0 means no ground truth, and label 255 no label.
+
+    All that is random follows from seed, epoch and frame, so that neither worker processes nor the
+    point at which training was resumed make a difference.
+    """
+
+    def __init__(
+        self,
+        entries: Sequence[SplitEntry],
+        settings: CropSettings,
+        augmentation: Augmentation,
+        *,
+        seed: int,
+        labels: bool = False,
+        units_per_metre: float = UNITS_PER_METRE,
+        second: Sequence[str] = (),
+        second_weight: float = 0.3,
+        geometry: CameraPlanes = "none",
+        cache: bool = False,
+    ) -> None:
+        """Take the entries with ground truth; with `labels`, those with labels alone too.
+
+        Args:
+            entries: of one list or several, with the paths of files.
+            settings: of the crops.
+            augmentation: ranges of the random changes.
+            seed: not negative.
+            labels: whether samples have semantic labels; 255 for frames without (`find_labels`).
+            units_per_metre: of depth images.
+            second: folders with a second ground truth (`second_truth.py`), by preference.
+            second_weight: of a pixel's ground truth from there.
+            geometry: which maps of the camera the network takes.
+            cache: read every frame now and keep it; half-size frames of KITTI take 1 MB each.
+
+        Raises:
+            HmaDepthError: a file is missing, damaged or of a wrong size, with `cache`.
+
+        """
+        self.entries = [
+            entry
+            for entry in entries
+            if entry.depth is not None or (labels and find_labels(entry.image) is not None)
+        ]
+        self.settings = settings
+        self.augmentation = augmentation
+        self.seed = seed
+        self.labels = labels
+        self.units_per_metre = units_per_metre
+        self.second = tuple(second)
+        self.second_weight = second_weight
+        self.geometry = geometry
+        self._frames: list[Frame] | None = None
+        if cache:
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                self._frames = list(pool.map(self.read, self.entries))
+
+    def __len__(self) -> int:
+        """Return the number of frames."""
+        return len(self.entries)
+
+    def __getitem__(self, key: SampleKey) -> Sample:
+        """Read a frame and take its crop.
+
+        Raises:
+            HmaDepthError: a file is missing, damaged or of a wrong size, naming it.
+
+        """
+        epoch, index, turn = key
+        entry = self.entries[index]
+        frame = self.read(entry) if self._frames is None else self._frames[index]
+        # A frame's first turn is what it was before frames had turns.
+        source = [self.seed, epoch, index, *([turn] if turn else [])]
+        return self.crop(entry, frame, np.random.default_rng(source))
+
+    def read(self, entry: SplitEntry) -> Frame:
+        """Read the files of a frame and cut out the region.
+
+        Raises:
+            HmaDepthError: a file is missing, damaged or of a wrong size, naming it.
+
+        """
+        image = read_rgb(entry.image)
+        size = image.shape[:2]
+        try:
+            window = REGIONS[self.settings.region](*size)
+        except HmaDepthError as error:
+            raise HmaDepthError(f"{entry.image}: {error}") from None
+        depth = labels = weight = None
+        if entry.depth is not None:
+            depth = read_ground_truth(entry.depth, units_per_metre=self.units_per_metre)
+            _check_size(entry.depth, depth, entry, image)
+            if self.second:
+                depth, weight = completed(
+                    depth,
+                    second_truths(entry.image, self.second),
+                    weight=self.second_weight,
+                    units_per_metre=self.units_per_metre,
+                )
+                weight = window.of(weight)
+            depth = window.of(depth)
+        wanted = self.labels or self.settings.sky is not None
+        path = find_labels(entry.image) if wanted else None
+        if path is not None:
+            labels = read_labels(path)
+            _check_size(path, labels, entry, image)
+            labels = window.of(labels)
+            if self.settings.sky is not None and depth is not None:
+                depth = np.where(labels == Label.SKY, np.float32(self.settings.sky), depth)
+        camera = None
+        if self.geometry != "none" or self.augmentation.pitch:
+            # Not for nothing: it looks for calibration files.
+            camera = window.camera(entry_camera(entry, size).camera)
+        return Frame(window.of(image), depth, labels, weight, camera)
+
+    def crop(self, entry: SplitEntry, frame: Frame, random: np.random.Generator) -> Sample:
+        """Draw a crop of a frame."""
+        settings, augmentation = self.settings, self.augmentation
+        rows, columns = frame.image.shape[:2]
+        size = settings.height, settings.width
+        if augmentation.boxes and random.random() < augmentation.boxes:
+            frame = _with_boxes(frame, entry.focal_length, random)
+        view = View.random(
+            (rows, columns),
+            size,
+            augmentation,
+            random,
+            width=settings.input_width,
+            camera=frame.camera,
+        )
+        image = change_colours(view.image(frame.image), augmentation, random)
+        image = blur(image, augmentation, random)
+        depth: npt.NDArray[np.float32] = np.zeros(size, np.float32)
+        if frame.depth is not None:
+            depth = view.depth(frame.depth)
+            if settings.focal_length is not None:
+                depth *= np.float32(settings.focal_length / (entry.focal_length * view.scale))
+        sample = {"image": _planes(image), "depth": torch.from_numpy(depth)[None]}
+        if self.second:
+            # Every sample of a batch has weights, those without ground truth too.
+            weight: npt.NDArray[np.float32] = np.ones(size, np.float32)
+            if frame.weight is not None:
+                weight = view.nearest(frame.weight, outside=0)
+            sample["weight"] = torch.from_numpy(weight)[None]
+        if self.geometry != "none":
+            mount = Mount(settings.camera_height, float(np.radians(view.pitch)))
+            coefficients = plane_coefficients(
+                self.geometry,
+                view.crop_camera,
+                focal_length=settings.focal_length,
+                mount=mount,
+            )
+            sample["planes"] = torch.from_numpy(coefficients)
+        if self.labels:
+            labels: npt.NDArray[np.uint8] = np.full(size, NO_LABEL, np.uint8)
+            if frame.labels is not None:
+                labels = view.nearest(frame.labels, outside=NO_LABEL)
+            sample["labels"] = torch.from_numpy(labels)[None]
+        return sample
+
+
+class Frame(NamedTuple):
+    """What was read of a frame; None: there is none."""
+
+    image: npt.NDArray[np.uint8]  #: (H, W, 3)
+    depth: npt.NDArray[np.float32] | None  #: (H, W)
+    labels: npt.NDArray[np.uint8] | None  #: (H, W)
+    weight: npt.NDArray[np.float32] | None  #: (H, W) of the depth; None: all weigh 1
+    camera: PinholeCamera | None  #: None: nothing depends on it
+
+
+def _with_boxes(frame: Frame, focal_length: float, random: np.random.Generator) -> Frame:
+    if frame.depth is None:
+        return frame
+    image, depth, pasted = paste_boxes(frame.image, frame.depth, focal_length, random)
+    labels = None if frame.labels is None else np.where(pasted, NO_LABEL, frame.labels)
+    weight = None if frame.weight is None else np.where(pasted, np.float32(1), frame.weight)
+    return frame._replace(
+        image=image,
+        depth=depth,
+        labels=None if labels is None else labels.astype(np.uint8),
+        weight=weight,
+    )
+
+
+def _check_size(
+    path: GroundTruth, found: npt.NDArray, entry: SplitEntry, image: npt.NDArray
+) -> None:
+    if found.shape != image.shape[:2]:
+        raise HmaDepthError(
+            f"{path} is {found.shape[1]}x{found.shape[0]}, "
+            f"its image {entry.image} {image.shape[1]}x{image.shape[0]}"
+        )
+
+
+def _planes(image: npt.NDArray[np.uint8]) -> Tensor:
+    """Tensor (3, h, w) of an image (h, w, 3); OpenCV's split is faster than torch's permute."""
+    planes = np.empty((3, *image.shape[:2]), np.uint8)
+    cv2.mixChannels([image], list(planes), [0, 0, 1, 1, 2, 2])
+    return torch.from_numpy(planes)

@@ -12,22 +12,17 @@ import pytest
 from rosbags.interfaces import QosDurability, QosReliability
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
+from hma_depth_ros.bags.new_messages import cloud_message, image_message
 from hma_depth_ros.bags.reader import BagReader
 from hma_depth_ros.bags.recorded_qos import offered_qos
-from hma_depth_ros.bags.typestore import (
-    COMPRESSED_IMAGE,
-    IMAGE,
-    POINT_CLOUD,
-    TYPESTORE,
-    header,
-    header_stamp,
-    message,
-)
+from hma_depth_ros.bags.typestore import TYPESTORE, header, message
 from hma_depth_ros.bags.writer import BagWriter
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.messages.image import image_array, image_message
+from hma_depth_ros.messages.image import image_array
 from hma_depth_ros.messages.pictures import rgb_image
-from hma_depth_ros.messages.point_cloud import cloud_array, cloud_message, cloud_xyz
+from hma_depth_ros.messages.point_cloud import cloud_array, cloud_xyz
+from hma_depth_ros.messages.stamps import header_stamp
+from hma_depth_ros.messages.types import COMPRESSED_IMAGE, IMAGE, POINT_CLOUD
 
 START = 1_317_042_145_961_661_696
 PIXELS: dict[str, npt.NDArray[Any]] = {

@@ -17,7 +17,7 @@ import torch
 
 from hma_depth_ros.benchmarks import node_speed as node_benchmark
 from hma_depth_ros.benchmarks.camera_feed import Turn
-from hma_depth_ros.benchmarks.joined import Candidate, join
+from hma_depth_ros.benchmarks.joined import NodeCandidate, join
 from hma_depth_ros.benchmarks.node_speed import NodeReport
 from hma_depth_ros.benchmarks.rig import Rig
 from hma_depth_ros.benchmarks.tables import node_tables
@@ -176,7 +176,7 @@ def test_nodes_over_dds(
 ):
     pairs: list[list[Any]] = []
 
-    def watched(joined: list[Any], **rest: Any) -> Candidate:
+    def watched(joined: list[Any], **rest: Any) -> NodeCandidate:
         pairs.append(joined)
         return join(joined, **rest)
 

@@ -17,7 +17,7 @@ from hma_depth_ros.inference.engines.engine import Engine
 from hma_depth_ros.inference.engines.engine_choice import EngineRequest, start_engine
 from hma_depth_ros.inference.engines.model_source import ModelSource
 from hma_depth_ros.inference.predictor import DepthPredictor
-from hma_depth_ros.network.camera_planes import affine_planes
+from hma_depth_ros.network.affine_planes import affine_planes
 from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
 from hma_depth_ros.network.model import HmaDepth
 from hma_depth_ros.network.model_config import ModelConfig

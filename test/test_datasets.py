@@ -29,10 +29,10 @@ from hma_depth_ros.data.splits.split_file import SplitEntry, read_split, write_s
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.baselines import GroundAndWall
 from hma_depth_ros.evaluation.dataset_rules import KITTI
-from hma_depth_ros.evaluation.quick_error import Yardstick, validate
+from hma_depth_ros.evaluation.quick_error import ErrorMeasure, validate
 from hma_depth_ros.inference.predictor import DepthPredictor
-from hma_depth_ros.synthetic.drive import KITTI_CAMERA, SyntheticDrive
 from hma_depth_ros.synthetic.kitti_writer import write_kitti_drive
+from hma_depth_ros.synthetic.synthetic_drive import KITTI_CAMERA, SyntheticDrive
 from hma_depth_ros.training.samples.augmentation import NO_AUGMENTATION
 from hma_depth_ros.training.samples.dataset import CropDataset, CropSettings, SampleKey
 
@@ -466,8 +466,8 @@ def test_validation_tells_drives_apart_by_their_folders(root: Path):
             depth=next(depths), attention=None, uncertainty=None
         )
     )
-    yardstick = Yardstick.named("whole", KITTI)
-    means = validate(cast("DepthPredictor", exact), entries, yardstick).means()
+    measure = ErrorMeasure.named("whole", KITTI)
+    means = validate(cast("DepthPredictor", exact), entries, measure).means()
     assert set(means) == {DRIVE.removesuffix("_sync"), "all"}
     assert means["all"]["abs_rel"] == 0
 

@@ -15,15 +15,9 @@ import torch
 from rich.console import Console
 
 from hma_depth_ros.bags.bag_cameras import camera_info_beside
+from hma_depth_ros.bags.new_messages import cloud_message, image_message
 from hma_depth_ros.bags.reader import BagReader
-from hma_depth_ros.bags.typestore import (
-    CAMERA_INFO,
-    COMPRESSED_IMAGE,
-    IMAGE,
-    POINT_CLOUD,
-    header,
-    message,
-)
+from hma_depth_ros.bags.typestore import header, message
 from hma_depth_ros.bags.writer import BagWriter
 from hma_depth_ros.cli import run
 from hma_depth_ros.data.image_file import read_rgb
@@ -33,8 +27,9 @@ from hma_depth_ros.demo.source import find_source, remove_bag
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.inference.predictor import DepthPredictor
-from hma_depth_ros.messages.image import image_array, image_message
-from hma_depth_ros.messages.point_cloud import cloud_message, cloud_xyz
+from hma_depth_ros.messages.image import image_array
+from hma_depth_ros.messages.point_cloud import cloud_xyz
+from hma_depth_ros.messages.types import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, POINT_CLOUD
 from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
 from hma_depth_ros.network.model import HmaDepth
 from hma_depth_ros.network.model_config import ModelConfig

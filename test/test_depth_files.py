@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hma_depth_ros.bags.new_messages import image_message
 from hma_depth_ros.data.depth.depth_png import read_depth_png, write_depth_png
 from hma_depth_ros.data.image_file import image_size, read_rgb, write_png
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.ply import write_ply
-from hma_depth_ros.messages.image import image_message
 from hma_depth_ros.messages.pictures import picture
 
 

@@ -19,7 +19,7 @@ from hma_depth_ros.data.splits.located_split import read_training_split
 from hma_depth_ros.data.splits.split_file import SplitEntry, read_split, write_split
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.dataset_rules import KITTI
-from hma_depth_ros.evaluation.quick_error import Yardstick, validate
+from hma_depth_ros.evaluation.quick_error import ErrorMeasure, validate
 from hma_depth_ros.geometry.camera import Intrinsics, PinholeCamera
 from hma_depth_ros.inference.predictor import DepthPredictor, Prediction
 
@@ -252,7 +252,7 @@ def test_validation_and_training_lists_take_cameras(
     predictor = DepthPredictor.from_checkpoint(tiny_checkpoint, device="cpu")
     for protocol, expected in (("bts", IN_CROP), ("whole", WHOLE)):
         seen.clear()
-        validate(predictor, entries, Yardstick.named(protocol, KITTI))
+        validate(predictor, entries, ErrorMeasure.named(protocol, KITTI))
         assert seen == [expected]
 
 

@@ -16,17 +16,11 @@ import pytest
 
 from hma_depth_ros.bags.kitti.dialect import KITTI2MCAP
 from hma_depth_ros.bags.kitti.drive_bag import BagOptions, write_kitti_bag
+from hma_depth_ros.bags.new_messages import cloud_message, image_message
 from hma_depth_ros.bags.reader import BagReader
 from hma_depth_ros.bags.scoring.depth_truth import match_nearest
 from hma_depth_ros.bags.transforms import Transforms, transform_message
-from hma_depth_ros.bags.typestore import (
-    CAMERA_INFO,
-    IMAGE,
-    POINT_CLOUD,
-    TF_MESSAGE,
-    header,
-    message,
-)
+from hma_depth_ros.bags.typestore import header, message
 from hma_depth_ros.bags.writer import BagWriter
 from hma_depth_ros.cli import run_command
 from hma_depth_ros.data.depth.depth_png import read_depth_png
@@ -38,10 +32,9 @@ from hma_depth_ros.evaluation.metrics import depth_metrics
 from hma_depth_ros.geometry.backprojection import back_project
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.messages.depth_image import encoded_depth
-from hma_depth_ros.messages.image import image_message
-from hma_depth_ros.messages.point_cloud import cloud_message
-from hma_depth_ros.synthetic.drive import CAMERA, KITTI_CAMERA, SyntheticDrive
+from hma_depth_ros.messages.types import CAMERA_INFO, IMAGE, POINT_CLOUD, TF_MESSAGE
 from hma_depth_ros.synthetic.kitti_writer import write_kitti_drive
+from hma_depth_ros.synthetic.synthetic_drive import CAMERA, KITTI_CAMERA, SyntheticDrive
 
 Depth = npt.NDArray[np.float32]
 

@@ -23,7 +23,7 @@ from hma_depth_ros.data.image_file import read_rgb, write_png
 from hma_depth_ros.data.splits import known_splits
 from hma_depth_ros.data.splits.known_splits import KNOWN_SPLITS, SplitIdentity
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.evaluation.evaluated_frames import Frame, FrameList
+from hma_depth_ros.evaluation.evaluated_frames import EvaluatedFrame, FrameList
 from hma_depth_ros.evaluation.protocols import PROTOCOLS
 from hma_depth_ros.evaluation.score import score
 from hma_depth_ros.geometry.camera import PinholeCamera
@@ -342,7 +342,7 @@ def test_a_prediction_without_any_depth_has_figures(
 
 def test_a_known_list_without_some_of_its_ground_truth_is_refused_unless_allowed():
     identity = SplitIdentity(697, 1, KNOWN_SPLITS[0], verified=False)
-    frames = FrameList([Frame("a", Path("a.png"))], [], identity)
+    frames = FrameList([EvaluatedFrame("a", Path("a.png"))], [], identity)
     frames.check(allow_partial=True)
     with pytest.raises(HmaDepthError, match="1 with ground truth where the published list has 652"):
         frames.check(allow_partial=False)

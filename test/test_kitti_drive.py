@@ -15,7 +15,6 @@ from hma_depth_ros.bags.kitti.dialect import KITTI2BAG
 from hma_depth_ros.bags.kitti.drive_bag import BagOptions, write_kitti_bag
 from hma_depth_ros.bags.reader import BagReader
 from hma_depth_ros.bags.transforms import TF_STATIC_TOPIC, Transforms
-from hma_depth_ros.bags.typestore import header_stamp
 from hma_depth_ros.cli import run_command
 from hma_depth_ros.data.depth.depth_png import write_depth_png
 from hma_depth_ros.data.depth.lidar_depth import LidarScan
@@ -32,6 +31,7 @@ from hma_depth_ros.geometry.rotation import quaternion_from_matrix
 from hma_depth_ros.messages.image import image_array
 from hma_depth_ros.messages.pictures import rgb_image
 from hma_depth_ros.messages.point_cloud import cloud_array
+from hma_depth_ros.messages.stamps import header_stamp
 
 WIDTH, HEIGHT = 64, 24
 #: 2011-09-26 00:00:00 UTC, and the frames' times after it: nothing a float would keep.

@@ -16,7 +16,6 @@ from hma_depth_ros.bags.kitti.dialect import DIALECTS, KITTI2BAG
 from hma_depth_ros.bags.kitti.drive_bag import ranges
 from hma_depth_ros.bags.reader import BagReader
 from hma_depth_ros.bags.transforms import Transforms
-from hma_depth_ros.bags.typestore import header_stamp
 from hma_depth_ros.cli import run_command
 from hma_depth_ros.data.depth.depth_png import read_depth_png
 from hma_depth_ros.data.image_file import read_rgb
@@ -28,8 +27,9 @@ from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.rotation import matrix_from_quaternion
 from hma_depth_ros.messages.depth_image import depth_array
 from hma_depth_ros.messages.pictures import rgb_image
-from hma_depth_ros.synthetic.drive import CAMERA, KITTI_CAMERA, SyntheticDrive
+from hma_depth_ros.messages.stamps import header_stamp
 from hma_depth_ros.synthetic.kitti_writer import write_kitti_drive
+from hma_depth_ros.synthetic.synthetic_drive import CAMERA, KITTI_CAMERA, SyntheticDrive
 
 WIDTH, HEIGHT = 124, 38
 DAY = "2011_09_26"

@@ -83,6 +83,46 @@ def test_only_the_ros_layer_and_its_benchmark_know_ros(folder: str):
     assert wrong == []
 
 
+def test_messages_know_neither_rclpy_nor_rosbags():
+    wrong = [f"{p} imports {n}" for p, n in imports("messages") if n.startswith("rosbags")]
+    assert wrong == []
+
+
+def test_training_takes_of_inference_what_predicts_and_no_more():
+    """Its device, for one, is of a lower layer."""
+    own = {path for path, name in imports("training") if name.startswith("hma_depth_ros.inference")}
+    assert own == {"training/validator.py", "training/pseudo_labels.py"}
+
+
+#: Modules of one name: the same role in parallel folders.
+PARALLEL_MODULES = {
+    "frames": {"data/kitti", "data/nyu"},
+    "layout": {"data/kitti", "data/nyu"},
+    "node": {"ros/accuracy", "ros/depth_node"},
+}
+
+
+def test_a_name_is_of_one_module():
+    """But for executables, which are named as what they run."""
+    found: dict[str, set[str]] = {}
+    for path in PACKAGE.rglob("*.py"):
+        folder = path.parent.relative_to(PACKAGE).as_posix()
+        if path.stem not in {"__init__", "__main__"} and folder != "cli":
+            found.setdefault(path.stem, set()).add(folder)
+    assert {name: at for name, at in found.items() if len(at) > 1} == PARALLEL_MODULES
+    folders = {path.name for path in PACKAGE.rglob("*") if path.is_dir()}
+    assert folders & set(found) == set(), "a folder and a module of one name"
+
+
+def test_a_name_is_of_one_public_class():
+    found: dict[str, list[str]] = {}
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                found.setdefault(node.name, []).append(str(path.relative_to(PACKAGE)))
+    assert {name: at for name, at in found.items() if len(at) > 1} == {}
+
+
 def test_players_and_recorders_start_without_pytorch():
     """Its import takes seconds."""
     modules = ("bag_tools.replayer", "bag_tools.recorder", "ros_session")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hma_depth_ros.data.ground_plane import GroundPlane, fit_ground
-from hma_depth_ros.training.samples.pasted_boxes import Box, column_depths, paste_boxes
+from hma_depth_ros.training.samples.pasted_boxes import PastedBox, column_depths, paste_boxes
 
 FOCAL = 360.0
 ROWS, COLUMNS = 187, 621
@@ -46,16 +46,16 @@ def test_where_there_is_no_road_there_is_no_plane():
 
 def test_rays_meet_the_nearest_side():
     """A box of 2x6 m straight ahead, its rear at 10 m, and the same beside the road."""
-    ahead = Box(x=0, z=13, width=2, length=6, height=3, yaw=0)
+    ahead = PastedBox(x=0, z=13, width=2, length=6, height=3, yaw=0)
     slopes = np.array([-0.11, -0.09, 0.0, 0.09, 0.11])
     z, _, _ = column_depths(ahead, slopes)
     assert z == pytest.approx([np.inf, 10, 10, 10, np.inf])
-    beside = Box(x=4, z=13, width=2, length=6, height=3, yaw=0)  # its side is at x = 3
+    beside = PastedBox(x=4, z=13, width=2, length=6, height=3, yaw=0)  # its side is at x = 3
     z, along, side = column_depths(beside, np.array([0.2, 0.25, 0.4]))
     assert z == pytest.approx([15, 12, 10])
     assert side[0] == side[1] != side[2]
     assert abs(along[0] - along[1]) == pytest.approx(3)
-    turned = Box(x=0, z=10, width=2, length=6, height=3, yaw=np.pi / 2)
+    turned = PastedBox(x=0, z=10, width=2, length=6, height=3, yaw=np.pi / 2)
     assert column_depths(turned, np.array([0.3]))[0] == pytest.approx([9])
 
 

@@ -19,9 +19,9 @@ from rosbags.rosbag2 import StoragePlugin
 
 from hma_depth_ros.bags.kitti.dialect import DIALECTS, KITTI2BAG
 from hma_depth_ros.bags.kitti.drive_bag import BagOptions, write_kitti_bag
+from hma_depth_ros.bags.new_messages import image_message
 from hma_depth_ros.bags.processing.process import BagProcess
 from hma_depth_ros.bags.reader import BagReader
-from hma_depth_ros.bags.typestore import CAMERA_INFO, IMAGE, header_stamp
 from hma_depth_ros.bags.writer import BagWriter
 from hma_depth_ros.cli import process_bag, run_command
 from hma_depth_ros.data.image_file import read_rgb
@@ -30,10 +30,12 @@ from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.backprojection import back_project
 from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.messages.depth_image import depth_array
-from hma_depth_ros.messages.image import image_array, image_message
+from hma_depth_ros.messages.image import image_array
 from hma_depth_ros.messages.point_cloud import cloud_array
-from hma_depth_ros.synthetic.drive import CAMERA, KITTI_CAMERA, SyntheticDrive
+from hma_depth_ros.messages.stamps import header_stamp
+from hma_depth_ros.messages.types import CAMERA_INFO, IMAGE
 from hma_depth_ros.synthetic.kitti_writer import write_kitti_drive
+from hma_depth_ros.synthetic.synthetic_drive import CAMERA, KITTI_CAMERA, SyntheticDrive
 
 FRAMES = 8
 IMAGE_TOPIC, INFO_TOPIC = KITTI2BAG.image_topic(CAMERA), KITTI2BAG.camera_info_topic(CAMERA)

@@ -24,12 +24,13 @@ import pytest
 from hma_depth_ros.bags.kitti.dialect import KITTI2BAG
 from hma_depth_ros.bags.kitti.drive_bag import open_recording, write_kitti_bag
 from hma_depth_ros.bags.reader import BagReader
-from hma_depth_ros.bags.typestore import IMAGE, header_stamp
 from hma_depth_ros.cli import run_command
 from hma_depth_ros.geometry.window import kitti_crop
 from hma_depth_ros.messages.depth_image import depth_array
-from hma_depth_ros.synthetic.drive import CAMERA, KITTI_CAMERA, SyntheticDrive
+from hma_depth_ros.messages.stamps import header_stamp
+from hma_depth_ros.messages.types import IMAGE
 from hma_depth_ros.synthetic.kitti_writer import write_kitti_drive
+from hma_depth_ros.synthetic.synthetic_drive import CAMERA, KITTI_CAMERA, SyntheticDrive
 
 pytest.importorskip("rclpy")
 

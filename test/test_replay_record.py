@@ -17,20 +17,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hma_depth_ros.bags.new_messages import cloud_message, image_message
 from hma_depth_ros.bags.reader import BagReader
 from hma_depth_ros.bags.recorded_qos import offered_qos
-from hma_depth_ros.bags.typestore import (
-    IMAGE,
-    POINT_CLOUD,
-    TF_MESSAGE,
-    TYPESTORE,
-    header_stamp,
-    message,
-)
+from hma_depth_ros.bags.typestore import TYPESTORE, message
 from hma_depth_ros.bags.writer import BagWriter
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.messages.image import image_message
-from hma_depth_ros.messages.point_cloud import cloud_message
+from hma_depth_ros.messages.stamps import header_stamp
+from hma_depth_ros.messages.types import IMAGE, POINT_CLOUD, TF_MESSAGE
 
 rclpy = pytest.importorskip("rclpy")
 

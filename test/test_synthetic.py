@@ -18,20 +18,26 @@ from hma_depth_ros.cli import run_command
 from hma_depth_ros.data.depth.depth_png import read_depth_png
 from hma_depth_ros.data.image_file import read_rgb
 from hma_depth_ros.data.kitti.drive import KittiDrive, load_velodyne
+from hma_depth_ros.data.semantic_labels import Label
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.backprojection import back_project, project
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.synthetic import casting, oxts_packets
 from hma_depth_ros.synthetic.casting import Hits, cast
-from hma_depth_ros.synthetic.drive import CAMERA, KITTI_CAMERA, SyntheticDrive, SyntheticFrame
 from hma_depth_ros.synthetic.ground import cast_ground
 from hma_depth_ros.synthetic.kitti_writer import write_kitti_drive
-from hma_depth_ros.synthetic.materials import Label, Material
+from hma_depth_ros.synthetic.materials import Material
 from hma_depth_ros.synthetic.noise import noise
 from hma_depth_ros.synthetic.occlusion import ContactShade
 from hma_depth_ros.synthetic.rays import CameraRays, LidarRays, Rays, SunRays, Windows
 from hma_depth_ros.synthetic.shadows import ShadowMap
 from hma_depth_ros.synthetic.solids import Solid, SolidSet
+from hma_depth_ros.synthetic.synthetic_drive import (
+    CAMERA,
+    KITTI_CAMERA,
+    SyntheticDrive,
+    SyntheticFrame,
+)
 
 SMALL = KITTI_CAMERA.resize(width=310, height=94)
 #: Streets that have together, among other things, kerbs, bends, houses, woods and traffic.

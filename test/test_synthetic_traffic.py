@@ -9,16 +9,17 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from hma_depth_ros.data.semantic_labels import Label
 from hma_depth_ros.synthetic import lorries, structures
 from hma_depth_ros.synthetic.casting import Hits, cast
-from hma_depth_ros.synthetic.drive import KITTI_CAMERA, SyntheticDrive
 from hma_depth_ros.synthetic.lettering import letters
-from hma_depth_ros.synthetic.materials import Label, Pattern
+from hma_depth_ros.synthetic.materials import Pattern
 from hma_depth_ros.synthetic.rays import CameraRays
 from hma_depth_ros.synthetic.scene import Scene
 from hma_depth_ros.synthetic.shading import painted
 from hma_depth_ros.synthetic.solids import SolidSet
 from hma_depth_ros.synthetic.street import rotation_z
+from hma_depth_ros.synthetic.synthetic_drive import KITTI_CAMERA, SyntheticDrive
 from hma_depth_ros.synthetic.traffic import Traffic
 
 SMALL = KITTI_CAMERA.resize(width=310, height=94)

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from hma_depth_ros.bags.reader import BagReader
-from hma_depth_ros.bags.typestore import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, IMAGE_TYPES
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.messages.compressed_image import (
     CompressedFormat,
@@ -25,6 +24,7 @@ from hma_depth_ros.messages.depth_image import DEPTH_ENCODINGS
 from hma_depth_ros.messages.depth_topics import ATTENTION_COLOR, DEPTH_COLOR
 from hma_depth_ros.messages.image import BadImageError
 from hma_depth_ros.messages.pictures import CONVERSIONS, DIRECT_ENCODINGS
+from hma_depth_ros.messages.types import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, IMAGE_TYPES
 
 _COMPRESSED = "/compressed"
 

@@ -23,8 +23,8 @@ from hma_depth_ros.bags.storage.definitions import (
 )
 from hma_depth_ros.bags.storage.storage_file import Channel, Stamps, Storage, in_order
 from hma_depth_ros.bags.storage.unpacking import unpacked_message
-from hma_depth_ros.bags.typestore import IMAGE_TYPES
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.messages.types import IMAGE_TYPES
 
 
 @dataclass(frozen=True)

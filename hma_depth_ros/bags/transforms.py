@@ -13,9 +13,11 @@ import numpy.typing as npt
 from scipy.spatial.transform import Rotation, Slerp
 
 from hma_depth_ros.bags.reader import BagReader
-from hma_depth_ros.bags.typestore import TF_MESSAGE, header, header_stamp, message
+from hma_depth_ros.bags.typestore import header, message
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.rotation import matrix_from_quaternion, quaternion_from_matrix
+from hma_depth_ros.messages.stamps import header_stamp
+from hma_depth_ros.messages.types import TF_MESSAGE
 
 Matrix = npt.NDArray[np.float64]
 

@@ -14,7 +14,7 @@ from hma_depth_ros.errors import HmaDepthError
 
 
 @dataclass
-class Candidate:
+class NodeCandidate:
     """What was measured of one node, or of several at the same time; times in seconds."""
 
     setup: Mapping[str, str]  #: what ran
@@ -68,7 +68,7 @@ def join(
     forward_alone: Timing,
     frame_bytes: int,
     copy: Timing,
-) -> Candidate:
+) -> NodeCandidate:
     """Make a candidate's figures.
 
     Args:
@@ -83,7 +83,7 @@ def join(
         HmaDepthError: too little arrived from a node.
 
     """
-    found = Candidate(pairs[0][0]["setup"], threads, forward_alone, frame_bytes, copy)
+    found = NodeCandidate(pairs[0][0]["setup"], threads, forward_alone, frame_bytes, copy)
     for recorded, turns in pairs:
         before = len(found.period.wall), len(found.end_to_end.wall)
         seconds = sum(turn.end - turn.begin for turn in turns)
@@ -105,7 +105,7 @@ def join(
     return found
 
 
-def _add_recorded(found: Candidate, recorded: Mapping[str, Any], turn: Turn) -> None:
+def _add_recorded(found: NodeCandidate, recorded: Mapping[str, Any], turn: Turn) -> None:
     """Add what a node wrote down of one turn."""
     inside = [f for f in recorded["frames"] if turn.begin <= f["finished"] <= turn.end]
     found.frames += len(inside)
@@ -122,7 +122,7 @@ def _add_recorded(found: Candidate, recorded: Mapping[str, Any], turn: Turn) -> 
             found.dropped[drop["cause"]] += drop["frames"]
 
 
-def _add_arrived(found: Candidate, turn: Turn) -> Counter[str]:
+def _add_arrived(found: NodeCandidate, turn: Turn) -> Counter[str]:
     """Add what arrived from a node in one turn; return the number of messages, by topic."""
     counts: Counter[str] = Counter()
     last: dict[int, float] = {}

@@ -19,12 +19,12 @@ from hma_depth_ros.data.image_file import read_rgb, write_png
 from hma_depth_ros.data.splits.split_file import SplitEntry
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.dataset_rules import KITTI
-from hma_depth_ros.evaluation.evaluated_frames import Frame
+from hma_depth_ros.evaluation.evaluated_frames import EvaluatedFrame
 from hma_depth_ros.evaluation.prediction_sources import StoredPredictions
 from hma_depth_ros.evaluation.protocols import PROTOCOLS
 from hma_depth_ros.evaluation.score_frames import Settings, evaluate
 from hma_depth_ros.geometry.camera import PinholeCamera
-from hma_depth_ros.synthetic.drive import KITTI_CAMERA, SyntheticDrive
+from hma_depth_ros.synthetic.synthetic_drive import KITTI_CAMERA, SyntheticDrive
 from hma_depth_ros.training.samples.augmentation import Augmentation
 from hma_depth_ros.training.samples.dataset import CropDataset, CropSettings
 from hma_depth_ros.training.samples.loading import BatchLoader
@@ -99,7 +99,7 @@ def _batches(dataset: CropDataset, workers: int) -> Iterator[int]:
         epoch += 1
 
 
-def _write_predictions(entries: Sequence[SplitEntry], folder: Path) -> list[Frame]:
+def _write_predictions(entries: Sequence[SplitEntry], folder: Path) -> list[EvaluatedFrame]:
     """Predictions of the whole image, beside which the ground truth is scored."""
     random = np.random.default_rng(0)
     frames = []
@@ -110,11 +110,11 @@ def _write_predictions(entries: Sequence[SplitEntry], folder: Path) -> list[Fram
         dense = np.where(dense > 0, dense, 80).astype(np.float32)
         noise = random.normal(1, 0.05, dense.shape).astype(np.float32)
         write_stored_depth(folder / f"{number:010}.png", cv2.GaussianBlur(dense * noise, (0, 0), 2))
-        frames.append(Frame(f"{number:010}", entry.depth))
+        frames.append(EvaluatedFrame(f"{number:010}", entry.depth))
     return frames
 
 
-def _scores(frames: Sequence[Frame], folder: Path, workers: int) -> Iterator[int]:
+def _scores(frames: Sequence[EvaluatedFrame], folder: Path, workers: int) -> Iterator[int]:
     source = StoredPredictions(folder, KITTI)
     settings = Settings([PROTOCOLS["bts"]], (80.0, 50.0), KITTI.layout.units_per_metre)
     while True:

@@ -16,7 +16,7 @@ import numpy as np
 
 from hma_depth_ros.benchmarks.camera_feed import Camera, Turn, feed
 from hma_depth_ros.benchmarks.candidates import start_engines, threads_as_in_the_node
-from hma_depth_ros.benchmarks.joined import Candidate, join
+from hma_depth_ros.benchmarks.joined import NodeCandidate, join
 from hma_depth_ros.benchmarks.predictor_speed import street
 from hma_depth_ros.benchmarks.rig import Rig
 from hma_depth_ros.benchmarks.timing import Timing
@@ -38,7 +38,7 @@ _ALONE = 10
 
 
 @dataclass(frozen=True)
-class Plan:
+class NodePlan:
     """What to run."""
 
     checkpoint: Path
@@ -56,7 +56,7 @@ class Plan:
 class NodeReport:
     """What was measured."""
 
-    candidates: dict[str, Candidate]
+    candidates: dict[str, NodeCandidate]
     left_out: dict[str, str]  #: engines that could not start, and why
 
 
@@ -70,7 +70,7 @@ class _Group:
     figures: list[Path]  #: that the nodes write when they end
     namespaces: list[str]
 
-    def start(self, plan: Plan, children: Children) -> list[Child]:
+    def start(self, plan: NodePlan, children: Children) -> list[Child]:
         """Start the nodes."""
         engine = self.predictor.engine
         parameters = [
@@ -102,7 +102,7 @@ class _Run:
     copy: Timing = field(default_factory=Timing)  #: of so many bytes
     turns: list[list[Turn]] = field(default_factory=list)  #: by round and camera
 
-    def joined(self, topics: Sequence[str]) -> Candidate:
+    def joined(self, topics: Sequence[str]) -> NodeCandidate:
         """Read what the nodes have written down, and add it."""
         figures = self.group.figures[: self.rig.cameras]
         recorded = [json.loads(path.read_text(encoding="utf-8")) for path in figures]
@@ -124,7 +124,7 @@ def default_topics(info: CheckpointInfo) -> list[str]:
     return [DEPTH, INFO, POINTS, *map(attention_topic, scales)]
 
 
-def measure_node(plan: Plan, folder: Path, *, warn: Callable[[str], object]) -> NodeReport:
+def measure_node(plan: NodePlan, folder: Path, *, warn: Callable[[str], object]) -> NodeReport:
     """Feed nodes of each engine in turn, and listen to what they publish.
 
     Args:
@@ -176,7 +176,7 @@ def measure_node(plan: Plan, folder: Path, *, warn: Callable[[str], object]) -> 
 
 
 def _groups(
-    plan: Plan,
+    plan: NodePlan,
     source: ModelSource,
     folder: Path,
     left_out: dict[str, str],
@@ -203,7 +203,7 @@ def _groups(
     return list(groups.values())
 
 
-def _name(engine: str, rig: Rig, plan: Plan) -> str:
+def _name(engine: str, rig: Rig, plan: NodePlan) -> str:
     """The engine, and what of the rig tells candidates apart."""
     words = [engine]
     if {other.cameras for other in plan.rigs} != {1}:

@@ -18,17 +18,17 @@ from hma_depth_ros.benchmarks.timing import Timing, take_turns
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.inference.bundled import self_check_image
-from hma_depth_ros.inference.engines.engine import choose_device
 from hma_depth_ros.inference.engines.model_source import ModelSource
 from hma_depth_ros.inference.points import CloudLayout
 from hma_depth_ros.inference.predictor import DepthPredictor, Output, OutputArrays
+from hma_depth_ros.network.device import choose_device
 
 #: fx over the image's width, KITTI's.
 _FOCAL_LENGTH = 721.5 / 1242
 
 
 @dataclass(frozen=True)
-class Candidate:
+class PredictorCandidate:
     """What was measured of one engine; seconds a frame."""
 
     total: Timing
@@ -46,7 +46,7 @@ class PredictorReport:
     image_size: tuple[int, int]
     network_size: tuple[int, int]
     outputs: tuple[Output, ...]
-    candidates: dict[str, Candidate]
+    candidates: dict[str, PredictorCandidate]
     left_out: dict[str, str]  #: engines that could not start, and why
 
 
@@ -164,7 +164,7 @@ def measure_predictor(
         network_size=first.plan(image_size).network_size,
         outputs=tuple(outputs),
         candidates={
-            name: Candidate(
+            name: PredictorCandidate(
                 totals[name],
                 # Without the calls before the measurement, which warm up.
                 {stage: Timing(t.wall[-rounds:]) for stage, t in stages[name].items()},

@@ -276,11 +276,11 @@ def _node(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     from hma_depth_ros.ros.distribution import check_ros
 
     check_ros()
-    from hma_depth_ros.benchmarks.node_speed import Plan, default_topics, measure_node
+    from hma_depth_ros.benchmarks.node_speed import NodePlan, default_topics, measure_node
 
     rigs = _rigs(arguments.cameras, arguments.threads)
     path = _checkpoint(arguments, folder)
-    plan = Plan(
+    plan = NodePlan(
         checkpoint=path.absolute(),
         image_size=arguments.image_size or _image_size(path),
         engines=_engines(arguments.engines, ENGINES),

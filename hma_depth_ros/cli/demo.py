@@ -81,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from hma_depth_ros.demo.demo_report import read_summary, summary_table, write_summary
     from hma_depth_ros.demo.recording import bag_frames
     from hma_depth_ros.demo.source import find_source
-    from hma_depth_ros.demo.three_processes import Plan, run
+    from hma_depth_ros.demo.three_processes import DemoPlan, run
     from hma_depth_ros.inference.bundled import default_checkpoint
     from hma_depth_ros.inference.engines.model_file import read_model_info
     from hma_depth_ros.ros.transport import transport_note
@@ -102,7 +102,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         f"{source.bag}: {source.images} images on {source.image_topic}, "
         f"{source.seconds:.1f} s, calibration on {source.info_topic or 'no topic: no cloud'}"
     )
-    plan = Plan(
+    plan = DemoPlan(
         source=source,
         rate=arguments.rate,
         scales=model.reductions if model.attention else (),

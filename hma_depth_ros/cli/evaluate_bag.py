@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from hma_depth_ros.bags.scoring.bag_score import Request, open_frames
+from hma_depth_ros.bags.scoring.bag_score import ScoreRequest, open_frames
 from hma_depth_ros.data.depth.depth_png import UNITS_PER_METRE
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.command import add_report_options, caps_of, reports_of
@@ -118,7 +118,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         UNITS_PER_METRE,
         quantised=arguments.quantise,
     )
-    request = Request(
+    request = ScoreRequest(
         bag=arguments.bag,
         truth_bag=arguments.ground_truth_bag or arguments.bag,
         depth_topic=arguments.depth_topic,

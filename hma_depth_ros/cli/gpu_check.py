@@ -24,7 +24,7 @@ from hma_depth_ros.benchmarks.gpu_check.run_parts import (
 )
 from hma_depth_ros.benchmarks.machine import machine
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.inference.engines.engine import choose_device
+from hma_depth_ros.network.device import choose_device
 
 
 def _parser() -> argparse.ArgumentParser:

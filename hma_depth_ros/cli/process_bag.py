@@ -27,7 +27,7 @@ from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.engines.engine_names import ENGINES, PRECISIONS
 
 if TYPE_CHECKING:
-    from hma_depth_ros.bags.processing.process import BagProcess, ProcessSettings, Tally
+    from hma_depth_ros.bags.processing.process import BagProcess, ImageCounts, ProcessSettings
     from hma_depth_ros.inference.predictor import DepthPredictor
 
 _KINDS = ("depth", "camera_info", "masks", "cloud", "color")
@@ -296,7 +296,7 @@ def _run(processes: Sequence[BagProcess]) -> None:
         TimeRemainingColumn,
     )
 
-    from hma_depth_ros.bags.processing.process import Tally
+    from hma_depth_ros.bags.processing.process import ImageCounts
 
     console = Console(highlight=False, soft_wrap=True)
     for process in processes:
@@ -304,10 +304,10 @@ def _run(processes: Sequence[BagProcess]) -> None:
             console.print(remark)
         if process.left_out:
             console.print(
-                f"{process.workshop.out}: not copied, because their message definitions are not "
-                f"known: {', '.join(process.left_out)}"
+                f"{process.parts_folder.out}: not copied, because their message definitions are "
+                f"not known: {', '.join(process.left_out)}"
             )
-    tally = Tally()
+    counted = ImageCounts()
     earlier = sum(process.images_done for process in processes)
     start = time.perf_counter()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
@@ -321,16 +321,16 @@ def _run(processes: Sequence[BagProcess]) -> None:
         total = sum(process.images for process in processes)
         task = progress.add_task("images", total=total, completed=earlier)
         for process, index in _in_turn(processes):
-            with process.workshop.claimed(index) as mine:
+            with process.parts_folder.claimed(index) as mine:
                 if mine:
-                    process.make(index, tally, progress=lambda n: progress.advance(task, n))
+                    process.make(index, counted, progress=lambda n: progress.advance(task, n))
     seconds = time.perf_counter() - start
-    _report(console, processes, tally, earlier=earlier, seconds=seconds)
+    _report(console, processes, counted, earlier=earlier, seconds=seconds)
 
 
 def _in_turn(processes: Sequence[BagProcess]) -> Iterator[tuple[BagProcess, int]]:
     """Every part of every bag; each rank of torchrun begins somewhere else."""
-    parts = [(p, index) for p in processes for index in range(p.workshop.parts)]
+    parts = [(p, index) for p in processes for index in range(p.parts_folder.parts)]
     rank, world = (int(os.environ.get(n, d)) for n, d in (("RANK", "0"), ("WORLD_SIZE", "1")))
     first = len(parts) * rank // world
     yield from parts[first:]
@@ -338,21 +338,26 @@ def _in_turn(processes: Sequence[BagProcess]) -> Iterator[tuple[BagProcess, int]
 
 
 def _report(
-    console: Any, processes: Sequence[BagProcess], tally: Tally, *, earlier: int, seconds: float
+    console: Any,
+    processes: Sequence[BagProcess],
+    counted: ImageCounts,
+    *,
+    earlier: int,
+    seconds: float,
 ) -> None:
-    for problem in tally.problems:
+    for problem in counted.problems:
         console.print(f"left out: {problem}")
-    rate = tally.images / seconds
+    rate = counted.images / seconds
     recorded = sum(process.seconds for process in processes)
     images = sum(process.images for process in processes)
     # How long the images made here took to record.
-    real_time = recorded * tally.images / images / seconds if images else 0.0
+    real_time = recorded * counted.images / images / seconds if images else 0.0
     before = f", {earlier} were there already" if earlier else ""
     console.print(
-        f"{tally.images} images in {seconds:.1f} s{before}: {rate:.1f} images/s, {real_time:.2f} "
+        f"{counted.images} images in {seconds:.1f} s{before}: {rate:.1f} images/s, {real_time:.2f} "
         "times as fast as recorded"
     )
     for process in processes:
-        done = process.workshop.assemble()
+        done = process.parts_folder.assemble()
         end = "" if done else ": other processes are at work on the rest"
-        console.print(f"{process.workshop.out}{end}")
+        console.print(f"{process.parts_folder.out}{end}")

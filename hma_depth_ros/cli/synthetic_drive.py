@@ -11,10 +11,11 @@ from pathlib import Path
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from hma_depth_ros.bags.kitti.drive_bag import write_kitti_bag
+from hma_depth_ros.data.kitti.layout import SYNTHETIC_DRIVES
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.camera import PinholeCamera
-from hma_depth_ros.synthetic.drive import KITTI_CAMERA, SyntheticDrive
-from hma_depth_ros.synthetic.kitti_writer import DRIVE_NUMBERS, write_kitti_drive
+from hma_depth_ros.synthetic.kitti_writer import write_kitti_drive
+from hma_depth_ros.synthetic.synthetic_drive import KITTI_CAMERA, SyntheticDrive
 
 #: A process takes about as long to start as one frame takes to render.
 _FRAMES_PER_PROCESS = 4
@@ -34,9 +35,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--drive",
         type=int,
-        default=DRIVE_NUMBERS[1],
-        help=f"number of the drive, {DRIVE_NUMBERS[0]} to {DRIVE_NUMBERS[-1]}; one that is there "
-        "is replaced (default: %(default)s)",
+        default=SYNTHETIC_DRIVES[1],
+        help=f"number of the drive, {SYNTHETIC_DRIVES[0]} to {SYNTHETIC_DRIVES[-1]}; one that "
+        "is there is replaced (default: %(default)s)",
     )
     parser.add_argument(
         "--size",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
 from pathlib import Path
 
 import cv2
@@ -15,6 +16,26 @@ from hma_depth_ros.errors import HmaDepthError
 #: Where nothing is known.
 NO_LABEL = 255
 _FOLDER = "semantic"
+
+
+class Label(IntEnum):
+    """Cityscapes ids, as in KITTI's semantic benchmark."""
+
+    ROAD = 7
+    SIDEWALK = 8
+    BUILDING = 11
+    WALL = 12
+    FENCE = 13
+    GUARD_RAIL = 14
+    BRIDGE = 15
+    POLE = 17
+    TRAFFIC_SIGN = 20
+    VEGETATION = 21
+    TERRAIN = 22
+    SKY = 23
+    CAR = 26
+    TRUCK = 27
+    BUS = 28
 
 
 def find_labels(image: Path) -> Path | None:

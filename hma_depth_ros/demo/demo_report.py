@@ -40,7 +40,7 @@ _LATENCY_MEANINGS = {
 
 
 @dataclass(frozen=True)
-class Summary:
+class DemoSummary:
     """Figures of one run; times in milliseconds."""
 
     replayed: int  #: images that the replayer published
@@ -64,7 +64,7 @@ class Summary:
         return sum(value for name, value in self.stages.items() if name not in {"wait", "forward"})
 
 
-def read_summary(bag: Path, *, replayed: int, replay_rate: float) -> Summary:
+def read_summary(bag: Path, *, replayed: int, replay_rate: float) -> DemoSummary:
     """Figures of the node's last diagnostics in a bag, and of the depth images beside them.
 
     Raises:
@@ -85,7 +85,7 @@ def read_summary(bag: Path, *, replayed: int, replay_rate: float) -> Summary:
     if not values:
         raise HmaDepthError(f"{bag} has no diagnostics of a depth node on {DIAGNOSTICS_TOPIC}")
     seconds = (arrivals[-1] - arrivals[0]) / 1e9 if len(arrivals) > 1 else 0.0
-    return Summary(
+    return DemoSummary(
         replayed=replayed,
         replay_rate=replay_rate,
         received=int(values["frames received"]),
@@ -119,7 +119,7 @@ def _milliseconds(values: Mapping[str, str], start: str) -> dict[str, float]:
     return {key: float(value) for key, value in _between(values, start, " [ms]").items()}
 
 
-def write_summary(path: Path, summary: Summary) -> None:
+def write_summary(path: Path, summary: DemoSummary) -> None:
     """Write all figures as JSON.
 
     Raises:
@@ -131,7 +131,7 @@ def write_summary(path: Path, summary: Summary) -> None:
         temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-def summary_table(summary: Summary) -> Table:
+def summary_table(summary: DemoSummary) -> Table:
     """All figures for a reader who sees the project for the first time."""
     setup = summary.setup
     table = Table(

@@ -15,7 +15,7 @@ from hma_depth_ros.ros.bag_tools.message_class import message_class
 
 
 @dataclass(frozen=True)
-class Progress:
+class DemoProgress:
     """The latest diagnostics."""
 
     state: str  #: of the node's life cycle
@@ -33,7 +33,7 @@ class DiagnosticsObserver:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self.progress: Progress | None = None
+        self.progress: DemoProgress | None = None
         self.count = 0  #: diagnostics so far
         node.create_subscription(DiagnosticArray, DIAGNOSTICS_TOPIC, self._store, 10)
 
@@ -57,7 +57,7 @@ class DiagnosticsObserver:
                 values: Mapping[str, str] = {pair.key: pair.value for pair in status.values}
                 self.count += 1
                 waiting = int(values["frames waiting"])
-                self.progress = Progress(
+                self.progress = DemoProgress(
                     state=values["state"],
                     arrived=int(values["frames received"]) + waiting,
                     processed=int(values["frames processed"]),

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from hma_depth_ros.bags.reader import BagReader
-from hma_depth_ros.bags.typestore import header_stamp
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.messages.depth_image import depth_array
 from hma_depth_ros.messages.image import image_array
 from hma_depth_ros.messages.pictures import rgb_image
 from hma_depth_ros.messages.point_cloud import cloud_xyz
+from hma_depth_ros.messages.stamps import header_stamp
 from hma_depth_ros.visualization.contact_sheet import spread
 from hma_depth_ros.visualization.tiles import FrameView
 

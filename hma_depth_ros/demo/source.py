@@ -12,9 +12,9 @@ from hma_depth_ros.bags.bag_cameras import CameraTopics, camera_info_beside, fin
 from hma_depth_ros.bags.kitti.drive_bag import write_kitti_bag
 from hma_depth_ros.bags.processing.silence import span_without_silence
 from hma_depth_ros.bags.reader import BagReader
-from hma_depth_ros.bags.typestore import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE_TYPES
 from hma_depth_ros.data.kitti.drive import KittiDrive
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.messages.types import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE_TYPES
 
 _ROS_NAME = re.compile(r"(/[A-Za-z_]\w*)+", re.ASCII)
 

@@ -8,12 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hma_depth_ros.bags.typestore import (
-    CAMERA_INFO,
-    COMPRESSED_IMAGE,
-    IMAGE,
-    POINT_CLOUD,
-)
 from hma_depth_ros.demo.children import Child, Children
 from hma_depth_ros.demo.demo_report import DIAGNOSTICS_TOPIC
 from hma_depth_ros.demo.environment import free_domain, isolated_environment
@@ -22,6 +16,7 @@ from hma_depth_ros.demo.observer import DiagnosticsObserver
 from hma_depth_ros.demo.recording import DEPTH_TOPIC, MASK_PREFIX, POINTS_TOPIC
 from hma_depth_ros.demo.source import Source, remove_bag
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.messages.types import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, POINT_CLOUD
 
 #: Seconds that the node may take to load its network and subscribe.
 _START = 120.0
@@ -38,7 +33,7 @@ _PROGRAM = (sys.executable, "-m", "hma_depth_ros")
 
 
 @dataclass(frozen=True)
-class Plan:
+class DemoPlan:
     """What to run."""
 
     source: Source
@@ -110,7 +105,7 @@ class Plan:
         ]
 
 
-def run(plan: Plan, *, report: Callable[[str], None]) -> None:
+def run(plan: DemoPlan, *, report: Callable[[str], None]) -> None:
     """Run the three processes until the bag is replayed and its last frame processed.
 
     The replayer waits for three subscribers: the node, the recorder, and this process, which

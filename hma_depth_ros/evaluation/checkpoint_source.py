@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from hma_depth_ros.data.image_file import read_rgb
 from hma_depth_ros.data.splits.entry_camera import entry_camera
-from hma_depth_ros.evaluation.evaluated_frames import Frame
+from hma_depth_ros.evaluation.evaluated_frames import EvaluatedFrame
 from hma_depth_ros.evaluation.evaluated_network import computed_by, evaluated_network
 from hma_depth_ros.evaluation.prediction_sources import Depth, PredictedDepth
 from hma_depth_ros.evaluation.protocol_windows import kitti_crop
@@ -59,7 +59,9 @@ class CheckpointPredictions:
         self.has_uncertainty = uncertainty and self._predictor.info.model.uncertainty
         self.description = f"{path.name} (SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()})"
 
-    def predictions(self, frame: Frame, views: Collection[View]) -> dict[View, PredictedDepth]:
+    def predictions(
+        self, frame: EvaluatedFrame, views: Collection[View]
+    ) -> dict[View, PredictedDepth]:
         """See `PredictionSource`: of the view's own size."""
         assert frame.listed is not None
         image = read_rgb(frame.listed.image)

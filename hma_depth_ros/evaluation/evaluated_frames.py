@@ -23,7 +23,7 @@ _NAMED_AT_MOST = 3
 
 
 @dataclass(frozen=True)
-class Frame:
+class EvaluatedFrame:
     """One frame to be scored."""
 
     name: str  #: of `Benchmark.frame_name`
@@ -46,7 +46,7 @@ class Frame:
 class FrameList:
     """All frames that can be scored, in the list's order, and why others cannot."""
 
-    frames: list[Frame]
+    frames: list[EvaluatedFrame]
     #: One line for each frame that lacks a file, starting with its name.
     missing: list[str]
     #: Of the split; None without one.
@@ -133,7 +133,7 @@ def frames_of_split(
             missing.append(f"{name}: no image {images / entry.image}")
         else:
             listed = None if image is None else replace(entry, image=image, depth=depth)
-            frames.append(Frame(name, depth, image, listed))
+            frames.append(EvaluatedFrame(name, depth, image, listed))
     _check_names(frames, split)
     return FrameList(frames, missing, identify(entries))
 
@@ -152,7 +152,7 @@ def frames_of_folder(ground_truth: Path, benchmark: Benchmark) -> FrameList:
     ]
     if not files:
         raise HmaDepthError(f"no ground truth: {ground_truth} holds no PNG")
-    frames = [Frame(benchmark.layout.frame_name(path), path) for path in files]
+    frames = [EvaluatedFrame(benchmark.layout.frame_name(path), path) for path in files]
     _check_names(frames, ground_truth)
     return FrameList(frames, [])
 
@@ -163,7 +163,7 @@ def _is_ground_truth(path: Path) -> bool:
     return not beside and not re.search(r"_sync_(velodyne_raw|image)_\d{10}_image_0", path.name)
 
 
-def _check_names(frames: Collection[Frame], where: Path) -> None:
+def _check_names(frames: Collection[EvaluatedFrame], where: Path) -> None:
     name, count = Counter(frame.name for frame in frames).most_common(1)[0] if frames else ("", 0)
     if count > 1:
         raise HmaDepthError(f"{where} has {count} frames named {name}; predictions go by name")

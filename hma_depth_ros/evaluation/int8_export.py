@@ -14,7 +14,7 @@ from hma_depth_ros.data.image_file import read_rgb
 from hma_depth_ros.data.splits.split_file import SplitEntry
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.dataset_rules import KITTI
-from hma_depth_ros.evaluation.quick_error import ALL, WHOLE_IMAGE, Yardstick, validate
+from hma_depth_ros.evaluation.quick_error import ALL, WHOLE_IMAGE, ErrorMeasure, validate
 from hma_depth_ros.inference.engines.export import Verification, check_names, export_model
 from hma_depth_ros.inference.engines.padding import pad, to_rows
 from hma_depth_ros.inference.engines.quantization import MOST_IMAGES, import_nncf, quantise
@@ -85,10 +85,10 @@ def export_int8(
     step = -(-len(calibration) // MOST_IMAGES)
     calibration = calibration[::step]
     images = [_network_rows(entry, checkpoint, size) for entry in calibration]
-    yardstick = Yardstick(WHOLE_IMAGE, KITTI.default_cap, KITTI.layout.units_per_metre)
+    measure = ErrorMeasure(WHOLE_IMAGE, KITTI.default_cap, KITTI.layout.units_per_metre)
 
     def abs_rel(predictor: DepthPredictor) -> float:
-        return validate(predictor, judged, yardstick).means()[ALL]["abs_rel"]
+        return validate(predictor, judged, measure).means()[ALL]["abs_rel"]
 
     width = None if size is None else size[1]
     before = abs_rel(DepthPredictor.from_checkpoint(checkpoint, device="cpu", input_width=width))

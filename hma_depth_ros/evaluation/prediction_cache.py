@@ -10,7 +10,7 @@ from typing import Any, Literal
 from hma_depth_ros.data.depth.stored_depth import SUFFIXES, read_stored_depth, write_stored_depth
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.cleanup import quantise
-from hma_depth_ros.evaluation.evaluated_frames import Frame
+from hma_depth_ros.evaluation.evaluated_frames import EvaluatedFrame
 from hma_depth_ros.evaluation.prediction_sources import (
     UNCERTAINTY_FOLDER,
     PredictedDepth,
@@ -100,7 +100,9 @@ class CachedPredictions:
         depths = (path for path in files if path.parent.name != UNCERTAINTY_FOLDER)
         return sum(path.suffix in SUFFIXES for path in depths)
 
-    def predictions(self, frame: Frame, views: Collection[View]) -> dict[View, PredictedDepth]:
+    def predictions(
+        self, frame: EvaluatedFrame, views: Collection[View]
+    ) -> dict[View, PredictedDepth]:
         """See `PredictionSource`."""
         files = {view: self._files(frame, view) for view in views}
         lacking = [view for view, own in files.items() if not all(path.exists() for path in own)]
@@ -124,7 +126,7 @@ class CachedPredictions:
             raise HmaDepthError(f"{error}; delete it, and it is predicted anew") from error
         return PredictedDepth(depth, sigma)
 
-    def _files(self, frame: Frame, view: View) -> list[Path]:
+    def _files(self, frame: EvaluatedFrame, view: View) -> list[Path]:
         """Of the depth, and of the uncertainty where it is wanted."""
         folder = self._folder / _FOLDERS[view]
         files = [folder / f"{frame.name}{suffix}" for suffix in SUFFIXES]

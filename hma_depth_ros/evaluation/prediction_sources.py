@@ -14,7 +14,7 @@ from hma_depth_ros.data.depth.stored_depth import SUFFIXES, read_stored_depth
 from hma_depth_ros.data.folder_files import files_in
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.dataset_rules import Benchmark
-from hma_depth_ros.evaluation.evaluated_frames import Frame
+from hma_depth_ros.evaluation.evaluated_frames import EvaluatedFrame
 from hma_depth_ros.evaluation.protocols import View
 
 Depth = npt.NDArray[np.float32]
@@ -35,7 +35,9 @@ class PredictedDepth:
 class PredictionSource(Protocol):
     """Gives predictions; called from several threads."""
 
-    def predictions(self, frame: Frame, views: Collection[View]) -> dict[View, PredictedDepth]:
+    def predictions(
+        self, frame: EvaluatedFrame, views: Collection[View]
+    ) -> dict[View, PredictedDepth]:
         """Predictions by view.
 
         Raises:
@@ -85,7 +87,9 @@ class StoredPredictions:
         """Whether any frame has one that is to be read."""
         return bool(self._uncertainties)
 
-    def predictions(self, frame: Frame, views: Collection[View]) -> dict[View, PredictedDepth]:
+    def predictions(
+        self, frame: EvaluatedFrame, views: Collection[View]
+    ) -> dict[View, PredictedDepth]:
         """See `PredictionSource`: the same file serves all views."""
         path = self._files[frame.name]
         depth = read_stored_depth(path, units_per_metre=self._units_per_metre)

@@ -35,7 +35,7 @@ _OTHERS = "others"  #: frames whose drive cannot be told
 
 
 @dataclass(frozen=True)
-class Yardstick:
+class ErrorMeasure:
     """How predictions are scored."""
 
     protocol: Protocol
@@ -43,7 +43,7 @@ class Yardstick:
     units_per_metre: float  #: of the ground truth's PNG
 
     @classmethod
-    def named(cls, name: str | None, benchmark: Benchmark) -> Yardstick:
+    def named(cls, name: str | None, benchmark: Benchmark) -> ErrorMeasure:
         """By a protocol's name, `whole` included; None is the benchmark's default.
 
         Raises:
@@ -95,7 +95,7 @@ class ValidationSums:
 
 
 def validate(
-    predictor: DepthPredictor, entries: Sequence[SplitEntry], yardstick: Yardstick
+    predictor: DepthPredictor, entries: Sequence[SplitEntry], measure: ErrorMeasure
 ) -> ValidationSums:
     """Score frames at their own size, without scaling predictions to the ground truth.
 
@@ -111,14 +111,14 @@ def validate(
             continue
         image = read_rgb(entry.image)
         camera = entry_camera(entry, image.shape).camera
-        truth = read_ground_truth(entry.depth, units_per_metre=yardstick.units_per_metre)
-        cropped = yardstick.protocol.view == "crop"
+        truth = read_ground_truth(entry.depth, units_per_metre=measure.units_per_metre)
+        cropped = measure.protocol.view == "crop"
         window = (kitti_crop if cropped else whole_image)(*image.shape[:2])
         image, camera = np.ascontiguousarray(window.of(image)), window.camera(camera)
         found = predictor.predict(image, camera, outputs=_OUTPUTS)
         assert found.depth is not None
         try:
-            scores = score(found.depth, truth, yardstick.protocol, (yardstick.cap,))
+            scores = score(found.depth, truth, measure.protocol, (measure.cap,))
         except HmaDepthError as error:
             raise HmaDepthError(f"{entry.depth}: {error}") from None
         metrics: Mapping[str, float] = next(iter(scores.values())).metrics
@@ -129,7 +129,7 @@ def validate(
             sums.shares.append([float(share) for share in found.attention.mean((1, 2))])
         if found.uncertainty is not None:
             known = window.of(truth)
-            sums.error_ratios += _error_ratios(found.depth, found.uncertainty, known, yardstick.cap)
+            sums.error_ratios += _error_ratios(found.depth, found.uncertainty, known, measure.cap)
     return sums
 
 

@@ -10,16 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from hma_depth_ros.data.depth.ground_truth import read_ground_truth
-from hma_depth_ros.data.semantic_labels import find_labels, read_labels
+from hma_depth_ros.data.semantic_labels import Label, find_labels, read_labels
 from hma_depth_ros.data.splits.entry_camera import entry_camera
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.cleanup import quantise
-from hma_depth_ros.evaluation.evaluated_frames import Frame
+from hma_depth_ros.evaluation.evaluated_frames import EvaluatedFrame
 from hma_depth_ros.evaluation.ordered_map import ordered_map
 from hma_depth_ros.evaluation.prediction_sources import PredictionSource
 from hma_depth_ros.evaluation.protocols import Protocol
 from hma_depth_ros.evaluation.score import FrameScores, score
-from hma_depth_ros.synthetic.materials import Label
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class Settings:
         }
 
 
-def score_frame(frame: Frame, source: PredictionSource, settings: Settings) -> FrameScores:
+def score_frame(frame: EvaluatedFrame, source: PredictionSource, settings: Settings) -> FrameScores:
     """All figures of one frame.
 
     Raises:
@@ -78,7 +77,7 @@ def score_frame(frame: Frame, source: PredictionSource, settings: Settings) -> F
     return found
 
 
-def _sky(frame: Frame, shape: tuple[int, ...]) -> npt.NDArray[np.bool_] | None:
+def _sky(frame: EvaluatedFrame, shape: tuple[int, ...]) -> npt.NDArray[np.bool_] | None:
     """Where a frame's labels (`find_labels`) show the sky, of which ground truth says nothing."""
     path = None if frame.image is None else find_labels(frame.image)
     if path is None:
@@ -93,7 +92,7 @@ def _sky(frame: Frame, shape: tuple[int, ...]) -> npt.NDArray[np.bool_] | None:
 
 
 def evaluate(
-    frames: Sequence[Frame],
+    frames: Sequence[EvaluatedFrame],
     source: PredictionSource,
     settings: Settings,
     *,
@@ -107,7 +106,7 @@ def evaluate(
 
     """
 
-    def attempt(frame: Frame) -> FrameScores | HmaDepthError:
+    def attempt(frame: EvaluatedFrame) -> FrameScores | HmaDepthError:
         try:
             return score_frame(frame, source, settings)
         except HmaDepthError as error:

@@ -32,7 +32,7 @@ from hma_depth_ros.evaluation.report.reliability_page import (
     reliability_tables,
     write_sparsification_plot,
 )
-from hma_depth_ros.evaluation.report.summary import Summary
+from hma_depth_ros.evaluation.report.summary import EvaluationSummary
 from hma_depth_ros.evaluation.report.written_files import write_csv, write_json
 from hma_depth_ros.evaluation.score_frames import Settings, evaluate
 from hma_depth_ros.evaluation.unit_hints import unit_hints
@@ -87,7 +87,7 @@ class Session:
     #: Show the paper's Table I below the figures.
     published: bool = True
 
-    def run(self) -> Summary:
+    def run(self) -> EvaluationSummary:
         """Score all frames, print tables, write the reports.
 
         Raises:
@@ -126,13 +126,13 @@ class Session:
         self._write(summary, counts, hints)
         return summary
 
-    def _print_reliability(self, summary: Summary, console: Console) -> None:
+    def _print_reliability(self, summary: EvaluationSummary, console: Console) -> None:
         for key, figures in summary.figures.items():
             if figures.reliability is not None:
                 for table in reliability_tables(key, figures.reliability):
                     console.print(table)
 
-    def _print_boundaries(self, summary: Summary, console: Console) -> None:
+    def _print_boundaries(self, summary: EvaluationSummary, console: Console) -> None:
         found = {
             key: figures.boundaries
             for key, figures in summary.figures.items()
@@ -147,9 +147,9 @@ class Session:
         for table in boundary_tables(found):
             console.print(table)
 
-    def _score(self) -> tuple[Summary, list[str]]:
+    def _score(self) -> tuple[EvaluationSummary, list[str]]:
         """Figures of the frames that can be scored, and what is wrong with the others."""
-        summary = Summary(self.settings.caps_by_key())
+        summary = EvaluationSummary(self.settings.caps_by_key())
         failures = []
         columns = (BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
         screen = Console(stderr=True)
@@ -187,7 +187,7 @@ class Session:
     def _by_lidar(self) -> bool:
         return any(isinstance(frame.ground_truth, LidarScan) for frame in self.frames.frames)
 
-    def _write(self, summary: Summary, counts: dict[str, Any], hints: list[str]) -> None:
+    def _write(self, summary: EvaluationSummary, counts: dict[str, Any], hints: list[str]) -> None:
         reports = self.reports
         if reports.json is not None:
             windows = {
@@ -221,7 +221,7 @@ class Session:
                 count=reports.panel_count,
             )
 
-    def _write_sparsification(self, path: Path, summary: Summary) -> None:
+    def _write_sparsification(self, path: Path, summary: EvaluationSummary) -> None:
         """Of the first figure that has an uncertainty; there may be none."""
         for key, figures in summary.figures.items():
             if figures.reliability is not None:

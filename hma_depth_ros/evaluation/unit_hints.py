@@ -11,7 +11,7 @@ from hma_depth_ros.data.depth.depth_png import UNITS_PER_METRE
 from hma_depth_ros.data.depth.depth_units import MILLIMETRES, sample, unit_hint
 from hma_depth_ros.data.depth.ground_truth import read_ground_truth
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.evaluation.evaluated_frames import Frame
+from hma_depth_ros.evaluation.evaluated_frames import EvaluatedFrame
 from hma_depth_ros.evaluation.prediction_sources import StoredPredictions
 from hma_depth_ros.evaluation.score import placed
 
@@ -21,7 +21,9 @@ _UNITS = {MILLIMETRES: "millimetres", UNITS_PER_METRE: "metres x 256", 100.0: "c
 _TOLERANCE = 0.15
 
 
-def unit_hints(frames: Sequence[Frame], source: object, *, units_per_metre: float) -> Iterator[str]:
+def unit_hints(
+    frames: Sequence[EvaluatedFrame], source: object, *, units_per_metre: float
+) -> Iterator[str]:
     """One line for each of predictions and ground truth that looks so; a few files are read.
 
     Of the predictions only stored ones are looked at: a network's are in metres.
@@ -47,7 +49,7 @@ def unit_hints(frames: Sequence[Frame], source: object, *, units_per_metre: floa
 
 
 def _ratio(
-    frames: Sequence[Frame], predictions: StoredPredictions, units_per_metre: float
+    frames: Sequence[EvaluatedFrame], predictions: StoredPredictions, units_per_metre: float
 ) -> float:
     """Median over some frames of predicted by true depth; 1 where none can be read."""
     ratios = []

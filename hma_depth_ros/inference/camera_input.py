@@ -7,7 +7,7 @@ from torch import Tensor
 
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.geometry.camera_planes import USUAL_MOUNT, Mount, plane_coefficients
-from hma_depth_ros.network.camera_planes import affine_planes
+from hma_depth_ros.network.affine_planes import affine_planes
 from hma_depth_ros.network.checkpoint import CheckpointInfo
 
 #: Focal length over width of a camera that is not known, for a model without one of its own:

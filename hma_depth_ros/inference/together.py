@@ -18,7 +18,7 @@ _TOGETHER = 4
 
 
 @dataclass(frozen=True)
-class Request:
+class PredictionRequest:
     """What `DepthPredictor.predict` takes."""
 
     image: npt.NDArray[np.uint8]
@@ -33,7 +33,7 @@ def at_a_time(predictor: DepthPredictor) -> int:
 
 
 def predict_together(
-    predictor: DepthPredictor, requests: Sequence[Request]
+    predictor: DepthPredictor, requests: Sequence[PredictionRequest]
 ) -> list[Prediction | HmaDepthError]:
     """One prediction for each request; an image that cannot be used has its error in its place."""
     kinds = {(r.image.shape, r.pixel_format, frozenset(r.outputs)) for r in requests}
@@ -52,7 +52,7 @@ def predict_together(
     return [_predict(predictor, request) for request in requests]
 
 
-def _predict(predictor: DepthPredictor, request: Request) -> Prediction | HmaDepthError:
+def _predict(predictor: DepthPredictor, request: PredictionRequest) -> Prediction | HmaDepthError:
     try:
         return predictor.predict(
             request.image,

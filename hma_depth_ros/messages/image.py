@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hma_depth_ros.bags.typestore import IMAGE, header, message
 from hma_depth_ros.errors import HmaDepthError
 
 
@@ -73,29 +72,3 @@ def image_array(image: Any) -> npt.NDArray[Any]:
         strides=(step, channels * dtype.itemsize, dtype.itemsize),
     )
     return view[..., 0] if channels == 1 else view
-
-
-def image_message(pixels: npt.NDArray[Any], encoding: str, *, stamp: int, frame: str) -> Any:
-    """Image message for a bag. The pixels are copied only where they are not contiguous.
-
-    Args:
-        pixels: (H, W) or (H, W, C) in the element type of `encoding`.
-        encoding: one of `ENCODINGS`.
-        stamp: nanoseconds.
-        frame: name of the optical frame.
-
-    """
-    kind, channels = ENCODINGS[encoding]
-    shape = pixels.shape if channels > 1 else (*pixels.shape, 1)
-    assert shape[2:] == (channels,) and pixels.dtype == np.dtype(kind), (encoding, pixels.shape)
-    height, width = pixels.shape[:2]
-    return message(
-        IMAGE,
-        header=header(stamp, frame),
-        height=height,
-        width=width,
-        encoding=encoding,
-        is_bigendian=0,
-        step=width * channels * pixels.dtype.itemsize,
-        data=np.ascontiguousarray(pixels).view(np.uint8).ravel(),
-    )

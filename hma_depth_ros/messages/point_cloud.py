@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from hma_depth_ros.bags.typestore import POINT_CLOUD, header, message
 from hma_depth_ros.errors import HmaDepthError
 
 #: sensor_msgs/PointField datatypes 1 to 8.
 _DATATYPES = ("", "i1", "u1", "i2", "u2", "i4", "u4", "f4", "f8")
-_FLOAT32 = 7
 
 #: Metres from the cloud's origin within which nothing is a return: drivers mark directions without
 #: one by 0 0 0, in the frame of the sensor's housing by the place of its optics.
@@ -134,58 +131,3 @@ def _repeated(points: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
     ordered = np.sort(keys)
     marks = ordered[least - 1 :][ordered[least - 1 :] == ordered[: len(ordered) - least + 1]]
     return np.isin(keys, np.unique(marks))
-
-
-def cloud_message(
-    points: npt.NDArray[np.float32], names: tuple[str, ...], *, stamp: int, frame: str
-) -> Any:
-    """Unorganised cloud message for a bag.
-
-    Args:
-        points: (N, C) float32, one column per name, metres for x, y, z.
-        names: fields, `("x", "y", "z", ...)`.
-        stamp: nanoseconds.
-        frame: name of the frame.
-
-    """
-    assert points.shape[1] == len(names), (points.shape, names)
-    columns = {name: column for column, name in enumerate(names)}
-    dense = bool(np.isfinite(points).all())
-    return _cloud(points[None], columns, header(stamp, frame), dense=dense)
-
-
-def organised_cloud_message(
-    points: npt.NDArray[np.float32], color_column: int, *, stamp: int, frame: str
-) -> Any:
-    """Cloud message for a bag of a depth image's points (H, W, columns): x y z, rgb, padding."""
-    columns = {"x": 0, "y": 1, "z": 2, "rgb": color_column}
-    return _cloud(points, columns, header(stamp, frame), dense=False)
-
-
-def _cloud(
-    points: npt.NDArray[np.float32], columns: dict[str, int], header_: Any, *, dense: bool
-) -> Any:
-    assert points.dtype == np.float32, points.dtype
-    height, width, channels = points.shape
-    fields = [
-        message(
-            "sensor_msgs/msg/PointField",
-            name=name,
-            offset=4 * column,
-            datatype=_FLOAT32,
-            count=1,
-        )
-        for name, column in columns.items()
-    ]
-    return message(
-        POINT_CLOUD,
-        header=header_,
-        height=height,
-        width=width,
-        fields=fields,
-        is_bigendian=sys.byteorder == "big",
-        point_step=4 * channels,
-        row_step=4 * channels * width,
-        data=np.ascontiguousarray(points).view(np.uint8).ravel(),
-        is_dense=dense,
-    )

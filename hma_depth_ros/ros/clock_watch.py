@@ -7,7 +7,7 @@ import time
 from rclpy.node import Node
 from rclpy.time import Time
 
-from hma_depth_ros.ros.condition_log import Reporter
+from hma_depth_ros.ros.condition_log import ConditionLog
 
 #: Seconds that the time may take to come: a replay waits until a node listens, and begins then.
 PATIENCE = 3.0
@@ -17,7 +17,7 @@ _TOPIC = "/clock"
 class ClockWatch:
     """Watches a node's clock from the watch's creation on."""
 
-    def __init__(self, node: Node, reporter: Reporter) -> None:
+    def __init__(self, node: Node, reporter: ConditionLog) -> None:
         self._node, self._reporter = node, reporter
         self._begin = time.monotonic()
         self._published = False  # as far as the graph has shown

@@ -16,7 +16,7 @@ QUIET_SECONDS = 10.0
 _FIGURES = re.compile(r"\d+")
 
 
-class Reporter:
+class ConditionLog:
     """Keeps the current problem of each topic or subject, and logs only what is new."""
 
     def __init__(self, log: Callable[[str], object]) -> None:

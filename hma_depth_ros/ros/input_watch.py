@@ -7,7 +7,7 @@ from typing import Any
 
 from rclpy.node import Node
 
-from hma_depth_ros.ros.condition_log import QUIET_SECONDS, Reporter
+from hma_depth_ros.ros.condition_log import QUIET_SECONDS, ConditionLog
 from hma_depth_ros.ros.endpoint_events import SubscriptionEvents
 from hma_depth_ros.ros.transport import large_message_cure
 
@@ -18,7 +18,9 @@ SILENCE_SECONDS = 3.0
 class InputWatch:
     """Watches one subscription, from just before its creation to `close`."""
 
-    def __init__(self, node: Node, topic: str, reporter: Reporter, *, name: str, what: str) -> None:
+    def __init__(
+        self, node: Node, topic: str, reporter: ConditionLog, *, name: str, what: str
+    ) -> None:
         """Begin to wait for messages.
 
         Args:

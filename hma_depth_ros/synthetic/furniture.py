@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from hma_depth_ros.synthetic.materials import Color, Cutout, Label, Material, Pattern
+from hma_depth_ros.data.semantic_labels import Label
+from hma_depth_ros.synthetic.materials import Color, Cutout, Material, Pattern
 from hma_depth_ros.synthetic.solids import Solid
 
 _STONES: tuple[Color, ...] = (

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hma_depth_ros.synthetic.materials import Color, Label, Material, Pattern
+from hma_depth_ros.data.semantic_labels import Label
+from hma_depth_ros.synthetic.materials import Color, Material, Pattern
 from hma_depth_ros.synthetic.solids import Solid
 
 _WALLS: tuple[Color, ...] = (

@@ -22,10 +22,11 @@ import numpy.typing as npt
 from hma_depth_ros.data.depth.depth_png import write_depth_png
 from hma_depth_ros.data.image_file import write_png
 from hma_depth_ros.data.kitti.drive import KittiDrive, format_timestamp
+from hma_depth_ros.data.kitti.layout import ANNOTATED_FOLDER, SYNTHETIC_DRIVES
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import atomic_path
 from hma_depth_ros.synthetic import oxts_packets
-from hma_depth_ros.synthetic.drive import (
+from hma_depth_ros.synthetic.synthetic_drive import (
     CAMERA,
     FRAME_INTERVAL_NS,
     SyntheticDrive,
@@ -33,9 +34,6 @@ from hma_depth_ros.synthetic.drive import (
 )
 
 DATE = "2011_09_26"
-#: Numbers that KITTI's own drives do not have: a real recording is never overwritten.
-DRIVE_NUMBERS = range(9000, 10000)
-ANNOTATED_FOLDER = "data_depth_annotated"
 SEMANTIC_FOLDER = "semantic"
 
 
@@ -99,9 +97,9 @@ def write_kitti_drive(
             beside it, or a file cannot be written.
 
     """
-    if number not in DRIVE_NUMBERS:
+    if number not in SYNTHETIC_DRIVES:
         raise HmaDepthError(
-            f"synthetic drives have numbers {DRIVE_NUMBERS[0]} to {DRIVE_NUMBERS[-1]}, "
+            f"synthetic drives have numbers {SYNTHETIC_DRIVES[0]} to {SYNTHETIC_DRIVES[-1]}, "
             f"not {number}, which a real drive may have"
         )
     annotated = root / ANNOTATED_FOLDER

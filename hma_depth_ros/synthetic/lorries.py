@@ -12,7 +12,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from hma_depth_ros.synthetic.materials import Color, Label, Material, Pattern
+from hma_depth_ros.data.semantic_labels import Label
+from hma_depth_ros.synthetic.materials import Color, Material, Pattern
 from hma_depth_ros.synthetic.pattern_lorry import CURTAIN, RIBBED, SMOOTH
 from hma_depth_ros.synthetic.solids import Solid
 

@@ -5,27 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+from hma_depth_ros.data.semantic_labels import Label
+
 Color = tuple[float, float, float]  #: sRGB in [0, 1], as one would pick it from a photograph
-
-
-class Label(IntEnum):
-    """Cityscapes ids, as in KITTI's semantic benchmark."""
-
-    ROAD = 7
-    SIDEWALK = 8
-    BUILDING = 11
-    WALL = 12
-    FENCE = 13
-    GUARD_RAIL = 14
-    BRIDGE = 15
-    POLE = 17
-    TRAFFIC_SIGN = 20
-    VEGETATION = 21
-    TERRAIN = 22
-    SKY = 23
-    CAR = 26
-    TRUCK = 27
-    BUS = 28
 
 
 class Pattern(IntEnum):

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hma_depth_ros.synthetic.materials import Color, Label
+from hma_depth_ros.data.semantic_labels import Label
+from hma_depth_ros.synthetic.materials import Color
 from hma_depth_ros.synthetic.noise import Floats, cell_hash, noise
 from hma_depth_ros.synthetic.paint import Paint, rgb
 from hma_depth_ros.synthetic.street import Street, Zone

@@ -9,7 +9,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from hma_depth_ros.synthetic.materials import Color, Cutout, Label, Material, Pattern
+from hma_depth_ros.data.semantic_labels import Label
+from hma_depth_ros.synthetic.materials import Color, Cutout, Material, Pattern
 from hma_depth_ros.synthetic.solids import Doubles, Solid, Vector
 
 _LEAVES: tuple[Color, ...] = (

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from hma_depth_ros.data.semantic_labels import Label
 from hma_depth_ros.synthetic import paving
 from hma_depth_ros.synthetic.casting import GROUND, KERB, NOTHING, Hits
 from hma_depth_ros.synthetic.light import Daylight, column
-from hma_depth_ros.synthetic.materials import Label, Pattern
+from hma_depth_ros.synthetic.materials import Pattern
 from hma_depth_ros.synthetic.occlusion import ContactShade
 from hma_depth_ros.synthetic.paint import Paint
 from hma_depth_ros.synthetic.patterns import paint

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from hma_depth_ros.synthetic.materials import Color, Label, Material, Pattern
+from hma_depth_ros.data.semantic_labels import Label
+from hma_depth_ros.synthetic.materials import Color, Material, Pattern
 from hma_depth_ros.synthetic.solids import Solid
 
 _STEEL: Color = (0.58, 0.59, 0.60)

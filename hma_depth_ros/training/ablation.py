@@ -73,7 +73,7 @@ VARIANTS = (
 
 
 @dataclass(frozen=True)
-class Result:
+class AblationResult:
     """One variant's runs."""
 
     variant: Variant
@@ -100,7 +100,7 @@ def run_ablation(
     variants: Sequence[Variant],
     seeds: Sequence[int],
     say: Callable[[str], None],
-) -> list[Result]:
+) -> list[AblationResult]:
     """Train every variant with every seed, one run folder each, and write the table after each run.
 
     Seeds come first: an interrupted ablation has all variants with the first seeds. Finished runs
@@ -125,19 +125,21 @@ def run_ablation(
             _finish(wanted, lists, folder, processes)
             processes.by_first(partial(_write_so_far, output, variants, seeds[: number + 1]))
     metrics = processes.by_first(lambda: [_metrics(output, v, seeds) for v in variants])
-    return [Result(v, list(seeds), m) for v, m in zip(variants, metrics, strict=True)]
+    return [AblationResult(v, list(seeds), m) for v, m in zip(variants, metrics, strict=True)]
 
 
 def _write_so_far(output: Path, variants: Sequence[Variant], seeds: Sequence[int]) -> None:
     """The table of what is done, of `seeds` the last perhaps not by all variants."""
     done = [seeds if _done(output, v, seeds[-1]) else seeds[:-1] for v in variants]
     results = [
-        Result(v, list(s), _metrics(output, v, s)) for v, s in zip(variants, done, strict=True) if s
+        AblationResult(v, list(s), _metrics(output, v, s))
+        for v, s in zip(variants, done, strict=True)
+        if s
     ]
     write_table(output, results)
 
 
-def write_table(output: Path, results: Sequence[Result]) -> None:
+def write_table(output: Path, results: Sequence[AblationResult]) -> None:
     """Write `ablation.md` and `ablation.json`.
 
     Raises:
@@ -158,7 +160,7 @@ def write_table(output: Path, results: Sequence[Result]) -> None:
         temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-def markdown(results: Sequence[Result]) -> str:
+def markdown(results: Sequence[AblationResult]) -> str:
     """Table of mean ± standard deviation over the seeds, in the columns of the paper's Table I."""
     arrows = ["↑" if metric in HIGHER_IS_BETTER else "↓" for metric in TABLE_1_METRICS]
     titles = [f"{metric} {arrow}" for metric, arrow in zip(TABLE_1_METRICS, arrows, strict=True)]

@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-#: As `total` of `objective`: takes this part's sums, gives those of the whole batch.
-Total = Callable[[Tensor], Tensor]
+#: As `all_reduce` of `objective`: takes this part's sums, gives those of the whole batch.
+AllReduce = Callable[[Tensor], Tensor]
 
 
 class WholeSums:
@@ -28,7 +28,7 @@ class WholeSums:
         self._position = 0
 
     def add(self, sums: Tensor) -> Tensor:
-        """As `total` of the first passage: note the sums of a part."""
+        """As `all_reduce` of the first passage: note the sums of a part."""
         noted = sums.detach()
         if self._position < len(self._sums):
             self._sums[self._position] = self._sums[self._position] + noted
@@ -37,15 +37,15 @@ class WholeSums:
         self._position += 1
         return sums
 
-    def close(self, total: Total) -> None:
+    def close(self, all_reduce: AllReduce) -> None:
         """All parts are noted: add up over processes."""
-        self._sums = [total(sums) for sums in self._sums]
+        self._sums = [all_reduce(sums) for sums in self._sums]
 
-    def of_whole(self, world: int) -> Total:
-        """As `total` of the second passage: the whole's sums, which move as the part's do.
+    def of_whole(self, world: int) -> AllReduce:
+        """As `all_reduce` of the second passage: the whole's sums, which move as the part's do.
 
-        Gradients are averaged over the processes afterwards, hence the factor `world`; `total` of
-        processes that share a batch has it too.
+        Gradients are averaged over the processes afterwards, hence the factor `world`; the
+        `all_reduce` of processes that share a batch has it too.
         """
 
         def whole(sums: Tensor) -> Tensor:

@@ -52,7 +52,7 @@ def normalised(norm: nn.BatchNorm2d, x: Tensor, processes: Processes) -> Tensor:
     values = x.double()
     count = values.new_full((1,), x.numel() / x.shape[1])
     sums = torch.cat([count, values.sum((0, 2, 3)), (values * values).sum((0, 2, 3))])
-    sums = processes.total(sums)
+    sums = processes.all_reduce(sums)
     n, (first, second) = sums[0], sums[1:].view(2, -1)
     mean = first / n
     variance = (second / n - mean * mean).clamp(min=0)

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.distributed.nn.functional import all_reduce
 
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.inference.engines.engine import choose_device
+from hma_depth_ros.network.device import choose_device
 
 T = TypeVar("T")
 
@@ -32,7 +32,7 @@ class Processes:
         """Whether this process is the one that writes."""
         return self.rank == 0
 
-    def total(self, sums: Tensor) -> Tensor:
+    def all_reduce(self, sums: Tensor) -> Tensor:
         """Sum over all processes, through which gradients flow back to each."""
         return all_reduce(sums) if self.world > 1 else sums
 

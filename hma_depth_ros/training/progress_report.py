@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _LINE_SECONDS = 30.0  #: between lines where there is no terminal for a bar
 
 
-class Reporter:
+class ProgressReport:
     """Of the first process; the others have none."""
 
     def __init__(
@@ -55,7 +55,7 @@ class Reporter:
         self._since_step = first_step
         self._stack = ExitStack()
 
-    def __enter__(self) -> Reporter:
+    def __enter__(self) -> ProgressReport:
         self._stack.enter_context(self._bar)
         if self._writer is not None:
             self._stack.enter_context(_threads_without_disk_errors())

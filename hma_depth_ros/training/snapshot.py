@@ -24,7 +24,7 @@ FORMAT = 1
 
 
 @dataclass
-class Progress:
+class RunProgress:
     """How far a run has come."""
 
     step: int = 0  #: that comes next, of the whole run
@@ -87,7 +87,7 @@ class Trained:
             raise ValueError(str(error).partition("\n")[2].strip() or str(error)) from error
 
 
-def write_snapshot(path: Path, trained: Trained, progress: Progress) -> None:
+def write_snapshot(path: Path, trained: Trained, progress: RunProgress) -> None:
     """Write the state atomically: the snapshot before stays until this one is complete.
 
     Raises:
@@ -105,7 +105,7 @@ def write_snapshot(path: Path, trained: Trained, progress: Progress) -> None:
             ) from error
 
 
-def read_snapshot(path: Path, trained: Trained) -> Progress:
+def read_snapshot(path: Path, trained: Trained) -> RunProgress:
     """Put the state back into `trained`.
 
     Raises:
@@ -124,6 +124,6 @@ def read_snapshot(path: Path, trained: Trained) -> Progress:
         if content.pop("format") != FORMAT:
             raise ValueError("it was written by a newer version")
         trained.load(tensors)
-        return Progress(**content)
+        return RunProgress(**content)
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise HmaDepthError(f"{path} cannot be resumed from: {error}") from error

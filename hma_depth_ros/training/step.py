@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
 
-from hma_depth_ros.network.camera_planes import affine_planes
+from hma_depth_ros.network.affine_planes import affine_planes
 from hma_depth_ros.network.checkpoint import Preprocessing
 from hma_depth_ros.network.float32 import float32_means_float32
 from hma_depth_ros.network.model import HmaDepth
-from hma_depth_ros.training.accumulation import Total, WholeSums
+from hma_depth_ros.training.accumulation import AllReduce, WholeSums
 from hma_depth_ros.training.batch_norm import synchronise_batch_norm
 from hma_depth_ros.training.losses.objective import objective
 from hma_depth_ros.training.optimiser import set_learning_rate
@@ -112,7 +112,7 @@ class TrainingStep:
             # Gradients of all processes are averaged with the last share only.
             with self._no_sync() if index + 1 < len(shares) else nullcontext():
                 if whole is None:
-                    parts = self._loss(share, processes.total)
+                    parts = self._loss(share, processes.all_reduce)
                 else:
                     whole.begin_part()
                     parts = self._loss(share, whole.of_whole(processes.world))
@@ -159,10 +159,10 @@ class TrainingStep:
             self._loss(share, whole.add)
         for buffer, before in zip(buffers, kept, strict=True):
             buffer.copy_(before)
-        whole.close(self._processes.total)
+        whole.close(self._processes.all_reduce)
         return whole
 
-    def _loss(self, batch: Mapping[str, Tensor], total: Total) -> dict[str, Tensor]:
+    def _loss(self, batch: Mapping[str, Tensor], all_reduce: AllReduce) -> dict[str, Tensor]:
         config, device = self._config, self._processes.device
         on_device = {name: t.to(device, non_blocking=True) for name, t in batch.items()}
         image = (on_device["image"].float() - self._mean) / self._std
@@ -181,7 +181,7 @@ class TrainingStep:
             on_device,
             config.loss,
             minimum_depth=config.data.minimum_depth,
-            total=total,
+            all_reduce=all_reduce,
         )
 
     def _no_sync(self) -> AbstractContextManager[Any]:

@@ -17,14 +17,14 @@ from hma_depth_ros.training.initial_weights import initial_model, weights_name
 from hma_depth_ros.training.lists import Lists, short_names
 from hma_depth_ros.training.optimiser import freeze_stem, make_optimiser
 from hma_depth_ros.training.processes import Processes
-from hma_depth_ros.training.progress_report import Reporter
+from hma_depth_ros.training.progress_report import ProgressReport
 from hma_depth_ros.training.run_config import TrainConfig
 from hma_depth_ros.training.run_folder import RunFolder
 from hma_depth_ros.training.samples.dataset import CropDataset
 from hma_depth_ros.training.samples.loading import BatchLoader
 from hma_depth_ros.training.samples.sampler import GlobalBatchSampler, scene_weights
 from hma_depth_ros.training.schedule import learning_rate
-from hma_depth_ros.training.snapshot import Progress, Trained, read_snapshot, write_snapshot
+from hma_depth_ros.training.snapshot import RunProgress, Trained, read_snapshot, write_snapshot
 from hma_depth_ros.training.step import TrainingStep
 from hma_depth_ros.training.validator import Validator, summary_line
 from hma_depth_ros.training.weight_average import make_average
@@ -146,7 +146,7 @@ class Trainer:
             processes=processes,
         )
         self.trained = Trained(self.model, optimiser, self.average)
-        self.progress = Progress()
+        self.progress = RunProgress()
         if resume:
             folder.check_lists(lists.description)
             self.progress = read_snapshot(folder.state, self.trained)
@@ -169,7 +169,7 @@ class Trainer:
             self._epochs(None)
             return self.outcome
         self.folder.forget_after(self.progress.step)
-        with Reporter(
+        with ProgressReport(
             self.folder,
             steps=self.steps,
             first_step=self.progress.step,
@@ -186,7 +186,7 @@ class Trainer:
             self._epochs(reporter)
         return self.outcome
 
-    def _epochs(self, reporter: Reporter | None) -> None:
+    def _epochs(self, reporter: ProgressReport | None) -> None:
         while self.progress.step < self.steps:
             epoch, begun = divmod(self.progress.step, self.epoch_steps)
             self.sampler.set_position(epoch, begun)
@@ -195,7 +195,7 @@ class Trainer:
             self.processes.barrier()
         self.outcome.steps, self.outcome.best = self.progress.step, self.progress.best
 
-    def _epoch(self, epoch: int, reporter: Reporter | None) -> float:
+    def _epoch(self, epoch: int, reporter: ProgressReport | None) -> float:
         """The steps that are left of an epoch; returns their mean loss."""
         recent, whole = _Means(), _Means()
         run, failures = self.config.run, 0
@@ -227,7 +227,7 @@ class Trainer:
                 self._write_snapshot()
         return whole.take()["loss"] if whole.count else float("nan")
 
-    def _end_epoch(self, epoch: int, loss: float, reporter: Reporter | None) -> None:
+    def _end_epoch(self, epoch: int, loss: float, reporter: ProgressReport | None) -> None:
         """Validate, keep the checkpoint, and the best one; then the state, by which it is done."""
         kept = self.model if self.average is None else self.average.module
         assert isinstance(kept, HmaDepth)
@@ -243,11 +243,11 @@ class Trainer:
                 self.progress.best, self.progress.best_epoch = value, epoch
             info = replace(
                 info,
-                evaluation={str(self.validator.yardstick): means},
+                evaluation={str(self.validator.measure): means},
                 uncertainty_scale=sums.uncertainty_scale() or info.uncertainty_scale,
             )
             if reporter is not None:
-                text = summary_line(epoch, loss, sums, self.validator.yardstick, section.metric)
+                text = summary_line(epoch, loss, sums, self.validator.measure, section.metric)
                 reporter.validation(epoch, means, sums.mean_shares(), text)
                 if self.config.run.tensorboard:
                     reporter.pictures(self.validator.pictures(kept, info, section.panels))

@@ -12,7 +12,7 @@ from hma_depth_ros.data.splits.entry_camera import entry_camera
 from hma_depth_ros.data.splits.split_file import SplitEntry
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.metrics import DEPTH_METRICS, HIGHER_IS_BETTER
-from hma_depth_ros.evaluation.quick_error import ALL, ValidationSums, Yardstick, validate
+from hma_depth_ros.evaluation.quick_error import ALL, ErrorMeasure, ValidationSums, validate
 from hma_depth_ros.inference.engines.torch_engine import TorchEngine
 from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.network.checkpoint import CheckpointInfo
@@ -29,7 +29,7 @@ class Validator:
     """Scores weights on the validation list, if there is one."""
 
     entries: list[SplitEntry]
-    yardstick: Yardstick
+    measure: ErrorMeasure
     metric: str
     processes: Processes
 
@@ -41,21 +41,21 @@ class Validator:
             HmaDepthError: no such protocol or metric.
 
         """
-        yardstick = Yardstick.named(section.protocol, lists.benchmark)
-        if section.metric not in DEPTH_METRICS or not yardstick.protocol.capped:
+        measure = ErrorMeasure.named(section.protocol, lists.benchmark)
+        if section.metric not in DEPTH_METRICS or not measure.protocol.capped:
             raise HmaDepthError(
                 f"validation.metric={section.metric} with validation.protocol="
-                f"{yardstick.protocol.name}: take one of {', '.join(DEPTH_METRICS)}, "
+                f"{measure.protocol.name}: take one of {', '.join(DEPTH_METRICS)}, "
                 "and a protocol with a cap"
             )
-        return cls(lists.validation, yardstick, section.metric, processes)
+        return cls(lists.validation, measure, section.metric, processes)
 
     def score(self, model: HmaDepth, info: CheckpointInfo) -> ValidationSums:
         """Score all frames, each by one of the processes; every process gets the whole result."""
         own = self.entries[self.processes.rank :: self.processes.world]
         predictor = self._predictor(model, info)
         sums = ValidationSums()
-        for share in self.processes.gathered(validate(predictor, own, self.yardstick)):
+        for share in self.processes.gathered(validate(predictor, own, self.measure)):
             sums.merge(share)
         return sums
 
@@ -99,7 +99,7 @@ class Validator:
 
 
 def summary_line(
-    epoch: int, loss: float, sums: ValidationSums, yardstick: Yardstick, metric: str
+    epoch: int, loss: float, sums: ValidationSums, measure: ErrorMeasure, metric: str
 ) -> str:
     """One line for people."""
     means = sums.means()
@@ -108,6 +108,6 @@ def summary_line(
     masks = f"; masks {' '.join(f'{share:.2f}' for share in shares)}" if shares else ""
     overall = means[ALL]
     return (
-        f"epoch {epoch + 1}: loss {loss:.3f}; {yardstick}: {metric} {overall[metric]:.4f}, "
+        f"epoch {epoch + 1}: loss {loss:.3f}; {measure}: {metric} {overall[metric]:.4f}, "
         f"d1 {overall['d1']:.3f}, rmse {overall['rmse']:.2f} m ({drives}){masks}"
     )

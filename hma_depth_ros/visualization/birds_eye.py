@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from hma_depth_ros.visualization.sheet import Box, Sheet
+from hma_depth_ros.visualization.sheet import Sheet, SheetBox
 
 _GROUND = (20, 23, 28)
 _GRID = "#8b95a5"
@@ -103,7 +103,7 @@ def _grow(
 
 def draw_birds_eye(
     sheet: Sheet,
-    box: Box,
+    box: SheetBox,
     points: npt.NDArray[np.floating],
     colors: npt.NDArray[np.uint8],
     extent: BirdsEyeExtent,
@@ -147,7 +147,7 @@ def birds_eye(
 
     """
     extent = extent or BirdsEyeExtent()
-    box = Box(0, 0, width, round(width / extent.aspect))
+    box = SheetBox(0, 0, width, round(width / extent.aspect))
     sheet = Sheet(box.width, box.height)
     draw_birds_eye(sheet, box, points, colors, extent)
     return sheet.render()

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from hma_depth_ros.visualization import tiles
 from hma_depth_ros.visualization.birds_eye import BirdsEyeExtent
-from hma_depth_ros.visualization.sheet import Box, Sheet
+from hma_depth_ros.visualization.sheet import Sheet, SheetBox
 from hma_depth_ros.visualization.tiles import HEADER, NARROWEST, FrameView
 
 _MARGIN, _GAP = 24, 16
@@ -35,7 +35,7 @@ def contact_sheet(frames: Sequence[FrameView]) -> npt.NDArray[np.uint8]:
     if not frames:
         raise ValueError("a contact sheet needs at least one frame")
     width, height = frames[0].picture_size(_WIDTH)
-    picture = Box(_MARGIN, _MARGIN + HEADER, width, height)
+    picture = SheetBox(_MARGIN, _MARGIN + HEADER, width, height)
     right_step = max(width, NARROWEST) + _GAP
     down_step = height + HEADER + _GAP
     masks = picture.moved(left=right_step)
@@ -43,7 +43,7 @@ def contact_sheet(frames: Sequence[FrameView]) -> npt.NDArray[np.uint8]:
     cloud_height = down_step + height
     cloud_aspect = BirdsEyeExtent.for_range(frames[0].max_depth).aspect
     cloud_left = picture.left + (2 if with_masks else 1) * right_step
-    cloud = Box(cloud_left, picture.top, round(cloud_height * cloud_aspect), cloud_height)
+    cloud = SheetBox(cloud_left, picture.top, round(cloud_height * cloud_aspect), cloud_height)
     with_cloud = any(frame.points is not None for frame in frames)
     right = cloud.right if with_cloud else cloud.left - _GAP
     frame_step = 2 * down_step + _BETWEEN_FRAMES

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from hma_depth_ros.visualization import tiles
 from hma_depth_ros.visualization.birds_eye import BirdsEyeExtent
-from hma_depth_ros.visualization.sheet import Box, Sheet
+from hma_depth_ros.visualization.sheet import Sheet, SheetBox
 from hma_depth_ros.visualization.tiles import HEADER, NARROWEST, FrameView
 
 _MARGIN, _GAP = 24, 18
@@ -28,7 +28,7 @@ def panel(frame: FrameView) -> npt.NDArray[np.uint8]:
     width, height = frame.picture_size(_WIDTH)
     column = max(width, NARROWEST)
     rows = [
-        Box(_MARGIN, _MARGIN + HEADER + index * (height + HEADER + _GAP), width, height)
+        SheetBox(_MARGIN, _MARGIN + HEADER + index * (height + HEADER + _GAP), width, height)
         for index in range(len(draw_rows))
     ]
     right, bottom = _MARGIN + column, rows[-1].bottom
@@ -37,16 +37,16 @@ def panel(frame: FrameView) -> npt.NDArray[np.uint8]:
     if frame.points is not None:
         tall = bottom - rows[0].top
         aspect = BirdsEyeExtent.for_range(frame.max_depth).aspect
-        cloud = Box(right + _GAP, rows[0].top, round(tall * aspect), tall)
+        cloud = SheetBox(right + _GAP, rows[0].top, round(tall * aspect), tall)
         right = cloud.right
 
-    masks: list[Box] = []
+    masks: list[SheetBox] = []
     if frame.attention is not None:
         top = bottom + _GAP + HEADER
         edges = np.linspace(_MARGIN, right + _GAP, len(frame.attention) + 1).round().astype(int)
         mask_height = round((edges[1] - edges[0] - _GAP) * height / width)
         masks = [
-            Box(int(left), top, int(end - left) - _GAP, mask_height)
+            SheetBox(int(left), top, int(end - left) - _GAP, mask_height)
             for left, end in pairwise(edges)
         ]
         bottom = top + mask_height

@@ -31,7 +31,7 @@ def _drawable() -> frozenset[str]:
 
 
 @dataclass(frozen=True)
-class Box:
+class SheetBox:
     """A rectangle in pixels; (left, top) is its upper left corner."""
 
     left: int
@@ -49,9 +49,9 @@ class Box:
         """First row below the box."""
         return self.top + self.height
 
-    def moved(self, *, left: int = 0, top: int = 0) -> Box:
+    def moved(self, *, left: int = 0, top: int = 0) -> SheetBox:
         """The same box, shifted."""
-        return Box(self.left + left, self.top + top, self.width, self.height)
+        return SheetBox(self.left + left, self.top + top, self.width, self.height)
 
 
 def resample(image: npt.NDArray[np.uint8], *, width: int, height: int) -> npt.NDArray[np.uint8]:
@@ -81,7 +81,7 @@ class Sheet:
         self._axes.set_ylim(height, 0)
         self._height = height
 
-    def paste(self, image: npt.NDArray[np.uint8], box: Box) -> None:
+    def paste(self, image: npt.NDArray[np.uint8], box: SheetBox) -> None:
         """Image (H, W) grey or (H, W, 3) RGB, resampled to fill the box exactly."""
         scaled = resample(image, width=box.width, height=box.height)
         rgb = scaled if scaled.ndim == 3 else np.repeat(scaled[..., None], 3, axis=2)
@@ -90,12 +90,12 @@ class Sheet:
             rgb, xo=box.left, yo=self._height - box.bottom, origin="upper", zorder=-1
         )
 
-    def rectangle(self, box: Box, color: str) -> None:
+    def rectangle(self, box: SheetBox, color: str) -> None:
         """Filled rectangle."""
         x, y = [box.left, box.right, box.right, box.left], [box.top] * 2 + [box.bottom] * 2
         self._axes.fill(x, y, color=color, linewidth=0)
 
-    def outline(self, box: Box, color: str) -> None:
+    def outline(self, box: SheetBox, color: str) -> None:
         """Frame of one pixel around a box."""
         left, top, right, bottom = box.left - 0.5, box.top - 0.5, box.right + 0.5, box.bottom + 0.5
         self.line([(left, top), (right, top), (right, bottom), (left, bottom), (left, top)], color)

@@ -14,7 +14,7 @@ from hma_depth_ros.visualization.attention_color import (
 )
 from hma_depth_ros.visualization.birds_eye import BirdsEyeExtent, draw_birds_eye
 from hma_depth_ros.visualization.depth_color import colorize_depth, nearest_colored_depth
-from hma_depth_ros.visualization.sheet import FAINT_INK, Box, Sheet, resample
+from hma_depth_ros.visualization.sheet import FAINT_INK, Sheet, SheetBox, resample
 
 HEADER = 30  #: pixels of title and key above a picture
 NARROWEST = 420  #: pixels that the widest header needs
@@ -41,7 +41,7 @@ class FrameView:
         return round(columns * scale), round(rows * scale)
 
 
-def draw_image(sheet: Sheet, box: Box, frame: FrameView) -> None:
+def draw_image(sheet: Sheet, box: SheetBox, frame: FrameView) -> None:
     """The camera's image; `box` is the picture without its header, here and below."""
     _title(sheet, box, "Image")
     right = max(box.right, box.left + NARROWEST)
@@ -51,14 +51,14 @@ def draw_image(sheet: Sheet, box: Box, frame: FrameView) -> None:
     sheet.paste(frame.image, box)
 
 
-def draw_depth(sheet: Sheet, box: Box, frame: FrameView) -> None:
+def draw_depth(sheet: Sheet, box: SheetBox, frame: FrameView) -> None:
     """Colour-mapped depth under a colour bar in metres."""
     _title(sheet, box, "Depth in metres")
     sheet.paste(colorize_depth(frame.depth, max_depth=frame.max_depth), box)
     near, far = nearest_colored_depth(frame.max_depth), frame.max_depth
     right = max(box.right, box.left + NARROWEST)
-    bar = Box(right - min(300, right - box.left - 170), box.top - 13, 0, 8)
-    bar = Box(bar.left, bar.top, right - bar.left, bar.height)
+    bar = SheetBox(right - min(300, right - box.left - 170), box.top - 13, 0, 8)
+    bar = SheetBox(bar.left, bar.top, right - bar.left, bar.height)
     ramp = np.geomspace(near, far, bar.width, dtype=np.float32)[None].repeat(bar.height, axis=0)
     sheet.paste(colorize_depth(ramp, max_depth=far), bar)
     ticks = np.geomspace(near, far, 6)
@@ -68,7 +68,7 @@ def draw_depth(sheet: Sheet, box: Box, frame: FrameView) -> None:
         sheet.text(position, bar.top - 8, label, size=12, color=FAINT_INK, align=align)
 
 
-def draw_winner(sheet: Sheet, box: Box, frame: FrameView) -> None:
+def draw_winner(sheet: Sheet, box: SheetBox, frame: FrameView) -> None:
     """Attention of all scales in one picture under a legend of their colours."""
     assert frame.attention is not None
     _title(sheet, box, "Attention")
@@ -78,12 +78,12 @@ def draw_winner(sheet: Sheet, box: Box, frame: FrameView) -> None:
     for name, color in zip(reversed(names), reversed(colors), strict=True):
         sheet.text(right, box.top - 13, name, size=13, color=FAINT_INK, align="right")
         text_width = round(sheet.text_width(name, size=13))
-        swatch = Box(right - text_width - 18, box.top - 19, 12, 12)
+        swatch = SheetBox(right - text_width - 18, box.top - 19, 12, 12)
         sheet.rectangle(swatch, "#{:02x}{:02x}{:02x}".format(*color))
         right = swatch.left - 16
 
 
-def draw_mask(sheet: Sheet, box: Box, frame: FrameView, index: int) -> None:
+def draw_mask(sheet: Sheet, box: SheetBox, frame: FrameView, index: int) -> None:
     """The mask of one scale under its name and a key from 0, black, to 1, white."""
     assert frame.attention is not None
     _title(sheet, box, f"Mask {scale_names(len(frame.attention))[index]}")
@@ -91,7 +91,7 @@ def draw_mask(sheet: Sheet, box: Box, frame: FrameView, index: int) -> None:
     sheet.paste(_grey(frame.attention[index]), box)
 
 
-def draw_masks(sheet: Sheet, box: Box, frame: FrameView) -> None:
+def draw_masks(sheet: Sheet, box: SheetBox, frame: FrameView) -> None:
     """All masks in two rows within one box, their names inside."""
     assert frame.attention is not None
     _title(sheet, box, "Masks")
@@ -101,11 +101,11 @@ def draw_masks(sheet: Sheet, box: Box, frame: FrameView) -> None:
     for index, name in enumerate(scale_names(len(frame.attention))):
         row, column = divmod(index, columns)
         left, top = box.left + column * (width + gap), box.top + row * (height + gap)
-        sheet.paste(_grey(frame.attention[index]), Box(left, top, width, height))
+        sheet.paste(_grey(frame.attention[index]), SheetBox(left, top, width, height))
         sheet.text(left + 7, top + 12, name, size=13, color="#ffffff", halo="#000000")
 
 
-def draw_cloud(sheet: Sheet, box: Box, frame: FrameView) -> None:
+def draw_cloud(sheet: Sheet, box: SheetBox, frame: FrameView) -> None:
     """The cloud in the image's colours from above; the box has `BirdsEyeExtent.aspect`."""
     assert frame.points is not None
     _title(sheet, box, "Cloud from above")
@@ -116,7 +116,7 @@ def draw_cloud(sheet: Sheet, box: Box, frame: FrameView) -> None:
     draw_birds_eye(sheet, box, frame.points, colors, BirdsEyeExtent.for_range(frame.max_depth))
 
 
-def _title(sheet: Sheet, box: Box, title: str) -> None:
+def _title(sheet: Sheet, box: SheetBox, title: str) -> None:
     sheet.text(box.left, box.top - 13, title, size=16, bold=True)
 
 
@@ -124,11 +124,11 @@ def _grey(mask: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
     return np.rint(np.nan_to_num(mask).clip(0, 1) * 255).astype(np.uint8)
 
 
-def _grey_key(sheet: Sheet, box: Box) -> None:
+def _grey_key(sheet: Sheet, box: SheetBox) -> None:
     if box.width < _KEY_NARROWEST:
         return
     ramp = np.linspace(0, 1, 64, dtype=np.float32)[None].repeat(8, axis=0)
-    bar = Box(box.right - 64 - 14, box.top - 17, 64, 8)
+    bar = SheetBox(box.right - 64 - 14, box.top - 17, 64, 8)
     sheet.paste(_grey(ramp), bar)
     sheet.outline(bar, FAINT_INK)
     sheet.text(bar.left - 6, box.top - 13, "0", size=12, color=FAINT_INK, align="right")

@@ -11,12 +11,13 @@ import pytest
 from PIL import Image as PillowImage
 
 from hma_depth_ros.bags.bag_cameras import CameraTopics, find_cameras, own_namespaces
+from hma_depth_ros.bags.new_messages import image_message
 from hma_depth_ros.bags.reader import BagReader
-from hma_depth_ros.bags.typestore import COMPRESSED_IMAGE, IMAGE, header, message
+from hma_depth_ros.bags.typestore import header, message
 from hma_depth_ros.bags.writer import BagWriter
 from hma_depth_ros.demo.source import find_source
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.messages.image import image_message
+from hma_depth_ros.messages.types import COMPRESSED_IMAGE, IMAGE
 
 GREY = np.tile(np.arange(48, dtype=np.uint8), (32, 1))
 RGB = np.dstack([GREY, GREY, GREY])

@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from hma_depth_ros.bags.new_messages import cloud_message
 from hma_depth_ros.bags.typestore import message
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.messages.point_cloud import cloud_array, cloud_message, cloud_xyz, lidar_returns
+from hma_depth_ros.messages.point_cloud import cloud_array, cloud_xyz, lidar_returns
 
 HEIGHT, WIDTH = 4, 5
 POINTS = np.random.default_rng(3).uniform(1, 50, (HEIGHT * WIDTH, 3)).astype(np.float32)

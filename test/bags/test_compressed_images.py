@@ -9,11 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from hma_depth_ros.bags.typestore import COMPRESSED_IMAGE, header, message
+from hma_depth_ros.bags.new_messages import image_message
+from hma_depth_ros.bags.typestore import header, message
 from hma_depth_ros.data.jpeg import jpeg_is_whole
 from hma_depth_ros.messages.compressed_image import UnknownCodecError
-from hma_depth_ros.messages.image import BadImageError, image_message
+from hma_depth_ros.messages.image import BadImageError
 from hma_depth_ros.messages.pictures import picture, rgb_image
+from hma_depth_ros.messages.types import COMPRESSED_IMAGE
 
 COLOR = np.array([200, 60, 20], np.uint8)
 RGB = np.tile(COLOR, (32, 48, 1))

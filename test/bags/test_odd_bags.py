@@ -13,11 +13,13 @@ import pytest
 import yaml
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
+from hma_depth_ros.bags.new_messages import image_message
 from hma_depth_ros.bags.reader import BagReader
-from hma_depth_ros.bags.typestore import CAMERA_INFO, IMAGE, TYPESTORE, message
+from hma_depth_ros.bags.typestore import TYPESTORE, message
 from hma_depth_ros.bags.writer import BagWriter
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.messages.image import image_array, image_message
+from hma_depth_ros.messages.image import image_array
+from hma_depth_ros.messages.types import CAMERA_INFO, IMAGE
 
 from .mcap_bytes import Mcap
 

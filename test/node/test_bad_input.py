@@ -16,7 +16,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, RegionOfInterest
 
 from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.ros import condition_log
-from hma_depth_ros.ros.condition_log import Reporter
+from hma_depth_ros.ros.condition_log import ConditionLog
 
 from .conftest import StartBench
 from .graph import (
@@ -331,7 +331,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 def test_what_changes_or_comes_back_is_said_again(clock: Clock):
     said: list[str] = []
-    report = Reporter(said.append)
+    report = ConditionLog(said.append)
     report.problem("image", "7 bytes are missing")
     report.problem("image", "8 bytes are missing")
     assert said == ["image: 7 bytes are missing"]

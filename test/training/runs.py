@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 
 from hma_depth_ros.data.kitti.frames import list_frames
 from hma_depth_ros.data.splits.split_file import SplitEntry, write_split
-from hma_depth_ros.synthetic.drive import KITTI_CAMERA, SyntheticDrive
 from hma_depth_ros.synthetic.kitti_writer import write_kitti_drive
+from hma_depth_ros.synthetic.synthetic_drive import KITTI_CAMERA, SyntheticDrive
 
 SIZE = (310, 94)  #: width and height: a quarter of KITTI's
 

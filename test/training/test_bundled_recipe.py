@@ -16,9 +16,9 @@ from hma_depth_ros.cli import run_command
 from hma_depth_ros.data.depth.depth_png import read_depth_png, write_depth_png
 from hma_depth_ros.data.splits.split_file import SplitEntry, read_split
 from hma_depth_ros.evaluation.dataset_rules import KITTI
-from hma_depth_ros.evaluation.quick_error import Yardstick, validate
+from hma_depth_ros.evaluation.quick_error import ErrorMeasure, validate
 from hma_depth_ros.geometry.camera import Intrinsics, PinholeCamera
-from hma_depth_ros.network.camera_planes import affine_planes
+from hma_depth_ros.network.affine_planes import affine_planes
 from hma_depth_ros.network.depth_mapping import share_of, to_metres
 from hma_depth_ros.network.model import ScaleMaps
 from hma_depth_ros.network.model_config import ModelConfig
@@ -236,7 +236,9 @@ def test_validation_says_by_what_the_estimate_is_to_be_multiplied(road: SplitEnt
     depth = (10 * np.exp(np.linspace(0, 0.3, 96 * 192))).reshape(96, 192).astype(np.float32)
     found = SimpleNamespace(depth=depth, attention=None, uncertainty=np.full_like(depth, 0.1))
     predictor = SimpleNamespace(predict=lambda *_, **__: found)
-    sums = validate(predictor, [road], Yardstick.named("full", KITTI))  # type: ignore[arg-type]
+    measure = ErrorMeasure.named("full", KITTI)
+    sums = validate(predictor, [road], measure)  # type: ignore[arg-type]
     assert sums.uncertainty_scale() == pytest.approx(0.6827 * 3, rel=0.01)
     found.uncertainty = None
-    assert validate(predictor, [road], Yardstick.named("full", KITTI)).uncertainty_scale() is None  # type: ignore[arg-type]
+    sums = validate(predictor, [road], measure)  # type: ignore[arg-type]
+    assert sums.uncertainty_scale() is None

@@ -10,7 +10,7 @@ import torch
 from hma_depth_ros.data.semantic_labels import NO_LABEL
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.network.model import ScaleMaps
-from hma_depth_ros.synthetic.drive import SyntheticDrive
+from hma_depth_ros.synthetic.synthetic_drive import SyntheticDrive
 from hma_depth_ros.training.losses.gradient import gradient_error
 from hma_depth_ros.training.losses.objective import objective
 from hma_depth_ros.training.losses.scale_invariant import scale_invariant_error, silog_loss

@@ -22,7 +22,7 @@ from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.network.checkpoint import read_info
 from hma_depth_ros.training.config_file import load_config
-from hma_depth_ros.training.progress_report import Reporter
+from hma_depth_ros.training.progress_report import ProgressReport
 from hma_depth_ros.training.run_folder import RunFolder
 
 from .runs import (
@@ -251,7 +251,9 @@ def test_tensorboard_on_a_full_disk_is_one_error(tmp_path: Path, capfd: pytest.C
     """It writes in a thread of its own, whose traceback would be the first that a user sees."""
     noise = np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8)
     usual = resource.getrlimit(resource.RLIMIT_FSIZE)
-    reporter = Reporter(RunFolder(tmp_path), steps=1, first_step=0, batch_size=1, tensorboard=True)
+    reporter = ProgressReport(
+        RunFolder(tmp_path), steps=1, first_step=0, batch_size=1, tensorboard=True
+    )
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, usual[1]))
     try:
         with (

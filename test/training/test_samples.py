@@ -16,10 +16,9 @@ import torch
 from torch.utils.data import Dataset
 
 from hma_depth_ros.data.depth.depth_png import write_depth_png
-from hma_depth_ros.data.semantic_labels import NO_LABEL, find_labels, read_labels
+from hma_depth_ros.data.semantic_labels import NO_LABEL, Label, find_labels, read_labels
 from hma_depth_ros.data.splits.split_file import SplitEntry
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.synthetic.materials import Label
 from hma_depth_ros.training.samples import loading
 from hma_depth_ros.training.samples.augmentation import (
     NO_AUGMENTATION,

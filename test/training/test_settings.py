@@ -119,8 +119,8 @@ class Observed:
         return self.trainer.validator.entries
 
     @property
-    def yardstick(self) -> str:
-        return str(self.trainer.validator.yardstick)
+    def measure(self) -> str:
+        return str(self.trainer.validator.measure)
 
     @property
     def drawn(self) -> list[Any]:
@@ -326,7 +326,7 @@ EFFECTS = {
     "optimiser.average_decay": Effect("0.5", "last"),
     "compute.precision": Effect("bf16", "loss"),
     "compute.channels_last": Effect("false", "layout"),
-    "validation.protocol": Effect("bts", "yardstick"),
+    "validation.protocol": Effect("bts", "measure"),
     "validation.metric": Effect("rmse", "best"),
     "validation.every": Effect("2", "validations", ("optimiser.epochs=3",)),
     "run.seed": Effect("1", "initial"),

@@ -155,8 +155,8 @@ def test_parts_of_several_processes_add_up_too():
     def both(sums: Tensor) -> Tensor:  # all_reduce, of which each process' gradient is the sum
         return 2 * sums
 
-    def loss(x: Tensor, total: Callable[[Tensor], Tensor]) -> Tensor:
-        return total(x.exp().sum()[None])[0].sqrt() * total(x.square().sum()[None])[0]
+    def loss(x: Tensor, all_reduce: Callable[[Tensor], Tensor]) -> Tensor:
+        return all_reduce(x.exp().sum()[None])[0].sqrt() * all_reduce(x.square().sum()[None])[0]
 
     (expected,) = torch.autograd.grad(loss(share, both), share)
     whole = WholeSums()

@@ -24,15 +24,6 @@ from hma_depth_ros.bags.kitti.drive_messages import (
 from hma_depth_ros.bags.prefetch import prefetched
 from hma_depth_ros.bags.recorded_qos import offered_qos
 from hma_depth_ros.bags.transforms import TF_STATIC_TOPIC
-from hma_depth_ros.bags.typestore import (
-    CAMERA_INFO,
-    COMPRESSED_IMAGE,
-    IMAGE,
-    IMU,
-    NAV_SAT_FIX,
-    POINT_CLOUD,
-    TF_MESSAGE,
-)
 from hma_depth_ros.bags.writer import BagWriter
 from hma_depth_ros.data.depth.depth_png import UNITS_PER_METRE
 from hma_depth_ros.data.depth.depth_units import unit_hint
@@ -41,6 +32,15 @@ from hma_depth_ros.data.kitti.drive import KittiDrive, SensorStream
 from hma_depth_ros.data.kitti.frames import COLOUR_CAMERAS
 from hma_depth_ros.data.kitti.odometry import OdometrySequence
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.messages.types import (
+    CAMERA_INFO,
+    COMPRESSED_IMAGE,
+    IMAGE,
+    IMU,
+    NAV_SAT_FIX,
+    POINT_CLOUD,
+    TF_MESSAGE,
+)
 
 Recording: TypeAlias = KittiDrive | OdometrySequence
 

@@ -11,23 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from hma_depth_ros.bags.kitti.dialect import KittiDialect
+from hma_depth_ros.bags.new_messages import cloud_message, image_message
 from hma_depth_ros.bags.transforms import transform_message
-from hma_depth_ros.bags.typestore import (
-    CAMERA_INFO,
-    COMPRESSED_IMAGE,
-    IMU,
-    NAV_SAT_FIX,
-    TF_MESSAGE,
-    header,
-    message,
-)
+from hma_depth_ros.bags.typestore import header, message
 from hma_depth_ros.data.depth.depth_png import read_depth_png
 from hma_depth_ros.data.image_file import is_plain, read_rgb
 from hma_depth_ros.data.kitti.calibration import KittiCalibration, rigid_transform
 from hma_depth_ros.data.kitti.drive import load_velodyne
 from hma_depth_ros.data.kitti.oxts import read_oxts
-from hma_depth_ros.messages.image import image_message
-from hma_depth_ros.messages.point_cloud import cloud_message
+from hma_depth_ros.messages.types import CAMERA_INFO, COMPRESSED_IMAGE, IMU, NAV_SAT_FIX, TF_MESSAGE
 
 Matrix = npt.NDArray[np.float64]
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from hma_depth_ros.bags.reader import BagMessage, BagReader
-from hma_depth_ros.bags.typestore import header_stamp
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.messages.stamps import header_stamp
 
 #: Nanoseconds by which image and calibration of a moment may be apart in a bag.
 _MARGIN = 1_000_000_000

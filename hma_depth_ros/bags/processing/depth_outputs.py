@@ -7,15 +7,10 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from hma_depth_ros.bags.typestore import (
-    CAMERA_INFO,
-    IMAGE,
-    POINT_CLOUD,
-    TYPESTORE,
-    header_stamp,
-)
+from hma_depth_ros.bags.new_messages import image_message, organised_cloud_message
+from hma_depth_ros.bags.typestore import TYPESTORE
 from hma_depth_ros.inference.predictor import DepthPredictor, Prediction
-from hma_depth_ros.inference.together import Request
+from hma_depth_ros.inference.together import PredictionRequest
 from hma_depth_ros.messages.camera_info import camera_from_info, info_for_camera
 from hma_depth_ros.messages.depth_image import encoded_depth
 from hma_depth_ros.messages.depth_topics import (
@@ -27,9 +22,9 @@ from hma_depth_ros.messages.depth_topics import (
     attention_topic,
     needed_outputs,
 )
-from hma_depth_ros.messages.image import image_message
 from hma_depth_ros.messages.pictures import picture
-from hma_depth_ros.messages.point_cloud import organised_cloud_message
+from hma_depth_ros.messages.stamps import header_stamp
+from hma_depth_ros.messages.types import CAMERA_INFO, IMAGE, POINT_CLOUD
 from hma_depth_ros.visualization.attention_color import colorize_attention
 from hma_depth_ros.visualization.depth_color import colorize_depth
 
@@ -93,7 +88,7 @@ class DepthOutputs:
                 types[ATTENTION_COLOR] = IMAGE
         return types
 
-    def request(self, image: Any, info: Any | None) -> Request:
+    def request(self, image: Any, info: Any | None) -> PredictionRequest:
         """What the predictor is asked for.
 
         Args:
@@ -110,7 +105,7 @@ class DepthOutputs:
         if self._calibrated:
             camera = camera_from_info(info, width=size[1], height=size[0])
         needed = needed_outputs(self._chosen().keys(), self._masks)
-        return Request(pixels, camera, pixel_format, needed)
+        return PredictionRequest(pixels, camera, pixel_format, needed)
 
     def messages(
         self, image: Any, info: Any | None, found: Prediction

@@ -25,11 +25,11 @@ _INFORMATION = "rosbag2_bagfile_information"
 _METADATA = "metadata.yaml"
 
 
-class Workshop:
+class PartsFolder:
     """The unfinished parts of one bag."""
 
     def __init__(self, out: Path, parts: int, settings: Mapping[str, Any]) -> None:
-        """Open the workshop of `out`, or set it up.
+        """Open the parts_folder of `out`, or set it up.
 
         Args:
             out: folder of the bag to be.

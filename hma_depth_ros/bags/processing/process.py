@@ -19,17 +19,19 @@ from hma_depth_ros.bags.bag_cameras import CameraTopics, find_cameras, own_names
 from hma_depth_ros.bags.prefetch import prefetched
 from hma_depth_ros.bags.processing.camera_info_in_time import Calibrations
 from hma_depth_ros.bags.processing.depth_outputs import DepthOutputs, OutputSettings
-from hma_depth_ros.bags.processing.parts_folder import Workshop
+from hma_depth_ros.bags.processing.parts_folder import PartsFolder
 from hma_depth_ros.bags.processing.silence import span_without_silence
 from hma_depth_ros.bags.reader import BagMessage, BagReader
 from hma_depth_ros.bags.recorded_qos import offered_qos
 from hma_depth_ros.bags.transforms import TF_STATIC_TOPIC
-from hma_depth_ros.bags.typestore import TF_MESSAGE, TYPESTORE, header_stamp, stamp_text
+from hma_depth_ros.bags.typestore import TYPESTORE
 from hma_depth_ros.bags.writer import BagWriter
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.predictor import DepthPredictor
-from hma_depth_ros.inference.together import Request, at_a_time, predict_together
+from hma_depth_ros.inference.together import PredictionRequest, at_a_time, predict_together
 from hma_depth_ros.messages.camera_info import BadCalibrationError, foreign_frame
+from hma_depth_ros.messages.stamps import header_stamp, stamp_text
+from hma_depth_ros.messages.types import TF_MESSAGE
 
 _BILLION = 1_000_000_000
 #: Messages that are read and decoded, and predictions that are made, before they are needed.
@@ -59,7 +61,7 @@ class ProcessSettings:
 
 
 @dataclass
-class Tally:
+class ImageCounts:
     """What a process has done."""
 
     images: int = 0
@@ -78,7 +80,7 @@ class BagProcess:
         *,
         model: Mapping[str, Any],
     ) -> None:
-        """Open the bag and its workshop.
+        """Open the bag and its parts_folder.
 
         Args:
             source: bag to read.
@@ -101,7 +103,7 @@ class BagProcess:
             self._starts = self._plan()
             parts = len(self._starts)
             note = {"bag": _identity(source), "model": dict(model), "options": settings.note()}
-            self.workshop = Workshop(out, parts, note)
+            self.parts_folder = PartsFolder(out, parts, note)
         except BaseException:
             self._bag.__exit__(None, None, None)
             raise
@@ -205,21 +207,25 @@ class BagProcess:
             counted = [camera.image for camera in self.cameras]
         else:
             counted = [next(iter(outputs.topics)) for outputs in self._outputs.values()]
-        workshop = self.workshop
+        parts_folder = self.parts_folder
         try:
-            parts = [workshop.counts(i) for i in range(workshop.parts) if workshop.finished(i)]
+            parts = [
+                parts_folder.counts(i)
+                for i in range(parts_folder.parts)
+                if parts_folder.finished(i)
+            ]
         except HmaDepthError:
-            if not workshop.out.exists():
+            if not parts_folder.out.exists():
                 raise
             return self.images  # another process has made the bag of the parts meanwhile
         return sum(counts.get(topic, 0) for counts in parts for topic in counted)
 
-    def make(self, index: int, tally: Tally, *, progress: Callable[[int], object]) -> None:
+    def make(self, index: int, counted: ImageCounts, *, progress: Callable[[int], object]) -> None:
         """Make one part, which must be claimed.
 
         Args:
             index: of the part.
-            tally: to add to.
+            counted: to add to.
             progress: called with the number of images after each.
 
         Raises:
@@ -232,16 +238,16 @@ class BagProcess:
         stop = start + self._length
         for calibrations in self._calibrations.values():
             calibrations.move_to(start, stop)
-        part = self.workshop.part(index)
+        part = self.parts_folder.part(index)
         with BagWriter(part, storage=settings.storage, compressed=settings.compressed) as out:
             self._declare(out)
             read = prefetched(self._read(start, stop), ahead=_AHEAD)
-            made = prefetched(self._predicted(read, tally), ahead=_AHEAD)
+            made = prefetched(self._predicted(read, counted), ahead=_AHEAD)
             for stamp, messages, is_image in made:
                 for topic, cdr in messages:
                     out.write_raw(topic, stamp, cdr)
                 if is_image:
-                    tally.images += 1
+                    counted.images += 1
                     progress(1)
 
     def _declare(self, out: BagWriter) -> None:
@@ -272,13 +278,13 @@ class BagProcess:
             yield raw, image
 
     def _predicted(
-        self, messages: Iterator[tuple[BagMessage, Any]], tally: Tally
+        self, messages: Iterator[tuple[BagMessage, Any]], counted: ImageCounts
     ) -> Iterator[tuple[int, Sequence[tuple[str, bytes | memoryview]], bool]]:
         """Time, messages to write at it, and whether they belong to an image."""
         copied = set(self._copied)
         for group in _groups(messages, at_a_time(self._predictor)):
             images = [(raw, image) for raw, image in group if image is not None]
-            made = iter(self._depths(images, tally))
+            made = iter(self._depths(images, counted))
             for raw, image in group:
                 own = [(raw.topic, raw.data)] if raw.topic in copied else []
                 if image is None:
@@ -287,11 +293,11 @@ class BagProcess:
                     yield raw.stamp, [*own, *next(made)], True
 
     def _depths(
-        self, images: Sequence[tuple[BagMessage, Any]], tally: Tally
+        self, images: Sequence[tuple[BagMessage, Any]], counted: ImageCounts
     ) -> list[list[tuple[str, bytes | memoryview]]]:
         """Messages for images; none for one that cannot be used, if that is allowed."""
         infos: list[Any] = []
-        requests: list[Request | HmaDepthError] = []
+        requests: list[PredictionRequest | HmaDepthError] = []
         for raw, image in images:
             topic, info = raw.topic, None
             try:
@@ -303,19 +309,21 @@ class BagProcess:
             except HmaDepthError as error:
                 requests.append(error)
             infos.append(info)
-        good = [request for request in requests if isinstance(request, Request)]
+        good = [request for request in requests if isinstance(request, PredictionRequest)]
         predictions = iter(predict_together(self._predictor, good))
         made: list[list[tuple[str, bytes | memoryview]]] = []
         for (raw, image), info, request in zip(images, infos, requests, strict=True):
-            found = next(predictions) if isinstance(request, Request) else request
+            found = next(predictions) if isinstance(request, PredictionRequest) else request
             if isinstance(found, HmaDepthError):
-                self._leave_out(raw, image, found, tally)
+                self._leave_out(raw, image, found, counted)
                 made.append([])
             else:
                 made.append(self._outputs[raw.topic].messages(image, info, found))
         return made
 
-    def _leave_out(self, raw: BagMessage, image: Any, error: HmaDepthError, tally: Tally) -> None:
+    def _leave_out(
+        self, raw: BagMessage, image: Any, error: HmaDepthError, counted: ImageCounts
+    ) -> None:
         whole = hasattr(image, "header")
         stamp = header_stamp(image) if whole else raw.stamp
         problem = f"{raw.topic} at {stamp_text(stamp)}: {error}"
@@ -327,7 +335,7 @@ class BagProcess:
                     "--image-topic chooses cameras"
                 )
             raise HmaDepthError(f"{self._bag.path}: {problem}; {way_out}") from error
-        tally.problems.append(problem)
+        counted.problems.append(problem)
 
 
 def _groups(

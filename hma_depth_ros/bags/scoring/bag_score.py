@@ -22,23 +22,23 @@ from hma_depth_ros.bags.scoring.depth_truth import (
     lidar_in_camera,
     match_nearest,
 )
-from hma_depth_ros.bags.scoring.time_offsets import Timing, timing_of
+from hma_depth_ros.bags.scoring.time_offsets import TimeOffsets, timing_of
 from hma_depth_ros.bags.scoring.topic_cursor import TopicCursor
 from hma_depth_ros.bags.transforms import Transforms
-from hma_depth_ros.bags.typestore import CAMERA_INFO, IMAGE, IMAGE_TYPES, POINT_CLOUD
 from hma_depth_ros.data.kitti.calibration import KittiCalibration
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.evaluated_frames import FrameList
 from hma_depth_ros.messages.camera_info import foreign_frame
 from hma_depth_ros.messages.depth_image import DEPTH_ENCODINGS
 from hma_depth_ros.messages.depth_topics import DEPTH
+from hma_depth_ros.messages.types import CAMERA_INFO, IMAGE, IMAGE_TYPES, POINT_CLOUD
 
 #: Messages of a topic that are tried for one that is whole.
 _FEW = 10
 
 
 @dataclass(frozen=True)
-class Request:
+class ScoreRequest:
     """What the user names; the rest is looked for in the bags."""
 
     bag: Path  #: with depth images
@@ -66,11 +66,11 @@ class BagFrames:
     truth_topic: str
     truths: int  #: messages of ground truth in its bag
     description: dict[str, Any]  #: for reports
-    timing: Timing
+    timing: TimeOffsets
     remarks: list[str]  #: what a user should know of the bags, a sentence each
 
 
-def open_frames(request: Request, stack: ExitStack) -> BagFrames:
+def open_frames(request: ScoreRequest, stack: ExitStack) -> BagFrames:
     """Match the depth images of a bag with their ground truth.
 
     Args:
@@ -148,7 +148,9 @@ def open_frames(request: Request, stack: ExitStack) -> BagFrames:
     )
 
 
-def _depths(request: Request, remarks: dict[str, None]) -> tuple[str, Any, Any | None, str | None]:
+def _depths(
+    request: ScoreRequest, remarks: dict[str, None]
+) -> tuple[str, Any, Any | None, str | None]:
     """Topic of the depth images, the first of them, its CameraInfo, and the pictures' topic."""
     with BagReader(request.bag) as bag:
         remarks |= dict.fromkeys(bag.remarks)
@@ -176,7 +178,7 @@ def _depths(request: Request, remarks: dict[str, None]) -> tuple[str, Any, Any |
 
 
 def _truths(
-    request: Request, depth: Any, remarks: dict[str, None]
+    request: ScoreRequest, depth: Any, remarks: dict[str, None]
 ) -> tuple[str, Any, bool, Transforms]:
     """Topic of the ground truth, its first message, whether it is a LiDAR's, and transforms."""
     with BagReader(request.truth_bag) as bag:

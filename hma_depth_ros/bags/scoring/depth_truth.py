@@ -13,12 +13,11 @@ import numpy.typing as npt
 
 from hma_depth_ros.bags.scoring.topic_cursor import TopicCursor
 from hma_depth_ros.bags.transforms import Matrix, Transforms
-from hma_depth_ros.bags.typestore import header_stamp, stamp_text
 from hma_depth_ros.data.depth.lidar_depth import project_scan
 from hma_depth_ros.data.depth.lidar_occlusion import without_occluded
 from hma_depth_ros.data.kitti.calibration import KittiCalibration
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.evaluation.evaluated_frames import Frame
+from hma_depth_ros.evaluation.evaluated_frames import EvaluatedFrame
 from hma_depth_ros.evaluation.prediction_sources import PredictedDepth
 from hma_depth_ros.evaluation.protocols import View
 from hma_depth_ros.geometry.camera import PinholeCamera
@@ -26,6 +25,7 @@ from hma_depth_ros.messages.camera_info import camera_from_info
 from hma_depth_ros.messages.depth_image import depth_array
 from hma_depth_ros.messages.pictures import rgb_image
 from hma_depth_ros.messages.point_cloud import lidar_returns
+from hma_depth_ros.messages.stamps import header_stamp, stamp_text
 
 Depth = npt.NDArray[np.float32]
 
@@ -162,7 +162,9 @@ class BagPredictions:
         """Read from the topic."""
         self._cursor = cursor
 
-    def predictions(self, frame: Frame, views: Collection[View]) -> dict[View, PredictedDepth]:
+    def predictions(
+        self, frame: EvaluatedFrame, views: Collection[View]
+    ) -> dict[View, PredictedDepth]:
         """See `PredictionSource`: the published image serves all views."""
         truth = frame.ground_truth
         assert isinstance(truth, BagGroundTruth)
@@ -176,7 +178,7 @@ def frames_of(
     topic: str,
     *,
     pictures: TopicCursor | None,
-) -> list[Frame]:
+) -> list[EvaluatedFrame]:
     """Frames for an evaluation.
 
     Args:
@@ -192,7 +194,7 @@ def frames_of(
 
     seen: Counter[str] = Counter()
 
-    def frame(match: Match) -> Frame:
+    def frame(match: Match) -> EvaluatedFrame:
         seen[match.name] += 1  # as in a recording of a bag that was played in a loop
         name = match.name if seen[match.name] == 1 else f"{match.name}_{seen[match.name]}"
         number = by_stamp.get(match.stamp)
@@ -203,7 +205,7 @@ def frames_of(
             def picture() -> npt.NDArray[np.uint8]:
                 return rgb_image(found.read(which))
 
-        return Frame(name, BagGroundTruth(reader, match, topic), picture=picture)
+        return EvaluatedFrame(name, BagGroundTruth(reader, match, topic), picture=picture)
 
     return [frame(match) for match in matches]
 

@@ -11,7 +11,7 @@ from hma_depth_ros.bags.scoring.depth_truth import LidarPlace, Match
 
 
 @dataclass(frozen=True)
-class Timing:
+class TimeOffsets:
     """Of all matches."""
 
     mean: float  #: seconds between image and ground truth, whichever is first
@@ -40,8 +40,10 @@ class Timing:
         )
 
 
-def timing_of(matches: Sequence[Match], truths: Sequence[int], place: LidarPlace | None) -> Timing:
-    """Timing of matches, of which there is one at least.
+def timing_of(
+    matches: Sequence[Match], truths: Sequence[int], place: LidarPlace | None
+) -> TimeOffsets:
+    """TimeOffsets of matches, of which there is one at least.
 
     Args:
         matches: depth images with their ground truth.
@@ -56,7 +58,7 @@ def timing_of(matches: Sequence[Match], truths: Sequence[int], place: LidarPlace
         motion = place.motion(match.stamp, truths[match.truth])
         if motion is not None:
             ways.append(float(np.linalg.norm(motion[:3, 3])))
-    return Timing(
+    return TimeOffsets(
         mean=float(np.mean(apart)),
         longest=max(apart),
         lidar=place is not None,

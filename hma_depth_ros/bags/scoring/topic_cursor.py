@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from hma_depth_ros.bags.reader import BagMessage, BagReader
-from hma_depth_ros.bags.typestore import raw_header_stamp
+from hma_depth_ros.messages.stamps import raw_header_stamp
 
 #: Messages kept for threads that ask a little out of order.
 _KEPT = 8

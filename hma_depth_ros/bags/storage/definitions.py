@@ -12,13 +12,13 @@ from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_
 from rosbags.typesys.store import Typestore
 
 from hma_depth_ros.bags.storage.storage_file import Channel, Definition
-from hma_depth_ros.bags.typestore import (
+from hma_depth_ros.bags.typestore import TYPESTORE
+from hma_depth_ros.messages.types import (
     CAMERA_INFO,
     COMPRESSED_IMAGE,
     IMAGE,
     POINT_CLOUD,
     TF_MESSAGE,
-    TYPESTORE,
 )
 
 #: What separates and heads the files of an IDL definition, as rosbag2 and Foxglove join them.

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from hma_depth_ros.files import atomic_path
-from hma_depth_ros.inference.engines.engine import choose_device
+from hma_depth_ros.network.device import choose_device
 
 _MEBIBYTE = 2**20
 

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from hma_depth_ros.benchmarks.gpu_check.parts import Scale
 from hma_depth_ros.benchmarks.loader_speed import render_frames
 from hma_depth_ros.data.splits.split_file import SplitEntry, write_split
-from hma_depth_ros.synthetic.drive import KITTI_CAMERA
+from hma_depth_ros.synthetic.synthetic_drive import KITTI_CAMERA
 from hma_depth_ros.training.run_folder import RunFolder
 
 #: Width of frames on the CPU, a quarter of KITTI's.

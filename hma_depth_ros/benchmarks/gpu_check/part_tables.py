@@ -8,7 +8,7 @@ from typing import Any
 from rich.table import Table
 
 from hma_depth_ros.benchmarks.gpu_check.floor import Floor, floors
-from hma_depth_ros.benchmarks.gpu_check.run_parts import Result
+from hma_depth_ros.benchmarks.gpu_check.run_parts import PartResult
 from hma_depth_ros.inference.bundled import default_checkpoint
 from hma_depth_ros.network.checkpoint import read_info
 from hma_depth_ros.network.model_config import preset
@@ -21,7 +21,7 @@ _NETWORKS_ALONE = {"model", "compiled", "onnx"}
 Floors = dict[str, dict[str, Floor]]
 
 
-def network_floors(results: Mapping[str, Result]) -> Floors:
+def network_floors(results: Mapping[str, PartResult]) -> Floors:
     """Of all networks that were measured, if the card was measured too."""
     found: Floors = {}
     if "card" not in results or not results["card"].figures:
@@ -36,13 +36,13 @@ def network_floors(results: Mapping[str, Result]) -> Floors:
     return found
 
 
-def _network_of(part: str, result: Result) -> str | None:
+def _network_of(part: str, result: PartResult) -> str | None:
     """Name of the network that was measured alone."""
     kind, _, name = part.partition("_")
     return name if kind in _NETWORKS_ALONE and "candidates" in result.figures else None
 
 
-def tables(results: Mapping[str, Result], least: Floors) -> list[Table]:
+def tables(results: Mapping[str, PartResult], least: Floors) -> list[Table]:
     """All tables that there are figures for; the parts' own one is the last."""
     found = [_networks(results, least), _predictors(results), _training(results)]
     return [*(table for table in found if table.row_count), _parts(results)]
@@ -55,14 +55,14 @@ def _table(title: str, *columns: str) -> Table:
     return table
 
 
-def _parts(results: Mapping[str, Result]) -> Table:
+def _parts(results: Mapping[str, PartResult]) -> Table:
     table = _table("parts", "part", "outcome", "seconds", "")
     for name, result in results.items():
         table.add_row(name, result.status, f"{result.seconds:.0f}", _summary(name, result))
     return table
 
 
-def _summary(name: str, result: Result) -> str:
+def _summary(name: str, result: PartResult) -> str:
     figures = result.figures
     if name == "card" and figures:
         rates = {k: f"{v / 1e12:.1f}" for k, v in figures["matrix_flops"].items()}
@@ -79,7 +79,7 @@ def _summary(name: str, result: Result) -> str:
     return result.reason.splitlines()[-1].strip()[:100]
 
 
-def _networks(results: Mapping[str, Result], least: Floors) -> Table:
+def _networks(results: Mapping[str, PartResult], least: Floors) -> Table:
     columns = ("network", "what", "median ms", "quartiles", "first s", "least ms", "of it", "MiB")
     table = _table("networks: one image", *columns)
     for part, result in results.items():
@@ -104,7 +104,7 @@ def _networks(results: Mapping[str, Result], least: Floors) -> Table:
     return table
 
 
-def _predictors(results: Mapping[str, Result]) -> Table:
+def _predictors(results: Mapping[str, PartResult]) -> Table:
     stages = ("preprocess", "forward", "postprocess")
     table = _table("host image to host arrays; ms", "network", "engine", "median", *stages)
     for part, result in results.items():
@@ -123,7 +123,7 @@ def _predictors(results: Mapping[str, Result]) -> Table:
     return table
 
 
-def _training(results: Mapping[str, Result]) -> Table:
+def _training(results: Mapping[str, PartResult]) -> Table:
     table = _table("training", "run", "", "images/s", "peak MiB", "last loss", "seconds")
     figures: dict[str, Any] = results["training"].figures if "training" in results else {}
     for name, found in figures.items():

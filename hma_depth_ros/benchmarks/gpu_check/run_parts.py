@@ -24,7 +24,7 @@ _LEAST_SECONDS = 15.0
 
 
 @dataclass
-class Result:
+class PartResult:
     """What came of a part."""
 
     status: str
@@ -40,7 +40,7 @@ def run_parts(
     seconds: float,
     about: Mapping[str, Any],
     tell: Callable[[str], object],
-) -> dict[str, Result]:
+) -> dict[str, PartResult]:
     """Run parts one after the other; a failing one does not stop the next.
 
     After each, `report.json` in `folder` holds all results so far.
@@ -57,14 +57,14 @@ def run_parts(
 
     """
     end = time.monotonic() + seconds
-    results: dict[str, Result] = {}
+    results: dict[str, PartResult] = {}
     for part in parts:
         limit = min(part.seconds, end - time.monotonic())
         missing = [name for name in part.needs if find_spec(name) is None]
         if missing:
-            result = Result(LEFT_OUT, reason=f"there is no package {', '.join(missing)}")
+            result = PartResult(LEFT_OUT, reason=f"there is no package {', '.join(missing)}")
         elif limit < min(_LEAST_SECONDS, part.seconds):
-            result = Result(LEFT_OUT, reason="the time was over (--minutes)")
+            result = PartResult(LEFT_OUT, reason="the time was over (--minutes)")
         else:
             tell(f"{part.name}: {part.what} (at most {limit:.0f} s)")
             result = _run(part, folder, limit)
@@ -75,7 +75,7 @@ def run_parts(
     return results
 
 
-def _run(part: Part, folder: Path, limit: float) -> Result:
+def _run(part: Part, folder: Path, limit: float) -> PartResult:
     log = folder / f"{part.name}.log"
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}
     # The package of this very checkout, and a baseline's module in the current folder.
@@ -98,7 +98,7 @@ def _run(part: Part, folder: Path, limit: float) -> Result:
             status = None
         finally:
             _end(process)
-    result = Result(PASSED, time.monotonic() - begin, figures=_figures(part, folder))
+    result = PartResult(PASSED, time.monotonic() - begin, figures=_figures(part, folder))
     if status is None:
         result.status, result.reason = TIMED_OUT, _tail(log)
     elif status:
@@ -142,7 +142,7 @@ def _tail(log: Path, count: int = 12) -> str:
     return "\n".join(lines[-count:])
 
 
-def write_report(folder: Path, about: Mapping[str, Any], results: Mapping[str, Result]) -> None:
+def write_report(folder: Path, about: Mapping[str, Any], results: Mapping[str, PartResult]) -> None:
     """Write `report.json`.
 
     Raises:

@@ -14,8 +14,12 @@ from hma_depth_ros.data.depth.ground_truth import GroundTruth
 from hma_depth_ros.data.depth.lidar_depth import LidarScan
 from hma_depth_ros.data.frame_name import kitti_frame
 from hma_depth_ros.data.kitti.calibration import CAMERAS_FILE
-from hma_depth_ros.data.kitti.layout import IMAGE_FOLDERS, SELECTION_FOLDER
-from hma_depth_ros.synthetic.kitti_writer import ANNOTATED_FOLDER, DRIVE_NUMBERS
+from hma_depth_ros.data.kitti.layout import (
+    ANNOTATED_FOLDER,
+    IMAGE_FOLDERS,
+    SELECTION_FOLDER,
+    SYNTHETIC_DRIVES,
+)
 
 RAW_PAGE = "https://www.cvlibs.net/datasets/kitti/raw_data.php"
 DEPTH_PAGE = "https://www.cvlibs.net/datasets/kitti/eval_depth.php?benchmark=depth_prediction"
@@ -74,7 +78,7 @@ def _of_file(root: Path, path: Path) -> set[Archive]:
         unpack_in = root.parent.parent if inside else root
         return {Archive(f"{_FILES}/data_depth_selection.zip", unpack_in)}
     drive = _drive(path)
-    if drive is None or int(drive.split("_")[4]) in DRIVE_NUMBERS:
+    if drive is None or int(drive.split("_")[4]) in SYNTHETIC_DRIVES:
         return set()
     if "proj_depth" in path.parts:
         return {Archive(f"{_FILES}/data_depth_annotated.zip", root / ANNOTATED_FOLDER)}

@@ -9,16 +9,20 @@ from hma_depth_ros.data.depth.ground_truth import GroundTruth
 from hma_depth_ros.data.depth.lidar_depth import LidarScan
 from hma_depth_ros.data.splits.listed_path import IMAGE_SUFFIXES, first_file, spellings
 
+#: Numbers of rendered drives, which KITTI's own do not have: no recording is overwritten.
+SYNTHETIC_DRIVES = range(9000, 10000)
+
 #: Where the archive of the depth selection puts its labelled part.
 SELECTION_FOLDER = "depth_selection/val_selection_cropped"
 #: Under the data folder, in the order tried; "" is the folder itself.
 IMAGE_FOLDERS = ("", "kitti_raw", "raw", SELECTION_FOLDER)
 #: The annotated depth comes in two archives, and Eigen's lists take from both.
+ANNOTATED_FOLDER = "data_depth_annotated"
 DEPTH_FOLDERS = (
     "",
-    "data_depth_annotated",
-    "data_depth_annotated/train",
-    "data_depth_annotated/val",
+    ANNOTATED_FOLDER,
+    f"{ANNOTATED_FOLDER}/train",
+    f"{ANNOTATED_FOLDER}/val",
     "train",
     "val",
     SELECTION_FOLDER,

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from hma_depth_ros.evaluation.error_colors import WORST_ERROR, error_colors, thick
 from hma_depth_ros.evaluation.protocol_windows import Window
 from hma_depth_ros.visualization.depth_color import colorize_depth, nearest_colored_depth
-from hma_depth_ros.visualization.sheet import FAINT_INK, Box, Sheet
+from hma_depth_ros.visualization.sheet import FAINT_INK, Sheet, SheetBox
 
 _WIDTH, _MARGIN, _HEADER = 900, 24, 30
 _OUTLINE = "#ffffff"
@@ -49,12 +49,12 @@ def error_page(frame: ScoredFrame) -> npt.NDArray[np.uint8]:
     step = _HEADER + height + 8
     sheet = Sheet(_WIDTH + 2 * _MARGIN, 2 * _MARGIN + len(rows) * step)
     for index, (title, picture) in enumerate(rows):
-        box = Box(_MARGIN, _MARGIN + _HEADER + index * step, _WIDTH, height)
+        box = SheetBox(_MARGIN, _MARGIN + _HEADER + index * step, _WIDTH, height)
         sheet.text(box.left, box.top - 13, title, size=16, bold=True)
         sheet.paste(picture, box)
         top, left = round(frame.window.top * scale), round(frame.window.left * scale)
         rows_high, columns_wide = (round(length * scale) for length in frame.window.shape)
-        sheet.outline(Box(box.left + left, box.top + top, columns_wide, rows_high), _OUTLINE)
+        sheet.outline(SheetBox(box.left + left, box.top + top, columns_wide, rows_high), _OUTLINE)
     right, top = _MARGIN + _WIDTH, _MARGIN + _HEADER
     sheet.text(right, top - 13, frame.caption, size=13, color=FAINT_INK, align="right")
     return sheet.render()

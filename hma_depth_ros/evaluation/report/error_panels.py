@@ -8,10 +8,10 @@ from pathlib import Path
 from hma_depth_ros.data.depth.ground_truth import read_ground_truth
 from hma_depth_ros.data.image_file import read_rgb, write_png
 from hma_depth_ros.evaluation.cleanup import clean
-from hma_depth_ros.evaluation.evaluated_frames import Frame
+from hma_depth_ros.evaluation.evaluated_frames import EvaluatedFrame
 from hma_depth_ros.evaluation.prediction_sources import PredictionSource
 from hma_depth_ros.evaluation.report.error_page import ScoredFrame, error_page
-from hma_depth_ros.evaluation.report.summary import Summary, ranked
+from hma_depth_ros.evaluation.report.summary import EvaluationSummary, ranked
 from hma_depth_ros.evaluation.score import placed
 from hma_depth_ros.evaluation.score_frames import Settings
 
@@ -21,8 +21,8 @@ _FAR = 80.0
 
 def write_panels(
     folder: Path,
-    summary: Summary,
-    frames: Sequence[Frame],
+    summary: EvaluationSummary,
+    frames: Sequence[EvaluatedFrame],
     source: PredictionSource,
     settings: Settings,
     *,

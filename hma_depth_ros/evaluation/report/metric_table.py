@@ -9,7 +9,7 @@ from rich.table import Table
 from hma_depth_ros.evaluation.metrics import BENCHMARK_METRICS, DEPTH_METRICS, HIGHER_IS_BETTER
 from hma_depth_ros.evaluation.protocols import Protocol
 from hma_depth_ros.evaluation.report.paper_table import TABLE_1, TABLE_1_METRICS, TABLE_1_PROTOCOL
-from hma_depth_ros.evaluation.report.summary import Figures, Summary
+from hma_depth_ros.evaluation.report.summary import EvaluationSummary, Figures
 
 #: As in the paper's Table I; the metrics that it leaves out come last.
 _COLUMNS = (*TABLE_1_METRICS, *(name for name in DEPTH_METRICS if name not in TABLE_1_METRICS))
@@ -31,7 +31,7 @@ _TITLES = {
 }
 
 
-def tables(summary: Summary, *, title: str, published: bool = True) -> list[Table]:
+def tables(summary: EvaluationSummary, *, title: str, published: bool = True) -> list[Table]:
     """All tables of a run.
 
     Args:
@@ -114,7 +114,7 @@ def _scene_table(key: str, figures: Figures) -> Table:
     return table
 
 
-def window_lines(summary: Summary, protocols: Sequence[Protocol]) -> list[str]:
+def window_lines(summary: EvaluationSummary, protocols: Sequence[Protocol]) -> list[str]:
     """Where each protocol scored, in pixels of the whole image by (H x W); what it made up."""
     lines = []
     for protocol in protocols:

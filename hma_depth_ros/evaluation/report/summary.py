@@ -106,7 +106,7 @@ class Figures:
 
 
 @dataclass
-class Summary:
+class EvaluationSummary:
     """Collects the frames' scores; a few hundred bytes each."""
 
     caps: dict[str, float | None]  #: by `Protocol.key`, in the order of all reports

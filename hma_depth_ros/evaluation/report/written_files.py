@@ -7,11 +7,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hma_depth_ros.evaluation.report.summary import Summary
+from hma_depth_ros.evaluation.report.summary import EvaluationSummary
 from hma_depth_ros.files import atomic_path
 
 
-def write_json(path: Path, summary: Summary, run: dict[str, Any]) -> None:
+def write_json(path: Path, summary: EvaluationSummary, run: dict[str, Any]) -> None:
     """Write figures by `Protocol.key`, and under `run` what was scored and how.
 
     Each has `mean` and `per_image` by metric, `confidence_95` of the mean over images and
@@ -47,7 +47,7 @@ def write_json(path: Path, summary: Summary, run: dict[str, Any]) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def write_csv(path: Path, summary: Summary) -> None:
+def write_csv(path: Path, summary: EvaluationSummary) -> None:
     """Write lines of frame, figure (`Protocol.key`), pixels and metrics, empty where it has none.
 
     Raises:

@@ -11,7 +11,7 @@ import torch
 
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.engines.conversion_cache import cached, file_digest
-from hma_depth_ros.inference.engines.engine import Engine, choose_device, needs_calibration
+from hma_depth_ros.inference.engines.engine import Engine, needs_calibration
 from hma_depth_ros.inference.engines.exported_graph import Graph
 from hma_depth_ros.inference.engines.model_file import (
     ExportedFile,
@@ -49,6 +49,7 @@ from hma_depth_ros.inference.engines.self_check import (
 )
 from hma_depth_ros.inference.engines.torch_engine import TorchEngine
 from hma_depth_ros.network.checkpoint import CheckpointInfo, load_checkpoint
+from hma_depth_ros.network.device import choose_device
 from hma_depth_ros.network.model import HmaDepth
 
 

@@ -16,11 +16,7 @@ from torch import Tensor
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.engines.conversion_cache import VARIABLE, cache_folder
 from hma_depth_ros.inference.engines.cpu import cpu_name
-from hma_depth_ros.inference.engines.engine import (
-    MissingPackageError,
-    check_precision,
-    choose_device,
-)
+from hma_depth_ros.inference.engines.engine import MissingPackageError, check_precision
 from hma_depth_ros.inference.engines.exported_graph import CHANNELS, INPUT, PLANES, scale_names
 from hma_depth_ros.inference.engines.onnx_conversion import only_outputs, onnx_fixed_size
 from hma_depth_ros.inference.engines.onnxruntime_binding import run_bound
@@ -33,6 +29,7 @@ from hma_depth_ros.inference.engines.padding import (
     scale_maps,
     to_rows,
 )
+from hma_depth_ros.network.device import choose_device
 from hma_depth_ros.network.model import ScaleMaps
 from hma_depth_ros.network.model_config import ModelConfig
 

@@ -35,7 +35,7 @@ from hma_depth_ros.ros.accuracy import monitor_parameters
 from hma_depth_ros.ros.accuracy.lidar_transform import LidarTransform, parameter_matrix
 from hma_depth_ros.ros.accuracy.nearest_pairing import NearestPairing
 from hma_depth_ros.ros.clock_watch import ClockWatch
-from hma_depth_ros.ros.condition_log import Reporter
+from hma_depth_ros.ros.condition_log import ConditionLog
 from hma_depth_ros.ros.cv_bridge_images import image_message
 from hma_depth_ros.ros.input_watch import InputWatch
 from hma_depth_ros.ros.latched_input import LatchedInput
@@ -74,7 +74,7 @@ class AccuracyMonitor(ForgivingParameters):
         if not self._protocol.capped:
             raise HmaDepthError(f"protocol:={settings.protocol} has other metrics; use full or bts")
         self._transform = self._choose_transform()
-        self._reporter = Reporter(self.get_logger().warning)
+        self._reporter = ConditionLog(self.get_logger().warning)
         self._frames: deque[dict[str, float]] = deque(maxlen=settings.window)
         self._info: CameraInfo | None = None
         self._scored = 0

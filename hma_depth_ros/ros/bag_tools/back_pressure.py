@@ -14,8 +14,8 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
-from hma_depth_ros.bags.typestore import raw_header_stamp, stamp_text
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.messages.stamps import raw_header_stamp, stamp_text
 from hma_depth_ros.ros.bag_tools.topic_name import checked_topic_name
 
 #: After discovery on this side, the time in which the other side finds this one, too.

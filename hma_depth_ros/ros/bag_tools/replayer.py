@@ -18,8 +18,8 @@ from rosgraph_msgs.msg import Clock
 from hma_depth_ros.bags.bag_cameras import no_picture
 from hma_depth_ros.bags.processing import silence
 from hma_depth_ros.bags.reader import BagMessage, BagReader
-from hma_depth_ros.bags.typestore import IMAGE_TYPES
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.messages.types import IMAGE_TYPES
 from hma_depth_ros.ros.bag_tools.back_pressure import BackPressure
 from hma_depth_ros.ros.bag_tools.bag_qos import replay_qos
 from hma_depth_ros.ros.bag_tools.message_class import message_class

@@ -37,7 +37,7 @@ from hma_depth_ros.messages.camera_info import (
 from hma_depth_ros.messages.depth_topics import INFO, POINTS
 from hma_depth_ros.messages.image import BadImageError
 from hma_depth_ros.ros.clock_watch import ClockWatch
-from hma_depth_ros.ros.condition_log import Reporter
+from hma_depth_ros.ros.condition_log import ConditionLog
 from hma_depth_ros.ros.cv_bridge_images import image_from_message
 from hma_depth_ros.ros.depth_node import parameters as node_parameters
 from hma_depth_ros.ros.depth_node.diagnostics import diagnostic_array
@@ -145,7 +145,7 @@ class DepthNode(ForgivingParameters, LifecycleNode):
         self._lost_before: int | None = 0  # images, until the node was deactivated last
         self._created_publishers: list[Any] = []
         self._statistics = statistics or FrameStatistics()
-        self._reporter = Reporter(self.get_logger().warning)
+        self._reporter = ConditionLog(self.get_logger().warning)
         self._latest_stamp = 0
         self._info_awaited = False
         self._failure = ""  # why the last transition did not succeed

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from hma_depth_ros.training.losses.scale_invariant import alone, log_difference
+from hma_depth_ros.training.losses.scale_invariant import log_difference, one_process
 
 #: Distances in pixels at which neighbours are compared.
 STRIDES = (1, 2, 4)
@@ -19,7 +19,7 @@ def gradient_error(
     valid: Tensor,
     *,
     weight: Tensor | None = None,
-    total: Callable[[Tensor], Tensor] = alone,
+    all_reduce: Callable[[Tensor], Tensor] = one_process,
 ) -> Tensor:
     """Mean of |g(p) - g(q)| over pairs of valid pixels p, q in a row or column.
 
@@ -33,7 +33,7 @@ def gradient_error(
         target: ground truth of the same shape.
         valid: boolean mask of the same shape.
         weight: of each pixel, of the same shape; a pair weighs as the product. None: all alike.
-        total: adds up a tensor over all processes.
+        all_reduce: adds up a tensor over all processes.
 
     """
     g = log_difference(prediction, target, valid)
@@ -51,5 +51,5 @@ def gradient_error(
                 counted = counted * both
             found = (counted * step).sum(dtype=torch.float64)
             sums = sums + torch.stack([found, counted.sum(dtype=torch.float64)])
-    error, pairs = total(sums)
+    error, pairs = all_reduce(sums)
     return (error / pairs.clamp(min=1)).float()

@@ -10,7 +10,11 @@ from torch import Tensor
 from hma_depth_ros.network.model import ScaleMaps
 from hma_depth_ros.training.losses.gradient import gradient_error
 from hma_depth_ros.training.losses.pooled_truth import pooled_pairs
-from hma_depth_ros.training.losses.scale_invariant import alone, scale_invariant_error, silog_loss
+from hma_depth_ros.training.losses.scale_invariant import (
+    one_process,
+    scale_invariant_error,
+    silog_loss,
+)
 from hma_depth_ros.training.losses.smoothness import semantic_smoothness
 from hma_depth_ros.training.losses.uncertainty import uncertainty_loss
 from hma_depth_ros.training.run_config import LossSection
@@ -22,7 +26,7 @@ def objective(
     settings: LossSection,
     *,
     minimum_depth: float,
-    total: Callable[[Tensor], Tensor] = alone,
+    all_reduce: Callable[[Tensor], Tensor] = one_process,
 ) -> dict[str, Tensor]:
     """The parts of the loss by name and, as `loss`, their weighted sum.
 
@@ -31,14 +35,14 @@ def objective(
         batch: `depth` (B, 1, H, W) in metres; perhaps `weight` of it; for the smoothness, `labels`.
         settings: form and weights.
         minimum_depth: metres; nearer ground truth does not count, as in BTS.
-        total: see `scale_invariant_error`.
+        all_reduce: see `scale_invariant_error`.
 
     """
     target = batch["depth"]
     valid = target > minimum_depth
     weight = batch.get("weight")
     form = silog_loss if settings.form == "silog" else scale_invariant_error
-    error = partial(form, lam=settings.lam, total=total)
+    error = partial(form, lam=settings.lam, all_reduce=all_reduce)
     depth = maps.depth()
     parts: dict[str, Tensor] = {settings.form: error(depth, target, valid, weight=weight)}
     loss = parts[settings.form]
@@ -52,12 +56,16 @@ def objective(
         loss = loss + settings.scale_weight * parts["scales"]
     if settings.uncertainty_weight:
         sigma = maps.full_uncertainty()
-        parts["uncertainty"] = uncertainty_loss(sigma, depth, target, valid, weight, total=total)
+        parts["uncertainty"] = uncertainty_loss(
+            sigma, depth, target, valid, weight, all_reduce=all_reduce
+        )
         loss = loss + settings.uncertainty_weight * parts["uncertainty"]
     if settings.gradient_weight:
-        parts["gradient"] = gradient_error(depth, target, valid, weight=weight, total=total)
+        parts["gradient"] = gradient_error(
+            depth, target, valid, weight=weight, all_reduce=all_reduce
+        )
         loss = loss + settings.gradient_weight * parts["gradient"]
     if settings.smoothness_weight:
-        parts["smoothness"] = semantic_smoothness(depth, batch["labels"], total=total)
+        parts["smoothness"] = semantic_smoothness(depth, batch["labels"], all_reduce=all_reduce)
         loss = loss + settings.smoothness_weight * parts["smoothness"]
     return {"loss": loss, **parts}

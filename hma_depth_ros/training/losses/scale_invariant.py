@@ -11,7 +11,7 @@ from torch import Tensor
 PAPER_LAMBDA = 0.85
 
 
-def alone(sums: Tensor) -> Tensor:
+def one_process(sums: Tensor) -> Tensor:
     """The sums over all processes, of a single process."""
     return sums
 
@@ -33,7 +33,7 @@ def scale_invariant_error(
     *,
     lam: float = PAPER_LAMBDA,
     weight: Tensor | None = None,
-    total: Callable[[Tensor], Tensor] = alone,
+    all_reduce: Callable[[Tensor], Tensor] = one_process,
 ) -> Tensor:
     """Eq. 6: mean(g^2) - lambda mean(g)^2 with g = log y - log y*, over the valid pixels.
 
@@ -45,7 +45,7 @@ def scale_invariant_error(
         valid: boolean mask of the same shape.
         lam: lambda in [0, 1].
         weight: of each pixel in both means and in n, of the same shape; None: all count alike.
-        total: adds up a tensor over all processes, so that n in eq. 6 is of the whole batch.
+        all_reduce: adds up a tensor over all processes, so that n in eq. 6 is of the whole batch.
 
     """
     g = log_difference(prediction, target, valid)
@@ -57,7 +57,7 @@ def scale_invariant_error(
             (counted * g * g).sum(dtype=torch.float64),
         ]
     )
-    n, first, second = total(sums)
+    n, first, second = all_reduce(sums)
     n = n.clamp(min=1)
     return (second / n - lam * (first / n) ** 2).float()
 
@@ -69,9 +69,11 @@ def silog_loss(
     *,
     lam: float = PAPER_LAMBDA,
     weight: Tensor | None = None,
-    total: Callable[[Tensor], Tensor] = alone,
+    all_reduce: Callable[[Tensor], Tensor] = one_process,
 ) -> Tensor:
     """Ten times the root of eq. 6: the form that BTS trains, whose gradient keeps its size."""
     # The error of a perfect fit is 0, where the root has no slope.
-    error = scale_invariant_error(prediction, target, valid, lam=lam, weight=weight, total=total)
+    error = scale_invariant_error(
+        prediction, target, valid, lam=lam, weight=weight, all_reduce=all_reduce
+    )
     return 10 * torch.sqrt(error.clamp(min=1e-8))

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from hma_depth_ros.data.semantic_labels import NO_LABEL
-from hma_depth_ros.training.losses.scale_invariant import alone
+from hma_depth_ros.training.losses.scale_invariant import one_process
 
 
 def semantic_smoothness(
-    depth: Tensor, labels: Tensor, *, total: Callable[[Tensor], Tensor] = alone
+    depth: Tensor, labels: Tensor, *, all_reduce: Callable[[Tensor], Tensor] = one_process
 ) -> Tensor:
     """Mean bend of the inverse depth along rows and columns, where three pixels share a label.
 
@@ -23,7 +23,7 @@ def semantic_smoothness(
     Args:
         depth: (B, 1, H, W), metres, positive.
         labels: (B, 1, H, W), uint8, 255 for none.
-        total: adds up a tensor over all processes.
+        all_reduce: adds up a tensor over all processes.
 
     """
     inverse = 1 / depth.float()
@@ -36,5 +36,5 @@ def semantic_smoothness(
         bend = (before - 2 * here + after).abs() / here.detach()
         bends.append(torch.where(same, bend, torch.zeros_like(bend)).sum(dtype=torch.float64))
         counts.append(same.sum(dtype=torch.float64))
-    found, count = total(torch.stack([torch.stack(bends).sum(), torch.stack(counts).sum()]))
+    found, count = all_reduce(torch.stack([torch.stack(bends).sum(), torch.stack(counts).sum()]))
     return (found / count.clamp(min=1)).float()

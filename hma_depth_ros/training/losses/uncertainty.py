@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from hma_depth_ros.evaluation.quick_error import WITHIN_ONE_SIGMA
-from hma_depth_ros.training.losses.scale_invariant import alone, log_difference
+from hma_depth_ros.training.losses.scale_invariant import log_difference, one_process
 
 #: Of a Laplace distribution of scale 1, as many lie within it as of a Gaussian within sigma.
 SIGMA_OF_LAPLACE = math.log(1 / (1 - WITHIN_ONE_SIGMA))
@@ -22,7 +22,7 @@ def uncertainty_loss(
     valid: Tensor,
     weight: Tensor | None = None,
     *,
-    total: Callable[[Tensor], Tensor] = alone,
+    all_reduce: Callable[[Tensor], Tensor] = one_process,
 ) -> Tensor:
     """Mean negative log-likelihood of |ln y - ln y*| under a Laplace distribution, but a constant.
 
@@ -35,7 +35,7 @@ def uncertainty_loss(
         target: ground truth, metres.
         valid: where it counts.
         weight: of each pixel; None: all alike.
-        total: adds up a tensor over all processes.
+        all_reduce: adds up a tensor over all processes.
 
     """
     error = log_difference(depth.detach(), target, valid).abs()
@@ -43,5 +43,5 @@ def uncertainty_loss(
     counted = valid.float() if weight is None else torch.where(valid, weight.float(), 0)
     loss = counted * (error / scale + scale.log())
     sums = torch.stack([loss.sum(dtype=torch.float64), counted.sum(dtype=torch.float64)])
-    found, n = total(sums)
+    found, n = all_reduce(sums)
     return (found / n.clamp(min=1)).float()

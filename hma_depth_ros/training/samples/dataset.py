@@ -19,14 +19,13 @@ from hma_depth_ros.data.depth.depth_png import UNITS_PER_METRE
 from hma_depth_ros.data.depth.ground_truth import GroundTruth, read_ground_truth
 from hma_depth_ros.data.image_file import read_rgb
 from hma_depth_ros.data.nyu.layout import without_border
-from hma_depth_ros.data.semantic_labels import NO_LABEL, find_labels, read_labels
+from hma_depth_ros.data.semantic_labels import NO_LABEL, Label, find_labels, read_labels
 from hma_depth_ros.data.splits.entry_camera import entry_camera
 from hma_depth_ros.data.splits.split_file import SplitEntry
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.geometry.camera_planes import CameraPlanes, Mount, plane_coefficients
 from hma_depth_ros.geometry.window import Window, kitti_crop, whole_image
-from hma_depth_ros.synthetic.materials import Label
 from hma_depth_ros.training.samples.augmentation import Augmentation, View, blur, change_colours
 from hma_depth_ros.training.samples.pasted_boxes import paste_boxes
 from hma_depth_ros.training.samples.second_truth import completed, second_truths
@@ -151,7 +150,7 @@ class CropDataset(Dataset[Sample]):
         self.second = tuple(second)
         self.second_weight = second_weight
         self.geometry = geometry
-        self._frames: list[Frame] | None = None
+        self._frames: list[DecodedFrame] | None = None
         if cache:
             with ThreadPoolExecutor(os.cpu_count()) as pool:
                 self._frames = list(pool.map(self.read, self.entries))
@@ -174,7 +173,7 @@ class CropDataset(Dataset[Sample]):
         source = [self.seed, epoch, index, *([turn] if turn else [])]
         return self.crop(entry, frame, np.random.default_rng(source))
 
-    def read(self, entry: SplitEntry) -> Frame:
+    def read(self, entry: SplitEntry) -> DecodedFrame:
         """Read the files of a frame and cut out the region.
 
         Raises:
@@ -212,9 +211,9 @@ class CropDataset(Dataset[Sample]):
         if self.geometry != "none" or self.augmentation.pitch:
             # Not for nothing: it looks for calibration files.
             camera = window.camera(entry_camera(entry, size).camera)
-        return Frame(window.of(image), depth, labels, weight, camera)
+        return DecodedFrame(window.of(image), depth, labels, weight, camera)
 
-    def crop(self, entry: SplitEntry, frame: Frame, random: np.random.Generator) -> Sample:
+    def crop(self, entry: SplitEntry, frame: DecodedFrame, random: np.random.Generator) -> Sample:
         """Draw a crop of a frame."""
         settings, augmentation = self.settings, self.augmentation
         rows, columns = frame.image.shape[:2]
@@ -260,7 +259,7 @@ class CropDataset(Dataset[Sample]):
         return sample
 
 
-class Frame(NamedTuple):
+class DecodedFrame(NamedTuple):
     """What was read of a frame; None: there is none."""
 
     image: npt.NDArray[np.uint8]  #: (H, W, 3)
@@ -270,7 +269,9 @@ class Frame(NamedTuple):
     camera: PinholeCamera | None  #: None: nothing depends on it
 
 
-def _with_boxes(frame: Frame, focal_length: float, random: np.random.Generator) -> Frame:
+def _with_boxes(
+    frame: DecodedFrame, focal_length: float, random: np.random.Generator
+) -> DecodedFrame:
     if frame.depth is None:
         return frame
     image, depth, pasted = paste_boxes(frame.image, frame.depth, focal_length, random)

@@ -31,7 +31,7 @@ _TEXTURE = (64, 256)
 
 
 @dataclass(frozen=True)
-class Box:
+class PastedBox:
     """A box on the ground: x right, z forward of the camera, metres."""
 
     x: float  #: of its middle
@@ -42,7 +42,7 @@ class Box:
     yaw: float  #: rad; at 0 the length lies along the optical axis
 
     @classmethod
-    def random(cls, random: np.random.Generator) -> Box:
+    def random(cls, random: np.random.Generator) -> PastedBox:
         """Draw a vehicle, or a wall."""
         if random.random() < 0.15:
             width, length, height = 0.3, random.uniform(12, 40), random.uniform(1.8, 5)
@@ -63,7 +63,7 @@ class Box:
         return half @ np.array([[cos, sin], [-sin, cos]]) + [self.x, self.z]
 
 
-def column_depths(box: Box, slopes: Floats) -> tuple[Floats, Floats, npt.NDArray[np.intp]]:
+def column_depths(box: PastedBox, slopes: Floats) -> tuple[Floats, Floats, npt.NDArray[np.intp]]:
     """Where rays x = slope * z meet the box first, seen from above.
 
     Returns depth z (W,) in metres, inf where the ray misses; how far along the perimeter that is,
@@ -101,7 +101,7 @@ def paste_boxes(
     ground = fit_ground(depth, focal_length, random)
     if ground is None:
         return image, depth, pasted
-    boxes = [Box.random(random) for _ in range(random.integers(1, _MOST_BOXES + 1))]
+    boxes = [PastedBox.random(random) for _ in range(random.integers(1, _MOST_BOXES + 1))]
     for box in sorted(boxes, key=lambda box: -box.z):
         place = _place(box, ground, focal_length, depth)
         if place is not None:
@@ -121,7 +121,7 @@ class _Place:
     above: Floats  #: (H, W) share of the height
 
 
-def _place(box: Box, ground: GroundPlane, focal_length: float, depth: Depth) -> _Place | None:
+def _place(box: PastedBox, ground: GroundPlane, focal_length: float, depth: Depth) -> _Place | None:
     """None where the box is out of sight, covers too much, or would cover what stands before it."""
     rows, width = depth.shape
     columns = np.arange(width, dtype=np.float64)

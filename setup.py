@@ -81,5 +81,6 @@ setup(
     maintainer="hma_depth_ros maintainers",
     maintainer_email="maintainers@hma-depth-ros.example",
     description="Metric depth from one camera for ROS 2: HMA-Depth as node, library and tools.",
-    license="Apache-2.0",
+    license="Apache-2.0 AND CC-BY-NC-SA-3.0",
+    license_files=["LICENSE", f"{NAME}/assets/*.LICENSE"],
 )

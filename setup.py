@@ -65,7 +65,7 @@ setup(
         "pydantic>=2",
         "tensorboard>=2.12",
         "h5py>=3.7",
-        "scipy>=1.8",
+        "scipy>=1.11",
     ],
     extras_require={
         "test": ["pytest>=7.4", "pytest-timeout>=2.2"],

@@ -220,6 +220,11 @@ class DepthPredictor:
         """Reduction factor of each mask, coarse to fine; empty without attention."""
         return self.info.model.reductions if self.info.model.attention else ()
 
+    @property
+    def estimates_error(self) -> bool:
+        """Whether there are `uncertainty` and `confidence`."""
+        return self.info.model.uncertainty
+
     def plan(self, image_size: tuple[int, int]) -> InputPlan:
         """How an image of (H, W) is cropped and resized."""
         return plan_input(image_size, region=self.region, input_width=self.input_width)

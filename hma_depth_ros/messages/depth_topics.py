@@ -9,6 +9,7 @@ if TYPE_CHECKING:  # with it comes PyTorch, for seconds of which players and rec
     from hma_depth_ros.inference.predictor import Output
 
 DEPTH, INFO, POINTS = "depth/image", "depth/camera_info", "points"
+CONFIDENCE = "confidence"
 DEPTH_COLOR, ATTENTION_COLOR = "depth/color", "attention/color"
 
 
@@ -24,6 +25,8 @@ def needed_outputs(topics: Set[str], masks: Collection[str]) -> set[Output]:
         needed.add("depth")
     if POINTS in topics:
         needed.add("points")
+    if CONFIDENCE in topics:
+        needed.add("confidence")
     if topics & {*masks, ATTENTION_COLOR}:
         needed.add("attention")
     return needed

@@ -8,7 +8,9 @@ import re
 import subprocess
 from collections.abc import Iterator
 from functools import cache
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -196,3 +198,54 @@ def test_the_workflow_is_ci_run():
             check=True,
         ).stdout
         assert mode.startswith("100755")
+
+
+@pytest.fixture(scope="module")
+def make_api() -> ModuleType:
+    """The script that writes docs/api.md."""
+    spec = spec_from_file_location("make_api", REPOSITORY / ".ci" / "make_api.py")
+    assert spec is not None and spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_of_the_public_api_is_what_the_code_says(make_api: ModuleType):
+    """If this fails, `make api` writes the page anew: see whether the change was meant."""
+    page = (REPOSITORY / "docs" / "api.md").read_text(encoding="utf-8")
+    assert page.splitlines() == make_api.page().splitlines()
+    for modules, names in make_api.PUBLIC.items():
+        assert f"### `hma_depth_ros.{modules}`" in page
+        assert all(re.search(rf"`{name}\b", page) for name in names)
+    without_meaning = [line for line in page.splitlines() if re.fullmatch(r"- [^:]*`", line)]
+    assert without_meaning == []
+
+
+def test_a_signature_of_the_page_is_as_python_has_it(make_api: ModuleType):
+    """By a class of each kind, beside what `inspect` says of it."""
+    from inspect import signature
+
+    from hma_depth_ros.geometry.camera import PinholeCamera
+
+    lines = "\n".join(make_api.Module("geometry.camera").section(("PinholeCamera",)))
+    for name in ("from_projection", "resize", "pad"):
+        of_python = str(signature(getattr(PinholeCamera, name))).replace("'", "")
+        assert f"  - `{name}{of_python.replace('(self, ', '(')}`: " in lines
+    assert "  - `fx: float`: focal length in pixels\n" in lines
+
+
+def test_readme_and_examples_use_the_public_api_alone(make_api: ModuleType):
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    programs = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    examples = sorted((REPOSITORY / "docs" / "examples").glob("*.py"))
+    programs += [path.read_text(encoding="utf-8") for path in examples]
+    used = {
+        ((node.module or "").removeprefix("hma_depth_ros."), alias.name)
+        for program in programs
+        for node in ast.walk(ast.parse(program))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("hma_depth_ros")
+        for alias in node.names
+    }
+    assert len(used) > 20
+    public = {(module, name) for module, names in make_api.PUBLIC.items() for name in names}
+    assert used - public == set()

@@ -39,6 +39,7 @@ from hma_depth_ros.network.model import ScaleMaps
 _LOG = logging.getLogger(__name__)
 
 Output = Literal["depth", "attention", "points", "uncertainty"]
+#: All that a prediction can hold.
 OUTPUTS: frozenset[Output] = frozenset(get_args(Output))
 
 

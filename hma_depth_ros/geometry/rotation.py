@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -47,3 +49,18 @@ def matrix_from_quaternion(x: float, y: float, z: float, w: float) -> npt.NDArra
             [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
         ]
     )
+
+
+def pose_matrix(numbers: Sequence[float]) -> npt.NDArray[np.float64]:
+    """4x4 matrix of x y z qx qy qz qw: points of the child to points of the parent.
+
+    Raises:
+        ValueError: these are not seven such numbers.
+
+    """
+    if len(numbers) != 7 or not np.isfinite(numbers).all():
+        raise ValueError(f"takes seven numbers x y z qx qy qz qw, not {list(numbers)}")
+    matrix = np.eye(4)
+    matrix[:3, :3] = matrix_from_quaternion(*numbers[3:])
+    matrix[:3, 3] = numbers[:3]
+    return matrix

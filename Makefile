@@ -41,7 +41,7 @@ test-jazzy: venv ## tests of node, bags and demo with ROS 2 Jazzy, in .venv-jazz
 	@$(VENV) .ci/make_jazzy_venv.py
 	@echo "== pytest, ROS 2 Jazzy"
 	@.venv-jazzy/bin/python -m pytest --numprocesses=2 --dist=loadfile test/node \
-	  $(wildcard test/test_*bag*.py test/test_demo*.py test/test_replay*.py test/test_ros*.py) $(ARGS)
+	  $(wildcard test/test_*bag*.py test/test_demo*.py test/test_replay*.py test/test_ros*.py test/test_examples.py) $(ARGS)
 
 lint: venv ## ruff check, ruff format, mypy
 	@echo "== ruff check"
@@ -57,7 +57,7 @@ gpu-check: ## all that wants a GPU, in eight minutes [OUTPUT=folder] [ARGS="--pa
 
 clean: ## remove what builds, tests and the demo left; keeps the environments
 	rm -rf build install log demo_output gpu_check_output *.egg-info .mypy_cache .pytest_cache .ruff_cache
-	find hma_depth_ros launch test .ci -name __pycache__ -type d -prune -exec rm -rf {} +
+	find hma_depth_ros launch test docs .ci -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## and .venv and .venv-jazzy too
 	rm -rf .venv .venv-jazzy

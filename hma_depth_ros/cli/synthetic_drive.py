@@ -85,10 +85,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.bag is not None and arguments.bag.exists():
         raise HmaDepthError(f"--bag: {arguments.bag} exists already; name a new folder")
 
+    width, height = arguments.size
     drive = SyntheticDrive(
         seed=arguments.seed,
         frames=arguments.frames,
-        camera=_camera(*arguments.size, arguments.focal_length),
+        camera=_camera(width, height, arguments.focal_length),
         mount=_mount(arguments.camera_height, arguments.camera_pitch),
     )
     columns = (TextColumn("rendering"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

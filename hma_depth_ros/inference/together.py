@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.inference.pixel_format import PixelFormat
-from hma_depth_ros.inference.predictor import DepthPredictor, Output, Prediction
+from hma_depth_ros.inference.predictor import DepthPredictor, Output, OutputArrays, Prediction
 
 #: Images that fill a GPU at usual sizes; more take as long one by one, and more memory.
 _TOGETHER = 4
@@ -25,6 +25,7 @@ class PredictionRequest:
     camera: PinholeCamera | None
     pixel_format: PixelFormat
     outputs: Collection[Output]
+    out: OutputArrays = field(default_factory=OutputArrays)  #: where the results are written
 
 
 def at_a_time(predictor: DepthPredictor) -> int:
@@ -59,6 +60,7 @@ def _predict(predictor: DepthPredictor, request: PredictionRequest) -> Predictio
             request.camera,
             pixel_format=request.pixel_format,
             outputs=request.outputs,
+            out=request.out,
         )
     except HmaDepthError as error:
         return error

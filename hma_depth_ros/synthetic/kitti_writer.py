@@ -129,8 +129,10 @@ def _check_neighbours(kitti: KittiDrive, drive: SyntheticDrive) -> None:
 
 
 def _is_same_camera(there: KittiCalibration, ours: KittiCalibration) -> bool:
-    places = (calibration.velodyne_to_camera(CAMERA) for calibration in (there, ours))
-    return there.camera(CAMERA) == ours.camera(CAMERA) and np.allclose(*places, rtol=0, atol=1e-9)
+    theirs, own = (calibration.velodyne_to_camera(CAMERA) for calibration in (there, ours))
+    return there.camera(CAMERA) == ours.camera(CAMERA) and np.allclose(
+        theirs, own, rtol=0, atol=1e-9
+    )
 
 
 def _remove_frames(folders: _Folders, *, from_number: int) -> None:

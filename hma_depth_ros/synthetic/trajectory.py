@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hma_depth_ros.geometry.camera_planes import USUAL_MOUNT, Mount
+from hma_depth_ros.geometry.rotation import matrix_from_angles
 from hma_depth_ros.synthetic.style import Style
 
 Doubles = npt.NDArray[np.float64]
@@ -47,14 +48,5 @@ class Trajectory:
         body = self.style.street.pose(self.x(time), lateral, z=self.height, yaw=drift)
         pitch = self.pitch + 0.0035 * np.sin(5.1 * time + pitch_phase)
         roll = 0.0040 * np.sin(3.3 * time + roll_phase)
-        return np.asarray(body @ _rotation_y(pitch) @ _rotation_x(roll) @ _OPTICAL)
-
-
-def _rotation_y(angle: float) -> Doubles:
-    c, s = np.cos(angle), np.sin(angle)
-    return np.array([[c, 0, s, 0], [0, 1, 0, 0], [-s, 0, c, 0], [0, 0, 0, 1.0]])
-
-
-def _rotation_x(angle: float) -> Doubles:
-    c, s = np.cos(angle), np.sin(angle)
-    return np.array([[1.0, 0, 0, 0], [0, c, -s, 0], [0, s, c, 0], [0, 0, 0, 1]])
+        body[:3, :3] @= matrix_from_angles(roll, pitch, 0.0)
+        return np.asarray(body @ _OPTICAL)

@@ -283,6 +283,11 @@ class Bench:
             s for s in message.status if s.name == f"{self.namespace}/{self.name}: depth"
         ]
 
+    @property
+    def camera(self) -> Any:
+        """The node's camera; its inner state, likewise."""
+        return self.node.cameras[0]
+
     # --- input ---
 
     def connect(self) -> None:
@@ -310,7 +315,7 @@ class Bench:
     def wait_for_listeners(self, *topics: str) -> None:
         """Wait until the node's publishers have their subscribers."""
         for topic in topics:
-            publisher = self.node._outputs.publishers[topic]
+            publisher = self.camera.outputs.publishers[topic]
             until(publisher.get_subscription_count, f"listener of {topic}")
 
     def count(self, topic: str) -> int:
@@ -332,7 +337,7 @@ class Bench:
         The calibration goes first, and waits at the node for its image.
         """
         if info is not None:
-            seen = self.node._pairing
+            seen = self.camera.input.pairing
             self.publish(info)
             until(lambda: _knows(seen, info), "camera_info at the node")
         self.publish(image)

@@ -82,8 +82,8 @@ _numbers = iter(range(1, 10_000))
 def survives(bench: Bench, message: Any, good: Callable[[float], Any]) -> list[str]:
     """Send a bad frame several times, then a good one; return what was said meanwhile."""
     # Several of this file's problems are one and the same to the reporter.
-    bench.node._reporter._last_seen.clear()
-    statistics = bench.node._statistics
+    bench.camera.reporter._last_seen.clear()
+    statistics = bench.camera.statistics
     said, failed = len(bench.said()), statistics.failed["bad image"]
     for repeat in range(1, REPEATS + 1):
         message.header = header(next(_numbers))
@@ -184,8 +184,8 @@ def test_a_decoder_that_raises(compressed_bench: Bench, monkeypatch: pytest.Monk
 
 def test_every_broken_jpeg_has_another_size_and_is_said_once(compressed_bench: Bench):
     bench = compressed_bench
-    bench.node._reporter._last_seen.clear()
-    said, statistics = len(bench.said()), bench.node._statistics
+    bench.camera.reporter._last_seen.clear()
+    said, statistics = len(bench.said()), bench.camera.statistics
     failed = statistics.failed["bad image"]
     for number in range(1, 9):
         bench.publish(compressed(bytes(number), next(_numbers)))
@@ -243,7 +243,7 @@ def test_bad_calibrations(start: StartBench, kind: str):
     bench = start()
     bench.listen("depth/image", "depth/camera_info", "points")
     bench.publish(info)
-    pairing = bench.node._pairing
+    pairing = bench.camera.input.pairing
     until(lambda: pairing._info is not None, "the calibration at the node")  # type: ignore[union-attr]
     for number in range(1, REPEATS + 1):
         bench.publish(rgb_message(number))

@@ -96,7 +96,7 @@ def test_latency_counts_from_the_arrival(
     bench.publish(rgb_message(1))
     until(lambda: predictions.outputs, "the first frame at the network")
     bench.publish(rgb_message(2))
-    until(lambda: bench.node._statistics.arrived == 2, "the second frame at the node")
+    until(lambda: bench.camera.statistics.arrived == 2, "the second frame at the node")
     time.sleep(0.5)
     predictions.release()
     until(lambda: len(figures) == 2, "both frames")
@@ -163,7 +163,7 @@ def test_simulated_time_that_does_not_come_is_no_time(
     bench = start(use_sim_time=True)
     bench.listen("depth/image")
     bench.infer(rgb_message(1_317_000_000), info_message())
-    until(lambda: bench.node._statistics.processed == 1, "the frame's figures")
+    until(lambda: bench.camera.statistics.processed == 1, "the frame's figures")
     warning = bench.hears("use_sim_time is true, but nobody publishes the time")
     assert warning.startswith("/clock: ")
     until(lambda: bench.status().level == WARN, "the missing time in the diagnostics")
@@ -264,7 +264,7 @@ def test_without_a_publisher_the_remapping_is_recalled(start: StartBench):
 def test_a_publisher_that_has_gone_has_gone(start: StartBench):
     bench = start()
     bench.publish(rgb_message(1), rgb_message(2))
-    until(lambda: bench.node._statistics.arrived == 2, "the images")
+    until(lambda: bench.camera.statistics.arrived == 2, "the images")
     bench.tester.destroy_publisher(bench.image_publisher)
     warning = bench.hears("its publisher has gone; images that came before: 2")
     assert warning.startswith(f"{bench.namespace}/image: ")
@@ -314,12 +314,12 @@ sys.stdin.readline()
 
 def test_what_is_lost_in_transport_is_counted_and_said_once(start: StartBench):
     bench = start(inputs={"publish": False})
-    if bench.node._watch.lost is None:
+    if bench.camera.input.watch.lost is None:
         pytest.skip("this middleware does not count lost messages")
     assert bench.figures()["images lost in transport"] == "0"
-    arrived = lambda: bench.node._statistics.arrived  # noqa: E731
+    arrived = lambda: bench.camera.statistics.arrived  # noqa: E731
     clean = {k: v for k, v in os.environ.items() if not k.endswith("_DEFAULT_PROFILES_FILE")}
-    arguments = [sys.executable, "-c", CAMERA, bench.node.image_topic()]
+    arguments = [sys.executable, "-c", CAMERA, bench.camera.image_topic()]
     with subprocess.Popen(
         arguments, env=clean, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as camera:
@@ -337,10 +337,10 @@ def test_what_is_lost_in_transport_is_counted_and_said_once(start: StartBench):
         until(knock, "the first image")
         print(file=camera.stdin, flush=True)
         assert camera.stdout.readline().strip() == "sent"
-        until(lambda: arrived() + bench.node._watch.lost >= 16, "all images, come or lost")
+        until(lambda: arrived() + bench.camera.input.watch.lost >= 16, "all images, come or lost")
         camera.stdin.close()
-    assert arrived() + bench.node._watch.lost <= 15 + len(knocks)
-    lost = bench.node._watch.lost
+    assert arrived() + bench.camera.input.watch.lost <= 15 + len(knocks)
+    lost = bench.camera.input.watch.lost
     warning = bench.hears("lost on the way: ")
     assert warning.startswith(f"transport of {bench.namespace}/image: ")
     assert f"qos_overrides.{bench.namespace}/image.subscription.reliability:=reliable" in warning

@@ -232,6 +232,6 @@ def test_a_remapped_image_takes_its_transport_along(start: StartBench):
         arguments=("-r", "image:=/cam/image"),
         inputs={"publish": False},
     )
-    assert bench.node.image_topic() == "/cam/image/compressed"
+    assert bench.camera.image_topic() == "/cam/image/compressed"
     assert bench.tester.count_subscribers("/cam/image/compressed") == 1
     assert bench.tester.count_subscribers("/cam/image") == 0

@@ -22,7 +22,7 @@ def stamps(bench: Bench, topic: str = "depth/image") -> list[int]:
 
 def all_accounted_for(bench: Bench) -> bool:
     """Whether no frame waits any longer to be processed or left out for a cause."""
-    s = bench.node._statistics
+    s = bench.camera.statistics
     return s.arrived == s.processed + s.dropped.total() + s.skipped.total() + s.failed.total()
 
 
@@ -34,7 +34,7 @@ def test_lockstep_is_one_in_one_out(start: StartBench):
     for topic in ("depth/image", "points"):
         until(lambda t=topic: bench.count(t) >= FLOOD, f"{FLOOD} messages on {topic}")  # type: ignore[misc]
         assert stamps(bench, topic) == list(range(1, FLOOD + 1))
-    statistics = bench.node._statistics
+    statistics = bench.camera.statistics
     until(lambda: statistics.processed == FLOOD, "the last frame's figures")
     assert statistics.arrived == FLOOD
     assert not statistics.dropped
@@ -56,15 +56,15 @@ def test_lockstep_holds_the_next_frame_until_this_one_has_arrived(
 
         return wait
 
-    for topic, publisher in bench.node._outputs.publishers.items():
+    for topic, publisher in bench.camera.outputs.publishers.items():
         monkeypatch.setattr(publisher, "wait_for_all_acked", wait_for_all_acked(topic))
     bench.publish(info_message())
     bench.publish(rgb_message(1), rgb_message(2))
     for topic in ("depth/image", "points"):
         bench.last(topic, 1)
     until(lambda: asked, "the question whether it has arrived")
-    until(lambda: bench.node._statistics.arrived == 2, "the second frame at the node")
-    assert bench.node._statistics.processed == 0
+    until(lambda: bench.camera.statistics.arrived == 2, "the second frame at the node")
+    assert bench.camera.statistics.processed == 0
     assert stamps(bench) == stamps(bench, "points") == [1]
     arrived.set()
     bench.last("points", 2)
@@ -77,7 +77,7 @@ def test_lockstep_names_a_subscriber_that_takes_too_long(
 ):
     bench = start(lockstep=True)
     bench.listen("depth/image")
-    publisher = bench.node._outputs.publishers["depth/image"]
+    publisher = bench.camera.outputs.publishers["depth/image"]
     monkeypatch.setattr(publisher, "wait_for_all_acked", lambda _: False)
     bench.infer(rgb_message(1), info_message())
     bench.hears("a subscriber has not taken a frame within 10 s")
@@ -105,7 +105,7 @@ def test_the_latest_frame_wins(start: StartBench, predictions: Predictions):
     predictions.hold()
     bench.publish(rgb_message(1))
     until(lambda: predictions.outputs, "the first frame at the network")
-    statistics = bench.node._statistics
+    statistics = bench.camera.statistics
     for number in range(2, FLOOD + 1):  # one by one: best effort may lose what comes too fast
         bench.publish(rgb_message(number))
         until(lambda n=number: statistics.arrived == n, f"frame {number} at the node")  # type: ignore[misc]
@@ -144,11 +144,11 @@ def test_frames_that_wait_when_the_node_stops_are_counted(
     bench.publish(rgb_message(1))
     until(lambda: predictions.outputs, "the first frame at the network")
     bench.publish(rgb_message(2))
-    until(lambda: bench.node._statistics.arrived == 2, "the second frame at the node")
+    until(lambda: bench.camera.statistics.arrived == 2, "the second frame at the node")
     release_soon(bench, predictions)
     assert bench.change("deactivate")
-    assert bench.node._statistics.processed == 1, "the frame under way is finished"
-    assert bench.node._statistics.dropped == {"the node was stopped": 1}
+    assert bench.camera.statistics.processed == 1, "the frame under way is finished"
+    assert bench.camera.statistics.dropped == {"the node was stopped": 1}
     bench.last("depth/image", 1)
     assert stamps(bench) == [1]
 
@@ -157,7 +157,7 @@ def release_soon(bench: Bench, predictions: Predictions) -> None:
     """Release the network as soon as the node waits for its worker."""
 
     def look() -> None:
-        if not bench.node._inputs:  # on_deactivate unsubscribes first
+        if bench.camera.input is None:  # on_deactivate unsubscribes first
             predictions.release()
 
     bench.tester.create_timer(0.02, look)
@@ -170,7 +170,7 @@ def release_soon(bench: Bench, predictions: Predictions) -> None:
 def test_every_image_is_accounted_for_at_any_time(start: StartBench, parameters: dict[str, Any]):
     """Whatever comes, whoever listens, through the states of the life cycle: in each message."""
     bench = start(**parameters)
-    statistics = bench.node._statistics
+    statistics = bench.camera.statistics
     bad = rgb_message()
     bad.encoding = "plaid"
     numbers = itertools.count(1)
@@ -217,8 +217,9 @@ def test_every_image_is_accounted_for_at_any_time(start: StartBench, parameters:
 def test_an_image_that_is_served_after_the_stop_is_dropped(start: StartBench):
     """The executor may have taken it before."""
     bench = start()
+    images = bench.camera.input
     assert bench.change("deactivate")
-    bench.node._on_image(rgb_message(1))
+    images.on_image(rgb_message(1))
     figures = bench.figures()
     assert (figures["frames received"], figures["frames waiting"]) == ("1", "0")
     assert figures["dropped: the node was stopped"] == "1"
@@ -230,7 +231,7 @@ def test_a_frame_that_waits_is_not_yet_received(start: StartBench, predictions: 
     bench.publish(info_message())
     predictions.hold()
     bench.publish(*(rgb_message(number) for number in (1, 2, 3)))
-    until(lambda: bench.node._statistics.arrived == 3, "the frames at the node")
+    until(lambda: bench.camera.statistics.arrived == 3, "the frames at the node")
     figures = bench.figures()
     assert (figures["frames received"], figures["frames waiting"]) == ("0", "3")
     predictions.release()
@@ -265,7 +266,7 @@ def test_impossible_stamps_do_no_harm(start: StartBench, pairing: str):
     bench.publish(info, early)
     bench.hears("negative")
     bench.infer(rgb_message(2), info_message(number=2))
-    assert bench.node._statistics.failed == {"bad image": 1}
+    assert bench.camera.statistics.failed == {"bad image": 1}
 
 
 def test_no_stamp_at_all_is_a_stamp(start: StartBench):

@@ -16,7 +16,7 @@ NEEDS = {
 
 
 def skipped(bench: Bench) -> int:
-    return bench.node._statistics.skipped["nobody listens"]
+    return bench.camera.statistics.skipped["nobody listens"]
 
 
 def test_without_listeners_nothing_runs(start: StartBench, predictions: Predictions):
@@ -48,7 +48,7 @@ def test_one_listener_gets_its_own_output_only(
 def count_published(bench: Bench, topic: str) -> list[object]:
     """Uses of the node's publisher of a topic to publish, from now on."""
     calls: list[object] = []
-    publishers = bench.node._outputs.publishers
+    publishers = bench.camera.outputs.publishers
     publisher = publishers[topic]
 
     class Recording:
@@ -74,7 +74,7 @@ def test_points_that_cannot_be_made_cost_no_inference(start: StartBench, predict
     bench = start(inputs={"publish_info": False})
     bench.listen("points")
     bench.publish(rgb_message(1))
-    until(lambda: bench.node._statistics.processed, "the frame")
+    until(lambda: bench.camera.statistics.processed, "the frame")
     assert predictions.outputs == []
 
 
@@ -83,7 +83,7 @@ def test_listeners_come_and_go(start: StartBench, predictions: Predictions):
     bench.publish(info_message())
     bench.listen("depth/image")
     bench.infer(rgb_message(1))
-    publishers = bench.node._outputs.publishers
+    publishers = bench.camera.outputs.publishers
     for subscription in list(bench.tester.subscriptions):
         if subscription.topic_name.endswith("depth/image"):
             bench.tester.destroy_subscription(subscription)

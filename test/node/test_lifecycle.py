@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from hma_depth_ros.ros.depth_node import node
+from hma_depth_ros.ros.depth_node import camera_stream, node
 
 from .conftest import StartBench
 from .graph import TYPES, Bench, info_message, rgb_message, until
@@ -79,7 +79,7 @@ def test_through_all_states_twice(start: StartBench):
         until(lambda: own_topics(bench) == set(), "the outputs to go")
         gc.collect()
         assert model() is None, "the model is still in memory"
-    statistics = bench.node._statistics
+    statistics = bench.camera.statistics
     assert statistics.processed == statistics.arrived == frames
 
 
@@ -187,8 +187,8 @@ def test_a_bug_in_the_worker_is_logged_and_survived(
     bench.listen("depth/image")
     bench.publish(info_message())
     with monkeypatch.context() as patch:
-        patch.setattr(node, "image_from_message", lambda _: 1 / 0)
+        patch.setattr(camera_stream, "image_from_message", lambda _: 1 / 0)
         bench.publish(rgb_message(1))
         assert "Traceback" in bench.hears("ZeroDivisionError", level=40)
-    until(lambda: bench.node._statistics.failed == {"internal error": 1}, "the count")
+    until(lambda: bench.camera.statistics.failed == {"internal error": 1}, "the count")
     bench.infer(rgb_message(2))

@@ -15,7 +15,7 @@ from sensor_msgs.msg import CameraInfo
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.ros import standins
-from hma_depth_ros.ros.depth_node import node, pairing
+from hma_depth_ros.ros.depth_node import calibration, pairing
 from hma_depth_ros.ros.depth_node.pairing import EXACT_QUEUE_SIZE, CachedPairing, ExactPairing
 
 from .conftest import Predictions, StartBench
@@ -243,7 +243,7 @@ def test_exact_says_when_stamps_never_match(start: StartBench, filters: ModuleTy
     warning = bench.hears("stamp")
     assert "pairing:=cached" in warning
     assert f"{bench.namespace}/camera_info" in warning
-    dropped = bench.node._statistics.dropped
+    dropped = bench.camera.statistics.dropped
     until(lambda: dropped == {"no camera_info of its stamp": lost}, f"{lost} drops, not {dropped}")
     assert len(bench.said()) == 1
     assert bench.status().level == b"\x01"
@@ -251,14 +251,14 @@ def test_exact_says_when_stamps_never_match(start: StartBench, filters: ModuleTy
     bench.infer(rgb_message(100), info_message(number=100))
     until(lambda: bench.status().level == b"\x00", "diagnostics without the problem")
     assert bench.change("deactivate")
-    statistics = bench.node._statistics
+    statistics = bench.camera.statistics
     assert statistics.arrived == statistics.processed + sum(statistics.dropped.values())
 
 
 def test_exact_goes_on_when_a_bag_begins_again(start: StartBench, filters: ModuleType):
     bench = start(pairing="exact", lockstep=True)
     bench.listen("depth/image")
-    statistics = bench.node._statistics
+    statistics = bench.camera.statistics
     for loop in (1, 2):
         for number in range(100, 110):
             bench.infer(rgb_message(number), info_message(number=number))
@@ -292,12 +292,12 @@ def test_the_first_frames_wait_for_the_first_calibration(
     lockstep: bool,
 ):
     """An unscaled depth image to begin with would be a wrong one."""
-    monkeypatch.setattr(node, "FIRST_INFO_SECONDS", 30.0)
+    monkeypatch.setattr(calibration, "FIRST_INFO_SECONDS", 30.0)
     bench = start(lockstep=lockstep)
     bench.listen("depth/image", "depth/camera_info")
     frames = 6 if lockstep else 1
     bench.publish(*(rgb_message(number) for number in range(1, frames + 1)))
-    until(lambda: bench.node._statistics.arrived == frames, "the frames at the node")
+    until(lambda: bench.camera.statistics.arrived == frames, "the frames at the node")
     until(lambda: waits, "the worker waiting for a camera_info")
     assert predictions.outputs == []
     bench.publish(info_message())
@@ -318,7 +318,7 @@ def test_without_a_calibration_there_is_depth_and_a_word(
 ):
     """Only if somebody publishes camera_info, the first frame waits; and no later one does."""
     patience = 0.2 if publish_info else 30.0
-    monkeypatch.setattr(node, "FIRST_INFO_SECONDS", patience)
+    monkeypatch.setattr(calibration, "FIRST_INFO_SECONDS", patience)
     bench = start(inputs={"publish_info": publish_info})
     bench.listen("depth/image", "depth/camera_info", "points")
     for number in (1, 2, 3):
@@ -369,7 +369,7 @@ def test_a_calibration_latched_before_the_node_started_is_found(
     parameters: dict[str, Any],
 ):
     """Drivers publish it once; the node may come later, or be activated again."""
-    monkeypatch.setattr(node, "FIRST_INFO_SECONDS", 30.0)
+    monkeypatch.setattr(calibration, "FIRST_INFO_SECONDS", 30.0)
     driver = Node("driver", context=context, namespace="/latched", use_global_arguments=False)
     latched = driver.create_publisher(CameraInfo, "/latched/info", LATCHED)
     latched.publish(info_message(WIDER))
@@ -408,7 +408,7 @@ def test_who_does_not_latch_is_not_asked_to(start: StartBench):
     latched = bench.tester.create_publisher(CameraInfo, topic, LATCHED)
     until(lambda: bench.tester.count_subscribers(topic) == 2, "the second subscription")
     latched.publish(info_message(WIDER))
-    pairing = bench.node._pairing
+    pairing = bench.camera.input.pairing
     until(lambda: pairing._info.p[0] == WIDER.fx, "the latched calibration")
     bench.publish(info_message(CAMERA))
     until(lambda: pairing._info.p[0] == CAMERA.fx, "the latest one, latched or not")

@@ -313,7 +313,7 @@ def test_a_parameter_file(start: StartBench, tmp_path: Path):
 
 
 def _inputs_qos(bench: Bench) -> dict[str, Any]:
-    return {s.topic_name: s.qos_profile for s in bench.node._inputs}
+    return {s.topic_name: s.qos_profile for s in bench.camera.input.subscriptions}
 
 
 def test_qos_overrides_reach_their_topic_and_no_other(start: StartBench):
@@ -324,7 +324,7 @@ def test_qos_overrides_reach_their_topic_and_no_other(start: StartBench):
         "qos_overrides.{ns}/camera_info.subscription.reliability": "reliable",
     }
     bench = start(inputs={"publish": False}, **overrides)
-    outputs = bench.node._outputs
+    outputs = bench.camera.outputs
     assert outputs is not None
     profiles = {topic: publisher.qos_profile for topic, publisher in outputs.publishers.items()}
     depth = profiles.pop("depth/image")
@@ -368,7 +368,7 @@ def test_every_policy_can_be_overridden(start: StartBench):
     assert [d.nanoseconds for d in nanoseconds] == [2 * 10**9, 3 * 10**9, 4 * 10**9]
     (info,) = bench.tester.get_subscriptions_info_by_topic(f"{bench.namespace}/image")
     assert info.qos_profile.deadline.nanoseconds == 5 * 10**9
-    color = bench.node._outputs.publishers["depth/color"].qos_profile
+    color = bench.camera.outputs.publishers["depth/color"].qos_profile
     assert color.avoid_ros_namespace_conventions
     latched = [
         info.node_name
@@ -429,7 +429,7 @@ def test_an_impossible_qos_override_is_one_error(
     assert bench.said() == [message]
     assert bench.state() == state
     assert bench.status().level == b"\x02"
-    assert bench.node._inputs == []
+    assert bench.camera.input is None
     # Nothing is left half done: no publisher of those made before, and no loaded model.
     left = bench.tester.get_publishers_info_by_topic(f"{bench.namespace}/depth/image")
     assert len(left) == (0 if state == "unconfigured" else 1)

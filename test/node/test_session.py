@@ -193,7 +193,7 @@ def test_frames_are_dropped_quietly_once_the_context_is_gone(
         return bool(predictions.outputs)
 
     until(at_work, "a frame at the network")
-    worker = node._worker
+    worker = node._loop.worker
     capfd.readouterr()
     own_context.shutdown()
     spinner.join(DEADLINE)
@@ -201,8 +201,9 @@ def test_frames_are_dropped_quietly_once_the_context_is_gone(
     worker.join(DEADLINE)
     assert not worker.is_alive()
     node.destroy_node()
-    assert node._statistics.processed == 0
-    assert set(node._statistics.dropped) <= {"the node was stopped", "replaced by a newer frame"}
+    statistics = node.cameras[0].statistics
+    assert statistics.processed == 0
+    assert set(statistics.dropped) <= {"the node was stopped", "replaced by a newer frame"}
     assert capfd.readouterr() == ("", "")
 
 

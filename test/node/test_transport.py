@@ -74,7 +74,7 @@ def test_large_images_arrive(start: StartBench, width: int, height: int):
     bench = start(
         inputs={"publish": False}, **{"qos_overrides.{ns}/image.subscription.depth": FRAMES}
     )
-    topic = bench.node.image_topic()
+    topic = bench.camera.image_topic()
     seen: list[int] = []
     bench.tester.create_subscription(
         Image, "depth/image", lambda m: seen.append(m.header.stamp.sec), 1
@@ -86,7 +86,7 @@ def test_large_images_arrive(start: StartBench, width: int, height: int):
         assert not reliable(bench, topic), "the camera sends best effort"
         tell(process)
         assert says(process) == "sent"
-        statistics = bench.node._statistics
+        statistics = bench.camera.statistics
         until(lambda: FRAMES in seen, "the depth of the last image")
         assert statistics.arrived == FRAMES
     until(

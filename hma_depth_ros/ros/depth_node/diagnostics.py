@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -10,45 +11,52 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from hma_depth_ros.ros.depth_node.statistics import Snapshot
 
 
+@dataclass(frozen=True)
+class CameraStatus:
+    """How one camera of a node is."""
+
+    problems: list[str]  #: sentences; empty if all is well
+    snapshot: Snapshot  #: of the frame statistics
+    lost: int | None  #: images that did not get here; None where the middleware does not say
+
+
 def diagnostic_array(
+    cameras: Iterable[CameraStatus],
     *,
     stamp: Time,
     name: str,
     state: str,
     failure: str,
-    problems: list[str],
-    snapshot: Snapshot,
     setup: Mapping[str, str],
     hardware_id: str,
-    lost: int | None,
 ) -> DiagnosticArray:
-    """One status: OK, WARN with the problems or ERROR with the failure; figures as key and value.
+    """A status of each camera: OK, WARN with its problems or ERROR with the failure; its figures.
 
     Args:
+        cameras: of the node.
         stamp: of the node's clock.
         name: of the node, fully qualified: an aggregator keeps one status of each name.
         state: of its life cycle.
         failure: why the last transition did not succeed; empty if it did.
-        problems: sentences; empty if all is well.
-        snapshot: of the frame statistics.
         setup: engine, device, checkpoint and so on.
         hardware_id: what the status is about.
-        lost: images that did not get here; None where the middleware does not say.
 
     """
-    level = DiagnosticStatus.WARN if problems else DiagnosticStatus.OK
-    status = DiagnosticStatus(
-        level=DiagnosticStatus.ERROR if failure else level,
-        name=f"{name}: depth",
-        message="; ".join([failure, *problems] if failure else problems) or state,
-        hardware_id=hardware_id,
-        values=[
-            KeyValue(key=key, value=value)
-            for key, value in (_figures(snapshot, state, lost) | dict(setup)).items()
-        ],
-    )
-    array = DiagnosticArray(status=[status])
+    array = DiagnosticArray()
     array.header.stamp = stamp
+    for camera in cameras:
+        problems = camera.problems
+        level = DiagnosticStatus.WARN if problems else DiagnosticStatus.OK
+        figures = _figures(camera.snapshot, state, camera.lost) | dict(setup)
+        array.status.append(
+            DiagnosticStatus(
+                level=DiagnosticStatus.ERROR if failure else level,
+                name=f"{name}: depth",
+                message="; ".join([failure, *problems] if failure else problems) or state,
+                hardware_id=hardware_id,
+                values=[KeyValue(key=key, value=value) for key, value in figures.items()],
+            )
+        )
     return array
 
 

@@ -1,111 +1,73 @@
-"""Between the subscription, which only stores, and the one worker that infers."""
+"""Between the subscriptions, which only store, and the one worker that infers."""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Sequence
+from typing import Generic, TypeVar
 
+K = TypeVar("K")
 T = TypeVar("T")
 
 
-class FrameBuffer(Protocol[T]):
-    """Hand-over of frames from one thread to another."""
+class FrameBuffer(Generic[K, T]):
+    """Frames of several cameras on their way from one thread to another.
 
-    def put(self, frame: T) -> bool:
-        """Store a frame; False if one was lost for it."""
-        ...
+    Of each camera the latest frame waits: a newer one replaces it. Or all of them wait, in order:
+    a `put` that waited for room would stop the executor, and with it the calibration that the first
+    frame may be waiting for. Nor would it hold a publisher back: a reliable DDS reader goes on
+    acknowledging what its node does not take.
+    """
 
-    def take(self) -> T | None:
-        """Wait for a frame; None after `close`."""
-        ...
+    def __init__(self, cameras: Sequence[K], *, keep_all: bool) -> None:
+        """Be empty.
 
-    @property
-    def ready(self) -> bool:
-        """Whether `take` would not wait."""
-        ...
+        Args:
+            cameras: names or the like; it is their turn in this order.
+            keep_all: whether all frames wait.
 
-    def close(self) -> int:
-        """Wake the taker for the last time; return how many stored frames it will not get."""
-        ...
-
-
-class LatestFrame(Generic[T]):
-    """Room for one frame: a newer one replaces it."""
-
-    def __init__(self) -> None:
+        """
         self._changed = threading.Condition()
-        self._frame: T | None = None
+        self._keep_all = keep_all
+        self._frames: dict[K, deque[T]] = {camera: deque() for camera in cameras}
+        self._turns = deque(cameras)
         self._closed = False
 
-    def put(self, frame: T) -> bool:
-        """Store a frame in place of one not yet taken; False if there was one."""
+    def put(self, camera: K, frame: T) -> bool:
+        """Store a frame; False if one was lost for it."""
         with self._changed:
-            replaced = self._frame is not None
-            self._frame = frame
+            waiting = self._frames[camera]
+            replaced = bool(waiting) and not self._keep_all
+            if replaced:
+                waiting.clear()
+            waiting.append(frame)
             self._changed.notify()
         return not replaced
 
-    def take(self) -> T | None:
-        """Wait for a frame; None after `close`."""
+    def take(self) -> tuple[K, T] | None:
+        """Wait for a frame, of the camera whose turn it is among those that have one.
+
+        None after `close`.
+        """
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._frame is not None)
+            self._changed.wait_for(lambda: self._closed or any(self._frames.values()))
             if self._closed:
                 return None
-            frame, self._frame = self._frame, None
-        return frame
+            camera = next(camera for camera in self._turns if self._frames[camera])
+            self._turns.remove(camera)
+            self._turns.append(camera)
+            return camera, self._frames[camera].popleft()
 
     @property
     def ready(self) -> bool:
         """Whether `take` would not wait."""
         with self._changed:
-            return self._closed or self._frame is not None
+            return self._closed or any(self._frames.values())
 
-    def close(self) -> int:
-        """Wake the taker; return 1 if a frame was left."""
+    def close(self) -> dict[K, int]:
+        """Wake the taker for the last time; return how many frames of each it will not get."""
         with self._changed:
             self._closed = True
             self._changed.notify()
-            return int(self._frame is not None)
-
-
-class FrameQueue(Generic[T]):
-    """Room for all frames, in order.
-
-    A `put` that waited for room would stop the executor, and with it the calibration that the
-    first frame may be waiting for. Nor would it hold a publisher back: a reliable DDS reader goes
-    on acknowledging what its node does not take.
-    """
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._frames: deque[T] = deque()
-        self._closed = False
-
-    def put(self, frame: T) -> bool:
-        """Store a frame; none is ever lost for it."""
-        with self._changed:
-            self._frames.append(frame)
-            self._changed.notify()
-        return True
-
-    def take(self) -> T | None:
-        """Wait for a frame; None after `close`."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._closed or bool(self._frames))
-            if self._closed:
-                return None
-            return self._frames.popleft()
-
-    @property
-    def ready(self) -> bool:
-        """Whether `take` would not wait."""
-        with self._changed:
-            return self._closed or bool(self._frames)
-
-    def close(self) -> int:
-        """Wake the taker; return how many frames were left."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify()
-            return len(self._frames)
+            return {camera: len(frames) for camera, frames in self._frames.items()}

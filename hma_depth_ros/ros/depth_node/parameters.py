@@ -177,6 +177,12 @@ def read(node: Node) -> DepthNodeParameters:
     return DepthNodeParameters(**values)
 
 
+def read_fixed(node: Node) -> DepthNodeParameters:
+    """Read the values that are fixed from the start; the rest is judged while configuring."""
+    names = ("autostart", "tune_malloc", "diagnostics_period", "hardware_id")
+    return DepthNodeParameters(**{name: node.get_parameter(name).value for name in names})
+
+
 def validate(name: str, value: Any) -> None:
     """Check what a descriptor cannot express; limits and types are rclpy's business.
 

@@ -1,0 +1,293 @@
+"""One camera of a node: its topics, calibration and figures, and what becomes of its frames."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Set
+from dataclasses import dataclass
+from typing import Any
+
+from rclpy.lifecycle import LifecycleNode
+from rclpy.time import Time
+from sensor_msgs.msg import CameraInfo
+
+from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.geometry.camera import PinholeCamera
+from hma_depth_ros.inference.predictor import DepthPredictor, Prediction
+from hma_depth_ros.inference.together import PredictionRequest
+from hma_depth_ros.messages.camera_info import camera_from_info, info_for_camera
+from hma_depth_ros.messages.depth_topics import INFO, POINTS
+from hma_depth_ros.ros.clock_watch import ClockWatch
+from hma_depth_ros.ros.condition_log import ConditionLog
+from hma_depth_ros.ros.cv_bridge_images import image_from_message
+from hma_depth_ros.ros.depth_node.bulk_message import Allocate
+from hma_depth_ros.ros.depth_node.calibration import Calibration
+from hma_depth_ros.ros.depth_node.image_input import Frame, ImageInput
+from hma_depth_ros.ros.depth_node.outputs import Outputs
+from hma_depth_ros.ros.depth_node.pairing import CachedPairing
+from hma_depth_ros.ros.depth_node.parameters import DepthNodeParameters
+from hma_depth_ros.ros.depth_node.statistics import FrameStatistics
+from hma_depth_ros.ros.patience import all_acknowledged
+from hma_depth_ros.ros.topic_qos import Entity, output_qos, with_overrides
+
+#: How often it is looked whether an image has come while the first CameraInfo is waited for.
+_POLL_SECONDS = 0.1
+#: In lockstep, how long a subscriber may take to acknowledge one frame's outputs.
+ACKNOWLEDGE_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """A frame that somebody wants something of; parameters are those of its beginning."""
+
+    frame: Frame
+    topics: Set[str]  #: that are published
+    request: PredictionRequest  #: to the predictor; its outputs may be none
+    info: CameraInfo | None  #: that goes with the image
+    camera: PinholeCamera | None  #: of the outputs
+    predictor: DepthPredictor
+    values: DepthNodeParameters
+    started: float  #: time.perf_counter()
+    converted: float
+
+
+class CameraStream:
+    """What is one camera's own, in all states of its node; the network is the node's."""
+
+    def __init__(self, node: LifecycleNode, *, statistics: FrameStatistics) -> None:
+        """Make no topic yet.
+
+        Args:
+            node: owner of publishers and subscriptions.
+            statistics: takes the figures of the frames.
+
+        """
+        self._node = node
+        self.statistics = statistics
+        self.reporter = ConditionLog(node.get_logger().warning)
+        self.outputs: Outputs | None = None  #: while configured
+        self.input: ImageInput | None = None  #: while active
+        # The worker takes both at the start of a frame; a frame under way keeps the old ones.
+        self._settings: tuple[DepthNodeParameters, DepthPredictor] | None = None
+        self._publishers: list[Any] = []
+        self._calibration: Calibration | None = None
+        self._clock: ClockWatch | None = None
+        self._lost_before: int | None = 0  # images, until the stream was deactivated last
+
+    # --- life cycle -----------------------------------------------------------------------------
+
+    def configure(
+        self, values: DepthNodeParameters, predictor: DepthPredictor, allocate: Allocate
+    ) -> None:
+        """Create the publishers.
+
+        Args:
+            values: parameters.
+            predictor: makes this camera's depth.
+            allocate: memory that the predictor writes to.
+
+        Raises:
+            ParameterError: a QoS override cannot be followed.
+
+        """
+        self.apply(values, predictor)
+        self.outputs = Outputs(self._create_output, predictor.scales, allocate=allocate)
+
+    def apply(self, values: DepthNodeParameters, predictor: DepthPredictor) -> None:
+        """Take these parameters, from the next frame on."""
+        self._settings = values, predictor
+
+    def activate(self, keep: Callable[[Frame], bool], clock: ClockWatch) -> None:
+        """Subscribe.
+
+        Args:
+            keep: stores a frame for the worker; False if another was lost for it.
+            clock: of the node.
+
+        Raises:
+            ParameterError: a QoS override cannot be followed.
+
+        """
+        self._clock = clock
+        self.input = ImageInput(
+            self._node,
+            self.image_topic(),
+            self.info_topic(),
+            self._values,
+            keep=keep,
+            statistics=self.statistics,
+            reporter=self.reporter,
+        )
+        self._calibration = Calibration(
+            self._node, self.info_topic(), self.image_topic(), self.input.pairing, self.reporter
+        )
+
+    def deactivate(self) -> None:
+        """Unsubscribe."""
+        if self.input is not None:
+            self._lost_before = self.lost
+            self.input.close()
+        self.input = None
+
+    def release(self) -> None:
+        """Free the publishers and the messages' memory."""
+        for publisher in self._publishers:
+            self._node.destroy_lifecycle_publisher(publisher)
+        self._publishers = []
+        self.outputs = self._settings = None
+
+    def _create_output(self, kind: Any, name: str) -> Any:
+        topic = self._node.resolve_topic_name(name)
+        qos = with_overrides(self._node, topic, "publisher", output_qos())
+        publisher = self._node.create_lifecycle_publisher(kind, name, qos)
+        self._publishers.append(publisher)
+        return publisher
+
+    # --- topics ---------------------------------------------------------------------------------
+
+    @property
+    def _values(self) -> DepthNodeParameters:
+        assert self._settings is not None, "it is configured"
+        return self._settings[0]
+
+    def image_topic(self) -> str:
+        """Full name of the subscribed image topic.
+
+        Like image_transport: the base name is remapped first and the transport appended.
+        """
+        base = self._node.resolve_topic_name("image")
+        return f"{base}/compressed" if self._values.image_transport == "compressed" else base
+
+    def info_topic(self) -> str:
+        """Full name of the CameraInfos' topic."""
+        topic: str = self._node.resolve_topic_name("camera_info")
+        return topic
+
+    def endpoints(self) -> list[tuple[str, Entity]]:
+        """Full topic name and kind of each endpoint, once configured."""
+        assert self.outputs is not None, "it is configured"
+        return [
+            (self.image_topic(), "subscription"),
+            (self.info_topic(), "subscription"),
+            *((self._node.resolve_topic_name(t), "publisher") for t in self.outputs.publishers),
+        ]
+
+    # --- frames, in the worker's thread -----------------------------------------------------------
+
+    def prepare(self, given_up: Callable[[], bool]) -> None:
+        """On a GPU, build what the camera's size needs when its calibration tells it.
+
+        An image that comes first does the same, and takes the longer for it.
+        """
+        if self._settings is None or self.input is None or not self._settings[1].builds_for_size:
+            return
+        pairing, (_, predictor) = self.input.pairing, self._settings
+        info = None
+        while isinstance(pairing, CachedPairing) and info is None and not given_up():
+            info = pairing.wait_for_info(_POLL_SECONDS)
+        if info is None or not info.width or not info.height:
+            return
+        size = int(info.height), int(info.width)
+        logger, started = self._node.get_logger(), time.perf_counter()
+        try:
+            camera = camera_from_info(info, width=size[1], height=size[0])
+            predictor.prepare(size, camera)
+        except HmaDepthError as error:  # which the first image will say again
+            logger.info(f"nothing is prepared for the first image: {error}")
+            return
+        seconds = time.perf_counter() - started
+        logger.info(f"prepared for images of {size[1]}x{size[0]} in {seconds:.1f} s")
+
+    def begin(self, frame: Frame) -> Job | None:
+        """Convert a frame, and find its calibration; None, and counted, if nobody listens.
+
+        Raises:
+            HmaDepthError: the image cannot be used.
+
+        """
+        assert self.outputs is not None
+        assert self._settings is not None
+        assert self._calibration is not None
+        values, predictor = self._settings
+        topics = self.outputs.wanted()
+        if not topics:
+            self.statistics.count_skipped("nobody listens")
+            return None
+        started = time.perf_counter()
+        image, pixel_format = image_from_message(frame.image)
+        size = (image.shape[0], image.shape[1])
+        info, camera = self._calibration.of(frame.image, frame.info, size)
+        converted = time.perf_counter()
+
+        output_camera = None if camera is None else predictor.output_camera(camera, size)
+        needed = self.outputs.needs(topics)
+        if output_camera is None:
+            topics = topics - {POINTS}
+            needed.discard("points")
+        out = self.outputs.arrays(
+            topics, predictor.output_size(size), predictor.cloud_layout, values.depth_encoding
+        )
+        return Job(
+            frame=frame,
+            topics=topics,
+            request=PredictionRequest(image, camera, pixel_format, needed, out),
+            info=info,
+            camera=output_camera,
+            predictor=predictor,
+            values=values,
+            started=started,
+            converted=converted,
+        )
+
+    def finish(self, job: Job, prediction: Prediction, ending: Callable[[], bool]) -> None:
+        """Publish what was predicted; in lockstep wait until it has arrived, unless all ends."""
+        assert self.outputs is not None
+        assert self._clock is not None
+        predicted = time.perf_counter()
+        self.reporter.solved(self.image_topic())
+        header = job.frame.image.header
+        info = None
+        if INFO in job.topics and job.info is not None and job.camera is not None:
+            info = info_for_camera(job.info, header, job.camera)
+        self.outputs.publish(
+            job.topics,
+            header,
+            prediction,
+            info=info,
+            depth_encoding=job.values.depth_encoding,
+            color_range=job.values.color_range,
+        )
+        if job.values.lockstep:
+            self._await_subscribers(job.topics, ending)
+        finished = time.perf_counter()
+        now = self._clock.now()
+        self.statistics.count_processed(
+            latency=finished - job.frame.arrival,
+            age=(now - Time.from_msg(header.stamp)).nanoseconds / 1e9 if now else None,
+            stages={
+                "wait": job.started - job.frame.arrival,
+                "convert": job.converted - job.started,
+                **prediction.seconds,
+                "publish": finished - predicted,
+            },
+        )
+
+    def _await_subscribers(self, topics: Set[str], ending: Callable[[], bool]) -> None:
+        """Hold the next frame back until this one has arrived everywhere."""
+        assert self.outputs is not None
+        for topic in topics:
+            if ending():
+                return
+            publisher = self.outputs.publishers[topic]
+            if not all_acknowledged(publisher, ACKNOWLEDGE_SECONDS, given_up=ending):
+                self.reporter.problem(
+                    topic, f"a subscriber has not taken a frame within {ACKNOWLEDGE_SECONDS:.0f} s"
+                )
+
+    # --- figures --------------------------------------------------------------------------------
+
+    @property
+    def lost(self) -> int | None:
+        """Images lost in transport since the node's beginning; None if nobody counts them."""
+        lost = 0 if self.input is None else self.input.watch.lost
+        return None if lost is None or self._lost_before is None else self._lost_before + lost

@@ -1,0 +1,145 @@
+"""Images of one camera and their CameraInfos, as they come: subscribed, watched and joined."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.time import Time
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from hma_depth_ros.ros.condition_log import ConditionLog
+from hma_depth_ros.ros.depth_node.pairing import CachedPairing, ExactPairing
+from hma_depth_ros.ros.depth_node.parameters import DepthNodeParameters
+from hma_depth_ros.ros.depth_node.statistics import FrameStatistics
+from hma_depth_ros.ros.input_watch import InputWatch
+from hma_depth_ros.ros.latched_input import LatchedInput, is_latched
+from hma_depth_ros.ros.topic_qos import input_qos, with_overrides
+
+#: Why the frames are dropped that wait when the node is deactivated.
+STOPPED = "the node was stopped"
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One image on its way to the worker."""
+
+    image: Any  #: Image or CompressedImage
+    info: CameraInfo | None
+    arrival: float  #: time.perf_counter()
+
+
+class ImageInput:
+    """Both subscriptions, from their creation to `close`; images go to the pairing, then on."""
+
+    def __init__(
+        self,
+        node: Node,
+        image_topic: str,
+        info_topic: str,
+        values: DepthNodeParameters,
+        *,
+        keep: Callable[[Frame], bool],
+        statistics: FrameStatistics,
+        reporter: ConditionLog,
+    ) -> None:
+        """Subscribe.
+
+        Args:
+            node: owner of the subscriptions.
+            image_topic: full name.
+            info_topic: full name.
+            values: parameters.
+            keep: stores a frame for the worker; False if another was lost for it.
+            statistics: counts what comes, and what goes no further.
+            reporter: is told what is wrong.
+
+        Raises:
+            ParameterError: a QoS override cannot be followed.
+
+        """
+        self._node, self._values = node, values
+        self._image_topic, self._info_topic = image_topic, info_topic
+        self._keep, self._statistics, self._reporter = keep, statistics, reporter
+        self._closed = False
+        self._latest_stamp = 0
+        self._latched_info: LatchedInput | None = None
+        self.pairing = pairing = (
+            ExactPairing(self._store, lost=self._count_unpaired)
+            if values.pairing == "exact"
+            else CachedPairing(self._store)
+        )
+        self.watch = InputWatch(node, image_topic, reporter, name="image", what="image")
+        self.subscriptions: list[Any] = []
+        kind = CompressedImage if values.image_transport == "compressed" else Image
+        try:
+            infos = self._subscribe(CameraInfo, info_topic, pairing.add_info)
+            images = self._subscribe(kind, image_topic, self.on_image)
+        except BaseException:
+            self.close()
+            raise
+        self.watch.attach(images)
+        # What is latched has the stamp of no image. And an override may have asked for it already.
+        if values.pairing == "cached" and not is_latched(infos.qos_profile):
+            self._latched_info = LatchedInput(node, CameraInfo, info_topic, pairing.add_info)
+
+    def _subscribe(self, kind: Any, topic: str, callback: Callable[[Any], None]) -> Any:
+        qos = input_qos(lockstep=self._values.lockstep)
+        qos = with_overrides(self._node, topic, "subscription", qos)
+        subscription = self._node.create_subscription(kind, topic, callback, qos)
+        self.subscriptions.append(subscription)
+        return subscription
+
+    def look(self) -> None:
+        """Look for a latched CameraInfo; to be called now and then."""
+        if self._latched_info is not None:
+            self._latched_info.look()
+
+    def close(self) -> None:
+        """Unsubscribe; images that wait for their CameraInfo are dropped."""
+        self._closed = True
+        self.watch.close()
+        if self._latched_info is not None:
+            self._latched_info.close()
+        for subscription in self.subscriptions:
+            self._node.destroy_subscription(subscription)
+        self.subscriptions = []
+        self._statistics.count_dropped(STOPPED, self.pairing.waiting)
+
+    def on_image(self, image: Any) -> None:
+        """Take an image."""
+        self._statistics.count_arrived()
+        if self._closed:  # taken before, served after the stop
+            self._statistics.count_dropped(STOPPED)
+            return
+        self.watch.note_arrival()
+        if image.header.stamp.sec < 0:
+            self._statistics.count_failed("bad image")
+            self._reporter.problem(self._image_topic, "an image's stamp is negative")
+            return
+        stamp = Time.from_msg(image.header.stamp).nanoseconds
+        if stamp < self._latest_stamp:
+            self._node.get_logger().info(
+                f"{self._image_topic}: stamps went back by "
+                f"{(self._latest_stamp - stamp) / 1e9:.3f} s, as when a bag starts again",
+                throttle_duration_sec=5.0,
+            )
+        self._latest_stamp = stamp
+        self.pairing.add_image(image)
+
+    def _store(self, image: Any, info: CameraInfo | None) -> None:
+        if self._closed:
+            self._statistics.count_dropped(STOPPED)
+        elif not self._keep(Frame(image, info, time.perf_counter())):
+            self._statistics.count_dropped("replaced by a newer frame")
+
+    def _count_unpaired(self) -> None:
+        self._statistics.count_dropped("no camera_info of its stamp")
+        self._reporter.problem(
+            self._info_topic,
+            f"none has the stamp of an image on {self._image_topic}, which is dropped: publish "
+            "both with the same stamp, or set pairing:=cached",
+        )

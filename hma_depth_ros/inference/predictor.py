@@ -41,6 +41,7 @@ from hma_depth_ros.network.uncertainty import confidence
 _LOG = logging.getLogger(__name__)
 
 Output = Literal["depth", "attention", "points", "uncertainty", "confidence"]
+#: All that a prediction can hold.
 OUTPUTS: frozenset[Output] = frozenset(get_args(Output))
 
 

@@ -65,7 +65,7 @@ setup(
         "pydantic>=2",
         "tensorboard>=2.12",
         "h5py>=3.7",
-        "scipy>=1.8",
+        "scipy>=1.11",
     ],
     extras_require={
         "test": ["pytest>=7.4", "pytest-timeout>=2.2"],
@@ -81,5 +81,6 @@ setup(
     maintainer="hma_depth_ros maintainers",
     maintainer_email="maintainers@hma-depth-ros.example",
     description="Metric depth from one camera for ROS 2: HMA-Depth as node, library and tools.",
-    license="Apache-2.0",
+    license="Apache-2.0 AND CC-BY-NC-SA-3.0",
+    license_files=["LICENSE", f"{NAME}/assets/*.LICENSE"],
 )

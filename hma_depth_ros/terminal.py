@@ -7,6 +7,8 @@ import io
 import sys
 
 _NAME = "plainer"
+#: What Python gives stdout by itself; the second in the locales C and POSIX.
+_OF_STDOUT = ("strict", "surrogateescape")
 _PLAINER = {"δ": "d", "±": "+-", "↑": "^", "↓": "v"}
 
 
@@ -17,8 +19,8 @@ def print_whatever_it_takes() -> None:
     as PYTHONIOENCODING=ascii:ignore, stays.
     """
     codecs.register_error(_NAME, _plainer)
-    for stream, default in ((sys.stdout, "strict"), (sys.stderr, "backslashreplace")):
-        if isinstance(stream, io.TextIOWrapper) and stream.errors == default:
+    for stream, defaults in ((sys.stdout, _OF_STDOUT), (sys.stderr, ("backslashreplace",))):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors in defaults:
             stream.reconfigure(errors=_NAME)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +11,23 @@ import pytest
 import torch
 
 from hma_depth_ros.cli import run_command
+from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.geometry.camera_planes import USUAL_MOUNT, Mount, plane_coefficients
 from hma_depth_ros.inference.camera_input import camera_input
+from hma_depth_ros.inference.engines import export
 from hma_depth_ros.inference.engines.engine import Engine
 from hma_depth_ros.inference.engines.engine_choice import EngineRequest, start_engine
+from hma_depth_ros.inference.engines.exported_graph import Graph
 from hma_depth_ros.inference.engines.model_source import ModelSource
 from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.network.affine_planes import affine_planes
-from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
+from hma_depth_ros.network.checkpoint import (
+    CheckpointInfo,
+    Preprocessing,
+    load_checkpoint,
+    save_checkpoint,
+)
 from hma_depth_ros.network.model import HmaDepth
 from hma_depth_ros.network.model_config import ModelConfig
 
@@ -151,6 +160,24 @@ def test_exported_files_take_them_too(checkpoint: Path, tmp_path: Path, name: st
     for quantity in ("depth", "attention", "uncertainty"):
         a, b = getattr(found, quantity), getattr(expected, quantity)
         assert np.abs(a / b - 1).max() < 2e-3
+
+
+def test_a_file_whose_estimate_alone_deviates_is_not_written(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    pytest.importorskip("openvino")
+    model, info = load_checkpoint(checkpoint)
+    with torch.no_grad():
+        model.get_parameter("decoder.uncertainty_head.share.logit.bias").add_(0.5)
+    other = tmp_path / "other.safetensors"
+    save_checkpoint(other, model, info)
+    # A converter that gives the graph of the other network.
+    monkeypatch.setattr(export, "Graph", lambda _, *a, **k: Graph(model, *a, **k))
+    make = partial(export.export_model, kind="openvino", size=(75, 150))
+    with pytest.raises(HmaDepthError, match=r"deviates from PyTorch by \d\.\de-0[4-9] in depth"):
+        make(checkpoint, tmp_path / "m.xml")
+    assert list(tmp_path.iterdir()) == [other]
+    make(other, tmp_path / "m.xml")
 
 
 def test_another_mount_or_camera_is_another_input(checkpoint: Path):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import numpy.typing as npt
 import pytest
+from scipy.stats import bootstrap
 
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.cleanup import clean, fill_holes, quantise
@@ -212,6 +214,26 @@ def test_bootstrap_over_scenes_draws_whole_scenes():
     # Scenes of one image each are images.
     each = [str(number) for number in range(180)]
     assert np.ptp(confidence_interval(images, each)) == pytest.approx(by_image, rel=0.1)
+
+
+def test_bootstrap_agrees_with_scipy():
+    """Of images, and of scenes that differ in size and level."""
+    random = np.random.default_rng(5)
+    scenes = np.repeat(np.arange(30), random.integers(1, 40, 30))
+    values = random.gamma(2, random.uniform(0.02, 0.2, 30)[scenes])
+
+    def mean(drawn: npt.NDArray[np.int64]) -> float:
+        return float(np.concatenate([values[scenes == scene] for scene in drawn]).mean())
+
+    for ours, theirs in (
+        (confidence_interval(values[:, None]), bootstrap((values,), np.mean, method="percentile")),
+        (
+            confidence_interval(values[:, None], scenes.astype(str).tolist()),
+            bootstrap((np.arange(30),), mean, method="percentile", n_resamples=2000),
+        ),
+    ):
+        low, high = theirs.confidence_interval
+        np.testing.assert_allclose(ours[:, 0], [low, high], atol=0.12 * (high - low))
 
 
 def test_large_scenes_weigh_as_much_as_their_images():

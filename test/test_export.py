@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from hma_depth_ros.assets import asset
 from hma_depth_ros.cli import run_command
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.bundled import self_check_image
@@ -174,7 +175,7 @@ def test_another_size_than_the_file_s_is_explained(exported):
 def test_the_commands_take_it(
     exported, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    image = str(Path(self_check.__file__).parents[1] / "assets" / "self_check.jpg")
+    image = str(asset("self_check.jpg"))
     arguments = [image, "--output", str(tmp_path), "--checkpoint", str(exported("any.xml"))]
     assert run_command("predict", arguments) == 0
     assert (tmp_path / "self_check_depth.png").is_file()

@@ -27,7 +27,12 @@ from hma_depth_ros.data.kitti.drive import (
 )
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import as_given
-from hma_depth_ros.geometry.rotation import quaternion_from_matrix
+from hma_depth_ros.geometry.rotation import (
+    angles_from_matrix,
+    matrix_from_angles,
+    matrix_from_quaternion,
+    quaternion_from_matrix,
+)
 from hma_depth_ros.messages.image import image_array
 from hma_depth_ros.messages.pictures import rgb_image
 from hma_depth_ros.messages.point_cloud import cloud_array
@@ -201,7 +206,7 @@ def test_calibration_as_windows_saves_it(tmp_path: Path, encoding: str) -> None:
     np.testing.assert_array_equal(back.imu_to_velodyne, written.imu_to_velodyne)
 
 
-@pytest.mark.parametrize("angle", [0.0, 1e-9, 0.3, np.pi / 2, np.pi])
+@pytest.mark.parametrize("angle", [0.0, 1e-9, 0.3, np.pi / 2, np.pi, 4.0])
 @pytest.mark.parametrize("axis", [(1, 0, 0), (0, 0, 1), (0.6, 0, -0.8)])
 def test_quaternion_of_a_rotation(angle: float, axis: tuple[float, float, float]) -> None:
     rotation, _ = cv2.Rodrigues(np.array(axis) * angle)
@@ -210,6 +215,44 @@ def test_quaternion_of_a_rotation(angle: float, axis: tuple[float, float, float]
     # At half a turn both signs are the same rotation and w is 0 but for rounding.
     assert abs(quaternion @ expected) == pytest.approx(1, abs=1e-12)
     assert quaternion[3] >= -1e-12
+
+
+def test_quaternion_of_seven_digits_is_the_nearest() -> None:
+    exact, _ = cv2.Rodrigues(np.array([0.3, -1.1, 2.0]))
+    rounded = exact.round(4)
+    assert np.abs(rounded @ rounded.T - np.eye(3)).max() > 1e-5, "a rotation all the same"
+    u, _, v = np.linalg.svd(rounded)
+    nearest = matrix_from_quaternion(*quaternion_from_matrix(rounded))
+    np.testing.assert_allclose(nearest, u @ v, atol=1e-9)
+
+
+def test_half_a_turn_has_one_quaternion() -> None:
+    assert quaternion_from_matrix(np.diag([-1.0, 1.0, -1.0])) == (0.0, 1.0, 0.0, 0.0)
+
+
+def test_quaternions_of_any_length_are_rotations_but_for_none() -> None:
+    expected = np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])
+    for length in (1e-100, 0.5, 1e100):
+        matrix = matrix_from_quaternion(0.0, 0.0, length, length)
+        np.testing.assert_allclose(matrix, expected, atol=1e-12)
+    for odd in (0.0, np.nan, np.inf, 1e200):
+        with pytest.raises(ValueError, match="not a rotation"):
+            matrix_from_quaternion(0.0, 0.0, odd, odd)
+
+
+def test_roll_then_pitch_then_yaw() -> None:
+    left_up = matrix_from_angles(np.pi / 2, 0, 0)
+    np.testing.assert_allclose(left_up @ [0, 1, 0], [0, 0, 1], atol=1e-12)
+    front_down = matrix_from_angles(0, np.pi / 2, 0)
+    np.testing.assert_allclose(front_down @ [1, 0, 0], [0, 0, -1], atol=1e-12)
+    to_the_left = matrix_from_angles(0, 0, np.pi / 2)
+    np.testing.assert_allclose(to_the_left @ [1, 0, 0], [0, 1, 0], atol=1e-12)
+    together = matrix_from_angles(0.1, -0.4, 2.5)
+    apart = [(0, 0, 2.5), (0, -0.4, 0), (0.1, 0, 0)]
+    np.testing.assert_allclose(
+        together, np.linalg.multi_dot([matrix_from_angles(*one) for one in apart]), atol=1e-12
+    )
+    assert angles_from_matrix(together) == pytest.approx((0.1, -0.4, 2.5), abs=1e-12)
 
 
 # --- drive --------------------------------------------------------------------------------------

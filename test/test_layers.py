@@ -138,12 +138,17 @@ def test_a_name_is_of_one_public_class():
     assert {name: at for name, at in found.items() if len(at) > 1} == {}
 
 
-def test_players_and_recorders_start_without_pytorch():
-    """Its import takes seconds."""
+def test_players_and_recorders_start_without_pytorch_and_scipy():
+    """Their imports take seconds, and a good part of one."""
     modules = ("bag_tools.replayer", "bag_tools.recorder", "ros_session")
     names = ", ".join(f"hma_depth_ros.ros.{module}" for module in modules)
-    code = f"import sys, {names}; assert 'torch' not in sys.modules"
+    code = f"import sys, {names}; assert not {{'torch', 'scipy'}} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_of_geometry_rotations_alone_know_scipy():
+    known = {path for path, name in imports("geometry") if name.split(".")[0] == "scipy"}
+    assert known == {"geometry/rotation.py"}
 
 
 def test_every_folder_has_its_place():

@@ -133,8 +133,17 @@ def test_package_xml_is_format_3_and_names_build_type_and_license():
     assert root.get("format") == "3"
     assert root.findtext("name") == NAME == (REPOSITORY / "resource" / NAME).name
     assert root.findtext("export/build_type") == "ament_python"
-    assert root.findtext("license") == "Apache-2.0"
-    assert "Apache License" in (REPOSITORY / "LICENSE").read_text()
+    licences = {
+        tag.text: (REPOSITORY / tag.attrib["file"]).read_text() for tag in root.iter("license")
+    }
+    assert set(licences) == {"Apache-2.0", "CC-BY-NC-SA-3.0"}
+    assert "Apache License" in licences["Apache-2.0"]
+    # The weights' own, beside them, and named where the code's is read.
+    weights = next((REPOSITORY / NAME / "assets").glob("*.safetensors"))
+    assert weights.name in licences["CC-BY-NC-SA-3.0"]
+    beside = weights.with_suffix(".LICENSE")
+    for page in ("LICENSE", "README.md", "docs/model_card.md"):
+        assert f"assets/{beside.name}" in (REPOSITORY / page).read_text()
     maintainer = root.find("maintainer")
     assert maintainer is not None
     assert "@" in (maintainer.get("email") or "")

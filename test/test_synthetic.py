@@ -16,12 +16,14 @@ import pytest
 
 from hma_depth_ros.cli import run_command
 from hma_depth_ros.data.depth.depth_png import read_depth_png
+from hma_depth_ros.data.depth.lidar_depth import project_scan
 from hma_depth_ros.data.image_file import read_rgb
 from hma_depth_ros.data.kitti.drive import KittiDrive, load_velodyne
 from hma_depth_ros.data.semantic_labels import Label
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.backprojection import back_project, project
 from hma_depth_ros.geometry.camera import PinholeCamera
+from hma_depth_ros.geometry.camera_planes import Mount
 from hma_depth_ros.synthetic import casting, oxts_packets
 from hma_depth_ros.synthetic.casting import Hits, cast
 from hma_depth_ros.synthetic.ground import cast_ground
@@ -85,6 +87,23 @@ def test_the_road_is_the_plane_at_the_height_of_the_camera(drive: SyntheticDrive
     assert road.mean() > 0.1
     expected = -pose[2, 3] / rays[road][:, 2]
     np.testing.assert_allclose(frame.depth[road], expected, rtol=1e-4)
+
+
+def test_another_car_has_another_mount_and_a_level_lidar():
+    mount = Mount(2.2, float(np.radians(4)))
+    frame = SyntheticDrive(seed=1, frames=2, camera=SMALL, mount=mount, sampling=1).frame(1)
+    usual = SyntheticDrive(seed=1, frames=2, camera=SMALL, sampling=1).frame(1)
+    assert frame.camera_to_world[2, 3] - usual.camera_to_world[2, 3] == pytest.approx(2.2 - 1.65)
+    down = np.arcsin([-pose[2, 2] for pose in (frame.camera_to_world, usual.camera_to_world)])
+    assert np.degrees(down[0] - down[1]) == pytest.approx(4, abs=1e-3)
+    # z of the LiDAR's axis z: as far from upright as before, by suspension and calibration.
+    assert frame.lidar_to_world[2, 2] == pytest.approx(usual.lidar_to_world[2, 2], abs=1e-5)
+    to_camera = frame.drive.calibration.velodyne_to_camera(CAMERA)
+    seen = project_scan(frame.lidar, to_camera, SMALL)
+    both = (seen > 0) & np.isfinite(frame.depth)
+    assert np.median(np.abs(seen / frame.depth - 1)[both]) < 0.01
+    again = pickle.loads(pickle.dumps(frame.drive))
+    assert again.mount == mount
 
 
 def test_the_car_drives_at_ten_metres_a_second(drive: SyntheticDrive):

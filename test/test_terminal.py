@@ -42,6 +42,8 @@ def output(encoding: str, *command: str) -> tuple[str, str]:
         ("utf-8", "δ1 0.9 ± 0.1 straß?e.png", "δ straß?e.png", ["AbsRel ↓", "δ1 ↑"]),
         ("latin-1", "d1 0.9 ± 0.1 straß?e.png", "d straß?e.png", ["AbsRel v", "d1 ^"]),
         ("ascii", "d1 0.9 +- 0.1 stra??e.png", "d stra??e.png", ["AbsRel v", "d1 ^"]),
+        # What Python gives stdout in the locales C and POSIX.
+        ("ascii:surrogateescape", "d1 0.9 +- 0.1 stra??e.png", "d stra??e.png", ["d1 ^"]),
         # The user's own choice, which Python heeds for stdout alone.
         ("ascii:ignore", "1 0.9  0.1 strae.png", "d stra??e.png", ["AbsRel", "1"]),
     ],

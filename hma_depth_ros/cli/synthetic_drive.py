@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import re
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from hma_depth_ros.bags.kitti.drive_bag import write_kitti_bag
 from hma_depth_ros.data.kitti.layout import SYNTHETIC_DRIVES
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.camera import PinholeCamera
+from hma_depth_ros.geometry.camera_planes import USUAL_MOUNT, Mount
 from hma_depth_ros.synthetic.kitti_writer import write_kitti_drive
 from hma_depth_ros.synthetic.synthetic_drive import KITTI_CAMERA, SyntheticDrive
 
@@ -47,6 +49,26 @@ def _parser() -> argparse.ArgumentParser:
         help="KITTI's image resized to this size (default: 1242x375)",
     )
     parser.add_argument(
+        "--focal-length",
+        type=float,
+        metavar="PIXELS",
+        help="of another camera, with square pixels and the principal point in the image's middle",
+    )
+    parser.add_argument(
+        "--camera-height",
+        type=float,
+        default=USUAL_MOUNT.height,
+        metavar="METRES",
+        help="of the camera above the road (default: %(default)s, KITTI's)",
+    )
+    parser.add_argument(
+        "--camera-pitch",
+        type=float,
+        default=0.0,
+        metavar="DEGREES",
+        help="that the camera looks below the horizon; the LiDAR stays level (default: 0)",
+    )
+    parser.add_argument(
         "--bag", type=Path, help="new folder for a rosbag2 of the drive, as kitti_to_bag makes it"
     )
     return parser
@@ -63,8 +85,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.bag is not None and arguments.bag.exists():
         raise HmaDepthError(f"--bag: {arguments.bag} exists already; name a new folder")
 
+    width, height = arguments.size
     drive = SyntheticDrive(
-        seed=arguments.seed, frames=arguments.frames, camera=_camera(*arguments.size)
+        seed=arguments.seed,
+        frames=arguments.frames,
+        camera=_camera(width, height, arguments.focal_length),
+        mount=_mount(arguments.camera_height, arguments.camera_pitch),
     )
     columns = (TextColumn("rendering"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns) as progress:
@@ -83,10 +109,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _camera(width: int, height: int) -> PinholeCamera:
+def _camera(width: int, height: int, focal_length: float | None) -> PinholeCamera:
+    if focal_length is not None:
+        try:
+            return PinholeCamera.from_focal_length(focal_length, width=width, height=height)
+        except ValueError as error:
+            raise HmaDepthError(f"--focal-length {focal_length:g}: {error}") from error
     if (width, height) == (KITTI_CAMERA.width, KITTI_CAMERA.height):
         return KITTI_CAMERA
     return KITTI_CAMERA.resize(width=width, height=height)
+
+
+def _mount(height: float, pitch: float) -> Mount:
+    if not 0.5 <= height <= 5.0 or not -20.0 <= pitch <= 20.0:
+        raise HmaDepthError(
+            f"--camera-height {height:g} --camera-pitch {pitch:g}: rendered cars have cameras 0.5 "
+            "to 5 m above the road, turned by 20 degrees at most"
+        )
+    return Mount(height, math.radians(pitch))
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -1,34 +1,28 @@
-"""Rotation matrices as the quaternions of ROS messages."""
+"""Rotations as ROS messages and inertial sensors state them: quaternions; roll, pitch and yaw.
+
+SciPy does the work; its import takes a quarter of a second, so the rest of this folder, players and
+recorders of bags go without.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from scipy.spatial.transform import Rotation
+
+Matrix = npt.NDArray[np.float64]
 
 
-def quaternion_from_matrix(rotation: npt.NDArray[np.float64]) -> tuple[float, float, float, float]:
-    """Unit quaternion (x, y, z, w), w >= 0, nearest to a 3x3 rotation matrix.
+def quaternion_from_matrix(rotation: Matrix) -> tuple[float, float, float, float]:
+    """Unit quaternion (x, y, z, w), w >= 0, of a 3x3 rotation matrix.
 
-    Calibration files give rotations with seven digits, which are not exactly orthogonal. The
-    eigenvector used here is the best fit even then, and needs none of the case distinctions of
-    the trace formula (Bar-Itzhack, "New method for extracting the quaternion from a rotation
-    matrix", 2000).
+    Of the nearest one, since calibration files give rotations with seven digits.
     """
-    (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = np.asarray(rotation, dtype=np.float64)
-    symmetric = np.array(
-        [
-            [xx - yy - zz, yx + xy, zx + xz, zy - yz],
-            [yx + xy, yy - xx - zz, zy + yz, xz - zx],
-            [zx + xz, zy + yz, zz - xx - yy, yx - xy],
-            [zy - yz, xz - zx, yx - xy, xx + yy + zz],
-        ]
-    )
-    _, vectors = np.linalg.eigh(symmetric)
-    x, y, z, w = vectors[:, -1] * np.copysign(1.0, vectors[3, -1])
-    return float(x), float(y), float(z), float(w)
+    x, y, z, w = Rotation.from_matrix(rotation).as_quat(canonical=True).tolist()
+    return x, y, z, w
 
 
-def matrix_from_quaternion(x: float, y: float, z: float, w: float) -> npt.NDArray[np.float64]:
+def matrix_from_quaternion(x: float, y: float, z: float, w: float) -> Matrix:
     """Rotation matrix 3x3 of a quaternion, which is normalised first.
 
     Raises:
@@ -37,13 +31,18 @@ def matrix_from_quaternion(x: float, y: float, z: float, w: float) -> npt.NDArra
     """
     quaternion = np.array([x, y, z, w], dtype=np.float64)
     length = np.linalg.norm(quaternion)
+    # SciPy refuses zeros alone, and turns what is too large to be squared into a matrix of zeros.
     if not (np.isfinite(length) and length > 0):
         raise ValueError(f"not a rotation: quaternion ({x}, {y}, {z}, {w})")
-    x, y, z, w = (quaternion / length).tolist()
-    return np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-        ]
-    )
+    return np.asarray(Rotation.from_quat(quaternion).as_matrix())
+
+
+def matrix_from_angles(roll: float, pitch: float, yaw: float) -> Matrix:
+    """Rotation matrix 3x3: by roll (rad) about x, then pitch about y, then yaw about z, REP 103."""
+    return np.asarray(Rotation.from_euler("xyz", [roll, pitch, yaw]).as_matrix())
+
+
+def angles_from_matrix(rotation: Matrix) -> tuple[float, float, float]:
+    """Roll, pitch and yaw (rad) of a 3x3 rotation matrix, as `matrix_from_angles` takes them."""
+    roll, pitch, yaw = Rotation.from_matrix(rotation).as_euler("xyz").tolist()
+    return roll, pitch, yaw

@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from hma_depth_ros.data.depth.depth_png import write_depth_png
 from hma_depth_ros.data.image_file import write_png
+from hma_depth_ros.data.kitti.calibration import KittiCalibration
 from hma_depth_ros.data.kitti.drive import KittiDrive, format_timestamp
 from hma_depth_ros.data.kitti.layout import ANNOTATED_FOLDER, SYNTHETIC_DRIVES
 from hma_depth_ros.errors import HmaDepthError
@@ -120,11 +121,18 @@ def _check_neighbours(kitti: KittiDrive, drive: SyntheticDrive) -> None:
     others = sorted(path.name for path in day.glob("[!.]*_sync") if path != kitti.folder)
     if any(not re.fullmatch(rf"{DATE}_drive_9\d{{3}}_sync", name) for name in others):
         raise HmaDepthError(f"{day} holds real recordings ({others[0]}); write to another folder")
-    if others and kitti.calibration.camera(CAMERA) != drive.calibration.camera(CAMERA):
+    if others and not _is_same_camera(kitti.calibration, drive.calibration):
         raise HmaDepthError(
             f"{day} holds {others[0]} with another camera, and the drives of a day share their "
             "calibration; write to another folder"
         )
+
+
+def _is_same_camera(there: KittiCalibration, ours: KittiCalibration) -> bool:
+    theirs, own = (calibration.velodyne_to_camera(CAMERA) for calibration in (there, ours))
+    return there.camera(CAMERA) == ours.camera(CAMERA) and np.allclose(
+        theirs, own, rtol=0, atol=1e-9
+    )
 
 
 def _remove_frames(folders: _Folders, *, from_number: int) -> None:

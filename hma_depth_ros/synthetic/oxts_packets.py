@@ -11,6 +11,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from hma_depth_ros.geometry.rotation import angles_from_matrix, matrix_from_angles
+
 Doubles = npt.NDArray[np.float64]
 
 _EARTH_RADIUS = 6378137.0  #: metres, as in the development kit
@@ -61,9 +63,7 @@ def reading(imu_to_world: Callable[[float], Doubles], time: float) -> str:
     before, now, after = (imu_to_world(time + step) for step in (-_STEP, 0.0, _STEP))
     rotation, position = now[:3, :3], now[:3, 3]
     latitude, longitude = _geographic(position)
-    yaw = np.arctan2(rotation[1, 0], rotation[0, 0])
-    pitch = np.arctan2(-rotation[2, 0], np.hypot(rotation[2, 1], rotation[2, 2]))
-    roll = np.arctan2(rotation[2, 1], rotation[2, 2])
+    roll, pitch, yaw = angles_from_matrix(rotation)
 
     velocity = (after[:3, 3] - before[:3, 3]) / (2 * _STEP)
     acceleration = (after[:3, 3] - 2 * position + before[:3, 3]) / _STEP**2
@@ -71,7 +71,7 @@ def reading(imu_to_world: Callable[[float], Doubles], time: float) -> str:
     turned = rotation.T @ (after[:3, :3] - before[:3, :3]) / (2 * _STEP)  # skew-symmetric
     rates = np.array([turned[2, 1], turned[0, 2], turned[1, 0]])
     # Forward and leftward, but level: the body's axes after yaw alone.
-    level = np.array([[np.cos(yaw), np.sin(yaw), 0], [-np.sin(yaw), np.cos(yaw), 0], [0, 0, 1]])
+    level = matrix_from_angles(0.0, 0.0, yaw).T
     east, north, _ = velocity
     numbers = [
         *(latitude, longitude, position[2], roll, pitch, yaw, north, east),

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from hma_depth_ros.data.kitti.calibration import CameraCalibration, KittiCalibration
 from hma_depth_ros.data.kitti.drive import parse_timestamp
 from hma_depth_ros.geometry.camera import PinholeCamera
+from hma_depth_ros.geometry.camera_planes import USUAL_MOUNT, Mount
 from hma_depth_ros.synthetic import imaging, lidar, shading
 from hma_depth_ros.synthetic.casting import Hits, cast
 from hma_depth_ros.synthetic.ground import cast_ground
@@ -48,6 +49,7 @@ class SyntheticDrive:
         frames: int = 20,
         camera: PinholeCamera = KITTI_CAMERA,
         sampling: int = 2,
+        mount: Mount = USUAL_MOUNT,
     ) -> None:
         """Draw the street.
 
@@ -56,6 +58,7 @@ class SyntheticDrive:
             frames: length of the drive, at 10 Hz and 10 m/s.
             camera: intrinsics and size of the image, in the place of KITTI's camera 2.
             sampling: rays per pixel and axis; 2 gives smooth edges, 1 takes a third of the time.
+            mount: of the camera; the LiDAR beside it stays level.
 
         Raises:
             ValueError: a negative seed, no frames or no rays.
@@ -67,9 +70,12 @@ class SyntheticDrive:
                 f"{seed=}, {frames=}, {sampling=}"
             )
         self.seed, self.frames, self.camera, self.sampling = seed, frames, camera, sampling
-        self.calibration = _calibration_of(camera)
+        self.mount = mount
+        self.calibration = _calibration_of(camera, mount)
         self.scene = Scene(seed)
-        self.trajectory = Trajectory.random(np.random.default_rng([seed, 1001]), self.scene.style)
+        self.trajectory = Trajectory.random(
+            np.random.default_rng([seed, 1001]), self.scene.style, mount
+        )
         self.exposure = imaging.Exposure.random(
             np.random.default_rng([seed, 1002]), self.scene.style.light
         )
@@ -83,6 +89,7 @@ class SyntheticDrive:
             frames=self.frames,
             camera=self.camera,
             sampling=self.sampling,
+            mount=self.mount,
         )
         return again, ()
 
@@ -221,10 +228,21 @@ class SyntheticFrame:
         return hits
 
 
-def _calibration_of(camera: PinholeCamera) -> KittiCalibration:
-    """KITTI's calibration with another rectified camera in camera 2's place."""
+def _calibration_of(camera: PinholeCamera, mount: Mount) -> KittiCalibration:
+    """KITTI's calibration with another rectified camera in camera 2's place.
+
+    All cameras look as far below the horizon as the mount says; LiDAR and IMU stay level.
+    """
     standard = KittiCalibration.standard()
     known: CameraCalibration = standard.calibration(CAMERA)
     p_rect = camera.matrix @ np.column_stack([np.eye(3), known.offset_from_camera_0])
     ours = replace(known, S_rect=(camera.width, camera.height), P_rect=p_rect)
-    return replace(standard, cameras={**standard.cameras, CAMERA: ours})
+    cameras = {**standard.cameras, CAMERA: ours}
+    if mount.pitch:
+        # Points of cameras that look down: what is straight ahead lies higher in them (y is down).
+        cos, sin = np.cos(mount.pitch), np.sin(mount.pitch)
+        down = np.array([[1, 0, 0], [0, cos, -sin], [0, sin, cos]])
+        cameras = {
+            number: replace(each, R_rect=down @ each.R_rect) for number, each in cameras.items()
+        }
+    return replace(standard, cameras=cameras)

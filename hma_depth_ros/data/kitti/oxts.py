@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from hma_depth_ros.data.text_file import read_text
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.geometry.rotation import matrix_from_angles
 
 _NUMBERS = 30
 
@@ -32,13 +33,7 @@ class OxtsReading:
     @property
     def rotation(self) -> npt.NDArray[np.float64]:
         """3x3, IMU (x forward, y left, z up) to east, north, up (REP 103)."""
-        (cr, sr), (cp, sp), (cy, sy) = (
-            (np.cos(angle), np.sin(angle)) for angle in (self.roll, self.pitch, self.yaw)
-        )
-        about_x = np.array([[1, 0, 0], [0, cr, -sr], [0, sr, cr]])
-        about_y = np.array([[cp, 0, sp], [0, 1, 0], [-sp, 0, cp]])
-        about_z = np.array([[cy, -sy, 0], [sy, cy, 0], [0, 0, 1]])
-        return np.asarray(about_z @ about_y @ about_x)
+        return matrix_from_angles(self.roll, self.pitch, self.yaw)
 
 
 def read_oxts(path: Path) -> OxtsReading:

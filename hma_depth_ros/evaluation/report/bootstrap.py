@@ -22,6 +22,11 @@ def confidence_interval(
     too narrow. With each image's scene it draws whole scenes, all images of one together (cluster
     bootstrap, Davison and Hinkley, 1997); from fewer than ten scenes or so that is a rough guess,
     and from one it says nothing.
+
+    `scipy.stats.bootstrap` gives the same but for chance (`test_evaluation_protocols.py`). But it
+    draws scenes only by their numbers and refuses a single one, and what it draws for a seed is not
+    the same in all versions (`rng` took the place of `random_state`); and by counts, as here, it is
+    two products of matrices.
     """
     sums: npt.NDArray[np.float64] = values
     counts: npt.NDArray[np.float64] = np.ones(len(values))

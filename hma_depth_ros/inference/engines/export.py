@@ -24,6 +24,7 @@ from hma_depth_ros.inference.engines.exported_graph import (
     DEPTH,
     INPUT,
     PLANES,
+    UNCERTAINTY,
     Graph,
     trace,
 )
@@ -57,13 +58,15 @@ class Verification:
 
     depth: float  #: median of |d - d_ref| / d_ref
     attention: float  #: median of |m - m_ref|; 0 without attention
+    uncertainty: float  #: median of |s - s_ref| / s_ref; 0 without an estimate of the error
     through_package: float  #: as `depth`, of the file loaded as a checkpoint
     limit: float  #: for each of them
 
     @property
     def passed(self) -> bool:
         """Whether the file may be kept; NaN may not."""
-        return all(d <= self.limit for d in (self.depth, self.attention, self.through_package))
+        found = (self.depth, self.attention, self.uncertainty, self.through_package)
+        return all(deviation <= self.limit for deviation in found)
 
 
 def export_model(
@@ -132,7 +135,8 @@ def export_model(
         if not verification.passed:
             raise HmaDepthError(
                 f"{output} was not written: the exported model deviates from PyTorch by "
-                f"{verification.depth:.1e} in depth, {verification.attention:.1e} in the masks and "
+                f"{verification.depth:.1e} in depth, {verification.attention:.1e} in the masks, "
+                f"{verification.uncertainty:.1e} in the uncertainty and "
                 f"{verification.through_package:.1e} when loaded, of {verification.limit:.0e} "
                 "allowed"
             )
@@ -217,19 +221,26 @@ def _verify(
     runtime, run = _RUNTIMES[ModelFormat.of(path)]
     outputs = run(path, inputs)
     height, width = size
-    found, expected = outputs[DEPTH][..., :height, :width], maps.depth().numpy()
-    attention = 0.0
+    attention = uncertainty = 0.0
     if maps.attentions:
         masks = outputs[ATTENTION][..., :height, :width]
         attention = float(np.median(np.abs(masks - maps.masks().numpy())))
+    if maps.uncertainty is not None:
+        sigma = outputs[UNCERTAINTY][..., :height, :width]
+        uncertainty = _relative(sigma, maps.full_uncertainty().numpy())
     asked = "fp32" if runtime == "openvino" and precision != "int8" else precision
     engine = source.start(runtime, device="cpu", precision=asked, threads=0, warn=_LOG.warning)
     return Verification(
-        depth=float(np.median(np.abs(found - expected) / expected)),
+        depth=_relative(outputs[DEPTH][..., :height, :width], maps.depth().numpy()),
         attention=attention,
+        uncertainty=uncertainty,
         through_package=source.check(engine).deviation,
         limit=TOLERANCES[precision],
     )
+
+
+def _relative(found: npt.NDArray[np.float32], expected: npt.NDArray[np.float32]) -> float:
+    return float(np.median(np.abs(found - expected) / expected))
 
 
 def _run_onnx(

@@ -203,8 +203,7 @@ class View:
     def _tilt(self) -> npt.NDArray[np.float64]:
         """3x3: pixels of the camera that looks further down to rays (x, y, z) of the frame's."""
         assert self.camera is not None
-        cos, sin = np.cos(np.radians(self.pitch)), np.sin(np.radians(self.pitch))
-        down = np.array([[1, 0, 0], [0, cos, sin], [0, -sin, cos]])
+        down, _ = cv2.Rodrigues(np.array([-np.radians(self.pitch), 0.0, 0.0]))
         return np.asarray(down @ np.linalg.inv(self.camera.matrix))
 
     def _crop_to_turned(self) -> npt.NDArray[np.float64]:
@@ -212,10 +211,7 @@ class View:
         side, start = (-1, self.left + self.size[1] - 1) if self.mirrored else (1, self.left)
         to_scaled = np.array([[side, 0, start], [0, 1, self.top], [0, 0, 1]], np.float64)
         y, x = (self.frame[0] - 1) / 2, (self.frame[1] - 1) / 2
-        cos, sin = np.cos(np.radians(self.angle)), np.sin(np.radians(self.angle))
-        turned = np.array(
-            [[cos, -sin, x - cos * x + sin * y], [sin, cos, y - sin * x - cos * y], [0, 0, 1]]
-        )
+        turned = np.vstack([cv2.getRotationMatrix2D((x, y), -self.angle, 1.0), [0, 0, 1]])
         return turned @ self._scaled_to_frame() @ to_scaled
 
     def _scaled_to_frame(self) -> npt.NDArray[np.float64]:

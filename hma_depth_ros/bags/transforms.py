@@ -181,17 +181,49 @@ class Transforms:
             4x4, or None where no transform says how it moved.
 
         """
-        here = there = np.eye(4)
-        moved = False
+        here, there = self.place(frame, start), self.place(frame, end)
+        return None if here is None or there is None else np.linalg.inv(there) @ here
+
+    def place(self, frame: str, stamp: int) -> Matrix | None:
+        """4x4: points of `frame` to the frame that stands still while the car moves, at a time.
+
+        That of the odometry, or the farthest; see `motion`. None where no transform says how the
+        frame moves, or not at that time.
+        """
+        place = np.eye(4)
+        moves = False
         for child, parent in self._upwards(_plain(frame)):
-            steps = (self._edge(child, start), self._edge(child, end))
-            if steps[0] is None or steps[1] is None:
+            step = self._edge(child, stamp)
+            if step is None:
                 return None
-            here, there = steps[0] @ here, steps[1] @ there
-            moved = moved or (child not in self._static and self._tracks[child].moves)
+            place = step @ place
+            moves = moves or (child not in self._static and self._tracks[child].moves)
             if parent.rpartition("/")[2].startswith("odom"):
                 break
-        return np.linalg.inv(there) @ here if moved else None
+        return place if moves else None
+
+    def moves(self, frame: str) -> bool:
+        """Whether any transform says that `frame` is ever somewhere else."""
+        return any(
+            child not in self._static and self._tracks[child].moves
+            for child, _ in self._upwards(_plain(frame))
+        )
+
+    def root(self, frame: str) -> str:
+        """The frame that all static transforms above `frame` lead to."""
+        top = _plain(frame)
+        for child, parent in self._upwards(top):
+            if child not in self._static:
+                break
+            top = parent
+        return top
+
+    def add_pose(self, parent: str, child: str, stamp: int, pose: Matrix) -> None:
+        """Say where a frame is in a parent that stands still, instead of what `/tf` says of it."""
+        parent, child = _plain(parent), _plain(child)
+        if child not in self._tracks or self._tracks[child].parent != parent:
+            self._tracks[child] = _Track(parent)
+        self._tracks[child].add(stamp, pose)
 
     def _upwards(self, frame: str) -> Iterator[tuple[str, str]]:
         seen = {frame}

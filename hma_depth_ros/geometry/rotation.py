@@ -6,6 +6,8 @@ recorders of bags go without.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 from scipy.spatial.transform import Rotation
@@ -46,3 +48,18 @@ def angles_from_matrix(rotation: Matrix) -> tuple[float, float, float]:
     """Roll, pitch and yaw (rad) of a 3x3 rotation matrix, as `matrix_from_angles` takes them."""
     roll, pitch, yaw = Rotation.from_matrix(rotation).as_euler("xyz").tolist()
     return roll, pitch, yaw
+
+
+def pose_matrix(numbers: Sequence[float]) -> Matrix:
+    """4x4 matrix of x y z qx qy qz qw: points of the child to points of the parent.
+
+    Raises:
+        ValueError: these are not seven such numbers.
+
+    """
+    if len(numbers) != 7 or not np.isfinite(numbers).all():
+        raise ValueError(f"takes seven numbers x y z qx qy qz qw, not {list(numbers)}")
+    matrix = np.eye(4)
+    matrix[:3, :3] = matrix_from_quaternion(*numbers[3:])
+    matrix[:3, 3] = numbers[:3]
+    return matrix

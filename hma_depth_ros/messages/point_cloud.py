@@ -111,7 +111,19 @@ def lidar_returns(cloud: Any) -> npt.NDArray[np.float64]:
         HmaDepthError: the cloud has no x, y, z.
 
     """
-    array = cloud_array(cloud)
+    points, seen = seen_points(cloud_array(cloud))
+    return points[seen]
+
+
+def seen_points(
+    array: npt.NDArray[Any],
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """All points (N, 3) of a `cloud_array` in metres, row by row, and which are `lidar_returns`.
+
+    Raises:
+        HmaDepthError: the cloud has no x, y, z.
+
+    """
     points = _xyz(array).astype(np.float64)
     reach = np.abs(points).max(axis=1, initial=0.0)
     # NaN compares false.
@@ -119,8 +131,8 @@ def lidar_returns(cloud: Any) -> npt.NDArray[np.float64]:
     ranges = array["range"].ravel() if "range" in (array.dtype.names or ()) else None
     if ranges is not None and ranges.shape == seen.shape:
         seen &= ranges != 0
-    found = points[seen]
-    return found[~_repeated(found)]
+    seen[seen] = ~_repeated(points[seen])
+    return points, seen
 
 
 def _repeated(points: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:

@@ -13,7 +13,7 @@ from std_msgs.msg import Header
 
 from hma_depth_ros.bags.transforms import transform_matrix
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.geometry.rotation import matrix_from_quaternion
+from hma_depth_ros.geometry.rotation import pose_matrix
 
 Matrix = npt.NDArray[np.float64]
 
@@ -30,17 +30,10 @@ def parameter_matrix(numbers: Sequence[float]) -> Matrix:
         HmaDepthError: these are not seven such numbers.
 
     """
-    if len(numbers) != 7 or not np.isfinite(numbers).all():
-        raise HmaDepthError(
-            f"lidar_to_camera takes seven numbers x y z qx qy qz qw, not {list(numbers)}"
-        )
-    matrix = np.eye(4)
     try:
-        matrix[:3, :3] = matrix_from_quaternion(*numbers[3:])
+        return pose_matrix(numbers)
     except ValueError as error:
-        raise HmaDepthError(f"lidar_to_camera: {error}") from error
-    matrix[:3, 3] = numbers[:3]
-    return matrix
+        raise HmaDepthError(f"lidar_to_camera {error}") from error
 
 
 class LidarTransform:

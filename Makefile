@@ -1,6 +1,6 @@
 # `make demo` and `make test` need nothing but python3 with its venv module; see `make help`.
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-jazzy lint gpu-check clean distclean
+.PHONY: help venv demo test test-jazzy lint api gpu-check clean distclean
 
 # Without PYTHON=... an existing environment keeps the Python it was made with.
 PYTHON ?= $(shell .venv/bin/python -c pass 2>/dev/null && echo .venv/bin/python || echo python3)
@@ -50,6 +50,9 @@ lint: venv ## ruff check, ruff format, mypy
 	@$(VENV) -m ruff format --check .
 	@echo "== mypy"
 	@$(VENV) -m mypy
+
+api: ## write docs/api.md from the code
+	@$(PYTHON) .ci/make_api.py
 
 # Installs nothing: on a machine with a GPU that has PyTorch and no .venv, PYTHON=python3 is taken.
 gpu-check: ## all that wants a GPU, in eight minutes [OUTPUT=folder] [ARGS="--parts card,tests ..."]

@@ -96,7 +96,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        sys.exit("[venv] interrupted; run make again to go on")
+    make_venv.run_script(main)

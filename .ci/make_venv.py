@@ -13,7 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -215,8 +215,13 @@ def main() -> None:
     say("ready")
 
 
-if __name__ == "__main__":
+def run_script(bring_up_to_date: Callable[[], None]) -> None:
+    """Run what brings an environment up to date; Ctrl-C ends it with one line and status 1."""
     try:
-        main()
+        bring_up_to_date()
     except KeyboardInterrupt:
-        sys.exit("[venv] interrupted; run make again to go on")
+        fail("interrupted; run make again to go on")
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,11 @@ from hma_depth_ros.messages.pictures import rgb_image
 from hma_depth_ros.messages.point_cloud import cloud_array, cloud_xyz
 from hma_depth_ros.messages.stamps import header_stamp
 from hma_depth_ros.messages.types import COMPRESSED_IMAGE, IMAGE, POINT_CLOUD
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 START = 1_317_042_145_961_661_696
 PIXELS: dict[str, npt.NDArray[Any]] = {
@@ -163,6 +169,10 @@ def _break_metadata(path: Path) -> None:
     (path / "metadata.yaml").write_text("rosbag2_bagfile_information: [")
 
 
+def _point_to_metadata(path: Path) -> None:
+    (path / "metadata.yaml").write_text("version https://git-lfs.github.com/spec/v1\n")
+
+
 @pytest.mark.parametrize(
     ("damage", "complaint"),
     [
@@ -170,6 +180,7 @@ def _break_metadata(path: Path) -> None:
         (_remove_storage, "files are missing: bag.mcap"),
         (_unknown_compression, "compression format 'br' is not supported"),
         (_break_metadata, "its metadata.yaml is damaged"),
+        (_point_to_metadata, "metadata.yaml: it is a Git LFS pointer"),
     ],
 )
 def test_damaged_bags_give_one_clear_error(tmp_path: Path, damage: Any, complaint: str) -> None:
@@ -183,13 +194,68 @@ def test_damaged_bags_give_one_clear_error(tmp_path: Path, damage: Any, complain
 def test_what_is_no_bag(tmp_path: Path) -> None:
     with pytest.raises(HmaDepthError, match=r"no such bag: .*nowhere"):
         BagReader(tmp_path / "nowhere")
-    for name, complaint in (("old.bag", "ROS 1"), ("empty.mcap", "no MCAP"), ("x.txt", "cannot")):
+    for name, complaint in (("old.bag", "ROS 1"), ("empty.mcap", "empty"), ("x.txt", "cannot")):
         (tmp_path / name).touch()
         with pytest.raises(HmaDepthError, match=complaint), BagReader(tmp_path / name):
             pass
     (tmp_path / "folder").mkdir()
     with pytest.raises(HmaDepthError, match=r"folder is no bag: it has no metadata.yaml"):
         BagReader(tmp_path / "folder")
+
+
+@pytest.mark.parametrize("storage", list(StoragePlugin))
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(
+    ("stored", "complaint"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid", "a Git LFS pointer .*git lfs pull"),
+        (b"<!DOCTYPE html><title>Sign in</title>", "a web page"),
+        (b"", "empty"),
+        (b"something", None),
+    ],
+)
+def test_what_a_storage_file_is_instead_is_said(
+    tmp_path: Path, storage: StoragePlugin, packed: bool, stored: bytes, complaint: str | None
+) -> None:
+    with Writer(tmp_path / "bag", version=9, storage_plugin=storage) as writer:
+        writer.add_connection("/text", "std_msgs/msg/String", typestore=TYPESTORE)
+    suffix = {StoragePlugin.MCAP: ".mcap", StoragePlugin.SQLITE3: ".db3"}[storage]
+    file = tmp_path / "bag" / f"bag{suffix}"
+    if packed:
+        metadata = tmp_path / "bag" / "metadata.yaml"
+        metadata.write_text(metadata.read_text().replace(file.name, f"{file.name}.zstd"))
+        file = file.rename(f"{file}.zstd")
+    file.write_bytes(stored)
+    said = f"{file.name} is {complaint}" if complaint else f"{file.name}: "
+    for path in (tmp_path / "bag", file):
+        with pytest.raises(HmaDepthError, match=f"{path}: {said}"), BagReader(path):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("stored", "complaint"),
+    [
+        (zstd.compress(b"<html>"), r"bag\.mcap\.zstd is a web page"),
+        (zstd.compress(b"<html>")[:8], r"bag\.mcap\.zstd: (?!.*archive)"),
+    ],
+    ids=["page", "cut short"],
+)
+def test_a_packed_file_is_judged_by_what_is_in_it(
+    tmp_path: Path, stored: bytes, complaint: str
+) -> None:
+    """To be packed is right, whatever else is wrong."""
+    file = tmp_path / "bag.mcap.zstd"
+    file.write_bytes(stored)
+    with pytest.raises(HmaDepthError, match=complaint), BagReader(file):
+        pass
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_metadata_is_read_as_windows_saves_it(tmp_path: Path, encoding: str) -> None:
+    metadata = _write(tmp_path / "bag") / "metadata.yaml"
+    metadata.write_text(metadata.read_text(), encoding=encoding)
+    with BagReader(tmp_path / "bag") as bag:
+        assert bag.topic("/image", IMAGE).count == 5
 
 
 def test_a_damaged_message_names_its_topic(tmp_path: Path) -> None:

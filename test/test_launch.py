@@ -117,6 +117,15 @@ def bin_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "bin"
 
 
+@pytest.fixture
+def rviz_record(bin_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Install a stand-in for RViz; the file in which it will write how it was started."""
+    prefix = tmp_path / "ros"
+    write_package(prefix, "rviz2")
+    monkeypatch.setenv("AMENT_PREFIX_PATH", str(prefix))
+    return write_recorder(prefix / "lib" / "rviz2" / "rviz2")
+
+
 def run_launch(*arguments: str, file: Path = LAUNCH_FILE) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", LAUNCHER, str(file), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
@@ -287,16 +296,12 @@ def test_wheels_alone_have_no_ament_prefix_path(
 
 
 def test_rviz_starts_on_request_in_the_same_namespace(
-    launch: Callable[..., Start], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    launch: Callable[..., Start], rviz_record: Path
 ):
-    prefix = tmp_path / "ros"
-    write_package(prefix, "rviz2")
-    record = write_recorder(prefix / "lib" / "rviz2" / "rviz2")
-    monkeypatch.setenv("AMENT_PREFIX_PATH", str(prefix))
     launch("namespace:=car")
-    assert not record.exists()
+    assert not rviz_record.exists()
     launch("namespace:=car", "image:=/cam/image", "rviz:=true", "use_sim_time:=true")
-    start = read_start(record)
+    start = read_start(rviz_record)
     assert start.ros_arguments("-d") == [str(REPOSITORY / "config" / "depth.rviz")]
     assert set(start.ros_arguments("-r")) == {
         *("__node:=rviz", "__ns:=/car", "image:=/cam/image"),
@@ -310,14 +315,10 @@ def test_rviz_starts_on_request_in_the_same_namespace(
 
 
 def test_rviz_shows_the_cloud_of_any_camera_and_its_compressed_images(
-    launch: Callable[..., Start], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    launch: Callable[..., Start], rviz_record: Path
 ):
-    prefix = tmp_path / "ros"
-    write_package(prefix, "rviz2")
-    record = write_recorder(prefix / "lib" / "rviz2" / "rviz2")
-    monkeypatch.setenv("AMENT_PREFIX_PATH", str(prefix))
     launch("rviz:=true", "compressed:=true", "image:=/cam/image", "fixed_frame:=front_optical")
-    start = read_start(record)
+    start = read_start(rviz_record)
     assert start.ros_arguments("-f") == ["front_optical"]
     assert "image/compressed:=/cam/image/compressed" in start.ros_arguments("-r")
     (config,) = start.ros_arguments("-d")
@@ -347,18 +348,15 @@ def test_rviz_shows_the_cloud_of_any_camera_and_its_compressed_images(
 def test_rviz_goes_by_the_frame_of_a_replayed_camera(
     bin_folder: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    rviz_record: Path,
     arguments: list[str],
     frame: str | None,
 ):
     for name in ("depth_node", "replay_bag"):
         write_recorder(bin_folder / name)
-    write_package(tmp_path / "ros", "rviz2")
-    record = write_recorder(tmp_path / "ros" / "lib" / "rviz2" / "rviz2")
-    monkeypatch.setenv("AMENT_PREFIX_PATH", str(tmp_path / "ros"))
     done = run_launch(f"bag:={tmp_path}", "rviz:=true", *arguments, file=REPLAY)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert read_start(record).ros_arguments("-f") == ([frame] if frame else [])
+    assert read_start(rviz_record).ros_arguments("-f") == ([frame] if frame else [])
 
 
 @pytest.mark.parametrize("file", [LAUNCH_FILE, REPLAY], ids=lambda file: file.name)

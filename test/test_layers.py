@@ -1,8 +1,9 @@
-"""Imports point downwards only: docs/architecture.md's table, checked."""
+"""Imports point downwards only, as docs/architecture.md's table has it."""
 
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -75,6 +76,20 @@ def test_a_layer_imports_only_what_lies_below(folder: str):
         and name != "hma_depth_ros.__version__"
     ]
     assert wrong == []
+
+
+def test_the_table_of_the_documentation_is_this_one():
+    """Its rows say what is allowed here, and name only what stands below them."""
+    page = (REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| [^|]+ \| `(\w+)/` \| [^|]+ \| ([^|]+) \|$", page, re.MULTILINE)
+    order = [folder for folder, _ in rows]
+    named = {folder: set(re.findall(r"`(\w+)`", imported)) for folder, imported in rows}
+    found = {name.split(".")[1] for _, name in imports("demo") if name.startswith("hma_depth_ros.")}
+    assert named.pop("cli") == set() and named.pop("demo") == found - COMMON - {"demo"}
+    assert named == ALLOWED
+    assert rows[-1] == ("geometry", "nothing")
+    for place, folder in enumerate(order[1:], 1):
+        assert named.get(folder, found) - COMMON <= set(order[place:]), folder
 
 
 @pytest.mark.parametrize("folder", sorted(set(ALLOWED) - {"ros", "benchmarks"}))

@@ -332,17 +332,22 @@ def test_without_calibration_there_is_an_error_or_unscaled_depth(
         assert not {"/points", "/depth/camera_info"} & set(reader.topics)
 
 
-def test_zero_calibration_is_an_error(
-    bag: Path, tmp_path: Path, process: Process, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with BagReader(bag) as reader, BagWriter(tmp_path / "in") as writer:
+def _with_other_calibration(bag: Path, out: Path, change: Callable[[Any], None]) -> None:
+    """Write a bag's images and their CameraInfo again, each of those changed."""
+    with BagReader(bag) as reader, BagWriter(out) as writer:
         for topic in (IMAGE_TOPIC, INFO_TOPIC):
             writer.add_topic(topic, reader.topics[topic].type)
         for raw in reader.messages([IMAGE_TOPIC, INFO_TOPIC]):
             message = reader.decode(raw)
             if raw.topic == INFO_TOPIC:
-                message.p = np.zeros(12)
+                change(message)
             writer.write(raw.topic, raw.stamp, message)
+
+
+def test_zero_calibration_is_an_error(
+    bag: Path, tmp_path: Path, process: Process, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _with_other_calibration(bag, tmp_path / "in", lambda info: setattr(info, "p", np.zeros(12)))
     assert process(tmp_path / "in", tmp_path / "out") == 2
     error = capsys.readouterr().err
     assert "no calibration: its projection matrix P is zero; --uncalibrated does without" in error
@@ -353,15 +358,11 @@ def test_a_calibration_of_another_camera_is_named(
     bag: Path, tmp_path: Path, process: Process, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It may be of the same size: nothing else gives it away."""
-    with BagReader(bag) as reader, BagWriter(tmp_path / "in") as writer:
-        for topic in (IMAGE_TOPIC, INFO_TOPIC):
-            writer.add_topic(topic, reader.topics[topic].type)
-        for raw in reader.messages([IMAGE_TOPIC, INFO_TOPIC]):
-            message = reader.decode(raw)
-            if raw.topic == INFO_TOPIC:
-                message.header.frame_id = "camera_color_right"
-            writer.write(raw.topic, raw.stamp, message)
-    said = f"{INFO_TOPIC}: it is of 'camera_color_right', the images on {IMAGE_TOPIC} of"
+    right = "camera_color_right"
+    _with_other_calibration(
+        bag, tmp_path / "in", lambda info: setattr(info.header, "frame_id", right)
+    )
+    said = f"{INFO_TOPIC}: it is of '{right}', the images on {IMAGE_TOPIC} of"
     assert process(tmp_path / "in", tmp_path / "out") == 0
     assert capsys.readouterr().out.count(said) == 1
     assert process(bag, tmp_path / "other") == 0

@@ -160,7 +160,7 @@ class BagWriter:
         )
 
     def write(self, topic: str, stamp: int, message: Any) -> None:
-        """Write a message of `bags.message_types` at a time in nanoseconds."""
+        """Write a message of `bags.typestore.message` at a time in nanoseconds."""
         type_name = self._connections[topic].msgtype
         self.write_raw(topic, stamp, TYPESTORE.serialize_cdr(message, type_name))
 

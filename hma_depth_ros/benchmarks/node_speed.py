@@ -138,7 +138,7 @@ def measure_node(plan: NodePlan, folder: Path, *, warn: Callable[[str], object])
     """
     source = ModelSource(plan.checkpoint)
     scales = source.info.model.reductions if source.info.model.attention else ()
-    known = output_types(scales)
+    known = output_types(scales, confidence=source.info.model.uncertainty)
     if wrong := [topic for topic in plan.topics if topic not in known]:
         raise HmaDepthError(f"no topic '{wrong[0]}'; the node has {', '.join(known)}")
     left_out: dict[str, str] = {}

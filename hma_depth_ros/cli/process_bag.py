@@ -132,7 +132,7 @@ def _parser() -> argparse.ArgumentParser:
         type=_kinds,
         default=("depth", "camera_info", "masks", "cloud"),
         metavar="KIND,...",
-        help=f"of {', '.join(_KINDS)} (default: all but color)",
+        help=f"of {', '.join(_KINDS)} (default: all but confidence and color)",
     )
     result.add_argument(
         "--depth-encoding",
@@ -145,6 +145,27 @@ def _parser() -> argparse.ArgumentParser:
         choices=("packed", "padded"),
         default="packed",
         help="16 or 32 bytes a point (default: %(default)s)",
+    )
+    result.add_argument(
+        "--cloud-stride", type=int, default=1, metavar="N", help="points of every Nth pixel"
+    )
+    result.add_argument(
+        "--min-range", type=float, default=0.0, metavar="METRES", help="no points nearer than this"
+    )
+    result.add_argument(
+        "--edge-filter",
+        type=float,
+        default=1.0,
+        metavar="DEGREES",
+        help="no points where ray and surface meet at a smaller angle, which are mostly in the air "
+        "between a near and a far thing; 0 keeps all (default: %(default)s)",
+    )
+    result.add_argument(
+        "--min-confidence",
+        type=float,
+        default=0.0,
+        metavar="P",
+        help="no points that are right (to a factor of 1.25) with a smaller probability",
     )
     result.add_argument(
         "--outputs-only",
@@ -236,6 +257,7 @@ def _predictor(arguments: argparse.Namespace) -> tuple[DepthPredictor, dict[str,
     from hma_depth_ros.bags.bag_cameras import find_cameras
     from hma_depth_ros.bags.reader import BagReader
     from hma_depth_ros.inference.bundled import default_checkpoint
+    from hma_depth_ros.inference.cloud_filter import CloudFilter
     from hma_depth_ros.inference.plan import Region, kitti_benchmark_crop
     from hma_depth_ros.inference.points import CloudLayout
     from hma_depth_ros.inference.predictor import DepthPredictor
@@ -251,6 +273,12 @@ def _predictor(arguments: argparse.Namespace) -> tuple[DepthPredictor, dict[str,
             height, width = picture(bag.decode(first))[0].shape[:2]
         region = kitti_benchmark_crop(width=width, height=height)
     checkpoint = arguments.checkpoint or default_checkpoint()
+    points = CloudFilter(
+        stride=arguments.cloud_stride,
+        min_range=arguments.min_range,
+        min_angle=arguments.edge_filter,
+        min_confidence=arguments.min_confidence,
+    )
     predictor = DepthPredictor.from_checkpoint(
         checkpoint,
         device=_device(arguments.device),
@@ -261,6 +289,7 @@ def _predictor(arguments: argparse.Namespace) -> tuple[DepthPredictor, dict[str,
         input_width=arguments.input_width,
         max_range=arguments.max_range,
         cloud_layout=CloudLayout[arguments.cloud_layout.upper()],
+        cloud_filter=points,
     )
     engine = predictor.engine
     model = {
@@ -273,6 +302,7 @@ def _predictor(arguments: argparse.Namespace) -> tuple[DepthPredictor, dict[str,
         "input_width": predictor.input_width,
         "max_range": arguments.max_range,
         "cloud_layout": arguments.cloud_layout,
+        "points": astuple(points),
     }
     return predictor, model
 

@@ -26,7 +26,7 @@ _NAMED_AT_MOST = 3
 class EvaluatedFrame:
     """One frame to be scored."""
 
-    name: str  #: of `Benchmark.frame_name`
+    name: str  #: of `Layout.frame_name`
     ground_truth: GroundTruth | MeasuredDepth
     image: Path | None = None  #: None: not given, or not there
     listed: SplitEntry | None = None  #: with the paths of files; None: of no list, or no image

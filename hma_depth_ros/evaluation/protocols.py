@@ -71,6 +71,7 @@ _KITTI = (
         fills_holes=True,
     ),
 )
+#: KITTI's, by name.
 PROTOCOLS = {protocol.name: protocol for protocol in _KITTI}
 
 #: NYU Depth v2's only one.

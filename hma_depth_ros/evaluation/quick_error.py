@@ -21,12 +21,11 @@ from hma_depth_ros.evaluation.protocols import Protocol, protocols_by_name
 from hma_depth_ros.evaluation.score import score
 from hma_depth_ros.geometry.window import whole_image
 from hma_depth_ros.inference.predictor import DepthPredictor, Output
+from hma_depth_ros.network.uncertainty import WITHIN_ONE_SIGMA
 
 #: Like `bts`, but the network sees the whole image, as it does in the node.
 WHOLE_IMAGE = Protocol("whole", "Garg's window of the image", garg_window, view="image")
 
-#: Share of a Gaussian's errors that are below its standard deviation.
-WITHIN_ONE_SIGMA = 0.6827
 _RATIOS = 2000  # pixels of a frame
 _OUTPUTS: frozenset[Output] = frozenset({"depth", "attention", "uncertainty"})
 

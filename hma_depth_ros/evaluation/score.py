@@ -55,7 +55,7 @@ class FrameScores:
     size: tuple[int, int]  #: (H, W) of the ground truth
     scores: dict[str, Score] = field(default_factory=dict)
     camera_source: CameraSource | None = None  #: None: no camera was used
-    scene: str = ""  #: see `Frame.scene`
+    scene: str = ""  #: see `EvaluatedFrame.scene`
 
 
 def placed(prediction: Depth, size: tuple[int, int]) -> tuple[Depth, Window]:

@@ -111,6 +111,17 @@ class PinholeCamera:
             height=height,
         )
 
+    def every(self, step: int) -> PinholeCamera:
+        """Camera of every `step`-th pixel in both directions, the first one included."""
+        return PinholeCamera(
+            fx=self.fx / step,
+            fy=self.fy / step,
+            cx=self.cx / step,
+            cy=self.cy / step,
+            width=-(-self.width // step),
+            height=-(-self.height // step),
+        )
+
     def pad(self, *, left: int, top: int, right: int, bottom: int) -> PinholeCamera:
         """Camera of the image with a border added."""
         return replace(

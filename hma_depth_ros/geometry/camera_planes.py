@@ -27,7 +27,7 @@ import numpy.typing as npt
 
 from hma_depth_ros.geometry.camera import PinholeCamera
 
-#: As `network.config.Geometry`, which this layer does not know.
+#: As `network.model_config.Geometry`, which this layer does not know.
 CameraPlanes = Literal["none", "rays", "ground"]
 
 #: Of the ground's inverse depth, so that its values are about as large as those of the rays.

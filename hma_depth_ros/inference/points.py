@@ -72,6 +72,8 @@ def pack_colors(image: Tensor, rgb: tuple[int, int, int]) -> Tensor:
     `rgb` are the channels' indices.
     """
     if image.device.type == "cpu" and sys.byteorder == "little":
+        if image.stride(1) != image.shape[2]:
+            image = image.contiguous()  # OpenCV knows no gaps between pixels
         bgr0 = np.zeros((*image.shape[:2], 4), np.uint8)
         order = [index for pair in zip(rgb, (2, 1, 0), strict=True) for index in pair]
         cv2.mixChannels([image.numpy()], [bgr0], order)  # half of PyTorch's time

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
@@ -17,6 +17,7 @@ from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.geometry.camera_planes import USUAL_MOUNT, Mount
 from hma_depth_ros.inference.bundled import default_checkpoint
 from hma_depth_ros.inference.camera_input import camera_input
+from hma_depth_ros.inference.cloud_filter import ALL_POINTS, CloudFilter
 from hma_depth_ros.inference.engines.engine import Engine
 from hma_depth_ros.inference.engines.engine_choice import EngineRequest, start_engine
 from hma_depth_ros.inference.engines.model_source import ModelSource
@@ -35,10 +36,12 @@ from hma_depth_ros.inference.resampling import (
 from hma_depth_ros.inference.transfer import to_host
 from hma_depth_ros.network.checkpoint import CheckpointInfo
 from hma_depth_ros.network.model import ScaleMaps
+from hma_depth_ros.network.uncertainty import confidence
 
 _LOG = logging.getLogger(__name__)
 
-Output = Literal["depth", "attention", "points", "uncertainty"]
+Output = Literal["depth", "attention", "points", "uncertainty", "confidence"]
+#: All that a prediction can hold.
 OUTPUTS: frozenset[Output] = frozenset(get_args(Output))
 
 
@@ -55,7 +58,10 @@ class Prediction:
     #: (H, W) float32: sigma of ln(depth), which about two thirds of the errors are below; NaN
     #: outside the region. None of a model that does not estimate it.
     uncertainty: npt.NDArray[np.float32] | None = None
-    #: (H, W, columns of the layout) float32: points with packed colours.
+    #: (H, W) float32 in [0, 1]: probability that depth is within a factor of 1.25 of the true one,
+    #: by the uncertainty; NaN outside the region.
+    confidence: npt.NDArray[np.float32] | None = None
+    #: (H, W, columns of the layout) float32: points with packed colours, (H, W) of the filter.
     cloud: npt.NDArray[np.float32] | None = None
     #: Seconds by stage: preprocess, forward, postprocess.
     seconds: dict[str, float] = field(default_factory=dict)
@@ -76,6 +82,7 @@ class OutputArrays:
     depth: npt.NDArray[np.float32] | None = None
     attention: npt.NDArray[np.float32] | None = None
     uncertainty: npt.NDArray[np.float32] | None = None
+    confidence: npt.NDArray[np.float32] | None = None
     #: With zeros in the padding columns.
     cloud: npt.NDArray[np.float32] | None = None
 
@@ -127,6 +134,7 @@ class DepthPredictor:
         resolution: Literal["image", "network"] = "image",
         max_range: float | None = None,
         cloud_layout: CloudLayout = CloudLayout.PADDED,
+        cloud_filter: CloudFilter = ALL_POINTS,
         mount: Mount = USUAL_MOUNT,
     ) -> None:
         """Wrap an engine.
@@ -141,6 +149,7 @@ class DepthPredictor:
                 network has them, cropped and resized, with the camera to match.
             max_range: metres from which on depth becomes +inf (REP 117); None keeps all.
             cloud_layout: of the points.
+            cloud_filter: which points the cloud has.
             mount: of the camera on the car, for a model that takes the ground as an input.
 
         """
@@ -152,6 +161,7 @@ class DepthPredictor:
         self.resolution = resolution
         self.max_range = max_range
         self.cloud_layout = cloud_layout
+        self.cloud_filter = cloud_filter
         self.mount = mount
         self._planes: tuple[object, Tensor | None] = (None, None)  # of the camera seen last
 
@@ -169,6 +179,7 @@ class DepthPredictor:
         resolution: Literal["image", "network"] = "image",
         max_range: float | None = None,
         cloud_layout: CloudLayout = CloudLayout.PADDED,
+        cloud_filter: CloudFilter = ALL_POINTS,
         mount: Mount = USUAL_MOUNT,
     ) -> DepthPredictor:
         """Load a checkpoint (None: the bundled default), or an exported file, for a device.
@@ -196,6 +207,7 @@ class DepthPredictor:
             resolution=resolution,
             max_range=max_range,
             cloud_layout=cloud_layout,
+            cloud_filter=cloud_filter,
             mount=mount,
         )
 
@@ -209,6 +221,11 @@ class DepthPredictor:
         """Reduction factor of each mask, coarse to fine; empty without attention."""
         return self.info.model.reductions if self.info.model.attention else ()
 
+    @property
+    def estimates_error(self) -> bool:
+        """Whether there are `uncertainty` and `confidence`."""
+        return self.info.model.uncertainty
+
     def plan(self, image_size: tuple[int, int]) -> InputPlan:
         """How an image of (H, W) is cropped and resized."""
         return plan_input(image_size, region=self.region, input_width=self.input_width)
@@ -218,6 +235,10 @@ class DepthPredictor:
         if self.resolution == "image":
             return image_size
         return self.plan(image_size).network_size
+
+    def cloud_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
+        """(H, W) of the cloud that `predict` returns for an image of (H, W)."""
+        return self.cloud_filter.size(self.output_size(image_size))
 
     def output_camera(self, camera: PinholeCamera, image_size: tuple[int, int]) -> PinholeCamera:
         """Camera of the arrays that `predict` returns for an image of (H, W) from `camera`."""
@@ -372,27 +393,40 @@ class DepthPredictor:
         in_image = self.resolution == "image"
         prediction = Prediction(camera=frame.camera if in_image else frame.network_camera)
         tensors: dict[str, Tensor] = {}
-        if "depth" in outputs or "points" in outputs:
+        with_points = "points" in outputs and prediction.camera is not None
+        certain = maps.uncertainty is not None
+        if "uncertainty" in outputs and certain:
+            tensors["uncertainty"] = self._error(maps, plan, None, out.uncertainty)
+        if certain and ("confidence" in outputs or (with_points and self._filters_by_confidence)):
+            tensors["confidence"] = self._error(maps, plan, confidence, out.confidence)
+        if "depth" in outputs or with_points:
             depth = self._depth(maps, plan, self.depth_scale(frame.network_camera), out.depth)
             if "depth" in outputs:
                 tensors["depth"] = depth
-            if "points" in outputs and prediction.camera is not None:
-                if in_image:
-                    colors = pack_colors(frame.pixels, frame.pixel_format.rgb)
-                else:
-                    network_image = frame.network_pixels[0].permute(1, 2, 0)
-                    colors = pack_colors(network_image, PixelFormat.RGB.rgb)
-                tensors["cloud"] = self._cloud(depth, prediction.camera, colors, out.cloud)
+            if with_points:
+                assert prediction.camera is not None
+                image, rgb = frame.pixels, frame.pixel_format.rgb
+                if not in_image:
+                    image, rgb = frame.network_pixels[0].permute(1, 2, 0), PixelFormat.RGB.rgb
+                points = self.cloud_filter.of(
+                    depth,
+                    tensors.get("confidence"),
+                    prediction.camera.fx,
+                    limited=self.max_range is not None,
+                )
+                step = self.cloud_filter.stride
+                colors = pack_colors(image[::step, ::step], rgb)
+                camera = prediction.camera.every(step)
+                tensors["cloud"] = self._cloud(points, camera, colors, out.cloud)
         if "attention" in outputs and maps.attentions:
             tensors["attention"] = self._restored(full_masks(maps), plan, out.attention)
-        if "uncertainty" in outputs and maps.uncertainty is not None:
-            sigma = full_uncertainty(maps) * self.info.uncertainty_scale
-            planes = None if out.uncertainty is None else out.uncertainty[None]
-            tensors["uncertainty"] = self._restored(sigma, plan, planes)[0]
+        if "confidence" not in outputs:
+            tensors.pop("confidence", None)
         arrays = to_host(tensors, {name: getattr(out, name) for name in tensors})
         prediction.depth = arrays.get("depth")
         prediction.attention = arrays.get("attention")
         prediction.uncertainty = arrays.get("uncertainty")
+        prediction.confidence = arrays.get("confidence")
         prediction.cloud = arrays.get("cloud")
         prediction.seconds = {
             "preprocess": frame.begin.until(frame.end),
@@ -415,6 +449,22 @@ class DepthPredictor:
         if self.max_range is not None:
             depth.masked_fill_(depth > self.max_range, torch.inf)
         return depth
+
+    def _error(
+        self,
+        maps: ScaleMaps,
+        plan: InputPlan,
+        function: Callable[[Tensor], Tensor] | None,
+        out: npt.NDArray[np.float32] | None,
+    ) -> Tensor:
+        """Calibrated sigma (H, W) of ln(depth), or a function of it, at the output resolution."""
+        sigma = full_uncertainty(maps) * self.info.uncertainty_scale
+        planes = None if out is None else out[None]
+        return self._restored(sigma if function is None else function(sigma), plan, planes)[0]
+
+    @property
+    def _filters_by_confidence(self) -> bool:
+        return self.cloud_filter.min_confidence > 0
 
     def _restored(
         self, maps: Tensor, plan: InputPlan, out: npt.NDArray[np.float32] | None
@@ -453,7 +503,5 @@ class DepthPredictor:
             cloud = torch.from_numpy(out)
         else:
             cloud = torch.zeros((*depth.shape, self.cloud_layout.value), device=depth.device)
-        if self.max_range is not None:
-            depth = depth.masked_fill(depth.isinf(), torch.nan)
         write_cloud(cloud, depth, camera, colors, self.cloud_layout)
         return cloud

@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # with it comes PyTorch, for seconds of which players and recorders have no use
     from hma_depth_ros.inference.predictor import Output
 
+#: Relative to the namespace of the node, or of a bag's camera.
 DEPTH, INFO, POINTS = "depth/image", "depth/camera_info", "points"
+#: Likewise.
+CONFIDENCE = "confidence"
+#: Likewise: pictures for people.
 DEPTH_COLOR, ATTENTION_COLOR = "depth/color", "attention/color"
 
 
@@ -24,6 +28,8 @@ def needed_outputs(topics: Set[str], masks: Collection[str]) -> set[Output]:
         needed.add("depth")
     if POINTS in topics:
         needed.add("points")
+    if CONFIDENCE in topics:
+        needed.add("confidence")
     if topics & {*masks, ATTENTION_COLOR}:
         needed.add("attention")
     return needed

@@ -21,7 +21,7 @@ def raw_header_stamp(cdr: bytes | memoryview) -> int | None:
 
 
 def header_stamp(stamped: Any) -> int:
-    """Nanoseconds of a message's header stamp, of this module's messages and of rclpy's alike."""
+    """Nanoseconds of a message's header stamp, of rosbags' messages and of rclpy's alike."""
     stamp = stamped.header.stamp
     return int(stamp.sec) * _BILLION + int(stamp.nanosec)
 

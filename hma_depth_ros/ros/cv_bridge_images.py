@@ -17,7 +17,7 @@ from hma_depth_ros.messages.pictures import Pixels, picture
 
 
 def image_from_message(message: Image | CompressedImage) -> tuple[Pixels, PixelFormat]:
-    """See `bags.pictures.picture`; what is not known there goes through cv_bridge.
+    """See `messages.pictures.picture`; what is not known there goes through cv_bridge.
 
     cv_bridge comes last: the distribution's build breaks under NumPy 2, and the pure Python one
     knows neither all YUV orders nor 16 bits.

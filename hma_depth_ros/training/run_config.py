@@ -29,7 +29,7 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 class ModelSection:
     """Which network, and what it starts from."""
 
-    preset: str = "resnet50"  #: of `network.config.PRESETS`; gives what is not set below
+    preset: str = "resnet50"  #: of `network.model_config.PRESETS`; gives what is not set below
     scales: Literal[3, 4, 5] = 4
     attention: bool = True
     max_depth: Finite = 80.0  #: metres

@@ -19,7 +19,7 @@ from rclpy.node import Node
 from hma_depth_ros.inference.predictor import DepthPredictor, Prediction
 from hma_depth_ros.ros.transport import use_large_message_profile
 
-from .graph import DEADLINE, Bench
+from .graph import DEADLINE, Bench, rgb_message, until
 
 #: Of the checkpoint.
 NETWORK_WIDTH, FOCAL_LENGTH = 48, 40.0
@@ -97,6 +97,14 @@ class Predictions:
     def hold(self) -> None:
         """Let every call wait at its beginning."""
         self._gate.clear()
+
+    def hold_first_of_two(self, bench: Bench) -> None:
+        """Publish two images: the first is held back at the network, the second waits for it."""
+        self.hold()
+        bench.publish(rgb_message(1))
+        until(lambda: self.outputs, "the first frame at the network")
+        bench.publish(rgb_message(2))
+        until(lambda: bench.camera.statistics.arrived == 2, "the second frame at the node")
 
     def release(self) -> None:
         """Let them go on."""

@@ -62,6 +62,8 @@ TYPES = {
     "depth/color": Image,
     "attention/color": Image,
 }
+#: Of networks that estimate their error.
+OPTIONAL_TYPES = {"confidence": Image}
 MASKS = [topic for topic in TYPES if topic.startswith("attention/scale")]
 
 _numbers = itertools.count(1)
@@ -308,8 +310,9 @@ class Bench:
 
     def listen(self, *topics: str) -> None:
         """Subscribe to outputs, and wait until the node knows."""
+        types = TYPES | OPTIONAL_TYPES
         for topic in topics:
-            self.tester.create_subscription(TYPES[topic], topic, self.received[topic].append, DEEP)
+            self.tester.create_subscription(types[topic], topic, self.received[topic].append, DEEP)
         self.wait_for_listeners(*topics)
 
     def wait_for_listeners(self, *topics: str) -> None:

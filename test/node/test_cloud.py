@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+import torch
 from sensor_msgs.msg import CameraInfo, PointCloud2
 
 from hma_depth_ros.geometry.backprojection import back_project
 from hma_depth_ros.geometry.camera import PinholeCamera
+from hma_depth_ros.inference.predictor import DepthPredictor
+from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
+from hma_depth_ros.network.model import HmaDepth
+from hma_depth_ros.network.model_config import ModelConfig
 
 from .conftest import StartBench
 from .graph import (
@@ -53,9 +59,9 @@ def check_points(outputs: dict[str, Any]) -> npt.NDArray[np.float32]:
     return points
 
 
-def listening(start: StartBench, **parameters: Any) -> Bench:
+def listening(start: StartBench, *more: str, **parameters: Any) -> Bench:
     bench = start(**parameters)
-    bench.listen("depth/image", "depth/camera_info", "points")
+    bench.listen("depth/image", "depth/camera_info", "points", *more)
     return bench
 
 
@@ -89,7 +95,7 @@ def test_no_points_outside_the_region(start: StartBench):
 
 
 def test_no_points_beyond_the_range(start: StartBench):
-    bench = listening(start)
+    bench = listening(start, edge_filter=0.0)
     depth = pixels_of(bench.infer(rgb_message(1), info_message())["depth/image"])
     limit = float(np.median(depth))
     assert bench.set(max_range=limit).successful
@@ -128,3 +134,68 @@ def test_sensor_msgs_py_reads_it(start: StartBench):
     cloud = point_cloud2.read_points(outputs["points"]).reshape(HEIGHT, WIDTH)
     points = np.stack([cloud[axis] for axis in "xyz"], axis=-1)
     np.testing.assert_array_equal(points, points_of(outputs["points"]))
+
+
+@pytest.fixture(scope="module")
+def doubting(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Checkpoint of a model that estimates its error."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(4)
+        model = HmaDepth(
+            ModelConfig("test_efficientnet", (32, 24, 16, 8, 8), aspp_channels=8, uncertainty=True)
+        )
+    path = tmp_path_factory.mktemp("doubting") / "m.safetensors"
+    save_checkpoint(path, model, CheckpointInfo(model.config, Preprocessing(input_width=48)))
+    return path
+
+
+def test_confidence_and_what_it_leaves_of_the_points(start: StartBench, doubting: Path):
+    """All of it live: the next frame has it."""
+    bench = listening(start, "confidence", checkpoint=str(doubting), edge_filter=0.0)
+    first = bench.infer(rgb_message(1), info_message())
+    check_points(first)
+    sure, depth = pixels_of(first["confidence"]), pixels_of(first["depth/image"])
+    expected = DepthPredictor.from_checkpoint(doubting, device="cpu").predict(
+        noise(), CAMERA, outputs={"confidence"}
+    )
+    assert expected.confidence is not None
+    np.testing.assert_allclose(sure, expected.confidence, atol=1e-6)
+    assert first["confidence"].header == first["depth/image"].header
+    limits = {
+        "min_confidence": float(np.quantile(sure, 0.3)),
+        "min_range": float(np.quantile(depth, 0.3)),
+        "cloud_stride": 3,
+    }
+    assert bench.set(**limits).successful
+    outputs = bench.infer(rgb_message(2))
+    np.testing.assert_array_equal(pixels_of(outputs["depth/image"]), depth)
+    kept = (sure >= limits["min_confidence"]) & (depth >= limits["min_range"])
+    points, all_points = points_of(outputs["points"]), points_of(first["points"])
+    assert points.shape[:2] == (-(-HEIGHT // 3), -(-WIDTH // 3))
+    assert 0.2 < kept[::3, ::3].mean() < 0.8
+    np.testing.assert_array_equal(np.isfinite(points[..., 2]), kept[::3, ::3])
+    np.testing.assert_allclose(
+        points[kept[::3, ::3]], all_points[::3, ::3][kept[::3, ::3]], rtol=1e-5, atol=1e-6
+    )
+    np.testing.assert_array_equal(colors_of(outputs["points"]), noise()[::3, ::3])
+
+
+def test_points_between_surfaces_are_left_out(start: StartBench):
+    bench = listening(start, edge_filter=25.0)
+    found = points_of(bench.infer(rgb_message(1), info_message())["points"])
+    assert bench.set(edge_filter=0.0).successful
+    every = points_of(bench.infer(rgb_message(2))["points"])
+    assert np.isfinite(every).all()
+    z = every[..., 2].astype(float)
+    rise = z / (CAMERA.fx * np.tan(np.radians(25.0)))
+    across, down = np.abs(np.diff(z, axis=1)), np.abs(np.diff(z, axis=0))
+    slope = np.zeros(z.shape, bool)
+    slope[:, 1:-1] |= (across[:, :-1] > rise[:, 1:-1]) & (across[:, 1:] > rise[:, 1:-1])
+    slope[1:-1] |= (down[:-1] > rise[1:-1]) & (down[1:] > rise[1:-1])
+    assert 0.05 < slope.mean() < 0.95
+    assert (np.isnan(found[..., 2]) == slope).mean() > 0.999
+
+
+def test_a_network_without_an_estimate_has_no_confidence(start: StartBench):
+    bench = start()
+    assert "confidence" not in bench.camera.outputs.publishers

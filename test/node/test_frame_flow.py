@@ -140,11 +140,7 @@ def test_frames_that_wait_when_the_node_stops_are_counted(
     bench = start(lockstep=lockstep)
     bench.listen("depth/image")
     bench.publish(info_message())
-    predictions.hold()
-    bench.publish(rgb_message(1))
-    until(lambda: predictions.outputs, "the first frame at the network")
-    bench.publish(rgb_message(2))
-    until(lambda: bench.camera.statistics.arrived == 2, "the second frame at the node")
+    predictions.hold_first_of_two(bench)
     release_soon(bench, predictions)
     assert bench.change("deactivate")
     assert bench.camera.statistics.processed == 1, "the frame under way is finished"

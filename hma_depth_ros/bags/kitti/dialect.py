@@ -99,4 +99,5 @@ KITTI_TO_ROS2BAG = KittiDialect(
     imu_frame="oxts_link",
 )
 
+#: Those that are known, by name.
 DIALECTS = {dialect.name: dialect for dialect in (KITTI2BAG, KITTI2MCAP, KITTI_TO_ROS2BAG)}

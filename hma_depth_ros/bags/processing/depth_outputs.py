@@ -15,6 +15,7 @@ from hma_depth_ros.messages.camera_info import camera_from_info, info_for_camera
 from hma_depth_ros.messages.depth_image import encoded_depth
 from hma_depth_ros.messages.depth_topics import (
     ATTENTION_COLOR,
+    CONFIDENCE,
     DEPTH,
     DEPTH_COLOR,
     INFO,
@@ -28,7 +29,7 @@ from hma_depth_ros.messages.types import CAMERA_INFO, IMAGE, POINT_CLOUD
 from hma_depth_ros.visualization.attention_color import colorize_attention
 from hma_depth_ros.visualization.depth_color import colorize_depth
 
-OutputKind = Literal["depth", "camera_info", "masks", "cloud", "color"]
+OutputKind = Literal["depth", "camera_info", "masks", "cloud", "confidence", "color"]
 OUTPUT_KINDS: tuple[OutputKind, ...] = get_args(OutputKind)
 
 
@@ -82,6 +83,8 @@ class DepthOutputs:
             types |= dict.fromkeys(self._masks, IMAGE)
         if "cloud" in kinds and self._calibrated:
             types[POINTS] = POINT_CLOUD
+        if "confidence" in kinds and self._predictor.estimates_error:
+            types[CONFIDENCE] = IMAGE
         if "color" in kinds:
             types[DEPTH_COLOR] = IMAGE
             if self._masks:
@@ -126,6 +129,8 @@ class DepthOutputs:
         if found.cloud is not None:
             column = self._predictor.cloud_layout.color_column
             made[POINTS] = organised_cloud_message(found.cloud, column, stamp=stamp, frame=frame)
+        if found.confidence is not None:
+            made[CONFIDENCE] = as_image(found.confidence, "32FC1")
         if found.attention is not None:
             for topic, mask in zip(self._masks, found.attention, strict=True):
                 if topic in chosen:

@@ -16,7 +16,9 @@ from hma_depth_ros.bags.storage.mcap_file import McapFile
 from hma_depth_ros.bags.storage.sqlite_file import SqliteFile
 from hma_depth_ros.bags.storage.storage_file import Storage
 from hma_depth_ros.bags.storage.unpacking import unpacked_file
+from hma_depth_ros.data.text_file import read_text
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.file_kind import known_kind
 
 METADATA = "metadata.yaml"
 _INFORMATION = "rosbag2_bagfile_information"
@@ -66,13 +68,20 @@ def open_storage(file: Path, stack: ExitStack) -> Storage:
     """Open a storage file; a compressed one is unpacked into a temporary folder.
 
     Raises:
-        Exception: the file is damaged; which one depends on its format.
+        ValueError: the file is damaged, or something else than its name says.
 
     """
-    if file.suffix == _PACKED:
-        folder = Path(stack.enter_context(TemporaryDirectory(prefix="hma_depth_bag_")))
-        file = unpacked_file(file, folder / file.stem)
-    storage = _STORAGES[file.suffix](file)
+    opened = file
+    try:
+        if file.suffix == _PACKED:
+            folder = Path(stack.enter_context(TemporaryDirectory(prefix="hma_depth_bag_")))
+            opened = unpacked_file(file, folder / file.stem)
+        storage = _STORAGES[opened.suffix](opened)
+    except Exception as error:  # each format has its own
+        kind = known_kind(opened)
+        if kind is None or (opened.suffix == _PACKED and kind.startswith("an archive")):
+            raise ValueError(f"{file.name}: {str(error) or type(error).__name__}") from error
+        raise ValueError(f"{file.name} is {kind}") from error
     stack.callback(storage.close)
     return storage
 
@@ -83,13 +92,13 @@ def _kind(file: Path) -> str:
 
 def _listed(path: Path) -> BagFiles:
     try:
-        content = yaml.safe_load((path / METADATA).read_text(encoding="utf-8"))
+        content = yaml.safe_load(read_text(path / METADATA, "the metadata of the bag"))
         information: dict[str, Any] = content[_INFORMATION]
         files = [path / PurePath(name).name for name in information["relative_file_paths"]]
         topics = [t["topic_metadata"] for t in information["topics_with_message_count"]]
         compression = information.get("compression_format")
         qos = {topic["name"]: topic.get("offered_qos_profiles") for topic in topics}
-    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
         reason = " ".join(str(error).split())
         raise HmaDepthError(
             f"cannot read the bag {path}: its {METADATA} is damaged ({reason}); name a storage "

@@ -107,7 +107,7 @@ class McapFile:
         try:
             self._size = os.fstat(self._file.fileno()).st_size
             if self._size < len(MAGIC) or self._read(0, len(MAGIC)) != MAGIC:
-                raise McapError(f"{path.name} is no MCAP file")
+                raise McapError("it is no MCAP file")
             contents = self._from_summary() or _scanned(self._file, self._size)
         except BaseException:
             self._file.close()

@@ -150,6 +150,6 @@ def _has_ros() -> bool:
 def _files_with_cuda_tests() -> list[Path]:
     """Only these are collected: importing all of them takes longer than running the few."""
     files = sorted((REPOSITORY / "test").rglob("test_*.py"))
-    if not _has_ros():  # pytest stops at its conftest.py, where it is named
+    if not _has_ros():  # pytest stops at its test/conftest.py, where it is named
         files = [path for path in files if path.parent.name != "node"]
     return [path for path in files if "mark.cuda" in path.read_text(encoding="utf-8")]

@@ -1,7 +1,7 @@
 """The calibration of 2011_09_26 in KITTI's own notation, for drives that we make ourselves.
 
 Source: the published `2011_09_26_calib.zip` of the KITTI raw data (Geiger et al., IJRR 2013); see
-`kitti_calibration.py` for what the letters mean.
+`calibration.py` for what the letters mean.
 """
 
 CAMERAS = """

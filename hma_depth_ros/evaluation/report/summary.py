@@ -25,7 +25,7 @@ class Figures:
 
     per_image: dict[str, Score]  #: by frame
     cap: float | None
-    scenes: Mapping[str, str]  #: of each frame, see `Frame.scene`
+    scenes: Mapping[str, str]  #: of each frame, see `EvaluatedFrame.scene`
 
     @property
     def metric_names(self) -> list[str]:

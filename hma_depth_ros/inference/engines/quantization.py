@@ -36,7 +36,7 @@ def import_nncf() -> Any:
 
 
 def quantise(model: Any, config: ModelConfig, images: Sequence[npt.NDArray[np.uint8]]) -> Any:
-    """`openvino.Model` whose convolutions compute in int8, of one with all outputs of `graph.py`.
+    """`openvino.Model` whose convolutions compute in int8, of one with all of the graph's outputs.
 
     The last convolution of each head, masks and blend stay in floating point: next to no work, and
     a third of the error. Biases are corrected layer by layer with what the layers before have

@@ -91,7 +91,12 @@ class CameraStream:
 
         """
         self.apply(values, predictor)
-        self.outputs = Outputs(self._create_output, predictor.scales, allocate=allocate)
+        self.outputs = Outputs(
+            self._create_output,
+            predictor.scales,
+            confidence=predictor.estimates_error,
+            allocate=allocate,
+        )
 
     def apply(self, values: DepthNodeParameters, predictor: DepthPredictor) -> None:
         """Take these parameters, from the next frame on."""
@@ -225,7 +230,11 @@ class CameraStream:
             topics = topics - {POINTS}
             needed.discard("points")
         out = self.outputs.arrays(
-            topics, predictor.output_size(size), predictor.cloud_layout, values.depth_encoding
+            topics,
+            predictor.output_size(size),
+            predictor.cloud_size(size),
+            predictor.cloud_layout,
+            values.depth_encoding,
         )
         return Job(
             frame=frame,

@@ -9,6 +9,7 @@ import torch
 
 from hma_depth_ros.geometry.camera_planes import Mount
 from hma_depth_ros.inference.bundled import default_checkpoint
+from hma_depth_ros.inference.cloud_filter import CloudFilter
 from hma_depth_ros.inference.engines.engine_choice import EngineRequest, start_engine
 from hma_depth_ros.inference.engines.model_source import ModelSource
 from hma_depth_ros.inference.engines.threads import leave_cores_to
@@ -58,6 +59,12 @@ class LoadedModel:
             resolution="network" if parameters.resolution == "network" else "image",
             max_range=parameters.max_range or None,
             cloud_layout=CloudLayout[parameters.cloud_layout.upper()],
+            cloud_filter=CloudFilter(
+                stride=parameters.cloud_stride,
+                min_range=parameters.min_range,
+                min_angle=parameters.edge_filter,
+                min_confidence=parameters.min_confidence,
+            ),
             mount=Mount(parameters.camera_height, parameters.camera_pitch),
         )
 

@@ -13,6 +13,7 @@ from hma_depth_ros.inference.predictor import Output, OutputArrays, Prediction
 from hma_depth_ros.messages.depth_image import METRES, encoded_depth
 from hma_depth_ros.messages.depth_topics import (
     ATTENTION_COLOR,
+    CONFIDENCE,
     DEPTH,
     DEPTH_COLOR,
     INFO,
@@ -34,13 +35,20 @@ _MASKS = "attention"
 CreatePublisher = Callable[[Any, str], Any]
 
 
-def output_types(scales: tuple[int, ...]) -> dict[str, Any]:
-    """Message type of each topic, for the reductions of the model's masks, if any."""
+def output_types(scales: tuple[int, ...], *, confidence: bool) -> dict[str, Any]:
+    """Message type of each topic.
+
+    Args:
+        scales: reductions of the model's masks, if any.
+        confidence: whether the model estimates its error.
+
+    """
     return {
         DEPTH: Image,
         INFO: CameraInfo,
         POINTS: PointCloud2,
         DEPTH_COLOR: Image,
+        **({CONFIDENCE: Image} if confidence else {}),
         **{attention_topic(reduction): Image for reduction in scales},
         **({ATTENTION_COLOR: Image} if scales else {}),
     }
@@ -50,20 +58,27 @@ class Outputs:
     """All publishers of the node, and the memory of their messages, which is kept."""
 
     def __init__(
-        self, create: CreatePublisher, scales: tuple[int, ...], *, allocate: Allocate
+        self,
+        create: CreatePublisher,
+        scales: tuple[int, ...],
+        *,
+        confidence: bool,
+        allocate: Allocate,
     ) -> None:
         """Create the publishers.
 
         Args:
             create: makes one.
             scales: reductions of the model's masks, if any.
+            confidence: whether the model estimates its error.
             allocate: memory that the predictor writes to.
 
         """
         self._masks = [attention_topic(reduction) for reduction in scales]
         self._allocate = allocate
         self.publishers = {
-            topic: create(kind, topic) for topic, kind in output_types(scales).items()
+            topic: create(kind, topic)
+            for topic, kind in output_types(scales, confidence=confidence).items()
         }
         self._kept: dict[str, tuple[tuple[Any, ...], Any]] = {}
 
@@ -76,13 +91,19 @@ class Outputs:
         return needed_outputs(topics, self._masks)
 
     def arrays(
-        self, topics: Set[str], size: tuple[int, int], layout: CloudLayout, encoding: str
+        self,
+        topics: Set[str],
+        size: tuple[int, int],
+        cloud_size: tuple[int, int],
+        layout: CloudLayout,
+        encoding: str,
     ) -> OutputArrays:
         """Where the predictor is to write, for these topics: into their messages.
 
         Args:
             topics: that are published.
-            size: (H, W) of all outputs.
+            size: (H, W) of all outputs but the cloud.
+            cloud_size: (H, W) of the cloud.
             layout: of the cloud.
             encoding: of the depth image; millimetres are no predictor's output.
 
@@ -98,7 +119,10 @@ class Outputs:
                 if topics & set(self._masks)
                 else None
             ),
-            cloud=self._cloud(layout, size).points if POINTS in topics else None,
+            confidence=(
+                self._images(CONFIDENCE, METRES, size).pixels[0] if CONFIDENCE in topics else None
+            ),
+            cloud=self._cloud(layout, cloud_size).points if POINTS in topics else None,
         )
 
     def publish(
@@ -131,6 +155,9 @@ class Outputs:
             for topic, message in zip(self._masks, images.messages, strict=True):
                 if topic in topics:
                     self._send(topic, message, header)
+        if prediction.confidence is not None and CONFIDENCE in topics:
+            images = self._images(CONFIDENCE, METRES, prediction.confidence.shape)
+            self._send(CONFIDENCE, images.messages[0], header)
         if depth is not None and DEPTH_COLOR in topics:
             images = self._images(DEPTH_COLOR, "rgb8", depth.shape)
             colorize_depth(depth, max_depth=color_range, out=images.pixels[0])

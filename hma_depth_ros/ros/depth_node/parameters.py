@@ -130,6 +130,24 @@ class DepthNodeParameters:
         "Of points: padded is 32 bytes a point as PCL has it, packed 16.",
         choices=("padded", "packed"),
     )
+    cloud_stride: int = parameter(
+        1, "Points: every so many pixels, in rows and columns.", limits=(1, 64)
+    )
+    min_range: float = parameter(
+        0.0, "Points: metres along the optical axis that they begin at.", limits=(0.0, 1000.0)
+    )
+    edge_filter: float = parameter(
+        1.0,
+        "Points: degrees at least between ray and surface; less is the slope that the network "
+        "draws between a near and a far thing, points in the air. 0 keeps them.",
+        limits=(0.0, 45.0),
+    )
+    min_confidence: float = parameter(
+        0.0,
+        "Points: probability at least, in [0, 1], that depth is within a factor of 1.25 of the "
+        "true one, for networks that estimate their error (the bundled one does); 0 keeps all.",
+        limits=(0.0, 1.0),
+    )
     color_range: float = parameter(
         80.0, "Metres at the far end of depth/color's colours.", limits=(1.0, 1000.0)
     )

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from hma_depth_ros.evaluation.quick_error import WITHIN_ONE_SIGMA
+from hma_depth_ros.network.uncertainty import SIGMA_OF_LAPLACE
 from hma_depth_ros.training.losses.scale_invariant import log_difference, one_process
-
-#: Of a Laplace distribution of scale 1, as many lie within it as of a Gaussian within sigma.
-SIGMA_OF_LAPLACE = math.log(1 / (1 - WITHIN_ONE_SIGMA))
 
 
 def uncertainty_loss(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -84,3 +84,17 @@ def check_writable(path: Path) -> None:
             pass
     except OSError as error:
         raise HmaDepthError(f"cannot write {path}: {error.strerror}") from error
+
+
+def short_paths(paths: Sequence[str]) -> dict[str, str]:
+    """Of each path its last parts, as few as tell them all apart: no folders of this machine."""
+    parts = {path: Path(path).resolve().parts for path in paths}
+    tails = dict.fromkeys(parts, 1)
+    while True:
+        names = {path: "/".join(parts[path][-count:]) for path, count in tails.items()}
+        again = [p for p, n in names.items() if list(names.values()).count(n) > 1]
+        longer = [path for path in again if tails[path] < len(parts[path])]
+        if not longer:
+            return names
+        for path in longer:
+            tails[path] += 1

@@ -10,13 +10,22 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 
 from hma_depth_ros.data.depth.depth_units import unit_hint
+from hma_depth_ros.data.splits.own_dataset import REPORT
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.training.config_file import load_config, preset_names, to_yaml
 from hma_depth_ros.training.data_arguments import add_data_arguments, with_data_arguments
+from hma_depth_ros.training.fine_tuning import (
+    FINETUNE,
+    fitted,
+    listed,
+    lists_of,
+    weights_file,
+)
 from hma_depth_ros.training.lists import Lists, read_lists
 from hma_depth_ros.training.processes import joined_processes
 from hma_depth_ros.training.run_config import TrainConfig
@@ -91,13 +100,42 @@ def _configured(arguments: argparse.Namespace) -> TrainConfig:
     config = load_config(
         preset=arguments.preset, file=arguments.config, overrides=arguments.overrides
     )
+    if arguments.preset == FINETUNE:
+        return _fine_tuned(config, arguments)
+    if arguments.mix:
+        raise HmaDepthError("--mix is for --preset finetune; others take --split several times")
+    return with_data_arguments(config, arguments)
+
+
+def _fine_tuned(config: TrainConfig, arguments: argparse.Namespace) -> TrainConfig:
+    """The preset's configuration with what follows from checkpoint and frames."""
+    found: dict[str, Any] = {}
+    folder = None if arguments.data is None else Path(arguments.data)
+    if folder is not None and not (arguments.split or config.data.train):
+        found["data"] = lists_of(folder, arguments.mix or ())
+        arguments.data = None  # each list has its own folder
+    elif arguments.mix:
+        raise HmaDepthError("--mix goes with --data DIR of bag_to_dataset, and not with --split")
+    names = arguments.split or found.get("data", {}).get("train") or config.data.train
+    if names:
+        root = arguments.data or config.data.root
+        entries = listed(names, None if root is None else Path(root))
+        found |= fitted(
+            weights_file(config.model.weights),
+            entries,
+            batch_size=config.optimiser.batch_size,
+            report=None if folder is None else folder / REPORT,
+        )
+    config = load_config(
+        preset=FINETUNE, file=arguments.config, overrides=arguments.overrides, found=found
+    )
     return with_data_arguments(config, arguments)
 
 
 def _resumed(arguments: argparse.Namespace) -> TrainConfig:
     """The run's own configuration; where its files lie and who reads them may have changed."""
     allowed = ("data.root=", "data.workers=")
-    options = ("preset", "config", "split", "validation", "hold_out", "ground_truth_source")
+    options = ("preset", "config", "split", "mix", "validation", "hold_out", "ground_truth_source")
     fixed = [f"--{name.replace('_', '-')}" for name in options if vars(arguments)[name]]
     fixed += [text for text in arguments.overrides if not text.startswith(allowed)]
     if fixed:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from hma_depth_ros.data.splits.own_dataset import is_own_dataset
 from hma_depth_ros.data.splits.split_file import camera_columns
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.dataset_rules import Benchmark
@@ -20,9 +21,14 @@ from hma_depth_ros.evaluation.prediction_sources import (
     StoredPredictions,
 )
 from hma_depth_ros.evaluation.protocols import protocols_by_name
+from hma_depth_ros.evaluation.report.comparison import comparison_tables, write_comparison
 from hma_depth_ros.evaluation.score_frames import Settings
-from hma_depth_ros.evaluation.score_list import Reports, Session
+from hma_depth_ros.evaluation.score_list import Reports, Session, wide_console
+from hma_depth_ros.files import short_paths
 from hma_depth_ros.inference.engines.engine_names import ENGINES, PRECISIONS
+
+#: Of `--checkpoint`: the network that comes with the package.
+BUNDLED = "bundled"
 
 
 def _parser(prog: str, summary: str, benchmark: Benchmark) -> argparse.ArgumentParser:
@@ -64,7 +70,12 @@ def _parser(prog: str, summary: str, benchmark: Benchmark) -> argparse.ArgumentP
     else:
         parser.set_defaults(ground_truth_source=benchmark.sources[0])
     what.add_argument(
-        "--checkpoint", type=Path, metavar="FILE", help="network (default: the bundled one)"
+        "--checkpoint",
+        type=Path,
+        action="append",
+        metavar="FILE",
+        help="network, or `bundled` (the default); given several times, they are compared on the "
+        "same frames, with intervals of their differences",
     )
     what.add_argument(
         "--predictions",
@@ -77,9 +88,9 @@ def _parser(prog: str, summary: str, benchmark: Benchmark) -> argparse.ArgumentP
     how = parser.add_argument_group("how")
     how.add_argument(
         "--protocols",
-        default=benchmark.default_protocol,
         metavar="NAME,...",
-        help="default: %(default)s",
+        help=f"default: {benchmark.default_protocol}, and `full` of a folder that bag_to_dataset "
+        "made",
     )
     how.add_argument(
         "--caps",
@@ -182,6 +193,13 @@ def evaluate_command(
     """
     arguments = _parser(prog, summary, benchmark).parse_args(argv)
     _check(arguments)
+    if arguments.protocols is None:
+        own = arguments.data is not None and is_own_dataset(arguments.data)
+        arguments.protocols = "full" if own else benchmark.default_protocol
+    if arguments.split is not None and arguments.data is not None:
+        beside = arguments.data / arguments.split
+        if not arguments.split.is_file() and beside.is_file():
+            arguments.split = beside
     settings = Settings(
         protocols_by_name(
             [name.strip() for name in arguments.protocols.split(",")], benchmark.protocols
@@ -199,9 +217,16 @@ def evaluate_command(
         "flip": arguments.flip,
         "quantised": arguments.quantise,
     }
+    checkpoints = arguments.checkpoint or [None]
+    if len(checkpoints) > 1:
+        frames.check(allow_partial=arguments.allow_partial)
+        _compare(arguments, frames, settings, benchmark, description)
+        return 0
     if arguments.predictions is None:
         frames.check(allow_partial=arguments.allow_partial)
-        source: PredictionSource = _network(arguments, frames, benchmark, description)
+        source: PredictionSource = _network(
+            arguments, checkpoints[0], frames, benchmark, description
+        )
     else:
         wanted = _sparsifies(arguments)
         stored = StoredPredictions(arguments.predictions, benchmark, uncertainty=wanted)
@@ -224,6 +249,47 @@ def evaluate_command(
         published=benchmark.published,
     ).run()
     return 0
+
+
+def _compare(
+    arguments: argparse.Namespace,
+    frames: FrameList,
+    settings: Settings,
+    benchmark: Benchmark,
+    description: dict[str, Any],
+) -> None:
+    """Score several networks on the same frames, and show them side by side."""
+    for name in ("csv", "panels", "predictions_dir", "sparsification_plot"):
+        if getattr(arguments, name):
+            option = f"--{name.replace('_', '-')}"
+            raise HmaDepthError(f"{option} is for one checkpoint; score them one by one for it")
+    if arguments.json is not None:
+        Reports(json=arguments.json).check()
+    checkpoints: list[Path] = arguments.checkpoint
+    names = list(short_paths([str(path) for path in checkpoints]).values())
+    if len(names) < len(checkpoints):
+        raise HmaDepthError("--checkpoint names one network twice")
+    summaries, described = [], []
+    for name, checkpoint in zip(names, checkpoints, strict=True):
+        print(f"--- {name}")
+        own = dict(description)
+        summary = Session(
+            frames,
+            _network(arguments, checkpoint, frames, benchmark, own),
+            settings,
+            own,
+            workers=arguments.workers,
+            allow_partial=arguments.allow_partial,
+            published=False,
+        ).run()
+        summaries.append(summary)
+        described.append({"name": name, **own})
+    console = wide_console()
+    for table in comparison_tables(names, summaries):
+        console.print(table)
+    if arguments.json is not None:
+        run = {"checkpoints": described, "split": frames.title}
+        write_comparison(arguments.json, names, summaries, run)
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -295,6 +361,7 @@ def _print_no_uncertainty(reason: str) -> None:
 
 def _network(
     arguments: argparse.Namespace,
+    checkpoint: Path | None,
     frames: FrameList,
     benchmark: Benchmark,
     description: dict[str, Any],
@@ -303,8 +370,9 @@ def _network(
     from hma_depth_ros.evaluation.checkpoint_source import CheckpointPredictions
     from hma_depth_ros.evaluation.prediction_cache import CachedPredictions
 
+    named = None if checkpoint is None or str(checkpoint) == BUNDLED else checkpoint
     network = CheckpointPredictions(
-        arguments.checkpoint,
+        named,
         device=arguments.device,
         engine=arguments.engine,
         precision=arguments.precision,

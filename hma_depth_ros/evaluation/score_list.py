@@ -96,8 +96,7 @@ class Session:
 
         """
         self.reports.check()
-        console = Console(highlight=False, soft_wrap=True)
-        console.width = max(console.width, _TABLE_WIDTH)
+        console = wide_console()
         start = time.perf_counter()
         summary, failures = self._score()
         seconds = time.perf_counter() - start
@@ -228,6 +227,13 @@ class Session:
                 title = f"{key}: {self.frames.title}"
                 write_sparsification_plot(path, figures.reliability, title=title)
                 return
+
+
+def wide_console() -> Console:
+    """One that breaks lines of tables rather than leave figures out."""
+    console = Console(highlight=False, soft_wrap=True)
+    console.width = max(console.width, _TABLE_WIDTH)
+    return console
 
 
 class _Rate(ProgressColumn):

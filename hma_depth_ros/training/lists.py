@@ -89,20 +89,6 @@ def read_lists(section: DataSection, *, labels_needed: bool = False) -> Lists:
     return Lists(training, validation, benchmark, description, divided.frames)
 
 
-def short_names(paths: Sequence[str]) -> dict[str, str]:
-    """Of each path its last parts, as few as tell them all apart: no folders of this machine."""
-    parts = {path: Path(path).resolve().parts for path in paths}
-    tails = dict.fromkeys(parts, 1)
-    while True:
-        names = {path: "/".join(parts[path][-count:]) for path, count in tails.items()}
-        again = [p for p, n in names.items() if list(names.values()).count(n) > 1]
-        longer = [path for path in again if tails[path] < len(parts[path])]
-        if not longer:
-            return names
-        for path in longer:
-            tails[path] += 1
-
-
 def _check_validation(path: Path, *, allow_test_scenes: bool) -> None:
     entries = read_split(path, Path())
     identity = identify(entries)

@@ -21,6 +21,13 @@ def freeze_stem(model: HmaDepth) -> None:
         module.requires_grad_(requires_grad=False)
 
 
+def freeze_statistics(model: nn.Module) -> None:
+    """Let batch normalisation use its running statistics and leave them; after `model.train()`."""
+    for module in model.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval()
+
+
 def make_optimiser(model: HmaDepth, settings: OptimiserSection) -> torch.optim.AdamW:
     """AdamW with weight decay on the encoder alone; on CUDA in one kernel, for a model there.
 

@@ -42,6 +42,7 @@ class ModelSection:
     aspp_channels: Count | None = None
     #: `imagenet`: the encoder's classifier weights, downloaded by timm; `encoder:FILE`: those of a
     #: file (`encoder_weights.py`); `random`; or a checkpoint of the same model.
+    #: `bundled` is the checkpoint that comes with the package.
     weights: str = "imagenet"
     #: Start a checkpoint's attention modules anew, as after a training that left one scale with
     #: nearly all of the weight.
@@ -111,6 +112,9 @@ class OptimiserSection:
     gradient_norm: Positive | None = None  #: larger gradients are cut to it; BTS cuts none
     #: Leave the encoder's first convolution and its normalisations' weights as they are.
     frozen_stem: bool = True
+    #: Normalise by the statistics that the weights came with, and leave them: for fine-tuning, as
+    #: a few similar frames make poor ones.
+    frozen_statistics: bool = False
     #: Decay of the moving average of the weights, which is then what is kept; 0: no average.
     average_decay: Annotated[float, Field(ge=0, le=0.99999)] = 0.0
 
@@ -161,6 +165,20 @@ class RunSection:
 
 
 @dataclass(frozen=True)
+class CameraSection:
+    """The camera of the frames, for the checkpoint's record; fine-tuning fills it in."""
+
+    fx: Positive | None = None  #: pixels of the stored images
+    fy: Positive | None = None
+    cx: float | None = None
+    cy: float | None = None
+    width: Count | None = None
+    height: Count | None = None
+    mount_height: Positive | None = None  #: metres above the road
+    mount_pitch: float | None = None  #: radians below the horizon
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """A whole training run."""
 
@@ -171,5 +189,6 @@ class TrainConfig:
     loss: LossSection = field(default_factory=LossSection)
     optimiser: OptimiserSection = field(default_factory=OptimiserSection)
     compute: ComputeSection = field(default_factory=ComputeSection)
+    camera: CameraSection = field(default_factory=CameraSection)
     validation: ValidationSection = field(default_factory=ValidationSection)
     run: RunSection = field(default_factory=RunSection)

@@ -19,7 +19,7 @@ from hma_depth_ros.network.model import HmaDepth
 from hma_depth_ros.training.accumulation import AllReduce, WholeSums
 from hma_depth_ros.training.batch_norm import synchronise_batch_norm
 from hma_depth_ros.training.losses.objective import objective
-from hma_depth_ros.training.optimiser import set_learning_rate
+from hma_depth_ros.training.optimiser import freeze_statistics, set_learning_rate
 from hma_depth_ros.training.processes import Processes
 from hma_depth_ros.training.run_config import TrainConfig
 
@@ -104,6 +104,8 @@ class TrainingStep:
         seed = self._config.run.seed * 1_000_003 + step * processes.world + processes.rank
         set_learning_rate(self._optimiser, learning_rate, settings)
         self._model.train()
+        if settings.frozen_statistics:
+            freeze_statistics(self._model)
         self._optimiser.zero_grad(set_to_none=True)
         shares = _split(batch, settings.accumulation)
         whole = self._whole_sums(shares, seed) if len(shares) > 1 else None

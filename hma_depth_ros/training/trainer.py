@@ -10,11 +10,12 @@ import torch
 from hma_depth_ros.data.frame_name import scene_name
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.quick_error import ALL
+from hma_depth_ros.files import short_paths
 from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
 from hma_depth_ros.network.model import HmaDepth
 from hma_depth_ros.training.determinism import deterministic_algorithms
 from hma_depth_ros.training.initial_weights import initial_model, weights_name
-from hma_depth_ros.training.lists import Lists, short_names
+from hma_depth_ros.training.lists import Lists
 from hma_depth_ros.training.optimiser import freeze_stem, make_optimiser
 from hma_depth_ros.training.processes import Processes
 from hma_depth_ros.training.progress_report import ProgressReport
@@ -121,7 +122,7 @@ class Trainer:
         # Without folders and the like, which tell of a machine and not of the model.
         kept = ("crop", "augmentation", "loss", "optimiser")
         drawn = ("balance", "minimum_depth", "second_truth", "second_weight")
-        names = short_names([*lists.description])
+        names = short_paths([*lists.description])
         self._recipe = {
             "lists": {names[path]: found for path, found in lists.description.items()},
             "data": {name: getattr(config.data, name) for name in drawn},
@@ -130,6 +131,8 @@ class Trainer:
             "initial_weights": weights_name(config.model),
             **{name: asdict(getattr(config, name)) for name in kept},
         }
+        if config.camera.fx is not None:
+            self._recipe["camera"] = asdict(config.camera)
         self.info = CheckpointInfo(
             self.model.config,
             Preprocessing(

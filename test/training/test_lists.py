@@ -11,9 +11,10 @@ from hma_depth_ros.data.frame_name import kitti_drive_name
 from hma_depth_ros.data.splits.located_split import read_located_split
 from hma_depth_ros.data.splits.split_file import SplitEntry, write_split
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.files import short_paths
 from hma_depth_ros.network.checkpoint import read_info
 from hma_depth_ros.training.held_out import hold_out
-from hma_depth_ros.training.lists import Lists, read_lists, short_names
+from hma_depth_ros.training.lists import Lists, read_lists
 from hma_depth_ros.training.run_config import DataSection
 
 from .runs import SHORT, write_drives
@@ -110,10 +111,10 @@ def test_lists_of_one_file_name_are_told_apart():
         "/other/more/split.txt",
         "/data/val.txt",
     ]
-    assert short_names(paths) == {
+    assert short_paths(paths) == {
         "/data/mini/split.txt": "mini/split.txt",
         "/data/more/split.txt": "data/more/split.txt",
         "/other/more/split.txt": "other/more/split.txt",
         "/data/val.txt": "val.txt",
     }
-    assert short_names(["a/split.txt", "a/./split.txt"]), "twice the same list has no other name"
+    assert short_paths(["a/split.txt", "a/./split.txt"]), "twice the same list has no other name"

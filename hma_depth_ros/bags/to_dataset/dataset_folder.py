@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from hma_depth_ros.data.depth.depth_png import write_depth_png
 from hma_depth_ros.data.image_file import write_png
+from hma_depth_ros.data.splits.own_dataset import JOURNALS, REPORT
 from hma_depth_ros.data.splits.split_file import SplitEntry, write_split
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import atomic_path
@@ -21,7 +22,6 @@ from hma_depth_ros.geometry.camera import Intrinsics, PinholeCamera
 
 #: The lists; what a network is judged by comes last.
 LISTS = ("train", "validation", "test")
-REPORT = "report.json"
 _JPEG_QUALITY = 95
 
 
@@ -62,7 +62,7 @@ class DatasetFolder:
 
     def journal(self, bag: str) -> Path:
         """File with a line for each frame of a bag."""
-        return self.path / "frames" / f"{bag}.jsonl"
+        return self.path / JOURNALS / f"{bag}.jsonl"
 
     def begin(self, bag: str, settings: Mapping[str, Any]) -> dict[int, MadeFrame]:
         """Frames of a bag that an earlier run has made, by stamp; begins a journal without one.

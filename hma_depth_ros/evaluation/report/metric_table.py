@@ -31,6 +31,11 @@ _TITLES = {
 }
 
 
+def metric_title(metric: str) -> str:
+    """A metric's name in tables."""
+    return _TITLES[metric]
+
+
 def tables(summary: EvaluationSummary, *, title: str, published: bool = True) -> list[Table]:
     """All tables of a run.
 

@@ -1,0 +1,127 @@
+"""Several networks on the same frames: their figures side by side, and how sure a difference is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.table import Table
+
+from hma_depth_ros.evaluation.metrics import HIGHER_IS_BETTER
+from hma_depth_ros.evaluation.report.bootstrap import confidence_interval
+from hma_depth_ros.evaluation.report.metric_table import metric_title
+from hma_depth_ros.evaluation.report.summary import EvaluationSummary, Figures
+from hma_depth_ros.files import atomic_path
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Of a metric's means over the frames that both networks have, second minus first."""
+
+    first: float
+    second: float
+    difference: float
+    confidence_95: Interval  #: paired bootstrap over frames: other frames of these scenes
+    confidence_95_over_scenes: Interval | None  #: over whole scenes; None of a single one
+
+    def is_sure(self) -> bool:
+        """Whether it has one sign in the wider of the intervals."""
+        low, high = self.confidence_95_over_scenes or self.confidence_95
+        return low > 0 or high < 0
+
+
+def differences(first: Figures, second: Figures) -> dict[str, Difference]:
+    """Differences by metric, on the frames that both have.
+
+    Each frame's own difference is drawn, since a frame that is hard for one network is hard for
+    the other: the interval of the difference is narrower than those of the means.
+    """
+    names = [name for name in first.per_image if name in second.per_image]
+    values = [
+        np.array([list(figures.per_image[name].metrics.values()) for name in names])
+        for figures in (first, second)
+    ]
+    scenes = [first.scenes[name] for name in names]
+    apart = values[1] - values[0]
+    over_frames = confidence_interval(apart)
+    over_scenes = confidence_interval(apart, scenes) if len(set(scenes)) > 1 else None
+    found = {}
+    for index, metric in enumerate(first.metric_names):
+        ends = over_frames[:, index].tolist()
+        wider = None if over_scenes is None else over_scenes[:, index].tolist()
+        found[metric] = Difference(
+            float(values[0][:, index].mean()),
+            float(values[1][:, index].mean()),
+            float(apart[:, index].mean()),
+            (ends[0], ends[1]),
+            None if wider is None else (wider[0], wider[1]),
+        )
+    return found
+
+
+def comparison_tables(names: Sequence[str], summaries: Sequence[EvaluationSummary]) -> list[Table]:
+    """A table for each protocol and cap, with every further network against the first."""
+    tables = []
+    for key, first in summaries[0].figures.items():
+        metrics = first.metric_names
+        table = Table(title=f"{key}, the same {len(first.per_image)} frames", title_justify="left")
+        table.add_column("")
+        for metric in metrics:
+            arrow = "↑" if metric in HIGHER_IS_BETTER else "↓"
+            table.add_column(f"{metric_title(metric)} {arrow}", justify="right", no_wrap=True)
+        table.add_row(f"[bold]{names[0]}[/]", *(f"{first.mean[name]:.3f}" for name in metrics))
+        for name, summary in zip(names[1:], summaries[1:], strict=True):
+            found = differences(first, summary.figures[key])
+            table.add_section()
+            table.add_row(f"[bold]{name}[/]", *(f"{found[m].second:.3f}" for m in metrics))
+            table.add_row(
+                f"  minus {names[0]}",
+                *(f"{found[m].difference:+.3f}{'*' * found[m].is_sure()}" for m in metrics),
+            )
+            for what in ("confidence_95", "confidence_95_over_scenes"):
+                ends = [getattr(found[m], what) for m in metrics]
+                if None not in ends:
+                    label = "95 %" if what == "confidence_95" else "95 % over scenes"
+                    for side, word in enumerate(("from", "to")):
+                        cells = (f"{end[side]:+.3f}" for end in ends)
+                        table.add_row(f"  {label} {word}", *cells, style="dim")
+        table.caption = "* the interval, over scenes where there are several, does not hold 0"
+        table.caption_justify = "left"
+        tables.append(table)
+    return tables
+
+
+def write_comparison(
+    path: Path,
+    names: Sequence[str],
+    summaries: Sequence[EvaluationSummary],
+    run: Mapping[str, Any],
+) -> None:
+    """Write means, differences from the first network and figures by image, by `Protocol.key`.
+
+    Raises:
+        HmaDepthError: the file cannot be written.
+
+    """
+    content: dict[str, Any] = {}
+    for key, first in summaries[0].figures.items():
+        content[key] = {
+            "mean": {n: s.figures[key].mean for n, s in zip(names, summaries, strict=True)},
+            "minus_first": {
+                name: {m: asdict(d) for m, d in differences(first, s.figures[key]).items()}
+                for name, s in zip(names[1:], summaries[1:], strict=True)
+            },
+            "per_image": {
+                name: {n: score.metrics for n, score in s.figures[key].per_image.items()}
+                for name, s in zip(names, summaries, strict=True)
+            },
+        }
+    text = json.dumps({**content, "run": dict(run)}, indent=1, allow_nan=False) + "\n"
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

@@ -1,0 +1,131 @@
+"""What a fine-tuning takes from its checkpoint and its frames, before the user's own changes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hma_depth_ros.assets import asset
+from hma_depth_ros.data.image_file import image_size
+from hma_depth_ros.data.splits.entry_camera import entry_camera
+from hma_depth_ros.data.splits.located_split import read_located_split
+from hma_depth_ros.data.splits.split_file import SplitEntry
+from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.geometry.camera import PinholeCamera
+from hma_depth_ros.network.checkpoint import read_info
+
+#: The preset's name.
+FINETUNE = "finetune"
+#: `model.weights` of the checkpoint that comes with the package.
+BUNDLED = "bundled"
+
+#: Steps of a fine-tuning, and the pixels of a crop at most: half an hour on two CPU cores.
+_STEPS = 600
+_CROP_PIXELS = 160_000
+_MULTIPLE = 32
+#: Of a data set's folder.
+_TRAIN, _VALIDATION = "train.txt", "validation.txt"
+
+
+def weights_file(weights: str) -> Path:
+    """Checkpoint that `model.weights` names.
+
+    Raises:
+        HmaDepthError: it names none.
+
+    """
+    path = asset("hma_depth_mobile.safetensors") if weights == BUNDLED else Path(weights)
+    if not path.is_file():
+        raise HmaDepthError(
+            f"model.weights={weights}: fine-tuning goes on from a checkpoint; there is no such file"
+        )
+    return path
+
+
+def lists_of(folder: Path, mixed: Sequence[str]) -> dict[str, Any]:
+    """Keys `data.*` of the folder that `bag_to_dataset` made, and of lists to mix in.
+
+    Raises:
+        HmaDepthError: the folder has no list to train on.
+
+    """
+    train = folder / _TRAIN
+    if not train.is_file():
+        raise HmaDepthError(
+            f"{folder} has no {_TRAIN}: make it with bag_to_dataset --output {folder}, or name "
+            "lists by --split"
+        )
+    data: dict[str, Any] = {"root": None, "train": [str(train), *mixed]}
+    if (folder / _VALIDATION).is_file() and (folder / _VALIDATION).stat().st_size:
+        data["validation"] = str(folder / _VALIDATION)
+    return data
+
+
+def fitted(
+    weights: Path, entries: Sequence[SplitEntry], *, batch_size: int, report: Path | None
+) -> dict[str, Any]:
+    """Sections of the configuration that follow from the checkpoint and the frames.
+
+    The network's input and the focal length that its depth is metric for stay those of the
+    checkpoint: depth of another camera is scaled, as at inference. The crop is nearly all of the
+    frame.
+
+    Args:
+        weights: the checkpoint.
+        entries: to train on, of which the first ones' camera is the new one.
+        batch_size: of a step.
+        report: of the data set, which may tell the camera's mount.
+
+    Raises:
+        HmaDepthError: checkpoint or image cannot be read.
+
+    """
+    info = read_info(weights)
+    width, height = image_size(entries[0].image)
+    camera = entry_camera(entries[0], (height, width)).camera
+    input_width = info.preprocessing.input_width or width
+    columns = max(input_width // _MULTIPLE, 1) * _MULTIPLE
+    scaled = round(height * input_width / width)
+    rows = min(scaled, max(_CROP_PIXELS // columns, _MULTIPLE)) // _MULTIPLE * _MULTIPLE
+    names = (
+        *("scales", "attention", "max_depth", "min_depth", "depth_mapping", "geometry"),
+        *("uncertainty", "encoder", "decoder_channels", "aspp_channels"),
+    )
+    return {
+        "model": {name: getattr(info.model, name) for name in names},
+        "crop": {
+            "height": max(rows, _MULTIPLE),
+            "width": columns,
+            "input_width": info.preprocessing.input_width,
+            "focal_length": info.preprocessing.focal_length,
+        },
+        "loss": {"uncertainty_weight": 0.1 if info.model.uncertainty else 0.0},
+        "optimiser": {"epochs": max(1, round(_STEPS * batch_size / len(entries)))},
+        "camera": {**vars(camera), **_mount(report, camera)},
+    }
+
+
+def _mount(report: Path | None, camera: PinholeCamera) -> dict[str, float]:
+    """Height (m) and pitch (rad) of a data set's camera by its report, if it is this one."""
+    if report is None or not report.is_file():
+        return {}
+    try:
+        content = json.loads(report.read_text(encoding="utf-8"))
+    except ValueError:
+        return {}
+    mount = content.get("mount") if isinstance(content, Mapping) else None
+    if not mount or content.get("camera", {}).get("fx") != camera.fx:
+        return {}
+    return {"mount_height": mount["height"], "mount_pitch": mount["pitch"]}
+
+
+def listed(paths: Sequence[str], root: Path | None) -> list[SplitEntry]:
+    """Entries of all lists with the paths of files that are there.
+
+    Raises:
+        HmaDepthError: a list cannot be read, or files are missing.
+
+    """
+    return [entry for path in paths for entry in read_located_split(Path(path), root)]

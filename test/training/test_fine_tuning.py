@@ -1,0 +1,118 @@
+"""`train --preset finetune` on the folder that bag_to_dataset makes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from safetensors.torch import load_file
+
+from hma_depth_ros.cli import run_command
+from hma_depth_ros.data.depth.depth_png import write_depth_png
+from hma_depth_ros.network.checkpoint import read_info
+from hma_depth_ros.training.config_file import load_config
+
+#: Another camera: 200x120 pixels, 2.2 m above the road.
+SIZE, FOCAL, HEIGHT = (200, 120), 150.0, 2.2
+
+
+def write_set(folder: Path, frames: int = 6) -> Path:
+    """Frames of a flat road under a textured sky, with lists and report."""
+    row, column = np.mgrid[0 : SIZE[1], 0 : SIZE[0]]
+    depth = np.where(row > 65, HEIGHT * FOCAL / np.maximum(row - 55.0, 1), 0)
+    names = []
+    for number in range(frames):
+        image = np.stack([(row * 2 + 9 * number) % 256, column % 256, (row + column) % 256], -1)
+        name = f"bag_{number}_000000000.png"
+        (folder / "images").mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(folder / "images" / name), image.astype(np.uint8))
+        write_depth_png(folder / "depth" / name, np.where(column % 3 == 0, depth, 0))
+        names.append(f"images/{name} depth/{name} {FOCAL} {FOCAL} 99.5 55\n")
+    (folder / "train.txt").write_text("".join(names[2:]))
+    (folder / "validation.txt").write_text("".join(names[:2]))
+    (folder / "frames").mkdir()
+    mount = {"height": HEIGHT, "pitch": 0.05}
+    report = {"mount": mount, "camera": {"fx": FOCAL}}
+    (folder / "report.json").write_text(json.dumps(report))
+    return folder
+
+
+QUICK = (
+    *("optimiser.epochs=2", "optimiser.batch_size=2", "data.workers=0"),
+    *("run.tensorboard=false", "run.half_checkpoints=false"),
+)
+
+
+def train(*arguments: object) -> int:
+    return run_command("train", ["--preset", "finetune", *map(str, arguments)])
+
+
+def test_a_checkpoint_learns_the_new_camera_and_keeps_its_statistics(
+    tmp_path: Path, tiny_checkpoint: Path
+):
+    data, output = write_set(tmp_path / "set"), tmp_path / "run"
+    weights = f"model.weights={tiny_checkpoint}"
+    assert train("--data", data, "--output", output, weights, *QUICK) == 0
+    before, after = read_info(tiny_checkpoint), read_info(output / "best.safetensors")
+    # The network answers for the same focal length, and sees images at the same width.
+    assert after.model == before.model
+    assert after.preprocessing == before.preprocessing
+    camera = after.training["camera"]
+    assert (camera["fx"], camera["width"], camera["height"]) == (FOCAL, *SIZE)
+    assert (camera["mount_height"], camera["mount_pitch"]) == (HEIGHT, 0.05)
+    assert after.training["initial_weights"] == tiny_checkpoint.name
+    assert list(after.evaluation) == ["full, cap 80 m"]
+    crop = after.training["crop"]
+    assert (crop["input_width"], crop["focal_length"]) == (48, 40.0)
+    assert (crop["height"], crop["width"]) == (29 // 32 * 32 or 32, 32)
+    old, new = load_file(tiny_checkpoint), load_file(output / "last.safetensors")
+    same = {name for name in old if np.array_equal(old[name].numpy(), new[name].numpy())}
+    statistics = {name for name in old if "running_" in name}
+    assert statistics and statistics <= same
+    assert any(name.startswith("decoder") for name in set(old) - same)
+
+
+def test_it_goes_on_from_the_bundled_model_by_default(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    data = write_set(tmp_path / "set")
+    other = write_set(tmp_path / "other", frames=3)
+    arguments = ("--data", data, "--mix", other / "train.txt", "--print-config")
+    assert train(*arguments, "optimiser.learning_rate=1e-5") == 0
+    (tmp_path / "config.yaml").write_text(capsys.readouterr().out)
+    config = load_config(file=tmp_path / "config.yaml")
+    assert config.model.weights == "bundled"
+    assert config.model.encoder == "efficientnet_lite2"
+    assert config.crop.input_width == 608
+    assert config.data.train == (str(data / "train.txt"), str(other / "train.txt"))
+    assert config.data.validation == str(data / "validation.txt")
+    assert config.data.root is None
+    assert config.optimiser.epochs == 600 * 8 // 5, "600 steps of 8 of the 5 frames"
+    assert config.optimiser.learning_rate == 1e-5
+    assert config.optimiser.frozen_statistics
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--data", "DIR"), "has no train.txt: make it with bag_to_dataset"),
+        (("--data", "SET", "model.weights=none.safetensors"), "there is no such file"),
+        (("--split", "SET/train.txt", "--mix", "SET/train.txt"), "--mix goes with --data DIR"),
+    ],
+)
+def test_what_cannot_be_is_one_line(
+    tmp_path: Path,
+    arguments: tuple[str, ...],
+    says: str,
+    capsys: pytest.CaptureFixture[str],
+):
+    write_set(tmp_path / "set")
+    (tmp_path / "dir").mkdir()
+    places = {"DIR": str(tmp_path / "dir"), "SET": str(tmp_path / "set")}
+    given = [a.replace("DIR", places["DIR"]).replace("SET", places["SET"]) for a in arguments]
+    assert train(*given, "--output", tmp_path / "run") == 2
+    message = capsys.readouterr().err
+    assert says in message and message.count("\n") == 1

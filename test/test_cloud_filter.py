@@ -16,9 +16,9 @@ from hma_depth_ros.inference.cloud_filter import ALL_POINTS, CloudFilter
 from hma_depth_ros.inference.pixel_format import PixelFormat
 from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
+from hma_depth_ros.network.error_estimate import confidence
 from hma_depth_ros.network.model import HmaDepth
 from hma_depth_ros.network.model_config import ModelConfig
-from hma_depth_ros.network.uncertainty import confidence
 
 FX = 720.0
 CAMERA = PinholeCamera(fx=180.0, fy=160.0, cx=70.3, cy=30.9, width=151, height=76)

@@ -22,7 +22,7 @@ class CloudFilter:
     #: sides. Between a near and a far thing the network draws a slope, and pixels on it are points
     #: in the air ("flying pixels"); the road 60 m ahead of a car is seen at 1.6 degrees. 0: all.
     min_angle: float = 0.0
-    #: Probability at least that depth is right (`network.uncertainty.confidence`); 0: all.
+    #: Probability at least that depth is right (`network.error_estimate.confidence`); 0: all.
     min_confidence: float = 0.0
 
     def __post_init__(self) -> None:

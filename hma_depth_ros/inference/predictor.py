@@ -35,8 +35,8 @@ from hma_depth_ros.inference.resampling import (
 )
 from hma_depth_ros.inference.transfer import to_host
 from hma_depth_ros.network.checkpoint import CheckpointInfo
+from hma_depth_ros.network.error_estimate import confidence
 from hma_depth_ros.network.model import ScaleMaps
-from hma_depth_ros.network.uncertainty import confidence
 
 _LOG = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from hma_depth_ros.network.uncertainty import SIGMA_OF_LAPLACE
+from hma_depth_ros.network.error_estimate import SIGMA_OF_LAPLACE
 from hma_depth_ros.training.losses.scale_invariant import log_difference, one_process
 
 

@@ -147,6 +147,7 @@ class DepthPredictor:
         cloud_layout: CloudLayout = CloudLayout.PADDED,
         cloud_filter: CloudFilter = ALL_POINTS,
         mount: Mount = USUAL_MOUNT,
+        scale: float = 1.0,
     ) -> None:
         """Wrap an engine.
 
@@ -162,6 +163,7 @@ class DepthPredictor:
             cloud_layout: of the points.
             cloud_filter: which points the cloud has.
             mount: of the camera on the car, for a model that takes the ground as an input.
+            scale: factor on all depth, beside that of the focal length.
 
         """
         self.engine = engine
@@ -174,6 +176,7 @@ class DepthPredictor:
         self.cloud_layout = cloud_layout
         self.cloud_filter = cloud_filter
         self.mount = mount
+        self.scale = scale
         self._planes: tuple[object, Tensor | None] = (None, None)  # of the camera seen last
 
     @classmethod
@@ -412,7 +415,8 @@ class DepthPredictor:
         if certain and ("confidence" in outputs or (with_points and self._filters_by_confidence)):
             tensors["confidence"] = self._error(maps, plan, confidence, out.confidence)
         if "depth" in outputs or with_points:
-            depth = self._depth(maps, plan, self.depth_scale(frame.network_camera), out.depth)
+            factor = self.scale * self.depth_scale(frame.network_camera)
+            depth = self._depth(maps, plan, factor, out.depth)
             if "depth" in outputs:
                 tensors["depth"] = depth
             if with_points:

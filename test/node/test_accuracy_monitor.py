@@ -310,7 +310,12 @@ def test_warnings_follow_the_parameter_and_the_log_the_figures(
     truth = plane(10)
     monitor.publish(depth_message(1, 1.5 * truth), cloud(truth, 1))
     line = "AbsRel 0.500 is above warn_abs_rel (0.3); abs_rel 0.500, d1 0.000, rmse "
-    assert monitor.hears(line).endswith("scale 0.667; means of 1 frames, 1 scored so far")
+    assert monitor.hears(line).endswith(
+        "scale 0.667; depth_scale that centres the error: 0.667 times the node's present one; "
+        "means of 1 frames, 1 scored so far"
+    )
+    centred = {pair.key: pair.value for pair in monitor.latest().values}
+    assert centred["depth_scale that centres the error"] == "0.667 times the present one"
     until(lambda: monitor.latest().level == DiagnosticStatus.WARN, "the error")
     assert monitor.latest().hardware_id == "lidar 3"
     (result,) = monitor.node.set_parameters([Parameter("warn_abs_rel", value=0.6)])

@@ -28,6 +28,7 @@ from rclpy.qos import (
     qos_profile_sensor_data,
 )
 
+from hma_depth_ros.messages.point_cloud import cloud_xyz
 from hma_depth_ros.ros.depth_node.node import DepthNode
 from hma_depth_ros.ros.depth_node.parameters import DepthNodeParameters
 from hma_depth_ros.ros.parameter_types import ParameterError, instead
@@ -250,6 +251,23 @@ def test_another_mount_is_another_input(start: StartBench):
         depths.append(pixels_of(bench.infer(rgb_message(number + 1))["depth/image"]))
     for other in depths[1:]:
         assert np.median(np.abs(other / depths[0] - 1)) > 1e-3
+
+
+def test_depth_and_cloud_are_scaled_live_and_the_diagnostics_say_so(start: StartBench):
+    bench = start()
+    bench.listen("depth/image", "points")
+    bench.publish(info_message())
+    first = bench.infer(rgb_message(1))
+    assert bench.node.setup["depth scale"] == "1"
+    assert bench.set(depth_scale=1.25).successful
+    second = bench.infer(rgb_message(2))
+    depth = pixels_of(first["depth/image"])
+    np.testing.assert_allclose(pixels_of(second["depth/image"]), 1.25 * depth, rtol=1e-5)
+    z = np.asarray(cloud_xyz(second["points"]))[:, 2].reshape(depth.shape)
+    seen = np.isfinite(z)
+    np.testing.assert_allclose(z[seen], 1.25 * depth[seen], rtol=1e-5)
+    assert bench.node.setup["depth scale"] == "1.25"
+    assert not bench.set(depth_scale=0.0).successful
 
 
 def test_a_region_beyond_the_image_is_one_warning(start: StartBench):

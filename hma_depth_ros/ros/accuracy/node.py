@@ -45,6 +45,8 @@ from hma_depth_ros.ros.topic_qos import Entity, input_qos, judge_overrides, with
 #: Metrics that are published, and the median of LiDAR over depth.
 METRICS = ("abs_rel", "d1", "rmse", "silog")
 SCALE = "scale"
+#: What is said of it: the depth node's parameter.
+CENTRED = "depth_scale that centres the error"
 FIGURES = (*METRICS, SCALE)
 #: Seconds without a scored frame after which something is wrong.
 _SILENCE = 3.0
@@ -224,6 +226,8 @@ class AccuracyMonitor(ForgivingParameters):
             "LiDAR's place": self._transform.source,
             **self._transform.report(),
         }
+        if SCALE in means:
+            figures[CENTRED] = f"{means[SCALE]:.3f} times the present one"
         for what, watch in self._watches.items():
             if watch.lost is not None:
                 figures[f"{what}s lost in transport"] = str(watch.lost)
@@ -246,6 +250,8 @@ class AccuracyMonitor(ForgivingParameters):
             return
         self._logged, self._last_logged = self._scored, now
         figures = ", ".join(f"{name} {value:.3f}" for name, value in means.items())
+        if SCALE in means:
+            figures += f"; {CENTRED}: {means[SCALE]:.3f} times the node's present one"
         line = f"{figures}; means of {len(self._frames)} frames, {self._scored} scored so far"
         if warning:
             self.get_logger().warning(f"{warning}; {line}")

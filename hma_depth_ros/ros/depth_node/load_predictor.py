@@ -66,6 +66,7 @@ class LoadedModel:
                 min_confidence=parameters.min_confidence,
             ),
             mount=Mount(parameters.camera_height, parameters.camera_pitch),
+            scale=parameters.depth_scale,
         )
 
     def setup(self) -> dict[str, str]:

@@ -209,7 +209,9 @@ class DepthNode(ManagedNode):
     @property
     def setup(self) -> dict[str, str]:
         """What runs: engine, precision, checkpoint and so on; empty while unconfigured."""
-        return self._model.setup() if self._model is not None else {}
+        if self._model is None:
+            return {}
+        return {**self._model.setup(), "depth scale": f"{self._values.depth_scale:g}"}
 
     def _look(self) -> None:
         for camera in self.cameras:

@@ -113,6 +113,11 @@ class DepthNodeParameters:
         limits=(-0.7, 0.7),
         of_camera=True,
     )
+    depth_scale: float = parameter(
+        1.0,
+        "Factor on all depth; accuracy_monitor says which one centres the error.",
+        limits=(0.1, 10.0),
+    )
     resolution: str = parameter(
         "image",
         "Size of all outputs: image is the image's own, network is that of the network's input.",

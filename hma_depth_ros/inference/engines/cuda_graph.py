@@ -16,8 +16,9 @@ from hma_depth_ros.network.model import ScaleMaps
 
 _LOG = logging.getLogger(__name__)
 
-#: Sizes whose recordings are kept: cameras of one node rarely have more; each holds its memory.
-KEPT_SIZES = 4
+#: Sizes whose recordings are kept, of which each number of images has one: a rig of four cameras of
+#: two sizes has eight. They share their memory but for the inputs.
+KEPT_SIZES = 16
 #: Eager passes before recording, in which cuDNN chooses its kernels and allocates work space.
 WARM_UPS = 3
 

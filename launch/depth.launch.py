@@ -137,11 +137,11 @@ def rviz_config(given: dict[str, str]) -> Path:
     return copy
 
 
-def log_arguments(given: dict[str, str]) -> list[str]:
+def log_arguments(given: dict[str, str], node: str = NODE) -> list[str]:
     """Set the level of the node's own logger only: at debug the middleware's would bury it."""
     if not (level := given["log_level"]):
         return []
-    logger = ".".join([*filter(None, given["namespace"].split("/")), NODE])
+    logger = ".".join([*filter(None, given["namespace"].split("/")), node])
     return ["--log-level", f"{logger}:={level}"]
 
 

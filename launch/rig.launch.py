@@ -1,12 +1,13 @@
-r"""Depth of a surround rig: a node for each camera, in a namespace of its own, on one GPU.
+r"""Depth of a surround rig: one node for all cameras, with one copy of the network.
 
   ros2 launch hma_depth_ros rig.launch.py cameras:=front,left,right,rear \
     image:=/sensing/{camera}/image_rect camera_info:=/sensing/{camera}/camera_info
 
-Camera `front` publishes /front/depth/image and so on. The processes share the device; each takes
-the latest frame of its camera whenever it is done with the one before, so a GPU that is too slow
-for all of them costs frames and not latency. On a CPU that is too slow, `threads:=` the number of
-cores over that of cameras can help (docs/performance.md).
+Camera `front` publishes /front/depth/image and so on. The latest frame of each camera is taken in
+turn, so a device that is too slow for all of them costs frames and not latency.
+
+With `separate:=true` each camera has a node of its own, named depth_node, in its namespace: a
+process that ends takes no other with it, and each has a network, for four times the memory.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ from launch.launch_context import LaunchContext
 from launch.launch_description import LaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+
+#: Of each camera its topics by their names in depth.launch.py.
+Topics = dict[str, dict[str, str]]
 
 DEPTH = Path(__file__).with_name("depth.launch.py")
 
@@ -39,6 +44,8 @@ def depth_launch() -> ModuleType:
 depth = depth_launch()
 argument = depth.argument
 
+NODE = "rig_node"
+DEFAULTS = depth.SHARE / "config" / "rig_node.yaml"
 #: Arguments of depth.launch.py that all nodes get alike.
 SHARED = (
     *("params_file", "device", "engine", "precision", "checkpoint", "pairing", "compressed"),
@@ -53,6 +60,12 @@ ARGUMENTS = (
         "threads",
         "",
         "Parameter 'threads' of each node: CPU threads of the network; 0: the engine's choice",
+    ),
+    argument(
+        "separate",
+        "false",
+        "Whether each camera has a node, and a network, of its own",
+        choices=depth.FLAG[1:],
     ),
 )
 
@@ -73,18 +86,51 @@ def start(context: LaunchContext) -> list[Action]:
             raise RuntimeError(
                 f"{name}: '{value(name)}' is one topic for all cameras; write {{camera}} in it"
             )
+    namespace = "/".join(filter(None, value("namespace").split("/")))
+    shared = {"threads": value("threads"), **{name: value(name) for name in SHARED}}
+    topics = {
+        camera: {n: value(n).replace("{camera}", camera) for n in ("image", "camera_info")}
+        for camera in cameras
+    }
+    if value("separate") == "true":
+        return separate_nodes(topics, namespace, shared)
+    return [*depth.transport(), rig_node(topics, namespace, shared)]
+
+
+def rig_node(topics: Topics, namespace: str, shared: dict[str, str]) -> Node:
+    """One node for all cameras."""
+    given = {**shared, "namespace": namespace, "lockstep": ""}
+    first, *others = depth.parameters(given)
+    remappings = []
+    for camera, own in topics.items():
+        remappings += [
+            (f"{camera}/image", own["image"]),
+            (f"{camera}/image/compressed", f"{own['image']}/compressed"),
+            (f"{camera}/camera_info", own["camera_info"]),
+        ]
+    return Node(
+        **depth.executable(NODE),
+        name=NODE,
+        namespace=namespace,
+        parameters=[first, str(DEFAULTS), *others, {"cameras": list(topics)}],
+        remappings=remappings,
+        ros_arguments=depth.log_arguments(given, NODE),
+        output="screen",
+    )
+
+
+def separate_nodes(topics: Topics, namespace: str, shared: dict[str, str]) -> list[Action]:
+    """A node for each camera, in a namespace of its own."""
     return [
         IncludeLaunchDescription(
             PythonLaunchDescriptionSource(str(DEPTH)),
             launch_arguments=[
-                ("namespace", "/".join([*filter(None, value("namespace").split("/")), camera])),
-                ("image", value("image").replace("{camera}", camera)),
-                ("camera_info", value("camera_info").replace("{camera}", camera)),
-                ("threads", value("threads")),
-                *((name, value(name)) for name in SHARED),
+                ("namespace", "/".join(filter(None, (namespace, camera)))),
+                *own.items(),
+                *shared.items(),
             ],
         )
-        for camera in cameras
+        for camera, own in topics.items()
     ]
 
 

@@ -185,15 +185,17 @@ def test_nodes_over_dds(
         "node",
         checkpoint,
         tmp_path,
-        *("--cameras", "1,2", "--threads", "1", "--engines", "torch:fp32"),
+        *("--cameras", "1,2", "--threads", "1", "--engines", "torch:fp32", "--rig"),
         *("--image-size", "120x320", "--rate", "8", "--rounds", "1", "--seconds", "2"),
         *("--parameter", "self_check:=false"),
     )
-    assert list(report["candidates"]) == ["torch fp32, 1 camera", "torch fp32, 2 cameras"]
+    names = ["torch fp32, 1 camera", "torch fp32, 2 cameras"]
+    assert list(report["candidates"]) == [*names, *(f"{name}, one node" for name in names)]
     masks = {f"attention/scale_{scale}" for scale in (8, 4, 2, 1)}
     topics = {"depth/image", "depth/camera_info", "points", *masks}
-    for cameras, (found, joined) in enumerate(
-        zip(report["candidates"].values(), pairs, strict=True), start=1
+    assert [found["nodes"] for found in report["candidates"].values()] == [1, 2, 1, 1]
+    for (found, joined), cameras in zip(
+        zip(report["candidates"].values(), pairs, strict=True), (1, 2, 1, 2), strict=True
     ):
         assert (found["cameras"], found["threads"], len(joined)) == (cameras, 1, cameras)
         assert found["setup"]["engine"] == "torch"
@@ -204,6 +206,11 @@ def test_nodes_over_dds(
     first, second = (sorted(turn.sent.values()) for _, (turn,) in pairs[1])
     offsets = [(b - a) * 8 % 1 for a, b in zip(first, second, strict=False)]
     assert 0.25 < median(offsets) < 0.75
+    # One process for both cameras has its memory once, and no CPU time twice.
+    first_camera, second_camera = (recorded for recorded, _ in pairs[3])
+    assert second_camera["peak_bytes"] == 0 < first_camera["peak_bytes"]
+    used = [recorded["frames"][-1]["cpu"] for recorded in (first_camera, second_camera)]
+    assert min(used) > 0
     # The second node is idle while there is one camera.
     (alone, (turn,)), (idle, _) = pairs[0][0], pairs[1][1]
     assert any(turn.begin < f["finished"] < turn.end for f in alone["frames"])
@@ -222,7 +229,7 @@ def check_frames(found: dict[str, Any], rate: float) -> None:
     assert found["end_to_end"]["median"] > stages["forward"]
     assert found["period"]["median"] == pytest.approx(1 / 8, rel=0.5)
     assert found["period"]["cpu_median"] > 0
-    assert found["peak_bytes"] > found["cameras"] * 50e6
+    assert found["peak_bytes"] > found["nodes"] * 50e6
     # Depth, four masks and the cloud with 32 bytes a point; headers and camera_info.
     assert found["frame_bytes"] == pytest.approx(120 * 320 * (5 * 4 + 32), abs=2000)
     assert found["copy"]["median"] > 0
@@ -256,6 +263,8 @@ def check_that_all_frames_are_their_cameras_own(
 def test_rigs_are_every_number_of_cameras_with_every_number_of_threads():
     assert benchmark._rigs("1,2", "0") == [Rig(1, 0), Rig(2, 0)]
     assert benchmark._rigs("4,1,4", "0,2") == [Rig(4, 0), Rig(4, 2), Rig(1, 0), Rig(1, 2)]
+    both = [Rig(1, 0), Rig(1, 0, one_node=True), Rig(2, 0), Rig(2, 0, one_node=True)]
+    assert benchmark._rigs("1,2", "0", one_node=True) == both
 
 
 def frame(finished: float, cpu: float, wait: float, forward: float) -> dict[str, Any]:

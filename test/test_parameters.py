@@ -13,42 +13,52 @@ import yaml
 from hma_depth_ros.cli import run
 from hma_depth_ros.ros import parameter_table
 from hma_depth_ros.ros.accuracy.monitor_parameters import MonitorParameters
-from hma_depth_ros.ros.depth_node.parameters import (
-    DepthNodeParameters,
-    descriptor,
-    is_live,
-    validate,
-)
+from hma_depth_ros.ros.depth_node.parameters import DepthNodeParameters
+from hma_depth_ros.ros.depth_node.rig_parameters import RigParameters
 from hma_depth_ros.ros.parameter_types import ParameterError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 NAMES = [f.name for f in fields(DepthNodeParameters)]
+#: What the rig node has beyond them.
+RIG = [f for f in fields(RigParameters) if f.name not in NAMES]
+
+
+def as_tuples(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
 
 
 def test_the_yaml_file_lists_every_parameter_with_its_default():
     text = (REPOSITORY / "config" / "depth_node.yaml").read_text(encoding="utf-8")
-    listed = yaml.safe_load(text)["/**"]["ros__parameters"]
-    listed["region"] = tuple(listed["region"])
+    listed = as_tuples(yaml.safe_load(text)["/**"]["ros__parameters"])
     assert listed == {f.name: f.default for f in fields(DepthNodeParameters)}
+    text = (REPOSITORY / "config" / "rig_node.yaml").read_text(encoding="utf-8")
+    listed = as_tuples(yaml.safe_load(text)["/**"]["ros__parameters"])
+    assert listed == {f.name: f.default for f in RIG}
 
 
 def test_the_readme_lists_every_parameter_with_its_default():
     text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
     section = text.split("### Parameters")[1].split("\n### ")[0]
     rows = dict(re.findall(r"^\| `(\w+)` \| (.+?) \|", section, re.MULTILINE))
-    defaults = {f.name: yaml.safe_load(rows[f.name]) for f in fields(DepthNodeParameters)}
-    defaults["region"] = tuple(defaults["region"])
-    assert set(rows) == set(NAMES)
-    assert DepthNodeParameters(**defaults) == DepthNodeParameters()
+    defaults = as_tuples({name: yaml.safe_load(default) for name, default in rows.items()})
+    assert set(rows) == {*NAMES, *(f.name for f in RIG)}
+    assert RigParameters(**defaults) == RigParameters()
     live = set(re.findall(r"^\| `(\w+)` \| .+? \| live: ", section, re.MULTILINE))
-    read_only = {name for name in NAMES if descriptor(name).read_only}
-    assert live == {name for name in NAMES if is_live(name) and name not in read_only}
+    table = {f.name: f.metadata for f in fields(RigParameters)}
+    assert live == {n for n, meta in table.items() if meta["live"] and not meta["read_only"]}
 
 
-@pytest.mark.parametrize("name", NAMES)
+def test_the_readme_names_what_a_camera_may_have_of_its_own():
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    (sentence,) = re.findall(r"A camera may have of its own (.+?), as `front\.", text, re.DOTALL)
+    own = {f.name for f in fields(RigParameters) if f.metadata["of_camera"]}
+    assert set(re.findall(r"`(\w+)`", sentence)) == own
+
+
+@pytest.mark.parametrize("name", [*NAMES, *(f.name for f in RIG)])
 def test_every_parameter_is_described_and_used(name: str):
-    assert len(descriptor(name).description) > 15
+    assert len(parameter_table.descriptor(RigParameters, name).description) > 15
     source = "".join(
         path.read_text(encoding="utf-8")
         for path in (REPOSITORY / "hma_depth_ros" / "ros").rglob("*.py")
@@ -65,11 +75,14 @@ def test_every_parameter_is_described_and_used(name: str):
         ("region", (0, 0, 10)),
         ("region", (0, 0, 10, 0)),
         ("region", (-1, 0, 10, 10)),
+        ("cameras", ("front", "2nd")),
+        ("cameras", ("front", "front")),
+        ("cameras", ()),
     ],
 )
 def test_impossible_values_are_named(name: str, value: object):
-    with pytest.raises(ParameterError, match=f"{name} is .*must be"):
-        validate(name, value)
+    with pytest.raises(ParameterError, match=f"{name} is .*must|{name}: .* cannot be"):
+        RigParameters.check(name, value)
 
 
 def test_the_monitor_s_parameters_are_documented():
@@ -90,7 +103,11 @@ def test_the_monitor_s_parameters_are_documented():
 
 @pytest.mark.parametrize(
     ("command", "table"),
-    [("depth_node", DepthNodeParameters), ("accuracy_monitor", MonitorParameters)],
+    [
+        ("depth_node", DepthNodeParameters),
+        ("rig_node", RigParameters),
+        ("accuracy_monitor", MonitorParameters),
+    ],
 )
 def test_help_prints_every_parameter(
     command: str, table: type[Any], capsys: pytest.CaptureFixture[str]

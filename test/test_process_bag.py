@@ -28,7 +28,8 @@ from hma_depth_ros.data.image_file import read_rgb
 from hma_depth_ros.data.kitti.drive import KittiDrive
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.backprojection import back_project
-from hma_depth_ros.inference.predictor import DepthPredictor
+from hma_depth_ros.inference import together
+from hma_depth_ros.inference.predictor import DepthPredictor, predict_requests
 from hma_depth_ros.messages.depth_image import depth_array
 from hma_depth_ros.messages.image import image_array
 from hma_depth_ros.messages.point_cloud import cloud_array
@@ -376,15 +377,13 @@ def test_a_gpu_takes_several_images_at_once(
     alone, batched, broken = tmp_path / "alone", tmp_path / "batched", tmp_path / "broken"
     assert process(bag, alone) == 0
     counts: list[int] = []
-    usual = DepthPredictor.predict_batch
 
-    def predict_batch(self: DepthPredictor, images: Any, *rest: Any, **more: Any) -> Any:
-        counts.append(len(images))
-        return usual(self, images, *rest, **more)
+    def recording(requests: Any) -> Any:
+        counts.append(len(requests))
+        return predict_requests(requests)
 
-    monkeypatch.setattr(DepthPredictor, "predict_batch", predict_batch)
-    for module in ("hma_depth_ros.bags.processing.process", "hma_depth_ros.inference.together"):
-        monkeypatch.setattr(f"{module}.at_a_time", lambda _: 3)
+    monkeypatch.setattr(together, "predict_requests", recording)
+    monkeypatch.setattr("hma_depth_ros.bags.processing.process.at_a_time", lambda _: 3)
     assert process(bag, batched) == 0
     assert counts == [3, 3, 2]
     with BagReader(alone) as one, BagReader(batched) as other:
@@ -397,10 +396,10 @@ def test_a_gpu_takes_several_images_at_once(
         assert header_stamp(found) == header_stamp(expected)
         np.testing.assert_allclose(depth_array(found), depth_array(expected), rtol=1e-4)
 
-    def refuse(self: DepthPredictor, *_: Any, **__: Any) -> Any:
+    def refuse(_: Any) -> Any:
         raise HmaDepthError("one of them is bad")
 
-    monkeypatch.setattr(DepthPredictor, "predict_batch", refuse)
+    monkeypatch.setattr(together, "predict_requests", refuse)
     assert process(bag, broken) == 0
     for found, expected in zip(
         _messages(broken, "/depth/image"), _messages(alone, "/depth/image"), strict=True

@@ -15,6 +15,7 @@ from hma_depth_ros.cli import command_names
 #: Commands that need ROS, with arguments that are right.
 COMMANDS = {
     "depth_node": [],
+    "rig_node": [],
     "accuracy_monitor": [],
     "record_bag": ["/image", "--output", "out"],
     "replay_bag": ["bag"],

@@ -458,6 +458,24 @@ def test_a_box_casts_its_shadow():
     assert more.sunlit(floats([[-0.5], [0.0], [0.0]]), normal[:, :1]) == pytest.approx(0)
 
 
+def test_beyond_the_shadow_map_all_is_lit():
+    ceiling = SolidSet.of([Solid.box(PLAIN, (-60, -60, 3), (60, 60, 4))])
+    footprint = np.array([[x, y, 0.0] for x in (-4, 4) for y in (-3, 3)])
+    shadows = ShadowMap.of(ceiling, footprint, np.array([0.1, 0.2, 1.0]))
+    up = np.array([[0.0], [0], [1]], np.float32)
+    assert shadows.sunlit(np.zeros((3, 1), np.float32), up) == 0
+    around = [[x, y, 0] for x in (-1e4, -9, 0, 9, 1e4) for y in (-1e4, -9, 0, 9, 1e4) if x or y]
+    assert (shadows.sunlit(np.array(around, np.float32).T, up) == 1).all()
+
+
+def test_places_on_the_ground_stay_in_single_precision():
+    """One float64 number makes arrays of them, in which the ground takes twice the time."""
+    street = SyntheticDrive(seed=1).scene.style.street
+    assert street.bends
+    x = np.linspace(0, 90, 7, dtype=np.float32)
+    assert street.lateral(x, x).dtype == np.float32
+
+
 def test_the_ground_is_darker_beside_a_wall():
     wall = SolidSet.of([Solid.box(PLAIN, (0, 2, 0), (10, 3, 4))])
     contact = ContactShade.of(wall, np.array([-5.0, -5]), np.array([15.0, 8]))

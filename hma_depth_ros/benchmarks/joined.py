@@ -18,6 +18,7 @@ class NodeCandidate:
     """What was measured of one node, or of several at the same time; times in seconds."""
 
     setup: Mapping[str, str]  #: what ran
+    nodes: int  #: processes; as many as cameras, or one for all
     threads: int  #: of each node's network on the CPU; 0 leaves it to the engine
     forward_alone: Timing  #: the network's pass without node and DDS, in the same turns
     frame_bytes: int  #: of the messages of a frame that are listened to
@@ -64,6 +65,7 @@ def join(
     pairs: Sequence[tuple[Mapping[str, Any], Sequence[Turn]]],
     *,
     threads: int,
+    nodes: int | None = None,
     topics: Sequence[str],
     forward_alone: Timing,
     frame_bytes: int,
@@ -74,6 +76,8 @@ def join(
     Args:
         pairs: of each camera, what its node wrote down, and the turns in which it was on.
         threads: of each node's network on the CPU.
+        nodes: how many; by default one for each camera. The memory of one for several cameras is
+            written down of the first.
         topics: that were listened to.
         forward_alone: passes of the network alone.
         frame_bytes: of one frame's messages.
@@ -83,7 +87,8 @@ def join(
         HmaDepthError: too little arrived from a node.
 
     """
-    found = NodeCandidate(pairs[0][0]["setup"], threads, forward_alone, frame_bytes, copy)
+    setup, count = pairs[0][0]["setup"], nodes or len(pairs)
+    found = NodeCandidate(setup, count, threads, forward_alone, frame_bytes, copy)
     for recorded, turns in pairs:
         before = len(found.period.wall), len(found.end_to_end.wall)
         seconds = sum(turn.end - turn.begin for turn in turns)

@@ -1,6 +1,7 @@
-"""The depth node as it is, with every frame's figures written to a file when it ends.
+"""The depth or the rig node as it is, with every frame's figures written to a file when it ends.
 
-Started by `benchmark node`: `python3 -m hma_depth_ros.benchmarks.measured_node FILE --ros-args ...`
+Started by `benchmark node`:
+`python3 -m hma_depth_ros.benchmarks.measured_node depth_node FILE --ros-args ...`
 """
 
 from __future__ import annotations
@@ -16,16 +17,34 @@ from typing import Any
 
 from hma_depth_ros.files import atomic_path
 from hma_depth_ros.ros.depth_node.node import DepthNode
+from hma_depth_ros.ros.depth_node.rig_node import RigNode
 from hma_depth_ros.ros.depth_node.statistics import FrameStatistics
 from hma_depth_ros.ros.ros_session import ros_session
 from hma_depth_ros.ros.spin import spin
 
 
-class RecordedStatistics(FrameStatistics):
-    """Keeps the figures of all frames, with times of a clock that all processes share."""
+class CpuMeter:
+    """CPU time of this process since it was last asked."""
 
     def __init__(self) -> None:
+        self._last = time.process_time()
+
+    def since_last(self) -> float:
+        """Seconds."""
+        last, self._last = self._last, time.process_time()
+        return self._last - last
+
+
+class RecordedStatistics(FrameStatistics):
+    """Keeps the figures of all of a camera's frames, with times of a clock that processes share."""
+
+    def __init__(self, meter: CpuMeter) -> None:
+        """Begin; of the process's CPU time a frame has what was used since the one before it.
+
+        That may have been another camera's, with which the meter is shared.
+        """
         super().__init__()
+        self._meter, self._cpu = meter, 0.0
         self.frames: list[dict[str, Any]] = []
         self.drops: list[dict[str, Any]] = []
 
@@ -37,10 +56,11 @@ class RecordedStatistics(FrameStatistics):
         self, *, latency: float, age: float | None, stages: Mapping[str, float]
     ) -> None:
         """See `FrameStatistics`."""
+        self._cpu += self._meter.since_last()
         self.frames.append(
             {
                 "finished": time.perf_counter(),
-                "cpu": time.process_time(),
+                "cpu": self._cpu,
                 "latency": latency,
                 "stages": dict(stages),
             }
@@ -50,10 +70,17 @@ class RecordedStatistics(FrameStatistics):
 
 def main(argv: Sequence[str]) -> int:
     """Run the node until a signal ends it, then write the file."""
-    path = Path(argv[0])
-    statistics = RecordedStatistics()
-    with ros_session(["depth_node", *argv[1:]]) as stop:
-        node = DepthNode(statistics=statistics, stop=stop)
+    kind, path = argv[0], Path(argv[1])
+    meter = CpuMeter()
+    recorded: list[RecordedStatistics] = []
+
+    def statistics() -> RecordedStatistics:
+        recorded.append(RecordedStatistics(meter))
+        return recorded[-1]
+
+    with ros_session([kind, *argv[2:]]) as stop:
+        make = {"depth_node": DepthNode, "rig_node": RigNode}[kind]
+        node = make(statistics=statistics, stop=stop)
         try:
             spin(node, stop)
             setup = node.setup
@@ -61,8 +88,7 @@ def main(argv: Sequence[str]) -> int:
             node.destroy_node()
     content = {
         "setup": setup,
-        "frames": statistics.frames,
-        "drops": statistics.drops,
+        "cameras": [{"frames": camera.frames, "drops": camera.drops} for camera in recorded],
         "peak_bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
     }
     with atomic_path(path) as temporary:

@@ -1,6 +1,6 @@
 """The whole node over DDS: in a process of its own, fed and listened to by another one.
 
-Several cameras have a node each, as `rig.launch.py` starts them.
+Several cameras have a node each, or one rig node together: `rig.launch.py` starts them either way.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -62,16 +63,21 @@ class NodeReport:
 
 @dataclass(frozen=True)
 class _Group:
-    """Nodes that are set alike, as many as the largest rig has; in smaller ones some are idle."""
+    """Nodes that are set alike.
+
+    One for each camera of the largest rig, of which some are idle in smaller ones; or one for all
+    cameras of one rig, whose memory is its own then.
+    """
 
     engine: str  #: name and precision
     predictor: DepthPredictor  #: as in the nodes
     threads: int
     figures: list[Path]  #: that the nodes write when they end
-    namespaces: list[str]
+    namespaces: list[str]  #: of each camera
+    one_node: bool
 
     def start(self, plan: NodePlan, children: Children) -> list[Child]:
-        """Start the nodes."""
+        """Start the nodes; return that of each camera."""
         engine = self.predictor.engine
         parameters = [
             f"checkpoint:={plan.checkpoint}",
@@ -80,14 +86,26 @@ class _Group:
             f"threads:={self.threads}",
             *plan.parameters,
         ]
-        flags = [word for parameter in parameters for word in ("-p", parameter)]
-        program = (sys.executable, "-m", "hma_depth_ros.benchmarks.measured_node")
+        if self.one_node:
+            above, names = zip(*(space.rsplit("/", 1) for space in self.namespaces), strict=True)
+            parameters.append(f"cameras:=[{','.join(names)}]")
+            (path,) = self.figures
+            node = self._start_one("rig_node", path, above[0], parameters, children)
+            return [node] * len(self.namespaces)
         return [
-            children.start(
-                path.stem, [*program, str(path), "--ros-args", "-r", f"__ns:={space}", *flags]
-            )
+            self._start_one("depth_node", path, space, parameters, children)
             for path, space in zip(self.figures, self.namespaces, strict=True)
         ]
+
+    def _start_one(
+        self, kind: str, figures: Path, space: str, parameters: list[str], children: Children
+    ) -> Child:
+        flags = [word for parameter in parameters for word in ("-p", parameter)]
+        program = (sys.executable, "-m", "hma_depth_ros.benchmarks.measured_node")
+        return children.start(
+            figures.stem,
+            [*program, kind, str(figures), "--ros-args", "-r", f"__ns:={space}", *flags],
+        )
 
 
 @dataclass
@@ -104,12 +122,18 @@ class _Run:
 
     def joined(self, topics: Sequence[str]) -> NodeCandidate:
         """Read what the nodes have written down, and add it."""
-        figures = self.group.figures[: self.rig.cameras]
-        recorded = [json.loads(path.read_text(encoding="utf-8")) for path in figures]
+        files = self.group.figures[: self.rig.cameras]
+        recorded: list[dict[str, Any]] = []
+        for content in (json.loads(path.read_text(encoding="utf-8")) for path in files):
+            setup, peak = content["setup"], content["peak_bytes"]
+            for camera in content["cameras"]:
+                recorded.append({"setup": setup, "peak_bytes": peak, **camera})
+                peak = 0  # once for each process
         by_camera = zip(*self.turns, strict=True)
         pairs = list(zip(recorded, by_camera, strict=True))
         return join(
             pairs,
+            nodes=len(files),
             threads=self.rig.threads,
             topics=topics,
             forward_alone=self.forward,
@@ -148,6 +172,8 @@ def measure_node(plan: NodePlan, folder: Path, *, warn: Callable[[str], object])
         for group in groups
         for rig in plan.rigs
         if rig.threads == group.threads
+        and rig.one_node == group.one_node
+        and (not rig.one_node or rig.cameras == len(group.namespaces))
     ]
     topics = {topic: known[topic] for topic in plan.topics}
     domain = free_domain()
@@ -170,7 +196,7 @@ def measure_node(plan: NodePlan, folder: Path, *, warn: Callable[[str], object])
                     run.turns.append(feed(on, local, rate=plan.rate, seconds=plan.seconds))
                     children.check()
                     _time_copy(run, sum(on[0].sizes.values()))
-        children.end(*nodes)
+        children.end(*dict.fromkeys(nodes))
         children.check()
     return NodeReport({run.name: run.joined(plan.topics) for run in runs}, left_out)
 
@@ -183,24 +209,32 @@ def _groups(
     warn: Callable[[str], object],
 ) -> list[_Group]:
     """Start each engine in this process, and say which nodes are to have it too."""
-    groups: dict[tuple[str, int], _Group] = {}
+    groups: list[_Group] = []
     for threads in dict.fromkeys(rig.threads for rig in plan.rigs):
-        cameras = range(max(rig.cameras for rig in plan.rigs if rig.threads == threads))
         started = start_engines(
             source, plan.engines, device="auto", threads=threads, left_out=left_out, warn=warn
         )
+        rigs = [rig for rig in plan.rigs if rig.threads == threads]
+        separate = [rig.cameras for rig in rigs if not rig.one_node]
+        counts = [(max(separate), False)] if separate else []
+        counts += [(rig.cameras, True) for rig in rigs if rig.one_node]
         for name, engine in started:
-            number = len(groups)
-            groups[name, threads] = _Group(
-                name,
-                DepthPredictor(engine, source.info),
-                threads,
-                [folder / f"node_{number}_{camera}.json" for camera in cameras],
-                [f"/candidate_{number}/camera_{camera}" for camera in cameras],
-            )
+            for count, one_node in counts:
+                number = len(groups)
+                figures = [folder / f"node_{number}_{index}.json" for index in range(count)]
+                groups.append(
+                    _Group(
+                        name,
+                        DepthPredictor(engine, source.info),
+                        threads,
+                        figures[:1] if one_node else figures,
+                        [f"/candidate_{number}/camera_{index}" for index in range(count)],
+                        one_node,
+                    )
+                )
     if not groups:
         raise HmaDepthError("; ".join(left_out.values()) or "no engine to measure")
-    return list(groups.values())
+    return groups
 
 
 def _name(engine: str, rig: Rig, plan: NodePlan) -> str:
@@ -208,8 +242,10 @@ def _name(engine: str, rig: Rig, plan: NodePlan) -> str:
     words = [engine]
     if {other.cameras for other in plan.rigs} != {1}:
         words.append(f"{rig.cameras} camera{'' if rig.cameras == 1 else 's'}")
-    if sum(other.cameras == rig.cameras for other in plan.rigs) > 1:
+    if len({other.threads for other in plan.rigs if other.cameras == rig.cameras}) > 1:
         words.append(f"threads {rig.threads}")
+    if rig.one_node:
+        words.append("one node")
     return ", ".join(words)
 
 

@@ -163,7 +163,8 @@ def node_tables(report: NodeReport) -> list[Table]:
     """What a listener gets, and what the nodes do for it."""
     settings = {(found.cameras, found.threads) for found in report.candidates.values()}
     rigs = len(settings) > 1 or max(settings)[0] > 1
-    rig_columns = ("cameras", "threads") if rigs else ()
+    shared = any(found.nodes < found.cameras for found in report.candidates.values())
+    rig_columns = ("cameras", *(("nodes",) if shared else ()), "threads") if rigs else ()
     outside = _table(
         "nodes of several cameras, seen from outside; ms"
         if rigs
@@ -191,6 +192,7 @@ def node_tables(report: NodeReport) -> list[Table]:
             start = [
                 f"{found.setup['engine']} {found.setup['precision']}",
                 str(found.cameras),
+                *([str(found.nodes)] if shared else []),
                 str(found.threads or "engine's"),
             ]
             slowest, fastest = min(found.frame_rates), max(found.frame_rates)
@@ -226,6 +228,7 @@ def node_figures(report: NodeReport) -> dict[str, Any]:
             name: {
                 "setup": found.setup,
                 "cameras": found.cameras,
+                "nodes": found.nodes,
                 "threads": found.threads,
                 "frames": found.frames,
                 "period": found.period.figures(),

@@ -11,7 +11,7 @@ from hma_depth_ros import signals
 from hma_depth_ros.errors import HmaDepthError, environment_error
 
 #: ROS nodes, which a signal ends with status 0; any other command is interrupted.
-NODES = frozenset({"accuracy_monitor", "depth_node", "record_bag", "replay_bag"})
+NODES = frozenset({"accuracy_monitor", "depth_node", "record_bag", "replay_bag", "rig_node"})
 
 
 def command_names() -> list[str]:

@@ -130,6 +130,11 @@ def _parser() -> argparse.ArgumentParser:
         "default: %(default)s",
     )
     node.add_argument(
+        "--rig",
+        action="store_true",
+        help="beside those, one rig node for all cameras of each number, in turn with them",
+    )
+    node.add_argument(
         "--threads",
         default="0",
         metavar="N,...",
@@ -278,7 +283,7 @@ def _node(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     check_ros()
     from hma_depth_ros.benchmarks.node_speed import NodePlan, default_topics, measure_node
 
-    rigs = _rigs(arguments.cameras, arguments.threads)
+    rigs = _rigs(arguments.cameras, arguments.threads, one_node=arguments.rig)
     path = _checkpoint(arguments, folder)
     plan = NodePlan(
         checkpoint=path.absolute(),
@@ -340,12 +345,18 @@ def _counts(text: str) -> list[int]:
     return list(dict.fromkeys(map(int, words)))
 
 
-def _rigs(cameras: str, threads: str) -> list[Rig]:
+def _rigs(cameras: str, threads: str, *, one_node: bool = False) -> list[Rig]:
     words = threads.split(",")
     if not all(word.isdecimal() for word in words):
         raise HmaDepthError(f"--threads takes numbers such as 0,1, not '{threads}'")
+    ways = (False, True) if one_node else (False,)
     return list(
-        dict.fromkeys(Rig(count, int(word)) for count in _counts(cameras) for word in words)
+        dict.fromkeys(
+            Rig(count, int(word), way)
+            for count in _counts(cameras)
+            for word in words
+            for way in ways
+        )
     )
 
 

@@ -88,6 +88,17 @@ class OutputArrays:
 
 
 @dataclass(frozen=True)
+class PredictionRequest:
+    """What `DepthPredictor.predict` takes."""
+
+    image: npt.NDArray[np.uint8]
+    camera: PinholeCamera | None
+    pixel_format: PixelFormat
+    outputs: Collection[Output]
+    out: OutputArrays = field(default_factory=OutputArrays)
+
+
+@dataclass(frozen=True)
 class _Prepared:
     """An image on its way to the network."""
 
@@ -264,16 +275,29 @@ class DepthPredictor:
         """Whether the first image of a size takes much longer than the next: see `prepare`."""
         return self.engine.device.type != "cpu"
 
-    def prepare(self, image_size: tuple[int, int], camera: PinholeCamera | None = None) -> None:
+    def prepare(
+        self,
+        image_size: tuple[int, int],
+        camera: PinholeCamera | None = None,
+        *,
+        together: int = 1,
+    ) -> None:
         """Have the engine build what images of (H, W) need, as a first image would.
 
         On a GPU kernels are chosen and a graph is recorded; TensorRT builds an engine, for minutes.
+
+        Args:
+            image_size: (H, W).
+            camera: of the images.
+            together: up to how many such images will go through the network at once.
 
         Raises:
             HmaDepthError: as `predict`.
 
         """
-        self.predict(np.zeros((*image_size, 3), np.uint8), camera, outputs={"depth"})
+        image = np.zeros((*image_size, 3), np.uint8)
+        for count in range(1, together + 1):
+            self.predict_batch([image] * count, [camera] * count, outputs={"depth"})
 
     @torch.inference_mode()
     def predict(
@@ -304,7 +328,6 @@ class DepthPredictor:
         forward = _Forward(self.engine, prepared.network_pixels, prepared.planes)
         return self._finish(prepared, forward, 0, outputs, out)
 
-    @torch.inference_mode()
     def predict_batch(
         self,
         images: Sequence[npt.NDArray[np.uint8]],
@@ -329,23 +352,12 @@ class DepthPredictor:
             HmaDepthError: as `predict`.
 
         """
-        prepared = [
-            self._prepare(image, camera, pixel_format)
-            for image, camera in zip(images, cameras, strict=True)
-        ]
-        sizes = {frame.plan.network_size for frame in prepared}
-        if len(sizes) != 1:
-            raise ValueError(f"a batch needs images of one size for the network, not {len(sizes)}")
-        planes = [frame.planes for frame in prepared if frame.planes is not None]
-        forward = _Forward(
-            self.engine,
-            torch.cat([frame.network_pixels for frame in prepared]),
-            torch.cat(planes) if planes else None,
+        return predict_requests(
+            [
+                (self, PredictionRequest(image, camera, pixel_format, outputs))
+                for image, camera in zip(images, cameras, strict=True)
+            ]
         )
-        return [
-            self._finish(frame, forward, index, outputs, OutputArrays())
-            for index, frame in enumerate(prepared)
-        ]
 
     def _prepare(
         self,
@@ -509,3 +521,42 @@ class DepthPredictor:
             cloud = torch.zeros((*depth.shape, self.cloud_layout.value), device=depth.device)
         write_cloud(cloud, depth, camera, colors, self.cloud_layout)
         return cloud
+
+
+@torch.inference_mode()
+def predict_requests(
+    requests: Sequence[tuple[DepthPredictor, PredictionRequest]],
+) -> list[Prediction]:
+    """Each predictor's prediction of its image, with one pass through the network.
+
+    Args:
+        requests: to predictors that share an engine, such as those of a rig's cameras; the
+            network's input has the same size for all images.
+
+    Returns:
+        One prediction for each request; the forward pass counts in equal shares.
+
+    Raises:
+        ValueError: as `DepthPredictor.predict`; no image; or network inputs of several sizes.
+        HmaDepthError: as `DepthPredictor.predict`.
+
+    """
+    prepared = [
+        predictor._prepare(request.image, request.camera, request.pixel_format)
+        for predictor, request in requests
+    ]
+    sizes = {frame.plan.network_size for frame in prepared}
+    if len(sizes) != 1:
+        raise ValueError(f"a batch needs images of one size for the network, not {len(sizes)}")
+    engine = requests[0][0].engine
+    assert all(predictor.engine is engine for predictor, _ in requests)
+    planes = [frame.planes for frame in prepared if frame.planes is not None]
+    forward = _Forward(
+        engine,
+        torch.cat([frame.network_pixels for frame in prepared]),
+        torch.cat(planes) if planes else None,
+    )
+    return [
+        predictor._finish(frame, forward, index, request.outputs, request.out)
+        for index, ((predictor, request), frame) in enumerate(zip(requests, prepared, strict=True))
+    ]

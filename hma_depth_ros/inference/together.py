@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
-
-import numpy as np
-import numpy.typing as npt
+from collections.abc import Hashable, Sequence
 
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.geometry.camera import PinholeCamera
-from hma_depth_ros.inference.pixel_format import PixelFormat
-from hma_depth_ros.inference.predictor import DepthPredictor, Output, OutputArrays, Prediction
+from hma_depth_ros.inference.predictor import (
+    DepthPredictor,
+    Prediction,
+    PredictionRequest,
+    predict_requests,
+)
 
 #: Images that fill a GPU at usual sizes; more take as long one by one, and more memory.
 _TOGETHER = 4
-
-
-@dataclass(frozen=True)
-class PredictionRequest:
-    """What `DepthPredictor.predict` takes."""
-
-    image: npt.NDArray[np.uint8]
-    camera: PinholeCamera | None
-    pixel_format: PixelFormat
-    outputs: Collection[Output]
-    out: OutputArrays = field(default_factory=OutputArrays)  #: where the results are written
 
 
 def at_a_time(predictor: DepthPredictor) -> int:
@@ -34,23 +22,46 @@ def at_a_time(predictor: DepthPredictor) -> int:
 
 
 def predict_together(
-    predictor: DepthPredictor, requests: Sequence[PredictionRequest]
+    requests: Sequence[tuple[DepthPredictor, PredictionRequest]], *, most: int
 ) -> list[Prediction | HmaDepthError]:
-    """One prediction for each request; an image that cannot be used has its error in its place."""
-    kinds = {(r.image.shape, r.pixel_format, frozenset(r.outputs)) for r in requests}
-    if at_a_time(predictor) > 1 and len(requests) > 1 and len(kinds) == 1:
+    """One prediction for each request; an image that cannot be used has its error in its place.
+
+    Args:
+        requests: to predictors that share an engine. Images of one size for the network go through
+            it together.
+        most: images at once.
+
+    """
+    results: dict[int, Prediction | HmaDepthError] = {}
+    for group in _groups(requests, most):
+        members = [requests[index] for index in group]
+        found: Sequence[Prediction | HmaDepthError]
         try:
-            return list(
-                predictor.predict_batch(
-                    [request.image for request in requests],
-                    [request.camera for request in requests],
-                    pixel_format=requests[0].pixel_format,
-                    outputs=requests[0].outputs,
-                )
-            )
-        except HmaDepthError:  # whose it is shows below
-            pass
-    return [_predict(predictor, request) for request in requests]
+            found = predict_requests(members) if len(members) > 1 else [_predict(*members[0])]
+        except HmaDepthError:  # whose it is shows one by one
+            found = [_predict(*member) for member in members]
+        results.update(zip(group, found, strict=True))
+    return [results[index] for index in range(len(requests))]
+
+
+def _groups(
+    requests: Sequence[tuple[DepthPredictor, PredictionRequest]], most: int
+) -> list[list[int]]:
+    """Positions of the requests that go through together."""
+    by_size: dict[Hashable, list[int]] = {}
+    for index, (predictor, request) in enumerate(requests):
+        height, width = request.image.shape[:2]
+        key: Hashable
+        try:
+            key = predictor.plan((height, width)).network_size
+        except HmaDepthError:  # which the predictor says again
+            key = (index, "alone")
+        by_size.setdefault(key, []).append(index)
+    return [
+        same[start : start + most]
+        for same in by_size.values()
+        for start in range(0, len(same), most)
+    ]
 
 
 def _predict(predictor: DepthPredictor, request: PredictionRequest) -> Prediction | HmaDepthError:

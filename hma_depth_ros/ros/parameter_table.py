@@ -25,6 +25,7 @@ def parameter(
     limits: tuple[float, float] | None = None,
     live: bool = True,
     read_only: bool = False,
+    of_camera: bool = False,
 ) -> Any:
     """Field of a table.
 
@@ -35,6 +36,7 @@ def parameter(
         limits: least and greatest value.
         live: whether a change takes effect while the node runs.
         read_only: whether it is fixed from the start.
+        of_camera: whether cameras of one node may differ in it.
 
     """
     return field(
@@ -45,6 +47,7 @@ def parameter(
             "limits": limits,
             "live": live,
             "read_only": read_only,
+            "of_camera": of_camera,
         },
     )
 

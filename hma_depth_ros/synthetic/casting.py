@@ -79,8 +79,8 @@ class _Bodies:
     first_face: Ints  #: (N)
     normals: Floats  #: (F, 3)
     distances: Floats  #: (F) of the origin from each plane
-    unit: Floats  #: (N, 3, 4)
-    to_object: Floats  #: (N, 3, 4)
+    unit: Floats  #: (3, 4, N)
+    to_object: Floats  #: (3, 4, N)
 
     @classmethod
     def relative_to(cls, origin: Doubles, solids: SolidSet) -> _Bodies:
@@ -105,13 +105,13 @@ class _Bodies:
             alone = solid.size == 1
             here = slice(None) if alone else np.flatnonzero(cutouts == value)
             which = solid if alone else solid[here]
-            frame = np.take(self.to_object, which, axis=0).transpose(1, 2, 0)
+            frame = np.take(self.to_object, which, axis=2)
             place = points[:, here]
             closed[here] = ~holes(
                 cutout,
                 moved(frame, place),
                 turned(frame, self._outward(which, place, face[here])),
-                np.take(self.solids.dimensions, which, axis=0).T,
+                np.take(self.solids.columns.dimensions, which, axis=1),
                 self.solids.seed[which],
             )
         return closed
@@ -120,14 +120,15 @@ class _Bodies:
         """Normals (3, n) of any length; all solids have one shape."""
         if self.solids.shape[solid[0]] in (_POLYHEDRON, _DISC):
             return np.take(self.normals, face, axis=0).T
-        unit = np.take(self.unit, solid, axis=0).transpose(1, 2, 0)
+        unit = np.take(self.unit, solid, axis=2)
         return turned(unit[:, :3].transpose(1, 0, 2), moved(unit, points))
 
 
 def _shifted(maps: Doubles, origin: Doubles) -> Floats:
-    """Affine maps (N, 3, 4) of the world, made to take points relative to `origin`."""
-    offset = maps @ np.append(origin, 1.0)
-    return np.concatenate([maps[..., :3], offset[..., None]], axis=2).astype(np.float32)
+    """Maps (3, 4, N) that take points relative to `origin` as (N, 3, 4) take those of the world."""
+    shifted = np.array(maps.transpose(1, 2, 0), np.float32)
+    shifted[:, 3] = (maps @ np.append(origin, 1.0)).T
+    return shifted
 
 
 def _cast_one(rays: Rays, bodies: _Bodies, windows: Windows, hits: Hits, index: int) -> None:
@@ -146,9 +147,9 @@ def _cast_one(rays: Rays, bodies: _Bodies, windows: Windows, hits: Hits, index: 
         if shape == _POLYHEDRON:
             t = enter_polyhedron(*planes, starts, directions)
         elif shape == _ELLIPSOID and starts.shape[1] == 1:
-            t = enter_large_ellipsoid(bodies.unit[index], directions)
+            t = enter_large_ellipsoid(bodies.unit[..., index], directions)
         else:
-            t = enter_round(shape, bodies.unit[index, ..., None], starts, directions)
+            t = enter_round(shape, bodies.unit[..., index, None], starts, directions)
         places = np.flatnonzero(t < known.ravel())
         if not places.size:
             continue
@@ -168,18 +169,18 @@ def _cast_together(rays: Rays, bodies: _Bodies, windows: Windows, hits: Hits, al
     """Enter ellipsoids, or cylinders, with small windows: all pairs of solid and ray at once."""
     if not alike.size:
         return
-    area = windows.area[alike]
-    solid = np.repeat(alike, area)
-    place = np.arange(solid.size) - np.repeat(np.cumsum(area) - area, area)
-    top, _, left, right = windows.bounds[solid].T
-    row, column = np.divmod(place, right - left)
-    ray = (row + top) * rays.shape[1] + column + left
-    known = hits.t.ravel()[ray]
-    open_ = np.flatnonzero(windows.nearest[solid] < known)
+    top, bottom, left, right = windows.bounds[alike].T
+    rows, columns = bottom - top, right - left
+    # First of each window's rows, where it begins and how many rays it has, then of all rays.
+    row = _counted(top, rows)
+    ray = _counted(row * rays.shape[1] + np.repeat(left, rows), np.repeat(columns, rows))
+    solid = np.repeat(alike, rows * columns)
+    known = np.take(hits.t, ray)
+    open_ = np.flatnonzero(np.repeat(windows.nearest[alike], rows * columns) < known)
     solid, ray, known = solid[open_], ray[open_], known[open_]
 
     starts, directions = rays.flat_starts(ray), rays.flat_directions(ray)
-    unit = np.take(bodies.unit, solid, axis=0).transpose(1, 2, 0)
+    unit = np.take(bodies.unit, solid, axis=2)
     t = enter_round(int(bodies.solids.shape[alike[0]]), unit, starts, directions)
     met = np.flatnonzero(t < known)
     solid, ray, t = solid[met], ray[met], t[met]
@@ -192,6 +193,12 @@ def _cast_together(rays: Rays, bodies: _Bodies, windows: Windows, hits: Hits, al
     hits.face.ravel()[ray[far_first]] = face[far_first]
 
 
+def _counted(first: Ints, count: Ints) -> Ints:
+    """Numbers (sum of counts) from each `first` upwards, `count` of them."""
+    ends = np.cumsum(count)
+    return np.repeat(first - ends + count, count) + np.arange(ends[-1])
+
+
 def _part(values: Floats, window: tuple[slice, slice]) -> Floats:
     """Vectors (3, n) of a window, or (3, 1) where all rays share one."""
     rows, columns = window
@@ -201,4 +208,4 @@ def _part(values: Floats, window: tuple[slice, slice]) -> Floats:
 
 
 def _at(values: Floats, places: Ints) -> Floats:
-    return values if values.shape[1] == 1 else values[:, places]
+    return values if values.shape[1] == 1 else np.take(values, places, axis=1)

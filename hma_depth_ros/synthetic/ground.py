@@ -16,25 +16,30 @@ def cast_ground(rays: Rays, street: Street, hits: Hits) -> None:
     rays' origin must be above both.
     """
     down = np.flatnonzero(rays.directions[2] < -1e-6)
-    directions = rays.flat_directions(down)
     height = np.float32(rays.origin[2])
-    fall = -1 / directions[2]
-    to_road, to_top = height * fall, (height - np.float32(street.kerb_height)) * fall
-    excess_top = _beyond_kerb(rays, street, directions, to_top)
+    fall = -np.reciprocal(np.take(rays.directions[2], down))
+    to_top = (height - np.float32(street.kerb_height)) * fall
+    # Most rays have met something before they could meet the ground.
+    open_ = to_top < np.take(hits.t, down)
+    down, fall, t = down[open_], fall[open_], to_top[open_]
+    directions = rays.flat_directions(down)
+    face = np.full(t.shape, GROUND, np.int32)
     if street.kerb_height > 0:
+        excess = _beyond_kerb(rays, street, directions, t)
+        low = np.flatnonzero(excess < 0)
+        directions, to_top, excess = directions[:, low], t[low], excess[low]
+        to_road = height * fall[low]
         excess_road = _beyond_kerb(rays, street, directions, to_road)
-        in_kerb = (excess_top < 0) & (excess_road > 0)
-        t = np.where(excess_top >= 0, to_top, to_road)
-        t[in_kerb] = _kerb(
+        t[low] = to_road
+        kerb = np.flatnonzero(excess_road > 0)
+        t[low[kerb]] = _kerb(
             rays,
             street,
-            directions[:, in_kerb],
-            (to_top[in_kerb], to_road[in_kerb]),
-            (excess_top[in_kerb], excess_road[in_kerb]),
+            directions[:, kerb],
+            (to_top[kerb], to_road[kerb]),
+            (excess[kerb], excess_road[kerb]),
         )
-        face = np.where(in_kerb, KERB, GROUND).astype(np.int32)
-    else:
-        t, face = to_road, np.full(to_road.shape, GROUND, np.int32)
+        face[low[kerb]] = KERB
     nearer = t < hits.t.ravel()[down]
     hits.t.ravel()[down[nearer]] = t[nearer]
     hits.face.ravel()[down[nearer]] = face[nearer]

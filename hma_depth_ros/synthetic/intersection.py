@@ -58,7 +58,9 @@ def enter_round(shape: int, unit: Floats, starts: Floats, directions: Floats) ->
 
     `unit` is one map for each ray (3, 4, n), or one for all (3, 4, 1).
     """
-    origin, direction = moved(unit, starts), turned(unit, directions)
+    # Camera and LiDAR are at the origin, from where all that moves a point is the map's offset.
+    origin = unit[:, 3] if starts.shape[1] == 1 and not starts.any() else moved(unit, starts)
+    direction = turned(unit, directions)
     if shape == _DISC:
         t = -origin[2] / direction[2]
         across = origin[:2] + t * direction[:2]
@@ -99,8 +101,13 @@ def turned(maps: Floats, vectors: Floats) -> Floats:
     """Vectors (3, n) after the linear parts of affine maps (3, 4, n), or of one (3, 4, 1)."""
     if maps.shape[2] == 1:
         return maps[:, :3, 0] @ vectors
+    out = np.empty((3, maps.shape[2]), np.float32)
     x, y, z = vectors
-    return np.stack([row[0] * x + row[1] * y + row[2] * z for row in maps])
+    for axis, (along_x, along_y, along_z, *_) in enumerate(maps):
+        np.multiply(along_x, x, out=out[axis])
+        out[axis] += along_y * y
+        out[axis] += along_z * z
+    return out
 
 
 def moved(maps: Floats, points: Floats) -> Floats:

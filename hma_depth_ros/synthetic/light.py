@@ -81,7 +81,8 @@ class Daylight:
         blend = np.exp(-height * 4.5)
         color = column(self.zenith) * (1 - blend) + column(self.horizon) * blend
         cosine = np.clip(self.to_sun.astype(np.float32) @ direction, 0, 1)
-        glow = 0.9 * cosine**64 + 0.25 * cosine**8
+        eighth = np.square(np.square(np.square(cosine)))
+        glow = 0.9 * np.square(np.square(np.square(eighth))) + 0.25 * eighth
         return color + column(self.sun) * glow * np.float32(0.5 * (1 - 0.8 * self.cloudiness))
 
     def _clouded(self, color: Floats, direction: Floats, height: Floats) -> Floats:

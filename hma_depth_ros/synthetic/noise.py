@@ -43,33 +43,29 @@ def noise(u: Floats, v: Floats, wavelength: float, footprint: Floats | None = No
         fade = np.clip(2 - 4 / np.float32(wavelength) * footprint, 0, 1)
         if not fade.any():
             return np.zeros_like(u)
-    sampled = look_up(_tile(), _texel(u, wavelength), _texel(v, wavelength))
-    return sampled if fade is None else sampled * fade
+    maps, count = _maps(u, v)
+    maps *= np.float32(_TEXELS_PER_WAVE / (_SIZE * wavelength))
+    maps -= np.floor(maps)
+    maps *= np.float32(_SIZE)
+    values = cv2.remap(_tile(), maps[0], maps[1], cv2.INTER_LINEAR, None, cv2.BORDER_WRAP)
+    sampled: Floats = values.ravel()[:count]
+    return sampled if fade is None else np.multiply(sampled, fade, out=sampled)
 
 
-def _texel(metres: Floats, wavelength: float) -> Floats:
-    tiles = metres * np.float32(_TEXELS_PER_WAVE / (_SIZE * wavelength))
-    tiles -= np.floor(tiles)
-    return tiles * np.float32(_SIZE)
+def look_up(image: Floats, column: Floats, row: Floats) -> Floats:
+    """Values (n) of an image between its pixels at (column, row), 0 outside of it."""
+    maps, count = _maps(column, row)
+    values = cv2.remap(image, maps[0], maps[1], cv2.INTER_LINEAR, None, cv2.BORDER_CONSTANT, 0.0)
+    return values.ravel()[:count]
 
 
-def look_up(
-    image: Floats,
-    column: Floats,
-    row: Floats,
-    *,
-    outside: float | None = None,
-    interpolation: int = cv2.INTER_LINEAR,
-) -> Floats:
-    """Values (n) of an image at (column, row); without `outside` the image goes on periodically."""
+def _maps(column: Floats, row: Floats) -> tuple[Floats, int]:
+    """Places (n) as the two-dimensional maps (2, rows, columns) of `cv2.remap`, and n."""
     count = column.size
     rows = max(1, -(-count // _ROW))
-    maps = np.zeros((2, rows * _ROW), np.float32)
-    maps[0, :count], maps[1, :count] = column, row
-    border = cv2.BORDER_WRAP if outside is None else cv2.BORDER_CONSTANT
-    columns_, rows_ = maps.reshape(2, rows, _ROW)
-    values = cv2.remap(image, columns_, rows_, interpolation, None, border, outside or 0.0)
-    return values.ravel()[:count]
+    maps = np.empty((2, rows * _ROW), np.float32)
+    maps[0, :count], maps[1, :count], maps[:, count:] = column, row, 0
+    return maps.reshape(2, rows, _ROW), count
 
 
 def cell_hash(*keys: npt.NDArray[np.generic] | int) -> Floats:
@@ -80,7 +76,9 @@ def cell_hash(*keys: npt.NDArray[np.generic] | int) -> Floats:
     value: npt.NDArray[np.uint32] = np.zeros(1, np.uint32)
     for key in keys:
         value = (value * np.uint32(31)) ^ np.asarray(key).astype(np.int64).astype(np.uint32)
-        value = (value ^ (value >> np.uint32(16))) * np.uint32(0x85EBCA6B)
-        value = (value ^ (value >> np.uint32(13))) * np.uint32(0xC2B2AE35)
-        value = value ^ (value >> np.uint32(16))
+        value ^= value >> np.uint32(16)
+        value *= np.uint32(0x85EBCA6B)
+        value ^= value >> np.uint32(13)
+        value *= np.uint32(0xC2B2AE35)
+        value ^= value >> np.uint32(16)
     return (value >> np.uint32(8)).astype(np.float32) / np.float32(1 << 24)

@@ -42,5 +42,5 @@ class ContactShade:
         """Share (n) of the sky's light that reaches places (3, n)."""
         column = (world[0] + 0.3 * normal[0] - np.float32(self.corner[0])) / np.float32(_PITCH)
         row = (world[1] + 0.3 * normal[1] - np.float32(self.corner[1])) / np.float32(_PITCH)
-        hidden = look_up(self.hidden, column, row, outside=0.0)
+        hidden = look_up(self.hidden, column, row)
         return 1 - hidden * np.exp(-np.maximum(world[2], 0) / np.float32(_RISE))

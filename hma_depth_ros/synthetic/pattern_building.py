@@ -56,19 +56,19 @@ def _openings(s: SolidSurface, u: Floats, width: Floats, front: Bools) -> _Openi
     storeys = np.maximum(np.floor(eaves / _STOREY), 1)
     storey_height = (eaves - _BASE) / storeys
     storey = np.floor((v - _BASE) / storey_height)
-    columns = np.maximum(np.round((width - 0.6) / (2.2 + 1.1 * cell_hash(seed, 2))), 1)
+    columns = np.maximum(np.round((width - 0.6) / (2.2 + 1.1 * s.chance(2))), 1)
     cell = width / columns
     column = np.floor(u / cell)
     towards_y = s.local_normal.sum(axis=0) > 0
     chance = cell_hash(seed, front * 2 + towards_y, column, storey)
 
     on_street = front & ~towards_y & (storey == 0)
-    shop = on_street & (eaves > 2 * _STOREY) & (cell_hash(seed, 7) < 0.3)
-    door = on_street & (column == np.floor(columns * cell_hash(seed, 5)))
+    shop = on_street & (eaves > 2 * _STOREY) & (s.chance(7) < 0.3)
+    door = on_street & (column == np.floor(columns * s.chance(5)))
     gable = v > eaves
     window = ~(shop | door | gable)
-    half = np.minimum(0.42 + 0.35 * cell_hash(seed, 4) + 0.12 * (chance > 0.75), 0.36 * cell)
-    sill = np.select([door, shop], [0.0, 0.30], 0.85)
+    half = np.minimum(0.42 + 0.35 * s.chance(4) + np.float32(0.12) * (chance > 0.75), 0.36 * cell)
+    sill = np.select([door, shop], [0.0, 0.30], 0.85).astype(np.float32)
     off = np.abs(u - np.where(gable, width / 2, (column + 0.5) * cell))
     rise = np.where(gable, v - eaves + 0.6, v - _BASE - storey * storey_height)
     return _Openings(
@@ -76,7 +76,7 @@ def _openings(s: SolidSurface, u: Floats, width: Floats, front: Bools) -> _Openi
         rise=rise,
         half=np.select([door, shop], [np.float32(0.55), cell * 0.44], half),
         sill=sill,
-        tall=np.select([door | shop], [2.15 - sill], 1.15 + 0.45 * cell_hash(seed, 3)),
+        tall=np.select([door | shop], [2.15 - sill], 1.15 + 0.45 * s.chance(3)),
         present=np.where(gable, off < 1.2, (storey >= 0) & (storey < storeys) & (chance > 0.07)),
         door=door,
         window=window,
@@ -91,16 +91,18 @@ def _wall(s: SolidSurface, u: Floats) -> Floats:
     stain = noise(shifted, v, 2.3, extent) + noise(shifted, v * 0.3, 0.5, extent)
     grain = noise(shifted, v, 0.09, extent) + noise(shifted, v, 0.21, extent)
     tone = 1 + 0.045 * stain + 0.03 * grain - 0.12 * np.exp(-np.maximum(v, 0) / 0.7)
-    plinth = v < 0.35 + 0.5 * cell_hash(s.seed, 1)
-    return s.color * tone * np.where(plinth, 0.62, 1)
+    plinth = v < 0.35 + 0.5 * s.chance(1)
+    return s.color * np.where(plinth, tone * np.float32(0.62), tone)
 
 
 def _around_openings(s: SolidSurface, o: _Openings, albedo: Floats) -> Floats:
     """Shutters or a light surround, a sill of stone, a shop's name above its windows."""
-    shutters = (cell_hash(s.seed, 6) < 0.35) & o.window
+    shutters = (s.chance(6) < 0.35) & o.window
     beside = o.present & shutters & (o.off > o.half) & (o.off < o.half * 1.85)
     beside &= (o.rise > o.sill) & (o.rise < o.sill + o.tall)
-    slats = 1 - 0.25 * (np.mod(o.rise, 0.08) < 0.03) * np.clip(2 - s.footprint * 40, 0, 1)
+    slats = 1 - np.float32(0.25) * (np.mod(o.rise, 0.08) < 0.03) * np.clip(
+        2 - s.footprint * 40, 0, 1
+    )
     surround = o.present & ~shutters & (o.inset > -0.10) & (o.inset <= 0)
     ledge = o.present & o.window & (o.off < o.half + 0.1) & (np.abs(o.rise - o.sill + 0.05) < 0.05)
     board = o.shop & (o.rise > 2.25) & (o.rise < 2.65)
@@ -119,7 +121,7 @@ def _in_openings(s: SolidSurface, o: _Openings, albedo: Floats) -> Paint:
     shade = np.clip((o.sill + o.tall - o.rise) / 0.35, 0.25, 1)  # of the lintel
     curtain = (cell_hash(s.seed, o.chance * 997, 9) > 0.6) * (0.20 + 0.12 * np.sin(o.off * 38))
     blind = o.window & (o.chance > 0.80) & (o.rise - o.sill > o.tall * (1.9 - o.chance * 1.6))
-    glass = (0.018 + curtain * o.window + np.where(blind, 0.35, 0)) * shade
+    glass = (0.018 + curtain * o.window + np.float32(0.35) * blind) * shade
     albedo = np.where(frame, np.where(o.door, s.accent * 0.6, 0.68) * shade, albedo)
     albedo = np.where(pane, np.where(o.door, s.accent * 0.8, glass), albedo)
     gloss = np.where(pane & ~o.door & ~blind, 0.09, 0)

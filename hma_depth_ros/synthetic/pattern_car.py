@@ -19,7 +19,7 @@ def body(s: SolidSurface) -> Paint:
     end = (np.abs(s.local_normal[0]) > 0.55) & (z < belt - 0.02)
     front, rear = end & (x > 0), end & (x < 0)
 
-    trim = z < 0.30 + 0.06 * cell_hash(s.seed, 1)
+    trim = z < 0.30 + 0.06 * s.chance(1)
     axle = np.where(x > 0, s.dimension(3), s.dimension(4))
     arch = flank & (np.hypot(x - axle, z - wheel) < wheel * 1.17)
     lines = _seams(s) & flank & ~arch & ~trim
@@ -41,12 +41,12 @@ def body(s: SolidSurface) -> Paint:
     hollow = trim | arch | grille | intake
     albedo = np.where(hollow, _BLACK, albedo)
 
-    plate_z = np.where(front, 0.47, np.where(s.dimension(6) > 0.93, 0.74, 0.62))
+    plate_z = np.select([front, s.dimension(6) > 0.93], [0.47, 0.74], 0.62).astype(np.float32)
     plate = (front | rear) & (np.abs(y) < 0.26) & (np.abs(z - plate_z) < 0.058)
     letter = np.floor(y / 0.065)
     ink = (np.abs(z - plate_z) < 0.036) & (np.mod(y, 0.065) < 0.036) & (np.abs(y) < 0.21)
     ink &= cell_hash(letter, s.seed) < 0.85
-    albedo = np.where(plate, np.where(ink, 0.03, 0.72), albedo)
+    albedo = np.where(plate & ink, 0.03, np.where(plate, 0.72, albedo))
     gloss = np.where(hollow | plate, 0, np.where(lamp, 0.08, s.gloss))
     return Paint(albedo.astype(np.float32), gloss.astype(np.float32))
 
@@ -59,7 +59,7 @@ def _seams(s: SolidSurface) -> Floats:
     gap |= np.abs(x + 1.3 + 0.2 * z) < 0.01
     handle = (np.abs(x + 0.25) < 0.09) | (np.abs(x + 1.12) < 0.09)
     handle &= np.abs(below_belt) < 0.018
-    strip = (np.abs(z - 0.55) < 0.03) & (cell_hash(s.seed, 2) < 0.4)
+    strip = (np.abs(z - 0.55) < 0.03) & (s.chance(2) < 0.4)
     return gap | handle | strip
 
 
@@ -97,7 +97,7 @@ def wheel(s: SolidSurface) -> Paint:
     across, up = (x - axle) / radius, z / radius - 1
     r, angle = np.hypot(across, up), np.arctan2(up, across)
     rim = (np.abs(s.local_normal[1]) > 0.5) & (r < 0.66)
-    spokes = np.floor(5 + 3 * cell_hash(s.seed, 3))
+    spokes = np.floor(5 + 3 * s.chance(3))
     gap = rim & (r > 0.22) & (r < 0.60) & (np.cos(angle * spokes) > 0.35)
     metal = s.accent * (0.7 + 0.3 * np.cos(r * 9))
     albedo = np.where(rim, np.where(gap, _BLACK, metal), s.color)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hma_depth_ros.synthetic.lettering import letters
-from hma_depth_ros.synthetic.noise import Bools, Floats, cell_hash, noise
+from hma_depth_ros.synthetic.noise import Bools, Floats, noise
 from hma_depth_ros.synthetic.paint import Paint, matt, rgb
 from hma_depth_ros.synthetic.surface import SolidSurface
 
@@ -34,12 +34,12 @@ def _side(s: SolidSurface) -> Floats:
     along = np.where(s.local_normal[1] > 0, front - s.local[0], s.local[0] - rear)
     up, share = s.local[2] - floor, along / length
     seed, kind = s.seed, s.dimension(5)
-    chance = cell_hash(seed, 1)
+    chance = s.chance(1)
 
-    level = (0.12 + 0.6 * cell_hash(seed, 2)) * height
-    painted = (chance < 0.30) & (np.abs(up - level) < (0.05 + 0.1 * cell_hash(seed, 3)) * height)
-    slant = share + (0.5 * cell_hash(seed, 4) - 0.25) * (up / height)
-    painted |= (chance > 0.62) & (chance < 0.76) & (slant > 0.35 + 0.4 * cell_hash(seed, 5))
+    level = (0.12 + 0.6 * s.chance(2)) * height
+    painted = (chance < 0.30) & (np.abs(up - level) < (0.05 + 0.1 * s.chance(3)) * height)
+    slant = share + (0.5 * s.chance(4) - 0.25) * (up / height)
+    painted |= (chance > 0.62) & (chance < 0.76) & (slant > 0.35 + 0.4 * s.chance(5))
     painted |= (chance > 0.76) & (chance < 0.84) & (up < level)
     # Pictures: large soft blots.
     scene = noise(along + (seed % 89).astype(np.float32), up, 2.6, s.footprint)
@@ -48,19 +48,19 @@ def _side(s: SolidSurface) -> Floats:
     blend = np.where(picture, np.clip(0.5 + 0.7 * scene, 0, 1), 0)
     albedo = albedo * (1 - blend) + s.accent * blend
 
-    centre = 0.2 + 0.6 * cell_hash(seed, 6)
-    radius = (0.16 + 0.14 * cell_hash(seed, 7)) * height
-    stretch = 1 + 1.2 * cell_hash(seed, 8)
+    centre = 0.2 + 0.6 * s.chance(6)
+    radius = (0.16 + 0.14 * s.chance(7)) * height
+    stretch = 1 + 1.2 * s.chance(8)
     away = np.hypot((along - centre * length) / stretch, up - 0.58 * height) / radius
     logo = ((away < 1) & (away > 0.72)) | (away < 0.45)
-    albedo = np.where(logo & (cell_hash(seed, 9) < 0.35), _contrast(s, painted), albedo)
+    albedo = np.where(logo & (s.chance(9) < 0.35), _contrast(s, painted), albedo)
 
-    size = (0.12 + 0.26 * cell_hash(seed, 10)) * height
-    starts, ends = 0.08 + 0.2 * cell_hash(seed, 11), 0.6 + 0.32 * cell_hash(seed, 12)
-    ink = letters(along, up - (0.35 + 0.25 * cell_hash(seed, 13)) * height, size, seed, 14)
-    ink &= (share > starts) & (share < ends) & (cell_hash(seed, 15) < 0.62)
+    size = (0.12 + 0.26 * s.chance(10)) * height
+    starts, ends = 0.08 + 0.2 * s.chance(11), 0.6 + 0.32 * s.chance(12)
+    ink = letters(along, up - (0.35 + 0.25 * s.chance(13)) * height, size, seed, 14)
+    ink &= (share > starts) & (share < ends) & (s.chance(15) < 0.62)
     small = letters(along, up - 0.12 * height, size * 0.35, seed, 16)
-    ink |= small & (share > 0.55) & (share < 0.9) & (cell_hash(seed, 17) < 0.4)
+    ink |= small & (share > 0.55) & (share < 0.9) & (s.chance(17) < 0.4)
     albedo = np.where(ink, _contrast(s, painted), albedo)
 
     near = np.clip(2 - s.footprint / 0.06, 0, 1)
@@ -86,7 +86,7 @@ def _doors(s: SolidSurface) -> Floats:
     """Colour (3, n) of the rear: two doors, their bars and hinges, a roller door on some."""
     y, up = s.local[1], s.local[2] - s.dimension(2)
     height, half = s.dimension(3) - s.dimension(2), s.dimension(4) / 2
-    roller = cell_hash(s.seed, 21) < 0.25
+    roller = s.chance(21) < 0.25
     seam = np.abs(y) < 0.02
     bars = (np.abs(np.abs(y) - 0.42 * half) < 0.022) | (np.abs(np.abs(y) - 0.62 * half) < 0.022)
     hinge = (np.abs(y) > half - 0.16) & (np.mod(up + 0.2, height / 4) < 0.07)
@@ -97,7 +97,7 @@ def _doors(s: SolidSurface) -> Floats:
     albedo = np.where(bars & ~roller, 0.30, albedo)
     albedo = np.where(frame, s.color * 0.55 + 0.03, albedo)
     ink = letters(np.float32(half) - y, up - 0.62 * height, 0.26, s.seed, 22)
-    ink &= (np.abs(y) < half * 0.7) & (cell_hash(s.seed, 23) < 0.5)
+    ink &= (np.abs(y) < half * 0.7) & (s.chance(23) < 0.5)
     return np.where(ink, _contrast(s, seam & False), albedo).astype(np.float32)
 
 
@@ -106,7 +106,7 @@ def _dirt(s: SolidSurface, foot: Floats) -> Floats:
     u = np.where(np.abs(s.local_normal[0]) > 0.5, s.local[1], s.local[0])
     u = u + (s.seed % 61).astype(np.float32)
     up = s.local[2] - foot
-    amount = 0.15 + 0.75 * cell_hash(s.seed, 31) ** 2
+    amount = 0.15 + 0.75 * s.chance(31) ** 2
     spray = np.exp(-np.maximum(up, 0) / 0.45) * (1 + 0.5 * noise(u, up, 0.7, s.footprint))
     streaks = noise(u, up * 0.12, 0.23, s.footprint) + noise(u, up * 0.3, 1.1, s.footprint)
     return np.clip(1 - amount * (0.45 * spray + 0.09 * streaks + 0.06), 0.25, 1.15)
@@ -132,8 +132,8 @@ def cab(s: SolidSurface) -> Paint:
     handle = flank & (np.abs(z - belt + 0.22) < 0.03) & (np.abs(x - rear - 0.42) < 0.10)
     nose = facing & (z < belt - 0.12)
     grille = nose & (z > floor + 0.45) & (np.abs(y) < half * 0.72)
-    grille &= np.mod(z, 0.12 + 0.1 * cell_hash(s.seed, 41)) < 0.07
-    bumper = (z < floor + 0.40) & (cell_hash(s.seed, 42) < 0.6)
+    grille &= np.mod(z, 0.12 + 0.1 * s.chance(41)) < 0.07
+    bumper = (z < floor + 0.40) & (s.chance(42) < 0.6)
     lamp = nose & (np.abs(z - floor - 0.28) < 0.10) & (np.abs(y) > half * 0.62)
     plate = facing & (np.abs(y) < 0.26) & (np.abs(z - floor - 0.14) < 0.06)
     name = nose & letters(half - y, z - belt + 0.36, 0.13, s.seed, 43) & (np.abs(y) < 0.45)
@@ -160,7 +160,7 @@ def bus(s: SolidSurface) -> Paint:
     flank = np.abs(s.local_normal[1]) > 0.7
     facing, behind = s.local_normal[0] > 0.5, s.local_normal[0] < -0.5
     head = roof - 0.42
-    pitch = 1.1 + 0.6 * cell_hash(s.seed, 51)
+    pitch = 1.1 + 0.6 * s.chance(51)
     pillar = np.mod(front - x, pitch) < 0.08
     window = flank & (z > belt) & (z < head) & (x > rear + 0.35) & (x < front - 0.15)
     at = np.minimum(np.abs(x - front + 1.0), np.abs(x - front + 0.52 * (front - rear)))
@@ -172,12 +172,12 @@ def bus(s: SolidSurface) -> Paint:
     sign = facing & (z > head + 0.08) & (z < roof - 0.08) & (np.abs(y) < half - 0.3)
     lit = sign & letters(half - y, z - head - 0.13, 0.17, s.seed, 52)
 
-    stripe = flank & (np.abs(z - floor - 0.5) < 0.05 + 0.35 * cell_hash(s.seed, 53))
-    stripe |= (cell_hash(s.seed, 54) < 0.4) & (x < rear + 2.5 + 0.8 * z)
+    stripe = flank & (np.abs(z - floor - 0.5) < 0.05 + 0.35 * s.chance(53))
+    stripe |= (s.chance(54) < 0.4) & (x < rear + 2.5 + 0.8 * z)
     albedo = np.where(stripe, s.accent, s.color)
     along = np.where(s.local_normal[1] > 0, front - x, x - rear)
     advert = flank & (along > 2.5) & (along < 7.0) & (z > floor + 0.25) & (z < belt - 0.08)
-    advert &= cell_hash(s.seed, 55) < 0.6
+    advert &= s.chance(55) < 0.6
     blot = noise(along + (s.seed % 53).astype(np.float32), z, 0.9, s.footprint) > 0.3
     ink = letters(along, z - floor - 0.35, 0.22, s.seed, 56)
     albedo = np.where(advert & ~stripe, np.where(blot, s.accent, 0.7), albedo)

@@ -22,7 +22,7 @@ def foliage(s: SolidSurface) -> Paint:
 
     # A spray is lit like the round body it belongs to. And leaves point anywhere: roughen both.
     spray = s.solids.cutout[s.solid] == Cutout.SPRIGS
-    centre = s.solids.dimensions[s.solid, :3].T
+    centre = np.stack([s.dimension(axis) for axis in range(3)])
     outward = s.to_world(s.local - centre)
     outward /= np.sqrt((outward * outward).sum(axis=0)) + np.float32(1e-6)
     normal = np.where(spray, outward, s.normal)

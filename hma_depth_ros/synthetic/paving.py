@@ -104,7 +104,7 @@ def _repairs(g: _Ground) -> Floats:
     line = np.abs(g.noise(3.1, shift=seed % 101)) + 0.15 * np.abs(g.noise(0.5))
     cracked = g.noise(5.3, stretch=2.5, shift=17) > 1.6 - 1.5 * wear
     visible = np.clip(1.6 - g.footprint / 0.05, 0, 1)
-    tone = tone * (1 - 0.55 * cracked * np.clip(1.6 - line / 0.035, 0, 1) * visible)
+    tone = tone * (1 - np.float32(0.55) * cracked * np.clip(1.6 - line / 0.035, 0, 1) * visible)
     # Manholes: one in most 27 m.
     k = np.floor(g.x / 27)
     centre_x = (k + 0.2 + 0.6 * cell_hash(k, seed, 7)) * 27
@@ -140,7 +140,8 @@ def _marks(g: _Ground) -> Floats:
 def _kerbstone(g: _Ground) -> Floats:
     stone = cell_hash(np.floor(g.x), g.lateral > 0, g.paving.seed) - 0.5
     joint = (np.mod(g.x, 1.0) < 0.012) & (g.footprint < 0.03)
-    return rgb(0.60, 0.59, 0.57) * (1 + 0.16 * stone + 0.08 * g.noise(0.06) - 0.4 * joint)
+    tone = 1 + 0.16 * stone + 0.08 * g.noise(0.06) - np.float32(0.4) * joint
+    return np.asarray(rgb(0.60, 0.59, 0.57) * tone, np.float32)
 
 
 def _pavement(g: _Ground) -> Floats:

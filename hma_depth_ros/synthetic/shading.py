@@ -53,7 +53,7 @@ def painted(
     """All places that rays hit, in pieces of one material each, and their looks."""
     face = hits.face.ravel()
     on_solid = np.flatnonzero(face >= 0)
-    pattern = solids.pattern[solids.solid_of_face[face[on_solid]]]
+    pattern = np.take(solids.pattern[solids.solid_of_face], face[on_solid])
     for kind in Pattern:
         for here in _chunks(on_solid[pattern == kind]):
             surface = solid_surface(rays, hits, solids, here)
@@ -102,11 +102,16 @@ def _lit(surface: Surface, look: Paint, light: Daylight, shade: Shade) -> Floats
     """Light (3, n) that places send towards the camera."""
     normal = surface.normal if look.normal is None else look.normal
     facing = light.to_sun.astype(np.float32) @ normal
-    sunlit = shade.shadows.sunlit(surface.world, surface.normal)
     if look.leafy:
         direct = np.clip(0.25 + 0.75 * facing, 0, 1) + 0.35 * np.clip(-facing, 0, 1)
     else:
         direct = np.clip(facing, 0, 1)
+    # What faces away from the sun needs no shadows, unless it mirrors.
+    asked = np.flatnonzero((direct > 0) | (look.gloss > _GLOSSY))
+    sunlit = np.zeros_like(facing)
+    sunlit[asked] = shade.shadows.sunlit(
+        *(np.take(v, asked, axis=1) for v in (surface.world, surface.normal))
+    )
     sun, ambient = column(light.sun), column(light.ambient)
     sky_seen = (0.62 + 0.38 * normal[2]) * (0.75 if look.leafy else 1.0)
     sky_seen = sky_seen * shade.contact.open_sky(surface.world, surface.normal)
@@ -126,10 +131,11 @@ def _add_reflections(
     shiny = np.flatnonzero(look.gloss > _GLOSSY)
     if not shiny.size:
         return
-    view, normal, gloss = surface.view[:, shiny], surface.normal[:, shiny], look.gloss[shiny]
+    view, normal = (np.take(v, shiny, axis=1) for v in (surface.view, surface.normal))
+    gloss = look.gloss[shiny]
     cosine = -(view * normal).sum(axis=0)
     mirror = view + 2 * cosine * normal
-    share = gloss + 0.5 * (1 - gloss) * np.clip(1 - cosine, 0, 1) ** 4
+    share = gloss + 0.5 * (1 - gloss) * np.square(np.square(np.clip(1 - cosine, 0, 1)))
     glint = np.clip(light.to_sun.astype(np.float32) @ mirror, 0, 1) ** 400 * sunlit[shiny]
     seen = light.surroundings(mirror) + 25 * column(light.sun) * glint
     color[:, shiny] = color[:, shiny] * (1 - share) + seen * share

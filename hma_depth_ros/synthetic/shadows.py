@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
-import cv2
 import numpy as np
 
 from hma_depth_ros.synthetic.casting import Hits, cast
-from hma_depth_ros.synthetic.noise import look_up
 from hma_depth_ros.synthetic.rays import Doubles, Floats, SunRays
 from hma_depth_ros.synthetic.solids import SolidSet
 
@@ -47,18 +46,20 @@ class ShadowMap:
         depth = across[2] + np.float32(self.rays.back - _BIAS)
         left, top = np.floor(column), np.floor(row)
         right_share, low_share = column - left, row - top
+        rows, columns = self._framed.shape
+        # Two rays to all sides of the map see no end: what is outside is lit.
+        x = np.clip(left, -2, columns - 4).astype(np.int64) + 2
+        first = (np.clip(top, -2, rows - 4).astype(np.int64) + 2) * columns + x
         lit = np.zeros_like(depth)
         # Comparing first and blending the four answers softens the edge (Reeves et al. 1987).
         for right in (0, 1):
             for low in (0, 1):
-                seen = look_up(
-                    self.hits.t,
-                    left + np.float32(right),
-                    top + np.float32(low),
-                    outside=np.inf,
-                    interpolation=cv2.INTER_NEAREST,
-                )
+                seen = np.take(self._framed, first + (low * columns + right))
                 share = right_share if right else 1 - right_share
                 share = share * (low_share if low else 1 - low_share)
                 lit += share * (seen > depth)
         return lit
+
+    @cached_property
+    def _framed(self) -> Floats:
+        return np.pad(self.hits.t, 2, constant_values=np.inf)

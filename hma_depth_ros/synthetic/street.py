@@ -6,6 +6,7 @@ beside the street are told by x, and by the signed distance to the left of the m
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal, TypeVar
@@ -47,7 +48,9 @@ class Street:
         """Lateral shift y of the street's middle at x."""
         y = x * 0
         for amplitude, wavelength, phase in self.bends:
-            y = y + amplitude * (np.sin(x * (2 * np.pi / wavelength) + phase) - np.sin(phase))
+            # NumPy's sine of a number would be a float64, and make all of x that.
+            start = math.sin(phase)
+            y = y + amplitude * (np.sin(x * (2 * np.pi / wavelength) + phase) - start)
         return y
 
     def slope(self, x: Real) -> Real:

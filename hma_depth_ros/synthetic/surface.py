@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from hma_depth_ros.synthetic.casting import Hits
+from hma_depth_ros.synthetic.intersection import moved, turned
+from hma_depth_ros.synthetic.noise import cell_hash
 from hma_depth_ros.synthetic.rays import Floats, Rays
 from hma_depth_ros.synthetic.solids import Shape, SolidSet
 
@@ -37,34 +40,38 @@ class SolidSurface(Surface):
     local: Floats  #: (3, n) in the frame of the solid's object
     local_normal: Floats  #: (3, n)
 
-    @property
+    @cached_property
     def color(self) -> Floats:
         """(3, n) main colour, linear."""
-        return self.solids.color[self.solid].T
+        return np.take(self.solids.columns.color, self.solid, axis=1)
 
-    @property
+    @cached_property
     def accent(self) -> Floats:
         """(3, n) second colour, linear."""
-        return self.solids.accent[self.solid].T
+        return np.take(self.solids.columns.accent, self.solid, axis=1)
 
-    @property
+    @cached_property
     def seed(self) -> Ints:
         """(n) seed of the object's pattern."""
-        return self.solids.seed[self.solid]
+        return np.take(self.solids.seed, self.solid)
+
+    def chance(self, key: int) -> Floats:
+        """(n) random number in [0, 1) of the object's pattern, one for each key."""
+        return np.take(cell_hash(self.solids.seed, key), self.solid)
 
     def to_world(self, vectors: Floats) -> Floats:
         """Vectors (3, n) of the objects' frames in the world."""
-        rotation = self.solids.to_object.astype(np.float32)[self.solid, :, :3]
-        return _apply(rotation.transpose(0, 2, 1), vectors)
+        maps = np.take(self.solids.columns.to_object, self.solid, axis=2)
+        return turned(maps[:, :3].transpose(1, 0, 2), vectors)
 
-    @property
+    @cached_property
     def gloss(self) -> Floats:
         """(n) share of the light mirrored at normal incidence."""
-        return self.solids.gloss[self.solid]
+        return np.take(self.solids.gloss, self.solid)
 
     def dimension(self, index: int) -> Floats:
         """(n) one of the material's dimensions."""
-        return self.solids.dimensions[self.solid, index]
+        return np.take(self.solids.columns.dimensions[index], self.solid)
 
 
 def place(rays: Rays, hits: Hits, indices: Ints) -> tuple[Floats, Floats, Floats]:
@@ -89,8 +96,7 @@ def solid_surface(rays: Rays, hits: Hits, solids: SolidSet, indices: Ints) -> So
     face = hits.face.ravel()[indices]
     solid = solids.solid_of_face[face]
     normal = _normals(solids, world, face, solid)
-    to_object = solids.to_object.astype(np.float32)[solid]
-    rotation, offset = to_object[..., :3], to_object[..., 3]
+    to_object = np.take(solids.columns.to_object, solid, axis=2)
     return SolidSurface(
         rays=indices,
         world=world,
@@ -100,38 +106,26 @@ def solid_surface(rays: Rays, hits: Hits, solids: SolidSet, indices: Ints) -> So
         footprint=footprint(rays, distance, view, normal),
         solids=solids,
         solid=solid,
-        local=_apply(rotation, world) + offset.T,
-        local_normal=_apply(rotation, normal),
-    )
-
-
-def _apply(matrices: Floats, vectors: Floats) -> Floats:
-    """Products (3, n) of matrices (n, 3, 3) and vectors (3, n)."""
-    return np.stack(
-        [
-            matrices[:, row, 0] * vectors[0]
-            + matrices[:, row, 1] * vectors[1]
-            + matrices[:, row, 2] * vectors[2]
-            for row in range(3)
-        ]
+        local=moved(to_object, world),
+        local_normal=turned(to_object, normal),
     )
 
 
 def _normals(solids: SolidSet, world: Floats, face: npt.NDArray[np.int32], solid: Ints) -> Floats:
     """Outward unit normals (3, n)."""
-    normal = np.take(solids.planes[:, :3].astype(np.float32), face, axis=0).T.copy()
+    normal = np.take(solids.columns.normals, face, axis=1)
     round_ = np.flatnonzero(
         (solids.shape[solid] == Shape.ELLIPSOID) | (solids.shape[solid] == Shape.CYLINDER)
     )
     if not round_.size:
         return normal
     which = solid[round_]
-    unit = solids.unit.astype(np.float32)[which]
-    place_ = _apply(unit[..., :3], world[:, round_]) + unit[..., 3].T
+    unit = np.take(solids.columns.unit, which, axis=2)
+    place_ = moved(unit, np.take(world, round_, axis=1))
     cylinder = solids.shape[which] == Shape.CYLINDER
     end = cylinder & (np.abs(place_[2]) > 0.999)
     place_[2] = np.where(cylinder & ~end, 0, place_[2])
     place_[:2] = np.where(end, 0, place_[:2])
-    outward = _apply(unit[..., :3].transpose(0, 2, 1), place_)
+    outward = turned(unit[:, :3].transpose(1, 0, 2), place_)
     normal[:, round_] = outward / np.sqrt((outward * outward).sum(axis=0))
     return normal

@@ -214,6 +214,8 @@ class Spinner:
 class Bench:
     """One depth node, publishers of its inputs, and a record of all that it says."""
 
+    node_class: type[DepthNode] = DepthNode
+
     def __init__(
         self,
         context: Context,
@@ -245,7 +247,7 @@ class Bench:
         self.tester.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 100)
         self._spinners = [Spinner(self.tester)]
         # Any: tests look at its inner state to know when a message has got there.
-        self.node: Any = DepthNode(
+        self.node: Any = self.node_class(
             self.name,
             context=context,
             namespace=self.namespace,
@@ -282,7 +284,7 @@ class Bench:
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         self.statuses += [
-            s for s in message.status if s.name == f"{self.namespace}/{self.name}: depth"
+            s for s in message.status if s.name.startswith(f"{self.namespace}/{self.name}: depth")
         ]
 
     @property

@@ -149,12 +149,18 @@ def test_what_a_size_needs_on_a_gpu_is_built_when_the_calibration_tells_it(
     prepared: list[tuple[tuple[int, int], PinholeCamera | None]] = []
     usual = DepthPredictor.prepare
 
-    def prepare(self: Any, size: tuple[int, int], camera: PinholeCamera | None = None) -> None:
-        usual(self, size, camera)
+    def prepare(
+        self: Any, size: tuple[int, int], camera: PinholeCamera | None = None, *, together: int
+    ) -> None:
+        usual(self, size, camera, together=together)
+        assert together == 1
         prepared.append((size, camera))
 
     monkeypatch.setattr(DepthPredictor, "prepare", prepare)
-    start().publish(info_message())
+    other = start()
+    other.listen("depth/image")
+    other.infer(rgb_message(1), info_message())
+    assert prepared == []
     monkeypatch.setattr(DepthPredictor, "builds_for_size", True)
     bench = start()
     bench.publish(info_message())

@@ -15,8 +15,8 @@ from sensor_msgs.msg import CameraInfo
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.ros import standins
-from hma_depth_ros.ros.depth_node import calibration, pairing
-from hma_depth_ros.ros.depth_node.pairing import EXACT_QUEUE_SIZE, CachedPairing, ExactPairing
+from hma_depth_ros.ros.depth_node import pairing
+from hma_depth_ros.ros.depth_node.pairing import EXACT_QUEUE_SIZE, ExactPairing
 
 from .conftest import Predictions, StartBench
 from .graph import CAMERA, info_message, noise, pixels_of, rgb_message, stamp, until
@@ -269,42 +269,31 @@ def test_exact_goes_on_when_a_bag_begins_again(start: StartBench, filters: Modul
     assert statistics.processed == 20
 
 
-@pytest.fixture
-def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Seconds for which workers have waited, or are waiting, for a calibration."""
-    asked: list[float] = []
-    wait = CachedPairing.wait_for_info
-
-    def recording(self: CachedPairing, seconds: float) -> Any:
-        asked.append(seconds)
-        return wait(self, seconds)
-
-    monkeypatch.setattr(CachedPairing, "wait_for_info", recording)
-    return asked
-
-
 @pytest.mark.parametrize("lockstep", [False, True])
 def test_the_first_frames_wait_for_the_first_calibration(
     start: StartBench,
     monkeypatch: pytest.MonkeyPatch,
     predictions: Predictions,
-    waits: list[float],
     lockstep: bool,
 ):
     """An unscaled depth image to begin with would be a wrong one."""
-    monkeypatch.setattr(calibration, "FIRST_INFO_SECONDS", 30.0)
+    monkeypatch.setattr(pairing, "FIRST_INFO_SECONDS", 300.0)
     bench = start(lockstep=lockstep)
     bench.listen("depth/image", "depth/camera_info")
-    frames = 6 if lockstep else 1
-    bench.publish(*(rgb_message(number) for number in range(1, frames + 1)))
-    until(lambda: bench.camera.statistics.arrived == frames, "the frames at the node")
-    until(lambda: waits, "the worker waiting for a camera_info")
+    numbers = range(1, 7)
+    for number in numbers:
+        bench.publish(rgb_message(number))
+        until(lambda n=number: bench.camera.statistics.arrived == n, "the frame at the node")  # type: ignore[misc]
+    waiting = bench.camera.input.pairing
+    until(lambda: waiting.waiting, "the frames that wait for a camera_info")
+    assert waiting.waiting == (6 if lockstep else 1)
     assert predictions.outputs == []
+    assert bench.figures()["frames waiting"] == str(waiting.waiting)
     bench.publish(info_message())
-    for number in range(1, frames + 1):
+    for number in numbers if lockstep else [6]:
         bench.last("depth/camera_info", number)
-    assert waits[0] == 30.0
-    assert not any(waits[1:])
+    dropped = {} if lockstep else {"replaced by a newer frame": 5}
+    assert bench.camera.statistics.dropped == dropped
     assert bench.said() == []
 
 
@@ -313,23 +302,32 @@ def test_without_a_calibration_there_is_depth_and_a_word(
     start: StartBench,
     predictor: DepthPredictor,
     monkeypatch: pytest.MonkeyPatch,
-    waits: list[float],
     publish_info: bool,
 ):
     """Only if somebody publishes camera_info, the first frame waits; and no later one does."""
-    patience = 0.2 if publish_info else 30.0
-    monkeypatch.setattr(calibration, "FIRST_INFO_SECONDS", patience)
+    monkeypatch.setattr(pairing, "FIRST_INFO_SECONDS", 0.5 if publish_info else 300.0)
     bench = start(inputs={"publish_info": publish_info})
     bench.listen("depth/image", "depth/camera_info", "points")
     for number in (1, 2, 3):
         bench.publish(rgb_message(number))
         depth = pixels_of(bench.last("depth/image", number))
         np.testing.assert_array_equal(depth, depth_with(predictor, None))
-    assert [seconds for seconds in waits if seconds] == ([patience] if publish_info else [])
+        monkeypatch.setattr(pairing, "FIRST_INFO_SECONDS", 300.0)
     warning = bench.hears("no camera_info has arrived")
     assert f"{bench.namespace}/camera_info" in warning
     assert len(bench.said()) == 1
     assert bench.count("points") == bench.count("depth/camera_info") == 0
+
+
+def test_frames_that_wait_for_a_calibration_when_the_node_stops_are_counted(
+    start: StartBench, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(pairing, "FIRST_INFO_SECONDS", 300.0)
+    bench = start(lockstep=True)
+    bench.publish(rgb_message(1), rgb_message(2))
+    until(lambda: bench.camera.input.pairing.waiting == 2, "the frames that wait")
+    assert bench.change("deactivate")
+    assert bench.camera.statistics.dropped == {"the node was stopped": 2}
 
 
 def test_a_late_calibration_ends_the_warning(start: StartBench, predictor: DepthPredictor):
@@ -369,7 +367,7 @@ def test_a_calibration_latched_before_the_node_started_is_found(
     parameters: dict[str, Any],
 ):
     """Drivers publish it once; the node may come later, or be activated again."""
-    monkeypatch.setattr(calibration, "FIRST_INFO_SECONDS", 30.0)
+    monkeypatch.setattr(pairing, "FIRST_INFO_SECONDS", 30.0)
     driver = Node("driver", context=context, namespace="/latched", use_global_arguments=False)
     latched = driver.create_publisher(CameraInfo, "/latched/info", LATCHED)
     latched.publish(info_message(WIDER))

@@ -9,8 +9,7 @@ import numpy as np
 
 from hma_depth_ros.bags.new_messages import image_message, organised_cloud_message
 from hma_depth_ros.bags.typestore import TYPESTORE
-from hma_depth_ros.inference.predictor import DepthPredictor, Prediction
-from hma_depth_ros.inference.together import PredictionRequest
+from hma_depth_ros.inference.predictor import DepthPredictor, Prediction, PredictionRequest
 from hma_depth_ros.messages.camera_info import camera_from_info, info_for_camera
 from hma_depth_ros.messages.depth_image import encoded_depth
 from hma_depth_ros.messages.depth_topics import (

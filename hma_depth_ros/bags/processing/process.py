@@ -27,8 +27,8 @@ from hma_depth_ros.bags.transforms import TF_STATIC_TOPIC
 from hma_depth_ros.bags.typestore import TYPESTORE
 from hma_depth_ros.bags.writer import BagWriter
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.inference.predictor import DepthPredictor
-from hma_depth_ros.inference.together import PredictionRequest, at_a_time, predict_together
+from hma_depth_ros.inference.predictor import DepthPredictor, PredictionRequest
+from hma_depth_ros.inference.together import at_a_time, predict_together
 from hma_depth_ros.messages.camera_info import BadCalibrationError, foreign_frame
 from hma_depth_ros.messages.stamps import header_stamp, stamp_text
 from hma_depth_ros.messages.types import TF_MESSAGE
@@ -309,8 +309,12 @@ class BagProcess:
             except HmaDepthError as error:
                 requests.append(error)
             infos.append(info)
-        good = [request for request in requests if isinstance(request, PredictionRequest)]
-        predictions = iter(predict_together(self._predictor, good))
+        good = [
+            (self._predictor, request)
+            for request in requests
+            if isinstance(request, PredictionRequest)
+        ]
+        predictions = iter(predict_together(good, most=at_a_time(self._predictor)))
         made: list[list[tuple[str, bytes | memoryview]]] = []
         for (raw, image), info, request in zip(images, infos, requests, strict=True):
             found = next(predictions) if isinstance(request, PredictionRequest) else request

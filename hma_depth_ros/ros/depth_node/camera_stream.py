@@ -9,29 +9,25 @@ from typing import Any
 
 from rclpy.lifecycle import LifecycleNode
 from rclpy.time import Time
-from sensor_msgs.msg import CameraInfo
+from sensor_msgs.msg import CameraInfo, Image
 
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.camera import PinholeCamera
-from hma_depth_ros.inference.predictor import DepthPredictor, Prediction
-from hma_depth_ros.inference.together import PredictionRequest
+from hma_depth_ros.inference.predictor import DepthPredictor, Prediction, PredictionRequest
 from hma_depth_ros.messages.camera_info import camera_from_info, info_for_camera
 from hma_depth_ros.messages.depth_topics import INFO, POINTS
 from hma_depth_ros.ros.clock_watch import ClockWatch
 from hma_depth_ros.ros.condition_log import ConditionLog
 from hma_depth_ros.ros.cv_bridge_images import image_from_message
 from hma_depth_ros.ros.depth_node.bulk_message import Allocate
-from hma_depth_ros.ros.depth_node.calibration import Calibration
 from hma_depth_ros.ros.depth_node.image_input import Frame, ImageInput
 from hma_depth_ros.ros.depth_node.outputs import Outputs
-from hma_depth_ros.ros.depth_node.pairing import CachedPairing
 from hma_depth_ros.ros.depth_node.parameters import DepthNodeParameters
 from hma_depth_ros.ros.depth_node.statistics import FrameStatistics
+from hma_depth_ros.ros.depth_node.stream_calibration import StreamCalibration
 from hma_depth_ros.ros.patience import all_acknowledged
 from hma_depth_ros.ros.topic_qos import Entity, output_qos, with_overrides
 
-#: How often it is looked whether an image has come while the first CameraInfo is waited for.
-_POLL_SECONDS = 0.1
 #: In lockstep, how long a subscriber may take to acknowledge one frame's outputs.
 ACKNOWLEDGE_SECONDS = 10.0
 
@@ -54,25 +50,36 @@ class Job:
 class CameraStream:
     """What is one camera's own, in all states of its node; the network is the node's."""
 
-    def __init__(self, node: LifecycleNode, *, statistics: FrameStatistics) -> None:
+    def __init__(
+        self,
+        node: LifecycleNode,
+        values: DepthNodeParameters,
+        *,
+        name: str,
+        statistics: FrameStatistics,
+    ) -> None:
         """Make no topic yet.
 
         Args:
             node: owner of publishers and subscriptions.
+            values: parameters, of which those count that are fixed from the start.
+            name: of the camera, above those of its topics; empty for a node's only one.
             statistics: takes the figures of the frames.
 
         """
         self._node = node
+        self.name = name
         self.statistics = statistics
         self.reporter = ConditionLog(node.get_logger().warning)
         self.outputs: Outputs | None = None  #: while configured
         self.input: ImageInput | None = None  #: while active
         # The worker takes both at the start of a frame; a frame under way keeps the old ones.
-        self._settings: tuple[DepthNodeParameters, DepthPredictor] | None = None
+        self._settings: tuple[DepthNodeParameters, DepthPredictor | None] = values, None
         self._publishers: list[Any] = []
-        self._calibration: Calibration | None = None
+        self._calibration: StreamCalibration | None = None
         self._clock: ClockWatch | None = None
         self._lost_before: int | None = 0  # images, until the stream was deactivated last
+        self._size: tuple[int, int] | None = None  # of the latest image
 
     # --- life cycle -----------------------------------------------------------------------------
 
@@ -102,30 +109,38 @@ class CameraStream:
         """Take these parameters, from the next frame on."""
         self._settings = values, predictor
 
-    def activate(self, keep: Callable[[Frame], bool], clock: ClockWatch) -> None:
+    @property
+    def values(self) -> DepthNodeParameters:
+        """The parameters."""
+        return self._settings[0]
+
+    def activate(
+        self, keep: Callable[[Frame], bool], calibrated: Callable[[], None], clock: ClockWatch
+    ) -> None:
         """Subscribe.
 
         Args:
             keep: stores a frame for the worker; False if another was lost for it.
+            calibrated: is called when the first CameraInfo has come.
             clock: of the node.
 
         Raises:
             ParameterError: a QoS override cannot be followed.
 
         """
-        self._clock = clock
+        self._clock, self._size = clock, None
         self.input = ImageInput(
             self._node,
             self.image_topic(),
             self.info_topic(),
-            self._values,
+            self.values,
+            name=self._own("image"),
             keep=keep,
+            calibrated=calibrated,
             statistics=self.statistics,
             reporter=self.reporter,
         )
-        self._calibration = Calibration(
-            self._node, self.info_topic(), self.image_topic(), self.input.pairing, self.reporter
-        )
+        self._calibration = StreamCalibration(self.info_topic(), self.image_topic(), self.reporter)
 
     def deactivate(self) -> None:
         """Unsubscribe."""
@@ -139,34 +154,36 @@ class CameraStream:
         for publisher in self._publishers:
             self._node.destroy_lifecycle_publisher(publisher)
         self._publishers = []
-        self.outputs = self._settings = None
+        self.outputs = None
+        self._settings = self.values, None
 
     def _create_output(self, kind: Any, name: str) -> Any:
-        topic = self._node.resolve_topic_name(name)
-        qos = with_overrides(self._node, topic, "publisher", output_qos())
-        publisher = self._node.create_lifecycle_publisher(kind, name, qos)
+        qos = with_overrides(self._node, self._full(name), "publisher", output_qos())
+        publisher = self._node.create_lifecycle_publisher(kind, self._own(name), qos)
         self._publishers.append(publisher)
         return publisher
 
     # --- topics ---------------------------------------------------------------------------------
 
-    @property
-    def _values(self) -> DepthNodeParameters:
-        assert self._settings is not None, "it is configured"
-        return self._settings[0]
+    def _own(self, topic: str) -> str:
+        """Name of a topic of this camera, before remapping."""
+        return f"{self.name}/{topic}" if self.name else topic
+
+    def _full(self, topic: str) -> str:
+        name: str = self._node.resolve_topic_name(self._own(topic))
+        return name
 
     def image_topic(self) -> str:
         """Full name of the subscribed image topic.
 
         Like image_transport: the base name is remapped first and the transport appended.
         """
-        base = self._node.resolve_topic_name("image")
-        return f"{base}/compressed" if self._values.image_transport == "compressed" else base
+        base = self._full("image")
+        return f"{base}/compressed" if self.values.image_transport == "compressed" else base
 
     def info_topic(self) -> str:
         """Full name of the CameraInfos' topic."""
-        topic: str = self._node.resolve_topic_name("camera_info")
-        return topic
+        return self._full("camera_info")
 
     def endpoints(self) -> list[tuple[str, Entity]]:
         """Full topic name and kind of each endpoint, once configured."""
@@ -174,34 +191,52 @@ class CameraStream:
         return [
             (self.image_topic(), "subscription"),
             (self.info_topic(), "subscription"),
-            *((self._node.resolve_topic_name(t), "publisher") for t in self.outputs.publishers),
+            *((self._full(topic), "publisher") for topic in self.outputs.publishers),
         ]
 
     # --- frames, in the worker's thread -----------------------------------------------------------
 
-    def prepare(self, given_up: Callable[[], bool]) -> None:
-        """On a GPU, build what the camera's size needs when its calibration tells it.
+    def prepare(self, together: int) -> None:
+        """On a GPU, build what the camera's size needs, once its calibration has told it.
 
         An image that comes first does the same, and takes the longer for it.
+
+        Args:
+            together: how many images may go through the network at once.
+
         """
-        if self._settings is None or self.input is None or not self._settings[1].builds_for_size:
+        images, (_, predictor) = self.input, self._settings
+        if images is None or predictor is None or not predictor.builds_for_size:
             return
-        pairing, (_, predictor) = self.input.pairing, self._settings
-        info = None
-        while isinstance(pairing, CachedPairing) and info is None and not given_up():
-            info = pairing.wait_for_info(_POLL_SECONDS)
-        if info is None or not info.width or not info.height:
+        info = images.pairing.latest
+        if self._size is not None or info is None or not info.width or not info.height:
             return
-        size = int(info.height), int(info.width)
+        self._size = size = int(info.height), int(info.width)
         logger, started = self._node.get_logger(), time.perf_counter()
         try:
             camera = camera_from_info(info, width=size[1], height=size[0])
-            predictor.prepare(size, camera)
+            predictor.prepare(size, camera, together=together)
         except HmaDepthError as error:  # which the first image will say again
             logger.info(f"nothing is prepared for the first image: {error}")
             return
         seconds = time.perf_counter() - started
         logger.info(f"prepared for images of {size[1]}x{size[0]} in {seconds:.1f} s")
+
+    def network_size(self, frame: Frame) -> tuple[int, int] | None:
+        """(h, w) of the network's input for a frame, as far as that can be told before it is read.
+
+        A compressed image is taken to be of the size of the one before.
+        """
+        size = self._size
+        if isinstance(frame.image, Image):
+            size = int(frame.image.height), int(frame.image.width)
+        _, predictor = self._settings
+        if size is None or predictor is None:
+            return None
+        try:
+            return predictor.plan(size).network_size
+        except HmaDepthError:  # which is said when it is processed
+            return None
 
     def begin(self, frame: Frame) -> Job | None:
         """Convert a frame, and find its calibration; None, and counted, if nobody listens.
@@ -211,17 +246,20 @@ class CameraStream:
 
         """
         assert self.outputs is not None
-        assert self._settings is not None
         assert self._calibration is not None
         values, predictor = self._settings
+        assert predictor is not None
+        images, info = self.input, frame.info
         topics = self.outputs.wanted()
         if not topics:
             self.statistics.count_skipped("nobody listens")
             return None
         started = time.perf_counter()
         image, pixel_format = image_from_message(frame.image)
-        size = (image.shape[0], image.shape[1])
-        info, camera = self._calibration.of(frame.image, frame.info, size)
+        self._size = size = (image.shape[0], image.shape[1])
+        if info is None and images is not None:
+            info = images.pairing.latest  # which may have come since
+        camera = self._calibration.of(frame.image, info, size)
         converted = time.perf_counter()
 
         output_camera = None if camera is None else predictor.output_camera(camera, size)
@@ -290,7 +328,8 @@ class CameraStream:
             publisher = self.outputs.publishers[topic]
             if not all_acknowledged(publisher, ACKNOWLEDGE_SECONDS, given_up=ending):
                 self.reporter.problem(
-                    topic, f"a subscriber has not taken a frame within {ACKNOWLEDGE_SECONDS:.0f} s"
+                    self._full(topic),
+                    f"a subscriber has not taken a frame within {ACKNOWLEDGE_SECONDS:.0f} s",
                 )
 
     # --- figures --------------------------------------------------------------------------------

@@ -15,6 +15,8 @@ from hma_depth_ros.ros.depth_node.statistics import Snapshot
 class CameraStatus:
     """How one camera of a node is."""
 
+    name: str  #: empty for a node's only one
+    hardware_id: str  #: what it is; empty: the device that infers
     problems: list[str]  #: sentences; empty if all is well
     snapshot: Snapshot  #: of the frame statistics
     lost: int | None  #: images that did not get here; None where the middleware does not say
@@ -28,7 +30,6 @@ def diagnostic_array(
     state: str,
     failure: str,
     setup: Mapping[str, str],
-    hardware_id: str,
 ) -> DiagnosticArray:
     """A status of each camera: OK, WARN with its problems or ERROR with the failure; its figures.
 
@@ -39,7 +40,6 @@ def diagnostic_array(
         state: of its life cycle.
         failure: why the last transition did not succeed; empty if it did.
         setup: engine, device, checkpoint and so on.
-        hardware_id: what the status is about.
 
     """
     array = DiagnosticArray()
@@ -51,9 +51,9 @@ def diagnostic_array(
         array.status.append(
             DiagnosticStatus(
                 level=DiagnosticStatus.ERROR if failure else level,
-                name=f"{name}: depth",
+                name=f"{name}: depth {camera.name}".rstrip(),
                 message="; ".join([failure, *problems] if failure else problems) or state,
-                hardware_id=hardware_id,
+                hardware_id=camera.hardware_id or setup.get("device", ""),
                 values=[KeyValue(key=key, value=value) for key, value in figures.items()],
             )
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
@@ -33,6 +33,7 @@ class FrameBuffer(Generic[K, T]):
         self._frames: dict[K, deque[T]] = {camera: deque() for camera in cameras}
         self._turns = deque(cameras)
         self._closed = False
+        self._interrupted = False
 
     def put(self, camera: K, frame: T) -> bool:
         """Store a frame; False if one was lost for it."""
@@ -45,25 +46,44 @@ class FrameBuffer(Generic[K, T]):
             self._changed.notify()
         return not replaced
 
-    def take(self) -> tuple[K, T] | None:
-        """Wait for a frame, of the camera whose turn it is among those that have one.
+    def take(
+        self, *, most: int = 1, kind: Callable[[K, T], Hashable] | None = None
+    ) -> list[tuple[K, T]] | None:
+        """Wait for frames; None after `close`, and an empty list after `interrupt`.
 
-        None after `close`.
+        Args:
+            most: frames at a time, each of another camera.
+            kind: of a camera's frame. What is of the same kind as the first frame is taken with
+                it; None is of no other's kind.
+
+        Returns:
+            The frame of the camera whose turn it is among those that have one, and those that go
+            with it.
+
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or any(self._frames.values()))
+            self._changed.wait_for(
+                lambda: self._closed or self._interrupted or any(self._frames.values())
+            )
             if self._closed:
                 return None
-            camera = next(camera for camera in self._turns if self._frames[camera])
-            self._turns.remove(camera)
-            self._turns.append(camera)
-            return camera, self._frames[camera].popleft()
+            self._interrupted = False
+            waiting = [camera for camera in self._turns if self._frames[camera]]
+            chosen = waiting[:1]
+            if kind is not None and most > 1 and chosen:
+                kinds = {camera: kind(camera, self._frames[camera][0]) for camera in waiting}
+                same = [c for c in waiting if kinds[c] == kinds[chosen[0]] is not None]
+                chosen = same[:most] or chosen
+            for camera in chosen:
+                self._turns.remove(camera)
+                self._turns.append(camera)
+            return [(camera, self._frames[camera].popleft()) for camera in chosen]
 
-    @property
-    def ready(self) -> bool:
-        """Whether `take` would not wait."""
+    def interrupt(self) -> None:
+        """Let the taker go on without a frame, if there is none."""
         with self._changed:
-            return self._closed or any(self._frames.values())
+            self._interrupted = True
+            self._changed.notify()
 
     def close(self) -> dict[K, int]:
         """Wake the taker for the last time; return how many frames of each it will not get."""

@@ -42,7 +42,9 @@ class ImageInput:
         info_topic: str,
         values: DepthNodeParameters,
         *,
+        name: str,
         keep: Callable[[Frame], bool],
+        calibrated: Callable[[], None],
         statistics: FrameStatistics,
         reporter: ConditionLog,
     ) -> None:
@@ -53,7 +55,9 @@ class ImageInput:
             image_topic: full name.
             info_topic: full name.
             values: parameters.
+            name: of the image topic before remapping.
             keep: stores a frame for the worker; False if another was lost for it.
+            calibrated: is called when the first CameraInfo has come.
             statistics: counts what comes, and what goes no further.
             reporter: is told what is wrong.
 
@@ -63,20 +67,25 @@ class ImageInput:
         """
         self._node, self._values = node, values
         self._image_topic, self._info_topic = image_topic, info_topic
-        self._keep, self._statistics, self._reporter = keep, statistics, reporter
+        self._keep, self._calibrated = keep, calibrated
+        self._statistics, self._reporter = statistics, reporter
         self._closed = False
         self._latest_stamp = 0
         self._latched_info: LatchedInput | None = None
-        self.pairing = pairing = (
+        self.pairing: CachedPairing | ExactPairing = (
             ExactPairing(self._store, lost=self._count_unpaired)
             if values.pairing == "exact"
-            else CachedPairing(self._store)
+            else CachedPairing(
+                self._store,
+                expected=lambda: node.count_publishers(info_topic) > 0,
+                replaced=None if values.lockstep else self._count_replaced,
+            )
         )
-        self.watch = InputWatch(node, image_topic, reporter, name="image", what="image")
+        self.watch = InputWatch(node, image_topic, reporter, name=name, what="image")
         self.subscriptions: list[Any] = []
         kind = CompressedImage if values.image_transport == "compressed" else Image
         try:
-            infos = self._subscribe(CameraInfo, info_topic, pairing.add_info)
+            infos = self._subscribe(CameraInfo, info_topic, self._on_info)
             images = self._subscribe(kind, image_topic, self.on_image)
         except BaseException:
             self.close()
@@ -84,7 +93,7 @@ class ImageInput:
         self.watch.attach(images)
         # What is latched has the stamp of no image. And an override may have asked for it already.
         if values.pairing == "cached" and not is_latched(infos.qos_profile):
-            self._latched_info = LatchedInput(node, CameraInfo, info_topic, pairing.add_info)
+            self._latched_info = LatchedInput(node, CameraInfo, info_topic, self._on_info)
 
     def _subscribe(self, kind: Any, topic: str, callback: Callable[[Any], None]) -> Any:
         qos = input_qos(lockstep=self._values.lockstep)
@@ -94,9 +103,10 @@ class ImageInput:
         return subscription
 
     def look(self) -> None:
-        """Look for a latched CameraInfo; to be called now and then."""
+        """Look for a latched CameraInfo, and after images that wait; to be called now and then."""
         if self._latched_info is not None:
             self._latched_info.look()
+        self.pairing.look()
 
     def close(self) -> None:
         """Unsubscribe; images that wait for their CameraInfo are dropped."""
@@ -130,11 +140,20 @@ class ImageInput:
         self._latest_stamp = stamp
         self.pairing.add_image(image)
 
+    def _on_info(self, info: CameraInfo) -> None:
+        first = self.pairing.latest is None
+        self.pairing.add_info(info)
+        if first and self.pairing.latest is not None:
+            self._calibrated()
+
     def _store(self, image: Any, info: CameraInfo | None) -> None:
         if self._closed:
             self._statistics.count_dropped(STOPPED)
         elif not self._keep(Frame(image, info, time.perf_counter())):
-            self._statistics.count_dropped("replaced by a newer frame")
+            self._count_replaced()
+
+    def _count_replaced(self) -> None:
+        self._statistics.count_dropped("replaced by a newer frame")
 
     def _count_unpaired(self) -> None:
         self._statistics.count_dropped("no camera_info of its stamp")

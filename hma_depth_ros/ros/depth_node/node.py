@@ -7,6 +7,7 @@ lockstep, each one), asks the predictor for what somebody listens to, and publis
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -18,14 +19,16 @@ from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 
+from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.inference.transfer import host_memory
 from hma_depth_ros.ros.clock_watch import ClockWatch
 from hma_depth_ros.ros.condition_log import ConditionLog
-from hma_depth_ros.ros.depth_node import parameters as node_parameters
 from hma_depth_ros.ros.depth_node.camera_stream import CameraStream
+from hma_depth_ros.ros.depth_node.declared_parameters import DeclaredParameters
 from hma_depth_ros.ros.depth_node.diagnostics import CameraStatus, diagnostic_array
 from hma_depth_ros.ros.depth_node.frame_loop import FrameLoop
 from hma_depth_ros.ros.depth_node.load_predictor import LoadedModel
+from hma_depth_ros.ros.depth_node.parameters import DepthNodeParameters
 from hma_depth_ros.ros.depth_node.statistics import FrameStatistics
 from hma_depth_ros.ros.managed_node import ManagedNode, logged
 from hma_depth_ros.ros.parameter_types import ParameterError
@@ -45,7 +48,7 @@ class DepthNode(ManagedNode):
         self,
         node_name: str = "depth_node",
         *,
-        statistics: FrameStatistics | None = None,
+        statistics: Callable[[], FrameStatistics] = FrameStatistics,
         stop: threading.Event | None = None,
         **kwargs: Any,
     ) -> None:
@@ -53,7 +56,7 @@ class DepthNode(ManagedNode):
 
         Args:
             node_name: name.
-            statistics: takes the figures of the frames, of which benchmarks keep more.
+            statistics: makes what takes the figures of a camera's frames; benchmarks keep more.
             stop: once it is set the process ends: what takes long is left undone.
             kwargs: rclpy's.
 
@@ -65,13 +68,17 @@ class DepthNode(ManagedNode):
         self._clock_watch: ClockWatch | None = None
         self._reporter = ConditionLog(self.get_logger().warning)  # of what is no camera's
 
-        node_parameters.declare(self)
-        self.add_on_set_parameters_callback(self._validate)
+        self._declared = self.declare()
+        self.add_on_set_parameters_callback(self._judge)
         self.add_post_set_parameters_callback(self._apply)
-        self._values = startup = node_parameters.read_fixed(self)
+        self._values: DepthNodeParameters = self._declared.from_the_start()
+        startup = self._values
         if startup.tune_malloc and not tune_malloc():
             self.get_logger().warning("tune_malloc: this C library has no mallopt; ignored")
-        self.cameras = [CameraStream(self, statistics=statistics or FrameStatistics())]
+        self.cameras = [
+            CameraStream(self, self._declared.from_the_start(n), name=n, statistics=statistics())
+            for n in self.camera_names()
+        ]
         self._diagnostics = self.create_publisher(
             DiagnosticArray,
             "/diagnostics",
@@ -82,46 +89,53 @@ class DepthNode(ManagedNode):
         if startup.autostart:
             self.start_by_itself()
 
+    # --- what a rig has otherwise ---------------------------------------------------------------
+
+    def declare(self) -> DeclaredParameters[Any]:
+        """Declare the parameters.
+
+        Raises:
+            ParameterError: a value given at the start cannot be.
+
+        """
+        return DeclaredParameters(self, DepthNodeParameters)
+
+    def camera_names(self) -> tuple[str, ...]:
+        """Of each camera the name above those of its topics."""
+        return ("",)
+
+    def together(self, predictor: DepthPredictor) -> int:
+        """How many cameras' images may go through the network at once."""
+        return 1
+
     # --- parameters -----------------------------------------------------------------------------
 
-    def _validate(self, changes: list[Parameter]) -> SetParametersResult:
-        for change in changes:
-            if not node_parameters.is_declared(change.name):
-                continue
-            try:
-                node_parameters.validate(change.name, change.value)
-            except ParameterError as error:
-                return SetParametersResult(successful=False, reason=str(error))
-            if self._model is not None and not node_parameters.is_live(change.name):
-                reason = (
-                    f"{change.name} takes effect while configuring only: run 'ros2 lifecycle set "
-                    f"{self.get_fully_qualified_name()}' with deactivate and cleanup, set it, then "
-                    "configure and activate"
-                )
-                return SetParametersResult(successful=False, reason=reason)
-        return SetParametersResult(successful=True)
+    def _judge(self, changes: list[Parameter]) -> SetParametersResult:
+        return self._declared.judge(changes, configured=self._model is not None)
 
     def _apply(self, changes: list[Parameter]) -> None:
-        if self._model is None or not any(node_parameters.is_declared(c.name) for c in changes):
+        if self._model is None or not self._declared.concern(changes):
             return
-        self._values = node_parameters.read(self)
+        self._values = self._declared.read()
         for camera in self.cameras:
-            camera.apply(self._values, self._model.predictor(self._values))
+            values = self._declared.read_own(self._values, camera.name)
+            camera.apply(values, self._model.predictor(values))
 
     # --- life cycle -----------------------------------------------------------------------------
 
     @logged
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the model and create the publishers."""
-        values = node_parameters.read(self)
+        values = self._declared.read()
+        own = [self._declared.read_own(values, camera.name) for camera in self.cameras]
         # Compiling a network takes seconds in C, in which a thread hears of no signal.
         model = unless(self.ending, lambda: LoadedModel(values, warn=self.get_logger().warning))
         self._values, self._model = values, model
         try:
             allocate = partial(host_memory, device=model.engine.device)
             endpoints: list[tuple[str, Entity]] = [("/diagnostics", "publisher")]
-            for camera in self.cameras:
-                camera.configure(values, model.predictor(values), allocate)
+            for camera, its in zip(self.cameras, own, strict=True):
+                camera.configure(its, model.predictor(its), allocate)
                 endpoints += camera.endpoints()
             judge_overrides(self, endpoints)  # none is ignored in silence
         except ParameterError:
@@ -134,16 +148,19 @@ class DepthNode(ManagedNode):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe and start the worker."""
         result = super().on_activate(state)
+        values = self._values
+        assert self._model is not None
         self._clock_watch = clock = ClockWatch(self, self._reporter)
         self._loop = loop = FrameLoop(
             self.cameras,
-            lockstep=self._values.lockstep,
+            lockstep=values.lockstep,
+            together=self.together(self._model.predictor(values)),
             ending=self.ending,
             logger=self.get_logger(),
         )
         try:
             for camera in self.cameras:
-                camera.activate(partial(loop.put, camera), clock)
+                camera.activate(partial(loop.put, camera), loop.prepare, clock)
         except ParameterError:
             self.stop_work()
             raise
@@ -206,7 +223,6 @@ class DepthNode(ManagedNode):
         if self._clock_watch is not None:
             self._clock_watch.look()
             has_time = self._clock_watch.now() is not None
-        setup, values = self.setup, self._values
         self._diagnostics.publish(
             diagnostic_array(
                 (self._status(camera, has_time=has_time) for camera in self.cameras),
@@ -214,16 +230,17 @@ class DepthNode(ManagedNode):
                 name=self.get_fully_qualified_name(),
                 state=self.state,
                 failure=self.failure,
-                setup=setup,
-                hardware_id=values.hardware_id or setup.get("device", ""),
+                setup=self.setup,
             )
         )
 
     def _status(self, camera: CameraStream, *, has_time: bool) -> CameraStatus:
         if camera.input is not None:
             camera.input.watch.look()
-        snapshot = camera.statistics.snapshot()
+        snapshot, values = camera.statistics.snapshot(), camera.values
         return CameraStatus(
+            name=camera.name,
+            hardware_id=values.hardware_id,
             problems=[*camera.reporter.problems(), *self._reporter.problems()],
             snapshot=snapshot if has_time else replace(snapshot, age=None),
             lost=camera.lost,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import threading
+import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -13,6 +14,8 @@ try:
 except ImportError:
     from hma_depth_ros.ros.standins import SimpleFilter, TimeSynchronizer
 
+#: How long the first images wait for the first CameraInfo, if somebody publishes one.
+FIRST_INFO_SECONDS = 1.0
 #: Messages of each kind that exact pairing keeps while the other kind is on its way.
 EXACT_QUEUE_SIZE = 10
 
@@ -28,6 +31,15 @@ class Pairing(Protocol):
         """Take a CameraInfo."""
         ...
 
+    def look(self) -> None:
+        """See to what waits; to be called now and then."""
+        ...
+
+    @property
+    def latest(self) -> CameraInfo | None:
+        """The CameraInfo of images that have none of their own yet, if any; for any thread."""
+        ...
+
     @property
     def waiting(self) -> int:
         """Images that have not been called back with."""
@@ -39,31 +51,69 @@ PairCallback = Callable[[Any, CameraInfo | None], None]
 
 
 class CachedPairing:
-    """Every image at once, with the latest CameraInfo: calibration hardly ever changes."""
+    """Every image at once, with the latest CameraInfo: calibration hardly ever changes.
 
-    def __init__(self, callback: PairCallback) -> None:
+    Only the first images wait for the first CameraInfo, if somebody publishes one: both topics have
+    just begun, and an unscaled first depth image would be a wrong one.
+    """
+
+    def __init__(
+        self,
+        callback: PairCallback,
+        *,
+        expected: Callable[[], bool],
+        replaced: Callable[[], None] | None,
+    ) -> None:
+        """Know of no CameraInfo yet.
+
+        Args:
+            callback: takes the pairs.
+            expected: whether somebody publishes CameraInfos.
+            replaced: is called for an image that waited when a newer one came; None: all wait.
+
+        """
         self._callback = callback
+        self._expected, self._replaced = expected, replaced
         self._info: CameraInfo | None = None
-        self._arrived = threading.Event()
+        self._images: deque[Any] = deque()  # that wait
+        self._until: float | None = None  # time.monotonic() at which the first ones have waited
 
     def add_image(self, image: Any) -> None:
-        """Pass the image on."""
-        self._callback(image, self._info)
+        """Pass the image on, or let it wait."""
+        if self._info is None and self._until is None and self._expected():
+            self._until = time.monotonic() + FIRST_INFO_SECONDS
+        if self._info is not None or self._until is None or time.monotonic() >= self._until:
+            self._pass_on()
+            self._callback(image, self._info)
+            return
+        if self._images and self._replaced is not None:
+            self._images.clear()
+            self._replaced()
+        self._images.append(image)
 
     def add_info(self, info: CameraInfo) -> None:
         """Keep the calibration."""
         self._info = info
-        self._arrived.set()
+        self._pass_on()
+
+    def look(self) -> None:
+        """Pass on what has waited for long enough; to be called now and then."""
+        if self._until is not None and time.monotonic() >= self._until:
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        while self._images:
+            self._callback(self._images.popleft(), self._info)
+
+    @property
+    def latest(self) -> CameraInfo | None:
+        """The latest calibration; for any thread."""
+        return self._info
 
     @property
     def waiting(self) -> int:
-        """None ever waits here."""
-        return 0
-
-    def wait_for_info(self, seconds: float) -> CameraInfo | None:
-        """Return the latest calibration, after waiting for the very first one."""
-        self._arrived.wait(seconds)
-        return self._info
+        """Images that wait for the first calibration."""
+        return len(self._images)
 
 
 class ExactPairing:
@@ -86,6 +136,14 @@ class ExactPairing:
         self._images, self._infos = SimpleFilter(), SimpleFilter()
         self._synchronizer = TimeSynchronizer([self._images, self._infos], EXACT_QUEUE_SIZE)
         self._synchronizer.registerCallback(self._paired)
+
+    def look(self) -> None:
+        """Nothing waits for a time here."""
+
+    @property
+    def latest(self) -> CameraInfo | None:
+        """Only one of its stamp is an image's."""
+        return None
 
     @property
     def waiting(self) -> int:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
-
-from rcl_interfaces.msg import ParameterDescriptor
-from rclpy.node import Node
 
 from hma_depth_ros.inference.engines.engine_names import ENGINES, PRECISIONS
 from hma_depth_ros.inference.plan import Region
@@ -75,12 +72,14 @@ class DepthNodeParameters:
         "raw subscribes to image, compressed to image/compressed.",
         choices=("raw", "compressed"),
         live=False,
+        of_camera=True,
     )
     pairing: str = parameter(
         "cached",
         "cached takes the latest camera_info, exact the one with the image's stamp.",
         choices=("cached", "exact"),
         live=False,
+        of_camera=True,
     )
     lockstep: bool = parameter(
         False,
@@ -92,23 +91,27 @@ class DepthNodeParameters:
         (0, 0, 0, 0),
         "Part of the image that the network sees, in pixels: left, top, width, height; width 0 is "
         "the whole image.",
+        of_camera=True,
     )
     input_width: int = parameter(
         0,
         "Width in pixels that the network's input is resized to, keeping its aspect ratio; 0 is "
         "the checkpoint's choice.",
         limits=(0, 8192),
+        of_camera=True,
     )
     camera_height: float = parameter(
         1.65,
         "Metres of the camera above the road, for networks that take the ground as an input (the "
         "bundled one does); 1.65 is KITTI's.",
         limits=(0.2, 10.0),
+        of_camera=True,
     )
     camera_pitch: float = parameter(
         0.0,
         "Radians that the camera looks below the horizon, for the same networks.",
         limits=(-0.7, 0.7),
+        of_camera=True,
     )
     depth_scale: float = parameter(
         1.0,
@@ -119,21 +122,25 @@ class DepthNodeParameters:
         "image",
         "Size of all outputs: image is the image's own, network is that of the network's input.",
         choices=("image", "network"),
+        of_camera=True,
     )
     max_range: float = parameter(
         0.0,
         "Metres beyond which depth is published as +Inf (REP 117); 0 keeps every depth.",
         limits=(0.0, 1000.0),
+        of_camera=True,
     )
     depth_encoding: str = parameter(
         "32FC1",
         "Of depth/image: 32FC1 in metres or 16UC1 in millimetres (REP 118).",
         choices=("32FC1", "16UC1"),
+        of_camera=True,
     )
     cloud_layout: str = parameter(
         "padded",
         "Of points: padded is 32 bytes a point as PCL has it, packed 16.",
         choices=("padded", "packed"),
+        of_camera=True,
     )
     cloud_stride: int = parameter(
         1, "Points: every so many pixels, in rows and columns.", limits=(1, 64)
@@ -154,7 +161,10 @@ class DepthNodeParameters:
         limits=(0.0, 1.0),
     )
     color_range: float = parameter(
-        80.0, "Metres at the far end of depth/color's colours.", limits=(1.0, 1000.0)
+        80.0,
+        "Metres at the far end of depth/color's colours.",
+        limits=(1.0, 1000.0),
+        of_camera=True,
     )
     diagnostics_period: float = parameter(
         1.0, "Seconds between two messages on /diagnostics.", limits=(0.05, 60.0), read_only=True
@@ -163,6 +173,7 @@ class DepthNodeParameters:
         "",
         "Of the diagnostics: what they are about, such as the camera's serial number; empty is the "
         "device that infers.",
+        of_camera=True,
     )
 
     def network_region(self) -> Region | None:
@@ -170,62 +181,19 @@ class DepthNodeParameters:
         left, top, width, height = self.region
         return Region(left, top, width, height) if width else None
 
+    @classmethod
+    def check(cls, name: str, value: Any) -> None:
+        """Check what a descriptor cannot express; limits and types are rclpy's business.
 
-def descriptor(name: str) -> ParameterDescriptor:
-    """Describe a parameter to `ros2 param describe`, with its limits or choices."""
-    return parameter_table.descriptor(DepthNodeParameters, name)
+        Raises:
+            ParameterError: naming the parameter and what it may be.
 
-
-def declare(node: Node) -> None:
-    """Declare every parameter on `node`.
-
-    Raises:
-        ParameterError: the value given at start has the wrong type or is out of range.
-
-    """
-    parameter_table.declare(node, DepthNodeParameters)
-
-
-def read(node: Node) -> DepthNodeParameters:
-    """Read the current values.
-
-    Raises:
-        ParameterError: a value is not one of its choices.
-
-    """
-    values = {f.name: node.get_parameter(f.name).value for f in fields(DepthNodeParameters)}
-    values["region"] = tuple(values["region"])
-    for name, value in values.items():
-        validate(name, value)
-    return DepthNodeParameters(**values)
-
-
-def read_fixed(node: Node) -> DepthNodeParameters:
-    """Read the values that are fixed from the start; the rest is judged while configuring."""
-    names = ("autostart", "tune_malloc", "diagnostics_period", "hardware_id")
-    return DepthNodeParameters(**{name: node.get_parameter(name).value for name in names})
-
-
-def validate(name: str, value: Any) -> None:
-    """Check what a descriptor cannot express; limits and types are rclpy's business.
-
-    Raises:
-        ParameterError: naming the parameter and what it may be.
-
-    """
-    parameter_table.check_choice(DepthNodeParameters, name, value)
-    if name == "region" and (len(value) != 4 or min(value) < 0 or (value[2] > 0) != (value[3] > 0)):
-        raise ParameterError(
-            f"{name} is {list(value)}; it must be [left, top, width, height] in pixels, none "
-            "negative, with width and height both 0 for the whole image"
-        )
-
-
-def is_declared(name: str) -> bool:
-    """Whether `name` is one of this table, not of rclpy's own (use_sim_time, qos_overrides...)."""
-    return name in parameter_table.names(DepthNodeParameters)
-
-
-def is_live(name: str) -> bool:
-    """Whether a change takes effect without configuring again."""
-    return bool(parameter_table.metadata(DepthNodeParameters, name)["live"])
+        """
+        parameter_table.check_choice(cls, name, value)
+        if name == "region" and (
+            len(value) != 4 or min(value) < 0 or (value[2] > 0) != (value[3] > 0)
+        ):
+            raise ParameterError(
+                f"{name} is {list(value)}; it must be [left, top, width, height] in pixels, none "
+                "negative, with width and height both 0 for the whole image"
+            )

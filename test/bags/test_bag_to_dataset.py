@@ -14,7 +14,9 @@ import numpy.typing as npt
 import pytest
 
 from hma_depth_ros.bags.to_dataset.dataset_folder import DatasetFolder
+from hma_depth_ros.bags.to_dataset.dataset_report import overlay
 from hma_depth_ros.bags.to_dataset.frame_choice import difference, small_view
+from hma_depth_ros.bags.to_dataset.scan_labels import completed_by
 from hma_depth_ros.cli import run_command
 from hma_depth_ros.data.depth.depth_png import read_depth_png
 from hma_depth_ros.data.splits.located_split import read_located_split, read_training_split
@@ -281,6 +283,20 @@ def test_scans_are_added_up_without_what_moves(tmp_path: Path):
         assert wrong.sum() <= 2, number
     bag = Car(frames=12, odometry=False).write(tmp_path / "unknown")
     assert make(bag, "--output", tmp_path / "no", *ONE_LIST, "--accumulate", 1) == 2
+
+
+def test_borders_of_the_image_are_no_labels():
+    depth = np.zeros((40, 900), np.float32)
+    depth[20, ::3] = 10
+    shown = overlay(np.full((40, 900, 3), 90, np.uint8), depth)
+    assert (shown[[0, -1]] == 90).all() and (shown[19:21, 0] != 90).any()
+    other = np.zeros_like(depth)
+    other[22, [0, 1, 450]] = 10.1
+    other[22, 800] = 12
+    found = completed_by(depth, other)
+    assert found[22, [0, 1, 450]] == pytest.approx([10.1] * 3)
+    assert found[22, 800] == 0, "its neighbours are at 10 m"
+    assert completed_by(np.zeros_like(depth), other).max() == 0, "nothing bears it out"
 
 
 def test_a_lidar_of_few_beams_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

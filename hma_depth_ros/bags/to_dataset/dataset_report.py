@@ -182,7 +182,8 @@ def overlay(image: npt.NDArray[np.uint8], depth: npt.NDArray[np.float32]) -> npt
     grown = depth
     if size > 1:  # of labels that overlap the nearer one
         near = np.where(depth > 0, depth, np.float32(np.inf))
-        near = cv2.erode(near, np.ones((size, size), np.uint8))
+        square = np.ones((size, size), np.uint8)
+        near = cv2.erode(near, square, borderType=cv2.BORDER_REPLICATE)
         grown = np.where(np.isfinite(near), near, np.float32(0))
     grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     colors = colorize_depth(grown, max_depth=_FAR)

@@ -113,7 +113,9 @@ def completed_by(depth: Depth, other: Depth) -> Depth:
     """
     known = depth > 0
     columns = np.ones((1, 2 * _COLUMNS + 1), np.uint8)
-    near = cv2.erode(np.where(known, depth, np.float32(np.inf)), columns)
+    # OpenCV's own border is the largest float, which would pass for a depth.
+    nothing = np.where(known, depth, np.float32(np.inf))
+    near = cv2.erode(nothing, columns, borderType=cv2.BORDER_REPLICATE)
     far = cv2.dilate(depth, columns)
     low, high = near.copy(), far.copy()
     for upwards in (True, False):

@@ -300,7 +300,9 @@ def test_the_whole_demo(drive: Path, checkpoint: Path, tmp_path: Path):
         np.testing.assert_allclose(depth, expected, rtol=1e-2)  # bf16, if there is
         assert recorded["/depth/image"][index].header.stamp.nanosec == index * PERIOD
         points = cloud_xyz(recorded["/points"][index]).reshape(HEIGHT, WIDTH, 3)
-        np.testing.assert_array_equal(points[..., 2], depth)
+        kept = np.isfinite(points[..., 2])  # by the edge filter
+        assert kept.mean() > 0.5
+        np.testing.assert_array_equal(points[kept, 2], depth[kept])
 
 
 def test_a_node_that_does_not_start_is_quoted(

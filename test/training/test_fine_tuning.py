@@ -62,6 +62,7 @@ def test_a_checkpoint_learns_the_new_camera_and_keeps_its_statistics(
     assert after.preprocessing == before.preprocessing
     camera = after.training["camera"]
     assert (camera["fx"], camera["width"], camera["height"]) == (FOCAL, *SIZE)
+    assert (camera["fy"], camera["cx"], camera["cy"]) == (FOCAL, 99.5, 55.0)
     assert (camera["mount_height"], camera["mount_pitch"]) == (HEIGHT, 0.05)
     assert after.training["initial_weights"] == tiny_checkpoint.name
     assert list(after.evaluation) == ["full, cap 80 m"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -30,7 +30,7 @@ from hma_depth_ros.network.checkpoint import read_info
 from hma_depth_ros.training.config_file import load_config
 from hma_depth_ros.training.lists import read_lists
 from hma_depth_ros.training.processes import Processes
-from hma_depth_ros.training.run_config import TrainConfig
+from hma_depth_ros.training.run_config import CameraSection, TrainConfig
 from hma_depth_ros.training.run_folder import RunFolder
 from hma_depth_ros.training.samples.loading import Batch
 from hma_depth_ros.training.trainer import Trainer
@@ -337,6 +337,13 @@ EFFECTS = {
 
 #: Keys that need something else than one small run, and the test that changes them.
 ELSEWHERE = {
+    **dict.fromkeys(
+        (f"camera.{field.name}" for field in fields(CameraSection)),
+        "test_fine_tuning.py::test_a_checkpoint_learns_the_new_camera_and_keeps_its_statistics",
+    ),
+    "optimiser.frozen_statistics": (
+        "test_fine_tuning.py::test_a_checkpoint_learns_the_new_camera_and_keeps_its_statistics"
+    ),
     "data.allow_test_scenes": "../test_datasets.py::test_test_scenes_are_not_trained_on",
     "crop.region": "test_samples.py::test_the_crop_of_kitti_is_cut_before_anything_else",
     "compute.device": "test_settings.py::test_the_device_is_the_one_asked_for",

@@ -98,9 +98,9 @@ def all_parts(device: str, folder: Path, *, baseline: str | None) -> list[Part]:
         )
         return Part(f"predictor_{name}", f"host image to host arrays, {name}", seconds, command)
 
-    def own(name: str, what: str, seconds: float, *needs: str) -> Part:
+    def own(name: str, module: str, what: str, seconds: float, *needs: str) -> Part:
         command = (
-            *(sys.executable, "-m", f"hma_depth_ros.benchmarks.gpu_check.{name}"),
+            *(sys.executable, "-m", f"hma_depth_ros.benchmarks.gpu_check.{module}"),
             *("--device", device, "--json", str(json_of(folder, name))),
         )
         return Part(name, what, seconds, command, needs)
@@ -112,12 +112,12 @@ def all_parts(device: str, folder: Path, *, baseline: str | None) -> list[Part]:
     )
     half = ["torch-compiled:fp16"] if not on_cpu else []
     parts = [
-        own("card", "bandwidth and matrix products", 60),
+        own("card", "card", "bandwidth and matrix products", 60),
         model("resnet50", 100, engines),
         model("bundled", 60, engines),
-        own("training", "steps of training", 120, "pydantic"),
+        own("training", "training_speed", "steps of training", 120, "pydantic"),
         Part("tests", f"tests marked cuda{without_node}", 150, pytest, ("pytest",)),
-        own("resume", "resume after kill -9", 120, "pydantic"),
+        own("resume", "resume", "resume after kill -9", 120, "pydantic"),
         predictor("bundled", 60),
         predictor("resnet50", 60),
         model("densenet161", 90, engines),

@@ -88,11 +88,10 @@ def on_a_slope(depth: Tensor, rise: float) -> Tensor:
     slope = torch.zeros_like(depth, dtype=torch.bool)
     least = depth * rise
     for axis in (0, 1):
+        inner = depth.shape[axis] - 2
+        if inner < 1:
+            continue
         steep = depth.diff(dim=axis).abs_()
-        length = depth.shape[axis]
-        inner = slope.narrow(axis, 1, length - 2)
-        limit = least.narrow(axis, 1, length - 2)
-        inner |= (steep.narrow(axis, 0, length - 2) > limit) & (
-            steep.narrow(axis, 1, length - 2) > limit
-        )
+        lesser = torch.minimum(steep.narrow(axis, 0, inner), steep.narrow(axis, 1, inner))
+        slope.narrow(axis, 1, inner).logical_or_(lesser > least.narrow(axis, 1, inner))
     return slope

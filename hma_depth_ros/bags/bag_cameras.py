@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -27,9 +25,6 @@ from hma_depth_ros.messages.pictures import CONVERSIONS, DIRECT_ENCODINGS
 from hma_depth_ros.messages.types import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, IMAGE_TYPES
 
 _COMPRESSED = "/compressed"
-
-#: Images of a topic that are tried for one that is whole.
-_FEW = 10
 
 #: So few values has no photograph, but a picture of labels.
 _FEW_VALUES = 40
@@ -171,12 +166,9 @@ def no_picture(bag: BagReader, topic: str) -> str | None:
     base = topic.removesuffix(_COMPRESSED)
     if base.endswith(_OUR_DRAWINGS) or _DRAWN.search(base.lower()):
         return "a drawing, by its name"
-    image = None
-    for raw in islice(bag.messages([topic]), _FEW):
-        with suppress(HmaDepthError):  # one damaged image is no reason to do without the others
-            image = bag.decode(raw)
-            break
-    if image is None:
+    try:
+        image = bag.first(topic)
+    except HmaDepthError:
         return "no whole image"
     compressed = hasattr(image, "format")
     what = _no_compressed_picture(image) if compressed else _no_raw_picture(image)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -25,6 +26,9 @@ from hma_depth_ros.bags.storage.storage_file import Channel, Stamps, Storage, in
 from hma_depth_ros.bags.storage.unpacking import unpacked_message
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.messages.types import IMAGE_TYPES
+
+#: Messages of a topic that are tried for one that is whole.
+_FEW = 10
 
 
 @dataclass(frozen=True)
@@ -148,6 +152,21 @@ class BagReader:
             return self._definitions.typestore(self._channels[topic][0][1])
         except DefinitionError:
             return None
+
+    def first(self, topic: str) -> Any:
+        """First message of a topic that is not damaged, among the first few.
+
+        Raises:
+            HmaDepthError: there is none.
+
+        """
+        damage: HmaDepthError | None = None
+        for raw in islice(self.messages([topic]), _FEW):
+            try:
+                return self.decode(raw)
+            except HmaDepthError as error:
+                damage = damage or error
+        raise damage or HmaDepthError(f"{self.path} has no message on {topic}")
 
     def topics_of(self, *types: str) -> list[str]:
         """Names of the topics that have one of `types`."""

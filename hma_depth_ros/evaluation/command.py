@@ -21,7 +21,11 @@ from hma_depth_ros.evaluation.prediction_sources import (
     StoredPredictions,
 )
 from hma_depth_ros.evaluation.protocols import protocols_by_name
-from hma_depth_ros.evaluation.report.comparison import comparison_tables, write_comparison
+from hma_depth_ros.evaluation.report.comparison import (
+    comparison_tables,
+    differences_from_first,
+    write_comparison,
+)
 from hma_depth_ros.evaluation.score_frames import Settings
 from hma_depth_ros.evaluation.score_list import Reports, Session, wide_console
 from hma_depth_ros.files import short_paths
@@ -284,12 +288,13 @@ def _compare(
         ).run()
         summaries.append(summary)
         described.append({"name": name, **own})
+    apart = differences_from_first(names, summaries)
     console = wide_console()
-    for table in comparison_tables(names, summaries):
+    for table in comparison_tables(names, summaries, apart):
         console.print(table)
     if arguments.json is not None:
         run = {"checkpoints": described, "split": frames.title}
-        write_comparison(arguments.json, names, summaries, run)
+        write_comparison(arguments.json, names, summaries, apart, run)
 
 
 def _check(arguments: argparse.Namespace) -> None:

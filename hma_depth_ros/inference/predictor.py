@@ -412,8 +412,13 @@ class DepthPredictor:
         certain = maps.uncertainty is not None
         if "uncertainty" in outputs and certain:
             tensors["uncertainty"] = self._error(maps, plan, None, out.uncertainty)
-        if certain and ("confidence" in outputs or (with_points and self._filters_by_confidence)):
-            tensors["confidence"] = self._error(maps, plan, confidence, out.confidence)
+        sure = None
+        if certain and (
+            "confidence" in outputs or (with_points and self.cloud_filter.min_confidence)
+        ):
+            sure = self._error(maps, plan, confidence, out.confidence)
+            if "confidence" in outputs:
+                tensors["confidence"] = sure
         if "depth" in outputs or with_points:
             factor = self.scale * self.depth_scale(frame.network_camera)
             depth = self._depth(maps, plan, factor, out.depth)
@@ -426,7 +431,7 @@ class DepthPredictor:
                     image, rgb = frame.network_pixels[0].permute(1, 2, 0), PixelFormat.RGB.rgb
                 points = self.cloud_filter.of(
                     depth,
-                    tensors.get("confidence"),
+                    sure,
                     prediction.camera.fx,
                     limited=self.max_range is not None,
                 )
@@ -436,8 +441,6 @@ class DepthPredictor:
                 tensors["cloud"] = self._cloud(points, camera, colors, out.cloud)
         if "attention" in outputs and maps.attentions:
             tensors["attention"] = self._restored(full_masks(maps), plan, out.attention)
-        if "confidence" not in outputs:
-            tensors.pop("confidence", None)
         arrays = to_host(tensors, {name: getattr(out, name) for name in tensors})
         prediction.depth = arrays.get("depth")
         prediction.attention = arrays.get("attention")
@@ -477,10 +480,6 @@ class DepthPredictor:
         sigma = full_uncertainty(maps) * self.info.uncertainty_scale
         planes = None if out is None else out[None]
         return self._restored(sigma if function is None else function(sigma), plan, planes)[0]
-
-    @property
-    def _filters_by_confidence(self) -> bool:
-        return self.cloud_filter.min_confidence > 0
 
     def _restored(
         self, maps: Tensor, plan: InputPlan, out: npt.NDArray[np.float32] | None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -89,12 +90,8 @@ def fitted(
     columns = max(input_width // _MULTIPLE, 1) * _MULTIPLE
     scaled = round(height * input_width / width)
     rows = min(scaled, max(_CROP_PIXELS // columns, _MULTIPLE)) // _MULTIPLE * _MULTIPLE
-    names = (
-        *("scales", "attention", "max_depth", "min_depth", "depth_mapping", "geometry"),
-        *("uncertainty", "encoder", "decoder_channels", "aspp_channels"),
-    )
     return {
-        "model": {name: getattr(info.model, name) for name in names},
+        "model": asdict(info.model),
         "crop": {
             "height": max(rows, _MULTIPLE),
             "width": columns,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +31,6 @@ from hma_depth_ros.messages.camera_info import foreign_frame
 from hma_depth_ros.messages.depth_image import DEPTH_ENCODINGS
 from hma_depth_ros.messages.depth_topics import DEPTH
 from hma_depth_ros.messages.types import CAMERA_INFO, IMAGE, IMAGE_TYPES, POINT_CLOUD
-
-#: Messages of a topic that are tried for one that is whole.
-_FEW = 10
 
 
 @dataclass(frozen=True)
@@ -156,7 +152,7 @@ def _depths(
         remarks |= dict.fromkeys(bag.remarks)
         topic = request.depth_topic or _depth_topic(bag)
         bag.topic(topic, IMAGE)
-        depth = _first(bag, topic)
+        depth = bag.first(topic)
         if depth.encoding not in DEPTH_ENCODINGS:
             raise HmaDepthError(
                 f"{topic} of {bag.path} holds {depth.encoding}; a depth image is 32FC1 or 16UC1"
@@ -168,7 +164,7 @@ def _depths(
             bag.topic(info_topic, CAMERA_INFO)
         info = None
         if info_topic is not None and bag.topics[info_topic].count:
-            info = _first(bag, info_topic)
+            info = bag.first(info_topic)
             if problem := foreign_frame(info, depth, topic):
                 remarks[f"{bag.path}: {info_topic}: {problem}"] = None
         image_topic = request.image_topic
@@ -190,7 +186,7 @@ def _truths(
         else:
             topic, is_lidar = _truth_topic(bag, depth)
         bag.topic(topic, POINT_CLOUD if is_lidar else IMAGE)
-        return topic, _first(bag, topic), is_lidar, Transforms.of_bag(bag)
+        return topic, bag.first(topic), is_lidar, Transforms.of_bag(bag)
 
 
 def _depth_topic(bag: BagReader) -> str:
@@ -243,20 +239,9 @@ def _only(candidates: Sequence[str], bag: BagReader, what: str, option: str) -> 
     )
 
 
-def _first(bag: BagReader, topic: str) -> Any:
-    """First message of a topic that is not damaged, among the first few."""
-    damage: HmaDepthError | None = None
-    for raw in islice(bag.messages([topic]), _FEW):
-        try:
-            return bag.decode(raw)
-        except HmaDepthError as error:
-            damage = damage or error
-    raise damage or HmaDepthError(f"{bag.path} has no message on {topic}")
-
-
 def _says(bag: BagReader, topic: str, what: Callable[[Any], str]) -> str:
     """What the first message of a topic says; nothing where none of the first few is whole."""
     try:
-        return what(_first(bag, topic))
+        return what(bag.first(topic))
     except HmaDepthError:
         return ""

@@ -106,7 +106,7 @@ class DatasetFolder:
 
         """
         if image is not None and depth is not None:
-            _write_image(self.path / frame.image, image)
+            write_image(self.path / frame.image, image)
             write_depth_png(self.path / frame.depth, depth)
         try:
             with self.journal(bag).open("a", encoding="utf-8") as file:
@@ -131,7 +131,8 @@ def file_stem(bag: str, stamp: int) -> str:
     return f"{bag}_{seconds}_{nanoseconds:09d}"
 
 
-def _write_image(path: Path, image: npt.NDArray[np.uint8]) -> None:
+def write_image(path: Path, image: npt.NDArray[np.uint8]) -> None:
+    """Write an RGB image, as PNG or JPEG by the name's suffix."""
     if path.suffix == ".png":
         write_png(path, image)
         return

@@ -16,8 +16,10 @@ from hma_depth_ros.bags.to_dataset.dataset_folder import (
     DatasetFolder,
     MadeFrame,
     camera_of,
+    write_image,
 )
 from hma_depth_ros.bags.to_dataset.extraction import BagExtraction
+from hma_depth_ros.bags.to_dataset.frame_choice import spread
 from hma_depth_ros.data.camera_mount import mount_of
 from hma_depth_ros.data.depth.depth_png import read_depth_png
 from hma_depth_ros.data.depth.label_density import density_by_distance
@@ -29,7 +31,6 @@ from hma_depth_ros.data.splits.road_stretches import (
     divide_by_stretches,
 )
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.files import atomic_path
 from hma_depth_ros.visualization.depth_color import colorize_depth
 
 #: Frames that the extrinsics are checked on, and that the mount is measured on.
@@ -114,7 +115,7 @@ def write_report(
 
     """
     frames = [frame for bag in bags for frame in bag.frames]
-    some = [frames[i] for i in _spread(len(frames), _CHECKED)]
+    some = [frames[i] for i in spread(len(frames), _CHECKED)]
     edges, roads = [], []
     for frame in some:
         camera = camera_of(frame)
@@ -162,7 +163,7 @@ def write_report(
         "remarks": remarks,
     }
     folder.write_report(report)
-    for frame in (frames[i] for i in _spread(len(frames), overlays)):
+    for frame in (frames[i] for i in spread(len(frames), overlays)):
         _write_overlay(folder, frame)
     return report, remarks
 
@@ -171,9 +172,7 @@ def _write_overlay(folder: DatasetFolder, frame: MadeFrame) -> None:
     image = read_rgb(folder.path / frame.image)
     drawn = overlay(image, read_depth_png(folder.path / frame.depth))
     name = frame.image.rpartition("/")[2].rpartition(".")[0]
-    with atomic_path(folder.path / "overlays" / f"{name}.jpg") as temporary:
-        _, encoded = cv2.imencode(".jpg", cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
-        temporary.write_bytes(encoded.tobytes())
+    write_image(folder.path / "overlays" / f"{name}.jpg", drawn)
 
 
 def overlay(image: npt.NDArray[np.uint8], depth: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
@@ -188,8 +187,3 @@ def overlay(image: npt.NDArray[np.uint8], depth: npt.NDArray[np.float32]) -> npt
     grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     colors = colorize_depth(grown, max_depth=_FAR)
     return np.where((grown > 0)[..., None], colors, grey).astype(np.uint8)
-
-
-def _spread(count: int, most: int) -> list[int]:
-    """At most so many numbers below `count`, evenly spread."""
-    return sorted(set(np.linspace(0, count - 1, min(count, most)).round().astype(int).tolist()))

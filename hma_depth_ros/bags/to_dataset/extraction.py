@@ -14,7 +14,7 @@ from hma_depth_ros.bags.prefetch import prefetched
 from hma_depth_ros.bags.scoring.time_offsets import TimeOffsets, timing_of
 from hma_depth_ros.bags.to_dataset.dataset_folder import DatasetFolder, MadeFrame, file_stem
 from hma_depth_ros.bags.to_dataset.dataset_request import DatasetRequest
-from hma_depth_ros.bags.to_dataset.frame_choice import ChosenFrame, choose_frames
+from hma_depth_ros.bags.to_dataset.frame_choice import ChosenFrame, choose_frames, spread
 from hma_depth_ros.bags.to_dataset.lidar_direction import Fit, check_direction
 from hma_depth_ros.bags.to_dataset.own_vehicle import (
     OwnVehicle,
@@ -151,7 +151,7 @@ def _own_vehicle(
     done: BagExtraction,
 ) -> OwnVehicle:
     """The car in its LiDAR and images; on the way the transform is tried on a few scans."""
-    some = [chosen[i] for i in _spread(len(chosen), _OWN_SCANS)]
+    some = [chosen[i] for i in spread(len(chosen), _OWN_SCANS)]
     scans, times = [], None
     for frame in some:
         try:
@@ -167,7 +167,7 @@ def _own_vehicle(
         )
     match, camera = next(iter(recording.cameras([some[0].match])))
     to_camera = recording.place.to_camera(match.stamp, match.stamp)
-    few = [scans[i] for i in _spread(len(scans), _DIRECTION_SCANS)]
+    few = [scans[i] for i in spread(len(scans), _DIRECTION_SCANS)]
     done.fit = check_direction(few, to_camera, camera, _source(recording))
     cells = static_cells(scans) if request.find_ego else frozenset()
     pixels = seen_by_camera(cells, to_camera, camera)
@@ -189,11 +189,6 @@ def _source(recording: RoadRecording) -> str:
         f"{recording.path}: the transform from {recording.lidar_frame} to "
         f"{recording.camera_frame} on /tf_static"
     )
-
-
-def _spread(count: int, most: int) -> list[int]:
-    """At most so many numbers below `count`, evenly spread."""
-    return sorted(set(np.linspace(0, count - 1, min(count, most)).round().astype(int).tolist()))
 
 
 def _say_motion(done: BagExtraction) -> None:

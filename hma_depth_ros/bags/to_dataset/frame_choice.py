@@ -118,3 +118,8 @@ def small_view(image: npt.NDArray[np.uint8]) -> Floats:
 def difference(first: Floats, second: Floats) -> float:
     """1 - correlation of two small views: 0 for the same one, however bright."""
     return 1.0 - float((first * second).sum())
+
+
+def spread(count: int, most: int) -> list[int]:
+    """At most so many numbers below `count`, evenly spread."""
+    return sorted(set(np.linspace(0, count - 1, min(count, most)).round().astype(int).tolist()))

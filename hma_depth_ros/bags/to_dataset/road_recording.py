@@ -27,8 +27,6 @@ from hma_depth_ros.messages.pictures import picture
 from hma_depth_ros.messages.stamps import header_stamp, raw_header_stamp, stamp_text
 from hma_depth_ros.messages.types import IMAGE_TYPES, ODOMETRY, POINT_CLOUD
 
-#: Messages of a topic that are tried for one that is whole.
-_FEW = 10
 #: Nanoseconds: a longer gap between images is another drive; and a longer one between the clocks of
 #: camera and LiDAR is no delay of a driver's.
 _PAUSE, _CLOCKS_APART = 5_000_000_000, 1_000_000_000
@@ -129,7 +127,7 @@ class RoadRecording:
                 "for each; train takes several lists)"
             )
         self.topics: CameraTopics = found.cameras[0]
-        self._first_image = _first(bag, self.topics.image)
+        self._first_image = bag.first(self.topics.image)
         self.camera_frame = str(self._first_image.header.frame_id)
         pixels, _ = picture(self._first_image)
         self._size = (pixels.shape[1], pixels.shape[0])
@@ -149,9 +147,9 @@ class RoadRecording:
                     f"{self._fixed_camera.height}"
                 )
         else:
-            self._say_distortion(_first(bag, info))
+            self._say_distortion(bag.first(info))
         self.lidar_topic = self._lidar_topic()
-        self.lidar_frame = str(_first(bag, self.lidar_topic).header.frame_id)
+        self.lidar_frame = str(bag.first(self.lidar_topic).header.frame_id)
 
     def _say_distortion(self, info: Any) -> None:
         raw = self.topics.image.removesuffix("/compressed").endswith("raw")
@@ -169,7 +167,7 @@ class RoadRecording:
         for topic in bag.topics_of(POINT_CLOUD):
             with suppress(HmaDepthError):  # without a whole message
                 # A cloud in the camera's own frame was made of a depth image.
-                if _first(bag, topic).header.frame_id != self.camera_frame:
+                if bag.first(topic).header.frame_id != self.camera_frame:
                     clouds.append(topic)
         if len(clouds) == 1:
             return clouds[0]
@@ -333,14 +331,3 @@ def _pairs(matches: Sequence[Match]) -> Iterable[tuple[Match, Match]]:
     """A few neighbours, spread over the bag."""
     step = max(len(matches) // 20, 1)
     return [(a, b) for a, b in zip(matches[::step], matches[1::step], strict=False)]
-
-
-def _first(bag: BagReader, topic: str) -> Any:
-    """First message of a topic that is not damaged, among the first few."""
-    damage: HmaDepthError | None = None
-    for raw in islice(bag.messages([topic]), _FEW):
-        try:
-            return bag.decode(raw)
-        except HmaDepthError as error:
-            damage = damage or error
-    raise damage or HmaDepthError(f"{bag.path} has no message on {topic}")

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from hma_depth_ros.files import atomic_path
+from hma_depth_ros.benchmarks.gpu_check.part_program import part_arguments, write_figures
 from hma_depth_ros.network.device import choose_device
 
 _MEBIBYTE = 2**20
@@ -110,17 +107,12 @@ def _launch(tensor: torch.Tensor, device: torch.device) -> float:
 
 def main() -> None:
     """Measure, and write the figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--device", required=True)
-    parser.add_argument("--json", type=Path, required=True)
-    arguments = parser.parse_args()
+    arguments = part_arguments(__doc__)
     device = choose_device(arguments.device)
     if device.index is not None:
         torch.cuda.set_device(device)
     found = measure_card(device)
-    with atomic_path(arguments.json) as temporary:
-        temporary.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(found, indent=2))
+    print(write_figures(arguments.json, found))
 
 
 if __name__ == "__main__":

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 import subprocess
 import sys
 import tempfile
@@ -16,9 +14,9 @@ from hma_depth_ros.benchmarks.gpu_check.compared_runs import (
     overrides,
     write_list,
 )
+from hma_depth_ros.benchmarks.gpu_check.part_program import part_arguments, write_figures
 from hma_depth_ros.benchmarks.gpu_check.parts import Scale, scale_for
 from hma_depth_ros.benchmarks.gpu_check.training_speed import train
-from hma_depth_ros.files import atomic_path
 from hma_depth_ros.training.config_file import load_config
 from hma_depth_ros.training.run_folder import RunFolder
 
@@ -61,15 +59,10 @@ def _step(folder: RunFolder) -> int:
 
 def main() -> None:
     """Measure, and write the figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--device", required=True)
-    parser.add_argument("--json", type=Path, required=True)
-    arguments = parser.parse_args()
+    arguments = part_arguments(__doc__)
     with tempfile.TemporaryDirectory(prefix="hma_depth_gpu_check_") as work:
         found = measure_resume(scale_for(arguments.device), arguments.device, Path(work))
-    with atomic_path(arguments.json) as temporary:
-        temporary.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(found, indent=2))
+    print(write_figures(arguments.json, found))
     if not found["equal_to_the_bit"]:
         raise SystemExit("the resumed run's state is not that of the run that was left alone")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import gc
 import json
 import tempfile
@@ -20,8 +19,8 @@ from hma_depth_ros.benchmarks.gpu_check.compared_runs import (
     overrides,
     write_list,
 )
+from hma_depth_ros.benchmarks.gpu_check.part_program import part_arguments, write_figures
 from hma_depth_ros.benchmarks.gpu_check.parts import Scale, scale_for
-from hma_depth_ros.files import atomic_path
 from hma_depth_ros.training.config_file import load_config
 from hma_depth_ros.training.lists import read_lists
 from hma_depth_ros.training.processes import joined_processes
@@ -79,8 +78,7 @@ def measure_training(scale: Scale, device: str, work: Path, json_path: Path) -> 
     def note(name: str, figures: dict[str, Any]) -> None:
         found[name] = figures
         print(name, json.dumps(figures))
-        with atomic_path(json_path) as temporary:
-            temporary.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+        write_figures(json_path, found)
 
     def one(name: str, frames: Path, *changes: str) -> tuple[RunFolder, dict[str, Any]]:
         folder = RunFolder(work / name)
@@ -116,10 +114,7 @@ def measure_training(scale: Scale, device: str, work: Path, json_path: Path) -> 
 
 def main() -> None:
     """Measure, and write the figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--device", required=True)
-    parser.add_argument("--json", type=Path, required=True)
-    arguments = parser.parse_args()
+    arguments = part_arguments(__doc__)
     with tempfile.TemporaryDirectory(prefix="hma_depth_gpu_check_") as work:
         measure_training(scale_for(arguments.device), arguments.device, Path(work), arguments.json)
 

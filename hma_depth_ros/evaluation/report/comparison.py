@@ -65,7 +65,26 @@ def differences(first: Figures, second: Figures) -> dict[str, Difference]:
     return found
 
 
-def comparison_tables(names: Sequence[str], summaries: Sequence[EvaluationSummary]) -> list[Table]:
+#: By `Protocol.key` and name of each further network.
+Differences = Mapping[str, Mapping[str, Mapping[str, Difference]]]
+
+
+def differences_from_first(
+    names: Sequence[str], summaries: Sequence[EvaluationSummary]
+) -> Differences:
+    """Of every further network from the first one."""
+    return {
+        key: {
+            name: differences(first, summary.figures[key])
+            for name, summary in zip(names[1:], summaries[1:], strict=True)
+        }
+        for key, first in summaries[0].figures.items()
+    }
+
+
+def comparison_tables(
+    names: Sequence[str], summaries: Sequence[EvaluationSummary], apart: Differences
+) -> list[Table]:
     """A table for each protocol and cap, with every further network against the first."""
     tables = []
     for key, first in summaries[0].figures.items():
@@ -76,8 +95,7 @@ def comparison_tables(names: Sequence[str], summaries: Sequence[EvaluationSummar
             arrow = "↑" if metric in HIGHER_IS_BETTER else "↓"
             table.add_column(f"{metric_title(metric)} {arrow}", justify="right", no_wrap=True)
         table.add_row(f"[bold]{names[0]}[/]", *(f"{first.mean[name]:.3f}" for name in metrics))
-        for name, summary in zip(names[1:], summaries[1:], strict=True):
-            found = differences(first, summary.figures[key])
+        for name, found in apart[key].items():
             table.add_section()
             table.add_row(f"[bold]{name}[/]", *(f"{found[m].second:.3f}" for m in metrics))
             table.add_row(
@@ -101,6 +119,7 @@ def write_comparison(
     path: Path,
     names: Sequence[str],
     summaries: Sequence[EvaluationSummary],
+    apart: Differences,
     run: Mapping[str, Any],
 ) -> None:
     """Write means, differences from the first network and figures by image, by `Protocol.key`.
@@ -110,12 +129,12 @@ def write_comparison(
 
     """
     content: dict[str, Any] = {}
-    for key, first in summaries[0].figures.items():
+    for key in summaries[0].figures:
         content[key] = {
             "mean": {n: s.figures[key].mean for n, s in zip(names, summaries, strict=True)},
             "minus_first": {
-                name: {m: asdict(d) for m, d in differences(first, s.figures[key]).items()}
-                for name, s in zip(names[1:], summaries[1:], strict=True)
+                name: {metric: asdict(difference) for metric, difference in found.items()}
+                for name, found in apart[key].items()
             },
             "per_image": {
                 name: {n: score.metrics for n, score in s.figures[key].per_image.items()}

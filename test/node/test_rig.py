@@ -23,18 +23,21 @@ from hma_depth_ros.cli import run_command
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.geometry.camera_planes import Mount
 from hma_depth_ros.inference import together
+from hma_depth_ros.inference.engines.torch_engine import TorchEngine
 from hma_depth_ros.inference.plan import Region
 from hma_depth_ros.inference.predictor import DepthPredictor, Prediction, predict_requests
 from hma_depth_ros.messages.types import CAMERA_INFO, IMAGE
 from hma_depth_ros.ros import input_watch
 from hma_depth_ros.ros.depth_node import pairing
 from hma_depth_ros.ros.depth_node.frame_buffer import FrameBuffer
+from hma_depth_ros.ros.depth_node.load_predictor import LoadedModel
 from hma_depth_ros.ros.depth_node.rig_node import RigNode
 from hma_depth_ros.ros.parameter_types import ParameterError
 
 from .conftest import Predictions
 from .graph import (
     CAMERA,
+    DEADLINE,
     DEEP,
     HEIGHT,
     MASKS,
@@ -163,8 +166,10 @@ def test_cameras_take_turns_and_the_latest_frame_of_each_waits():
     assert not frames.put("a", 3), "one is lost for it"
     assert frames.put("c", 4)
     assert frames.put("b", 5)
+    frames.done("a")
     taken = [frames.take() for _ in range(2)]
     assert taken == [[("b", 5)], [("c", 4)]]
+    frames.done("bc")
     assert frames.put("b", 6)
     assert frames.take() == [("a", 3)], "it has waited for longer than b"
     assert frames.close() == {"a": 0, "b": 1, "c": 0}
@@ -178,7 +183,10 @@ def test_frames_of_a_kind_go_together():
     kinds = {"big": 1, "small": 2, "odd": None}
 
     def take() -> Any:
-        return frames.take(most=2, kind=lambda _, frame: kinds[frame])
+        taken = frames.take(most=2, kind=lambda _, frame: kinds[frame])
+        assert taken is not None
+        frames.done(camera for camera, _ in taken)
+        return taken
 
     assert take() == [("a", "big"), ("c", "big")]
     assert take() == [("b", "small")]
@@ -190,6 +198,31 @@ def test_frames_of_a_kind_go_together():
     thread.start()
     assert take() == [], "wakes who waits"
     thread.join()
+
+
+def test_a_camera_s_next_frame_waits_for_the_one_under_way():
+    """Which keeps them in order, whoever takes them; others are not held up."""
+    frames: FrameBuffer[str, int] = FrameBuffer("ab", keep_all=True)
+    for number in (1, 2, 3):
+        assert frames.put("a", number)
+    taken: list[Any] = [frames.take()]
+    thread = threading.Thread(target=lambda: taken.append(frames.take()))
+    thread.start()
+    thread.join(0.05)
+    assert taken == [[("a", 1)]], "the other thread waits"
+    assert frames.put("b", 7)
+    thread.join(DEADLINE)
+    assert taken[1:] == [[("b", 7)]]
+    threads = [threading.Thread(target=lambda: taken.append(frames.take())) for _ in "xy"]
+    for thread in threads:
+        thread.start()
+    frames.done("a")
+    until(lambda: len(taken) == 3, "the next one")
+    assert taken[2] == [("a", 2)]
+    assert frames.close() == {"a": 1, "b": 0}
+    for thread in threads:
+        thread.join(DEADLINE)
+    assert taken[3:] == [None], "it ends for all who wait"
 
 
 # --- what each camera gets ------------------------------------------------------------------------
@@ -285,6 +318,81 @@ def test_on_a_cpu_one_image_at_a_time_is_the_choice(
         bench.last(f"{name}/depth/image", 1)
     assert batches == []
     assert len(predictions.outputs) == 3
+
+
+@pytest.fixture
+def two_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyTorch's engine counts as one that computes two images side by side."""
+    monkeypatch.setattr(TorchEngine, "side_by_side", 2)
+
+
+def test_frames_of_several_cameras_are_under_way_side_by_side(
+    rig: StartRig, predictor: DepthPredictor, predictions: Predictions, two_at_once: None
+):
+    """Of each camera one, the latest, and never two of the same one."""
+    expected = {
+        number: predictor.predict(noise(seed=number), CAMERA, outputs={"depth"}).depth
+        for number in range(1, 6)
+    }
+    predictions.outputs.clear()
+    bench = rig(("a", "b", "c"))
+    for name in "abc":
+        bench.hear(name, "depth/image")
+        bench.calibrate(name)
+    predictions.hold()
+    for number in (1, 2, 3):
+        bench.send("a", rgb_message(number, seed=number))
+        until(lambda n=number: bench.of("a").statistics.arrived == n, "it")  # type: ignore[misc]
+    until(lambda: predictions.outputs, "the first frame at the network")
+    assert bench.of("a").statistics.snapshot().waiting == 2
+    bench.send("b", rgb_message(4, seed=4))
+    until(lambda: len(predictions.outputs) == 2, "another camera's beside it")
+    bench.send("c", rgb_message(5, seed=5))
+    until(lambda: bench.of("c").statistics.arrived == 1, "the third camera's")
+    assert len(predictions.outputs) == 2
+    predictions.release()
+    for name, numbers in (("a", (1, 3)), ("b", (4,)), ("c", (5,))):
+        for number in numbers:
+            depth = pixels_of(bench.last(f"{name}/depth/image", number))
+            np.testing.assert_array_equal(depth, expected[number])
+        seen = [m.header.stamp.sec for m in bench.received[f"{name}/depth/image"]]
+        assert seen == list(numbers)
+    assert bench.of("a").statistics.dropped == {"replaced by a newer frame": 1}
+    assert [c.statistics.snapshot().waiting for c in bench.node.cameras] == [0, 0, 0]
+    predictions.hold()
+    for name in "abc":
+        bench.send(name, rgb_message(6))
+    until(lambda: len(predictions.outputs) == 6, "two frames at the network")
+    until(lambda: sum(c.statistics.arrived for c in bench.node.cameras) == 8, "the third")
+    release = threading.Timer(0.1, predictions.release)
+    release.start()
+    assert bench.change("deactivate")
+    release.join()
+    processed = sum(camera.statistics.processed for camera in bench.node.cameras)
+    dropped = [camera.statistics.dropped["the node was stopped"] for camera in bench.node.cameras]
+    assert (processed, sorted(dropped)) == (6, [0, 0, 1]), "those under way were finished"
+    assert "depth_worker" not in [thread.name for thread in threading.enumerate()]
+    assert bench.said() == []
+
+
+@pytest.mark.parametrize(
+    ("values", "asked"),
+    [({}, 3), ({"max_batch": 2}, 2), ({"max_batch": 1}, 1), ({"lockstep": True}, 1)],
+)
+def test_as_many_side_by_side_as_there_are_cameras(
+    rig: StartRig, monkeypatch: pytest.MonkeyPatch, values: dict[str, Any], asked: int
+):
+    """Or as `max_batch` says; in lockstep a frame is delivered before the next one begins."""
+    found: list[int] = []
+    usual = LoadedModel.__init__
+
+    def noting(self: LoadedModel, *given: Any, side_by_side: int, **more: Any) -> None:
+        found.append(side_by_side)
+        usual(self, *given, side_by_side=side_by_side, **more)
+
+    monkeypatch.setattr(LoadedModel, "__init__", noting)
+    rig(("a", "b", "c"), autostart=True, **values)
+    assert found == [asked]
 
 
 def test_a_bag_of_several_cameras_gives_what_process_bag_makes_of_it(

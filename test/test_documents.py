@@ -234,9 +234,9 @@ def test_a_signature_of_the_page_is_as_python_has_it(make_api: ModuleType):
     assert "  - `fx: float`: focal length in pixels\n" in lines
 
 
-def test_readme_and_examples_use_the_public_api_alone(make_api: ModuleType):
-    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    programs = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+def test_documents_and_examples_use_the_public_api_alone(make_api: ModuleType):
+    texts = [path.read_text(encoding="utf-8") for path in DOCUMENTS]
+    programs = [p for text in texts for p in re.findall(r"```python\n(.*?)```", text, re.DOTALL)]
     examples = sorted((REPOSITORY / "docs" / "examples").glob("*.py"))
     programs += [path.read_text(encoding="utf-8") for path in examples]
     used = {

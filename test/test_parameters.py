@@ -1,4 +1,4 @@
-"""Code, config/depth_node.yaml and README agree on the parameters, and none is dead."""
+"""Code, config/depth_node.yaml and docs/node.md agree on the parameters, and none is dead."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def test_the_yaml_file_lists_every_parameter_with_its_default():
     assert listed == {f.name: f.default for f in RIG}
 
 
-def test_the_readme_lists_every_parameter_with_its_default():
-    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    section = text.split("### Parameters")[1].split("\n### ")[0]
+def test_the_node_s_page_lists_every_parameter_with_its_default():
+    text = (REPOSITORY / "docs" / "node.md").read_text(encoding="utf-8")
+    section = text.split("\n## Parameters\n")[1].split("\n## ")[0]
     rows = dict(re.findall(r"^\| `(\w+)` \| (.+?) \|", section, re.MULTILINE))
     defaults = as_tuples({name: yaml.safe_load(default) for name, default in rows.items()})
     assert set(rows) == {*NAMES, *(f.name for f in RIG)}
@@ -49,8 +49,8 @@ def test_the_readme_lists_every_parameter_with_its_default():
     assert live == {n for n, meta in table.items() if meta["live"] and not meta["read_only"]}
 
 
-def test_the_readme_names_what_a_camera_may_have_of_its_own():
-    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+def test_the_node_s_page_names_what_a_camera_may_have_of_its_own():
+    text = (REPOSITORY / "docs" / "node.md").read_text(encoding="utf-8")
     (sentence,) = re.findall(r"A camera may have of its own (.+?), as `front\.", text, re.DOTALL)
     own = {f.name for f in fields(RigParameters) if f.metadata["of_camera"]}
     assert set(re.findall(r"`(\w+)`", sentence)) == own

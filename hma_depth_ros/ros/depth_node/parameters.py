@@ -39,14 +39,14 @@ class DepthNodeParameters:
     precision: str = parameter(
         "auto",
         "auto is the fastest that engine and device have: fp16 on CUDA; on the CPU bf16 with "
-        "OpenVINO where the CPU has it, else fp32.",
+        "OpenVINO where the CPU has it, else fp32. int8 is of a file exported so.",
         choices=PRECISIONS,
         live=False,
     )
     compile: bool = parameter(
         False,
         "With engine:=torch: optimise the network by torch.compile, which takes minutes while "
-        "configuring and at each new input size.",
+        "configuring and at each new input size, and a C++ compiler or Triton.",
         live=False,
     )
     self_check: bool = parameter(
@@ -57,7 +57,7 @@ class DepthNodeParameters:
     )
     threads: int = parameter(
         0,
-        "CPU threads of the network; 0 leaves the choice to the engine.",
+        "CPU threads of the network; 0 leaves the choice to the engine. All else is done in one.",
         limits=(0, 256),
         live=False,
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from rclpy.event_handler import UnsupportedEventTypeError
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
@@ -310,7 +311,7 @@ sys.stdin.readline()
 
 
 def test_what_is_lost_in_transport_is_counted_and_said_once(start: StartBench):
-    bench = start(inputs={"publish": False}, share_window=2.0)
+    bench = start(inputs={"publish": False}, share_window=3.0)
     if bench.camera.input.watch.lost is None:
         pytest.skip("this middleware does not count lost messages")
     assert bench.figures()["images lost in transport"] == "0"
@@ -343,11 +344,17 @@ def test_what_is_lost_in_transport_is_counted_and_said_once(start: StartBench):
     assert f"qos_overrides.{bench.namespace}/image.subscription.reliability:=reliable" in warning
     assert 0 < lost <= 12
     assert bench.figures()["images lost in transport"] == str(lost)
-    until(lambda: bench.figures()["modes"] == "transport_loss", "the mode")
-    status = bench.status()
+
+    def in_the_mode() -> DiagnosticStatus | None:
+        """Perhaps a while ago: on a busy machine the window may be over."""
+        named = KeyValue(key="modes", value="transport_loss")
+        return next((status for status in bench.statuses if named in status.values), None)
+
+    status = until(in_the_mode, "the mode")
+    assert status is not None
     assert status.level == WARN
     assert status.message.startswith("transport_loss: ")
-    assert warning in status.message, "what helps, too"
+    assert "reliability:=reliable" in status.message, "what helps, too"
     assert len([m for m in bench.said() if "lost on the way" in m]) == 1
     until(lambda: bench.figures()["modes"] == "none", "a window without losses")
     # The count goes on through the states of the life cycle.

@@ -166,6 +166,33 @@ class DepthNodeParameters:
         limits=(1.0, 1000.0),
         of_camera=True,
     )
+    stale_after: float = parameter(
+        1.0,
+        "Seconds without a usable image after which the diagnostics say 'stale' (ERROR); 0 is "
+        "never.",
+        limits=(0.0, 3600.0),
+        of_camera=True,
+    )
+    warn_dropped: float = parameter(
+        0.5,
+        "Share of the images that gave way to newer ones above which the diagnostics say "
+        "'overloaded' (WARN); 1 is never.",
+        limits=(0.0, 1.0),
+        of_camera=True,
+    )
+    warn_lost: float = parameter(
+        0.05,
+        "Share of the images lost in transport above which the diagnostics say 'transport_loss' "
+        "(WARN); 1 is never.",
+        limits=(0.0, 1.0),
+        of_camera=True,
+    )
+    share_window: float = parameter(
+        5.0,
+        "Seconds that warn_dropped and warn_lost are judged over; at least diagnostics_period.",
+        limits=(0.1, 3600.0),
+        of_camera=True,
+    )
     diagnostics_period: float = parameter(
         1.0, "Seconds between two messages on /diagnostics.", limits=(0.05, 60.0), read_only=True
     )

@@ -57,9 +57,8 @@ class LoadedModel:
             compiled=parameters.compile,
             side_by_side=side_by_side,
         )
-        self.engine, self.self_check = start_engine(
-            source, request, self_check=parameters.self_check, warn=warn
-        )
+        self.started = start_engine(source, request, self_check=parameters.self_check, warn=warn)
+        self.engine = self.started.engine
         leave_cores_to(self.engine)
 
     def predictor(self, parameters: DepthNodeParameters) -> DepthPredictor:
@@ -90,7 +89,7 @@ class LoadedModel:
             "device": self.engine.hardware,
             "checkpoint": str(self.checkpoint),
             "encoder": self.info.model.encoder,
-            "self-check": self.self_check,
+            "self-check": self.started.self_check,
         }
         if self.engine.device.type == "cuda":
             # What PyTorch holds, as nvidia-smi counts it, beside the libraries' own.

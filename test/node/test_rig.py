@@ -23,13 +23,15 @@ from hma_depth_ros.cli import run_command
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.geometry.camera_planes import Mount
 from hma_depth_ros.inference import together
+from hma_depth_ros.inference.cloud_filter import CloudFilter
 from hma_depth_ros.inference.engines.torch_engine import TorchEngine
 from hma_depth_ros.inference.plan import Region
 from hma_depth_ros.inference.predictor import DepthPredictor, Prediction, predict_requests
 from hma_depth_ros.messages.types import CAMERA_INFO, IMAGE
 from hma_depth_ros.ros import input_watch
-from hma_depth_ros.ros.depth_node import pairing
+from hma_depth_ros.ros.depth_node import frame_loop, pairing
 from hma_depth_ros.ros.depth_node.frame_buffer import FrameBuffer
+from hma_depth_ros.ros.depth_node.frame_loop import FrameLoop
 from hma_depth_ros.ros.depth_node.load_predictor import LoadedModel
 from hma_depth_ros.ros.depth_node.rig_node import RigNode
 from hma_depth_ros.ros.parameter_types import ParameterError
@@ -277,7 +279,7 @@ def test_cameras_of_one_size_that_wait_go_through_together(
     bench = rig(cameras, max_batch=3)
     for name in cameras:
         bench.hear(name, "depth/image")
-    bench.hear("b", "points", "attention/scale_1")
+    bench.hear("a", "points", "attention/scale_1")
     wide = PinholeCamera(fx=90.0, fy=90.0, cx=40.0, cy=20.0, width=80, height=60)
     for name in cameras:
         bench.calibrate(name, info_message(wide) if name == "wide" else None)
@@ -294,8 +296,8 @@ def test_cameras_of_one_size_that_wait_go_through_together(
         expected = predictor.predict(noise(seed=number), CAMERA, outputs={"depth"}).depth
         assert expected is not None
         np.testing.assert_allclose(depth, expected, rtol=1e-4)
-    bench.last("b/points", 4)
-    bench.last("b/attention/scale_1", 4)
+    bench.last("a/points", 3)
+    bench.last("a/attention/scale_1", 3)
     bench.last("wide/depth/image", 2)
     assert batches == [[(HEIGHT, WIDTH, 3)] * 3]
     figures = [camera.statistics.snapshot() for camera in bench.node.cameras]
@@ -359,7 +361,9 @@ def test_frames_of_several_cameras_are_under_way_side_by_side(
         seen = [m.header.stamp.sec for m in bench.received[f"{name}/depth/image"]]
         assert seen == list(numbers)
     assert bench.of("a").statistics.dropped == {"replaced by a newer frame": 1}
-    assert [c.statistics.snapshot().waiting for c in bench.node.cameras] == [0, 0, 0]
+    until(
+        lambda: not any(c.statistics.snapshot().waiting for c in bench.node.cameras), "all figures"
+    )
     predictions.hold()
     for name in "abc":
         bench.send(name, rgb_message(6))
@@ -526,19 +530,24 @@ def test_who_waits_for_a_calibration_lets_others_pass(
 
 
 def test_a_bad_image_in_a_batch_is_its_own_camera_s(rig: StartRig, predictions: Predictions):
-    bench = rig(("first", "good", "bad"), max_batch=4, **{"bad.region": [0, 0, 4000, 10]})
-    for name in ("first", "good", "bad"):
+    cameras = ("first", "good", "bad", "broken")
+    bench = rig(cameras, max_batch=4, **{"bad.region": [0, 0, 4000, 10]})
+    for name in cameras:
         bench.hear(name, "depth/image")
         bench.calibrate(name)
     predictions.hold()
     bench.send("first", rgb_message(1))
     until(lambda: predictions.outputs, "the first frame at the network")
-    for name in ("bad", "good"):
-        bench.send(name, rgb_message(2))
+    for name in ("broken", "bad", "good"):
+        message = rgb_message(2)
+        if name == "broken":
+            message.data = message.data[:-5]
+        bench.send(name, message)
         until(lambda n=name: bench.of(n).statistics.arrived == 1, "the frame")  # type: ignore[misc]
     predictions.release()
     bench.last("good/depth/image", 2)
     until(lambda: bench.of("bad").statistics.failed == {"bad request": 1}, "the failure")
+    assert bench.of("broken").statistics.failed == {"bad image": 1}
     assert f"{bench.namespace}/bad/image" in bench.hears("is not inside the 61x37 image")
     assert bench.account("bad").level == WARN
     assert bench.account("good").level == OK
@@ -621,6 +630,67 @@ def test_through_the_life_cycle(rig: StartRig, predictions: Predictions):
         assert f"{bench.namespace}/a/image" in topics
     assert [c.statistics.processed for c in bench.node.cameras] == [4, 2]
     assert bench.said() == []
+
+
+def test_the_end_waits_once_for_all_frames_under_way(monkeypatch: pytest.MonkeyPatch):
+    """Not for each of them, or two held up would take more than the end may."""
+    clock, waited = [100.0], list[float | None]()
+    monkeypatch.setattr(frame_loop.time, "monotonic", lambda: clock[0])
+
+    class Worker:
+        def is_alive(self) -> bool:
+            return True
+
+        def join(self, seconds: float | None) -> None:
+            waited.append(seconds)
+            clock[0] += 0.4
+
+    for ending in (True, False):
+        loop = FrameLoop(
+            [], lockstep=False, together=1, workers=2, ending=lambda e=ending: e, logger=None
+        )
+        loop.workers = [Worker(), Worker()]  # type: ignore[list-item]
+        loop.stop()
+    assert waited == [frame_loop.LAST_FRAME_SECONDS, pytest.approx(0.1), None, None]
+
+
+def test_qos_of_one_camera_s_topic(rig: StartRig):
+    bench = rig(**{"qos_overrides.{ns}/rear/points.publisher.depth": 7})
+    found = {
+        (camera.name, topic): publisher.qos_profile.depth
+        for camera in bench.node.cameras
+        for topic, publisher in camera.outputs.publishers.items()
+    }
+    assert found.pop(("rear", "points")) == 7
+    assert ("front", "points") in found
+    assert set(found.values()) == {1}
+
+
+def test_each_camera_has_its_own_filters_and_scale(rig: StartRig, predictor: DepthPredictor):
+    """And so has its status."""
+    own = {
+        "rear.depth_scale": 2.0,
+        "rear.cloud_stride": 3,
+        "rear.min_range": 1.5,
+        "rear.edge_filter": 0.0,
+        "rear.min_confidence": 0.4,
+    }
+    bench = rig(edge_filter=2.0, **own)
+    front, rear = (camera._settings[1] for camera in bench.node.cameras)
+    assert front.cloud_filter == CloudFilter(1, 0.0, 2.0, 0.0)
+    assert rear.cloud_filter == CloudFilter(3, 1.5, 0.0, 0.4)
+    scales = {}
+    for name in ("front", "rear"):
+        bench.hear(name, "depth/image", "points")
+        bench.calibrate(name)
+        bench.send(name, rgb_message(1))
+        figures = {pair.key: pair.value for pair in bench.account(name).values}
+        scales[name] = figures["depth scale"]
+    assert scales == {"front": "1", "rear": "2"}
+    depths = [pixels_of(bench.last(f"{name}/depth/image", 1)) for name in ("front", "rear")]
+    np.testing.assert_allclose(depths[1], 2 * depths[0], rtol=1e-6)
+    clouds = [bench.last(f"{name}/points", 1) for name in ("front", "rear")]
+    assert [(c.height, c.width) for c in clouds] == [(HEIGHT, WIDTH), (13, 21)]
 
 
 def test_parameters_of_one_camera(rig: StartRig):

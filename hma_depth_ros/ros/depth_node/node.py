@@ -237,7 +237,7 @@ class DepthNode(ManagedNode):
         """What runs: engine, precision, checkpoint and so on; empty while unconfigured."""
         if self._model is None:
             return {}
-        return {**self._model.setup(), "depth scale": f"{self._values.depth_scale:g}"}
+        return self._model.setup()
 
     def _look(self) -> None:
         for camera in self.cameras:
@@ -275,4 +275,5 @@ class DepthNode(ManagedNode):
             problems=[*losses, *camera.reporter.problems(), *self._reporter.problems()],
             snapshot=snapshot if has_time else replace(snapshot, age=None),
             lost=camera.lost,
+            depth_scale=values.depth_scale,
         )

@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -635,7 +637,7 @@ def test_through_the_life_cycle(rig: StartRig, predictions: Predictions):
 def test_the_end_waits_once_for_all_frames_under_way(monkeypatch: pytest.MonkeyPatch):
     """Not for each of them, or two held up would take more than the end may."""
     clock, waited = [100.0], list[float | None]()
-    monkeypatch.setattr(frame_loop.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(frame_loop, "time", SimpleNamespace(monotonic=lambda: clock[0]))
 
     class Worker:
         def is_alive(self) -> bool:
@@ -647,7 +649,12 @@ def test_the_end_waits_once_for_all_frames_under_way(monkeypatch: pytest.MonkeyP
 
     for ending in (True, False):
         loop = FrameLoop(
-            [], lockstep=False, together=1, workers=2, ending=lambda e=ending: e, logger=None
+            [],
+            lockstep=False,
+            together=1,
+            workers=2,
+            ending=partial(bool, ending),
+            logger=None,
         )
         loop.workers = [Worker(), Worker()]  # type: ignore[list-item]
         loop.stop()

@@ -14,6 +14,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.inference.engines.engine_choice import StartedEngine
+from hma_depth_ros.inference.plausibility import depth_traits
 from hma_depth_ros.inference.predictor import DepthPredictor, Prediction, PredictionRequest
 from hma_depth_ros.messages.camera_info import camera_from_info, info_for_camera
 from hma_depth_ros.messages.depth_topics import INFO, POINTS
@@ -30,6 +31,7 @@ from hma_depth_ros.ros.depth_node.degraded_modes import (
 from hma_depth_ros.ros.depth_node.image_input import REPLACED, UNPAIRED, Frame, ImageInput
 from hma_depth_ros.ros.depth_node.outputs import Outputs
 from hma_depth_ros.ros.depth_node.parameters import DepthNodeParameters
+from hma_depth_ros.ros.depth_node.plausibility_watch import PlausibilityWatch
 from hma_depth_ros.ros.depth_node.statistics import FrameStatistics, Snapshot
 from hma_depth_ros.ros.depth_node.stream_calibration import StreamCalibration
 from hma_depth_ros.ros.patience import all_acknowledged
@@ -39,7 +41,7 @@ from hma_depth_ros.ros.topic_qos import Entity, output_qos, with_overrides
 ACKNOWLEDGE_SECONDS = 10.0
 
 #: Modes whose beginning is logged with them; of the others it is where their cause is found.
-LOGGED_MODES = (Mode.STALE, Mode.OVERLOADED)
+LOGGED_MODES = (Mode.STALE, Mode.OVERLOADED, Mode.IMPLAUSIBLE)
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ class CameraStream:
         self._calibration: StreamCalibration | None = None
         self._clock: ClockWatch | None = None
         self._modes = DegradedModes()
+        self._plausibility = PlausibilityWatch()
         self._mode_log = ConditionLog(node.get_logger().warning)
         self._active_since = 0.0  # time.monotonic()
         self._lost_before: int | None = 0  # images, until the stream was deactivated last
@@ -143,6 +146,7 @@ class CameraStream:
         """
         self._clock, self._size = clock, None
         self._modes, self._active_since = DegradedModes(), time.monotonic()
+        self._plausibility = PlausibilityWatch()
         self.input = ImageInput(
             self._node,
             self.image_topic(),
@@ -282,6 +286,8 @@ class CameraStream:
         if output_camera is None:
             topics = topics - {POINTS}
             needed.discard("points")
+        if predictor.info.depth_ranges and needed & {"depth", "points"}:
+            needed.add("sample")
         out = self.outputs.arrays(
             topics,
             predictor.output_size(size),
@@ -307,6 +313,13 @@ class CameraStream:
         assert self._clock is not None
         predicted = time.perf_counter()
         self.reporter.solved(self.image_topic())
+        if prediction.sample is not None:
+            self._plausibility.take(
+                depth_traits(prediction.sample),
+                job.predictor.info.depth_ranges,
+                beyond=job.values.implausible_beyond,
+                frames=job.values.implausible_frames,
+            )
         header = job.frame.image.header
         info = None
         if INFO in job.topics and job.info is not None and job.camera is not None:
@@ -379,6 +392,7 @@ class CameraStream:
             calibrated=self._calibration.usable,
             fallback=started.fallback,
             deviates=started.deviates,
+            implausible=self._plausibility.reason,
         )
         found = self._modes.look(facts, self.values, now)
         self._log_modes({degradation.mode: degradation.reason for degradation in found})

@@ -193,6 +193,20 @@ class DepthNodeParameters:
         limits=(0.1, 3600.0),
         of_camera=True,
     )
+    implausible_frames: int = parameter(
+        5,
+        "Frames in a row whose depth is unlike that of the training frames after which the "
+        "diagnostics say 'implausible' (ERROR), and as many that end it; 0 is never.",
+        limits=(0, 1000),
+        of_camera=True,
+    )
+    implausible_beyond: float = parameter(
+        0.25,
+        "How far outside the range that it had over the training frames a quantile of depth must "
+        "be for that, in widths of the range.",
+        limits=(0.0, 100.0),
+        of_camera=True,
+    )
     diagnostics_period: float = parameter(
         1.0, "Seconds between two messages on /diagnostics.", limits=(0.05, 60.0), read_only=True
     )

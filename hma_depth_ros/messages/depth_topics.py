@@ -10,6 +10,8 @@ if TYPE_CHECKING:  # with it comes PyTorch, for seconds of which players and rec
 
 #: Relative to the namespace of the node, or of a bag's camera.
 DEPTH, INFO, POINTS = "depth/image", "depth/camera_info", "points"
+#: The depth image once more, in image_transport's code.
+COMPRESSED_DEPTH = f"{DEPTH}/compressedDepth"
 #: Likewise.
 CONFIDENCE = "confidence"
 #: Likewise: pictures for people.
@@ -24,7 +26,7 @@ def attention_topic(reduction: int) -> str:
 def needed_outputs(topics: Set[str], masks: Collection[str]) -> set[Output]:
     """What a predictor has to compute for these topics, of which `masks` are those of the masks."""
     needed: set[Output] = set()
-    if topics & {DEPTH, DEPTH_COLOR}:
+    if topics & {DEPTH, COMPRESSED_DEPTH, DEPTH_COLOR}:
         needed.add("depth")
     if POINTS in topics:
         needed.add("points")

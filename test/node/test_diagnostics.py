@@ -18,6 +18,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 
 from hma_depth_ros.ros import clock_watch, input_watch
+from hma_depth_ros.ros.depth_node.diagnostics import MEANINGS
 from hma_depth_ros.ros.depth_node.statistics import WINDOW, FrameStatistics
 
 from .conftest import Predictions, StartBench
@@ -60,6 +61,8 @@ def test_figures(start: StartBench, checkpoint: Path):
     p50, p95, most = (float(figures[f"latency {k} [ms]"]) for k in ("p50", "p95", "max"))
     assert 0 < p50 <= p95 <= most
     stages = [float(figures[f"stage {stage} [ms]"]) for stage in STAGES]
+    known = [re.sub(r"\b[A-Z]{4,}\b", ".+", re.escape(key)) for key in MEANINGS]
+    assert [key for key in figures if not re.fullmatch("|".join(known), key)] == []
     assert all(milliseconds > 0 for milliseconds in stages)
     # From arrival to the last output published: the stages are parts of it.
     assert 0.9 * sum(stages) / 5 < most

@@ -17,7 +17,7 @@ from hma_depth_ros.inference.engines.engine_choice import StartedEngine
 from hma_depth_ros.inference.plausibility import depth_traits
 from hma_depth_ros.inference.predictor import DepthPredictor, Prediction, PredictionRequest
 from hma_depth_ros.messages.camera_info import camera_from_info, info_for_camera
-from hma_depth_ros.messages.depth_topics import INFO, POINTS
+from hma_depth_ros.messages.depth_topics import COMPRESSED_DEPTH, DEPTH, INFO, POINTS
 from hma_depth_ros.ros.clock_watch import ClockWatch
 from hma_depth_ros.ros.condition_log import ConditionLog
 from hma_depth_ros.ros.cv_bridge_images import image_from_message
@@ -185,7 +185,12 @@ class CameraStream:
     # --- topics ---------------------------------------------------------------------------------
 
     def _own(self, topic: str) -> str:
-        """Name of a topic of this camera, before remapping."""
+        """Name of a topic of this camera, before remapping.
+
+        Like image_transport: the base name is remapped first and the transport appended.
+        """
+        if topic == COMPRESSED_DEPTH:
+            return self._full(DEPTH) + topic.removeprefix(DEPTH)
         return f"{self.name}/{topic}" if self.name else topic
 
     def _full(self, topic: str) -> str:
@@ -193,10 +198,7 @@ class CameraStream:
         return name
 
     def image_topic(self) -> str:
-        """Full name of the subscribed image topic.
-
-        Like image_transport: the base name is remapped first and the transport appended.
-        """
+        """Full name of the subscribed image topic, its transport appended as in `_own`."""
         base = self._full("image")
         return f"{base}/compressed" if self.values.image_transport == "compressed" else base
 
@@ -293,7 +295,8 @@ class CameraStream:
             predictor.output_size(size),
             predictor.cloud_size(size),
             predictor.cloud_layout,
-            values.depth_encoding,
+            depth_encoding=values.depth_encoding,
+            mask_encoding=values.mask_encoding,
         )
         return Job(
             frame=frame,
@@ -330,6 +333,7 @@ class CameraStream:
             prediction,
             info=info,
             depth_encoding=job.values.depth_encoding,
+            mask_encoding=job.values.mask_encoding,
             color_range=job.values.color_range,
         )
         if job.values.lockstep:

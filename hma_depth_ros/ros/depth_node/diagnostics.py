@@ -11,6 +11,34 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from hma_depth_ros.ros.depth_node.degraded_modes import Degradation, Severity
 from hma_depth_ros.ros.depth_node.statistics import Snapshot
 
+#: What the values mean, for people: docs/node.md has the table. Words in capitals are open.
+MEANINGS = {
+    "state": "of the life cycle",
+    "modes": "[that the camera is in](degraded_modes.md), with commas between them, or none",
+    "frames received": "processed + dropped + skipped + failed",
+    "frames processed": "whose outputs were published",
+    "frames dropped": "that the node had no time or no calibration for",
+    "dropped: CAUSE": "a newer one came, no CameraInfo of its stamp, the node was stopped",
+    "frames skipped": "that nobody wanted anything of",
+    "skipped: CAUSE": "nobody listens",
+    "frames failed": "that could not be processed",
+    "failed: CAUSE": "a bad image, a bad request, an internal error; the message says more",
+    "frames waiting": "of which it is not decided yet",
+    "images lost in transport": "before they came here; missing where the middleware does not tell",
+    "rate [Hz]": "frames processed in a second, since the message before",
+    "latency PERCENTILE [ms]": "p50, p95 and max, from an image's arrival to its last output",
+    "frame age mean [s]": "the node's clock minus the stamp, when the outputs were out",
+    "stage STAGE [ms]": "mean of wait, convert, preprocess, forward, postprocess, publish",
+    "engine": "what runs the network",
+    "precision": "that it computes in",
+    "device": "that it computes on",
+    "checkpoint": "its file",
+    "encoder": "of the network",
+    "self-check": "how far the engine is from fp32 PyTorch",
+    "device memory [MiB]": "that PyTorch holds of a GPU",
+    "depth scale": "the parameter `depth_scale`",
+}
+
 #: What the diagnostics say of the modes of a camera that is in none.
 NO_MODE = "none"
 

@@ -43,7 +43,7 @@ LOOK_SECONDS = 0.2
 
 
 class DepthNode(ManagedNode):
-    """Managed node; the topics are those of the README's table."""
+    """Managed node; the topics are those of docs/node.md's tables."""
 
     def __init__(
         self,

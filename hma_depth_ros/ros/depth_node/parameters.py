@@ -7,6 +7,7 @@ from typing import Any
 
 from hma_depth_ros.inference.engines.engine_names import ENGINES, PRECISIONS
 from hma_depth_ros.inference.plan import Region
+from hma_depth_ros.messages.weight_image import WEIGHT_ENCODINGS
 from hma_depth_ros.ros import parameter_table
 from hma_depth_ros.ros.parameter_table import parameter
 from hma_depth_ros.ros.parameter_types import ParameterError
@@ -39,14 +40,14 @@ class DepthNodeParameters:
     precision: str = parameter(
         "auto",
         "auto is the fastest that engine and device have: fp16 on CUDA; on the CPU bf16 with "
-        "OpenVINO where the CPU has it, else fp32.",
+        "OpenVINO where the CPU has it, else fp32. int8 is of a file exported so.",
         choices=PRECISIONS,
         live=False,
     )
     compile: bool = parameter(
         False,
         "With engine:=torch: optimise the network by torch.compile, which takes minutes while "
-        "configuring and at each new input size.",
+        "configuring and at each new input size, and a C++ compiler or Triton.",
         live=False,
     )
     self_check: bool = parameter(
@@ -57,7 +58,7 @@ class DepthNodeParameters:
     )
     threads: int = parameter(
         0,
-        "CPU threads of the network; 0 leaves the choice to the engine.",
+        "CPU threads of the network; 0 leaves the choice to the engine. All else is done in one.",
         limits=(0, 256),
         live=False,
     )
@@ -134,6 +135,13 @@ class DepthNodeParameters:
         "32FC1",
         "Of depth/image: 32FC1 in metres or 16UC1 in millimetres (REP 118).",
         choices=("32FC1", "16UC1"),
+        of_camera=True,
+    )
+    mask_encoding: str = parameter(
+        "32FC1",
+        "Of attention/scale_N and confidence: 32FC1 from 0 to 1, or mono8, a quarter of the size, "
+        "where 255 is 1.",
+        choices=WEIGHT_ENCODINGS,
         of_camera=True,
     )
     cloud_layout: str = parameter(

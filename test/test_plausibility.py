@@ -15,38 +15,46 @@ from safetensors import safe_open
 from hma_depth_ros.cli import run_command
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.inference.bundled import self_check_image
+from hma_depth_ros.inference.pixel_format import PixelFormat
 from hma_depth_ros.inference.plausibility import (
     SAMPLE_STRIDE,
+    UPRIGHT,
     USUAL,
     depth_traits,
     strangeness,
+    upright_trait,
     usual_ranges,
 )
 from hma_depth_ros.inference.predictor import DepthPredictor
+from hma_depth_ros.inference.upright import turned_traits
 from hma_depth_ros.network.checkpoint import read_info
 
 
 def road(rows: int = 12, columns: int = 20) -> npt.NDArray[np.float32]:
-    """Thirds of e^3, e^2 and e^1 m; two columns are nearer by e, two farther."""
+    """Thirds of e^3, e^2 and e^1 m; three columns are nearer by e, one is farther."""
     logarithms = np.repeat([3.0, 2.0, 1.0], rows // 3)[:, None] + np.zeros(columns)
-    logarithms[:, :2] -= 1
-    logarithms[:, -2:] += 1
+    logarithms[:, :3] -= 1
+    logarithms[:, -1:] += 1
     return np.exp(logarithms).astype(np.float32)
 
 
-def test_traits_are_quantiles_of_thirds():
-    traits = depth_traits(road())
-    assert traits["top 10%"] == pytest.approx(2.0)
-    assert traits["top 50%"] == pytest.approx(3.0)
-    assert traits["top 90%"] == pytest.approx(3.0)  # of 80 the 71st: the last of the many
-    assert traits["middle 50%"] == pytest.approx(2.0)
-    assert traits["bottom 50%"] == pytest.approx(1.0)
-    assert traits["middle 90% over bottom 50%"] == pytest.approx(1.0)
-    assert len(traits) == 10
-    overturned = depth_traits(road()[::-1])
-    assert overturned["top 50%"] == pytest.approx(1.0)
-    assert overturned["middle 90% over bottom 50%"] == pytest.approx(-1.0)
-    assert depth_traits(road()[:2]) == {}
+def test_traits_are_quantiles_of_the_middle_and_its_distance_to_the_bottom():
+    depth = road()
+    depth[5, 8:] *= np.exp(0.5, dtype=np.float32)
+    traits = depth_traits(depth)
+    assert traits == pytest.approx(
+        {
+            "middle 10%": 1.0,
+            "middle 50%": 2.0,
+            "middle 90%": 2.5,
+            "middle 90% over bottom 50%": 1.5,
+        }
+    )
+    turned = depth_traits(depth[::-1, ::-1])
+    assert turned["middle 90%"] == pytest.approx(2.5)
+    assert turned["middle 90% over bottom 50%"] == pytest.approx(-0.5)
+    assert upright_trait(traits, {"middle 90%": 1.75}) == pytest.approx({UPRIGHT: 0.75})
+    assert depth_traits(depth[:2]) == upright_trait({}, {}) == {}
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, 0.0, -1.0])
@@ -55,7 +63,7 @@ def test_one_pixel_without_finite_depth_is_infinitely_strange(value: float):
     depth[7, 3] = value
     traits = depth_traits(depth)
     assert all(map(math.isnan, traits.values()))
-    assert strangeness(traits, {"top 50%": (0.0, 9.0)}) == (math.inf, "top 50%")
+    assert strangeness(traits, {"middle 50%": (0.0, 9.0)}) == (math.inf, "middle 50%")
 
 
 def test_strangeness_is_in_widths_of_the_range():
@@ -127,6 +135,9 @@ def test_the_command_adds_the_ranges_and_nothing_else(tiny_checkpoint: Path, tmp
     assert run_command("record_depth_ranges", [*arguments, "--output", exported]) == 2
 
 
+#: The node's `implausible_beyond`.
+LIMIT = 0.3
+
 #: What may be before a lens, made of a picture of a street.
 NOT_A_STREET = {
     "covered": lambda image: np.random.default_rng(0).integers(0, 6, image.shape),
@@ -147,15 +158,28 @@ def bundled_strangeness(predictor: DepthPredictor, image: npt.NDArray[np.generic
     height, width = image.shape[:2]
     camera = PinholeCamera.from_focal_length(0.58 * width, width=width, height=height)
     pixels = np.broadcast_to(image, (height, width, 3)).astype(np.uint8)
-    sample = predictor.predict(np.ascontiguousarray(pixels), camera, outputs={"sample"}).sample
+    sample = predictor.predict(pixels, camera, outputs={"sample"}).sample
     assert sample is not None
-    return strangeness(depth_traits(sample), predictor.info.depth_ranges)[0]
+    traits = depth_traits(sample)
+    turned = turned_traits(predictor, pixels, camera, PixelFormat.RGB)
+    return strangeness(traits | upright_trait(traits, turned), predictor.info.depth_ranges)[0]
 
 
 def test_the_bundled_network_knows_a_street(bundled_network: DepthPredictor):
-    assert bundled_strangeness(bundled_network, self_check_image()) < 0.1
+    assert bundled_strangeness(bundled_network, self_check_image()) < LIMIT / 2
 
 
 @pytest.mark.parametrize("kind", NOT_A_STREET)
 def test_the_bundled_network_knows_what_is_none(bundled_network: DepthPredictor, kind: str):
-    assert bundled_strangeness(bundled_network, NOT_A_STREET[kind](self_check_image())) > 0.25
+    picture = NOT_A_STREET[kind](self_check_image())
+    assert bundled_strangeness(bundled_network, picture) > LIMIT
+
+
+def test_what_turns_is_the_image(bundled_network: DepthPredictor):
+    """In every order of the channels, and the camera stays as it is."""
+    image = self_check_image()
+    turned = np.ascontiguousarray(image[::-1, ::-1])
+    sample = bundled_network.predict(turned, outputs={"sample"}).sample
+    assert sample is not None
+    bgr = np.ascontiguousarray(image[:, :, ::-1])
+    assert turned_traits(bundled_network, bgr, None, PixelFormat.BGR) == depth_traits(sample)

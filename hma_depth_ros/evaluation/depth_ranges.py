@@ -12,12 +12,14 @@ from hma_depth_ros.data.splits.entry_camera import entry_camera
 from hma_depth_ros.data.splits.split_file import SplitEntry
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.evaluated_network import evaluated_network
-from hma_depth_ros.inference.plausibility import depth_traits, usual_ranges
+from hma_depth_ros.inference.pixel_format import PixelFormat
+from hma_depth_ros.inference.plausibility import depth_traits, upright_trait, usual_ranges
 from hma_depth_ros.inference.predictor import DepthPredictor
+from hma_depth_ros.inference.upright import turned_traits
 from hma_depth_ros.network.checkpoint import rewrite_info
 
 #: Frames that are looked at, spread over all of them: percentiles need no more.
-MOST_FRAMES = 1000
+MOST_FRAMES = 300
 
 
 def frame_traits(predictor: DepthPredictor, entry: SplitEntry) -> dict[str, float]:
@@ -31,7 +33,9 @@ def frame_traits(predictor: DepthPredictor, entry: SplitEntry) -> dict[str, floa
     camera = entry_camera(entry, image.shape).camera
     sample = predictor.predict(image, camera, outputs={"sample"}).sample
     assert sample is not None
-    return depth_traits(sample)
+    traits = depth_traits(sample)
+    turned = turned_traits(predictor, image, camera, PixelFormat.RGB)
+    return traits | upright_trait(traits, turned)
 
 
 def record_depth_ranges(

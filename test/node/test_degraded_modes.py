@@ -15,6 +15,7 @@ from rclpy.context import Context
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.inference.bundled import self_check_image
 from hma_depth_ros.inference.engines import self_check
+from hma_depth_ros.inference.plausibility import UPRIGHT
 from hma_depth_ros.ros.depth_node.degraded_modes import (
     ENDS_BELOW,
     LEAST_IMAGES,
@@ -295,6 +296,28 @@ def test_implausible_begins_and_ends_after_frames_in_a_row():
     assert judge(watch, *[math.nan] * 3) == [False, False, True]
     assert "no finite number" in watch.reason
     assert judge(watch, 2.0, frames=0) == [False], "0 is never"
+
+
+def test_three_looks_at_the_turned_image_must_agree():
+    """For one a lorry may stand in the way; and what the looks say holds for the frames between."""
+    ranges = {UPRIGHT: (0.25, 1.25)}
+    watch = PlausibilityWatch()
+    assert [watch.turn_is_due(ranges, now) for now in (7.0, 8.0, 11.9, 12.0, 16.9)] == [
+        *(True, False, False, True, False)
+    ]
+    assert not PlausibilityWatch().turn_is_due({"far": (0.0, 1.0)}, 0.0)
+
+    def after(*looks: float | None) -> list[bool]:
+        states = []
+        for look in looks:
+            traits = {} if look is None else {UPRIGHT: look}
+            watch.take(traits, ranges, beyond=0.5, frames=1)
+            states.append(bool(watch.reason))
+        return states
+
+    assert after(-0.3, None, -0.3, None, 0.5, -0.3) == [False] * 6
+    assert after(-0.3, math.nan, -0.3, None) == [False, False, True, True]
+    assert after(0.0) == [False]
 
 
 def test_a_model_without_ranges_calls_nothing_implausible():

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from rclpy.lifecycle import LifecycleNode
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image
@@ -14,8 +16,9 @@ from sensor_msgs.msg import CameraInfo, Image
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.inference.engines.engine_choice import StartedEngine
-from hma_depth_ros.inference.plausibility import depth_traits
+from hma_depth_ros.inference.plausibility import depth_traits, upright_trait
 from hma_depth_ros.inference.predictor import DepthPredictor, Prediction, PredictionRequest
+from hma_depth_ros.inference.upright import turned_traits
 from hma_depth_ros.messages.camera_info import camera_from_info, info_for_camera
 from hma_depth_ros.messages.depth_topics import COMPRESSED_DEPTH, DEPTH, INFO, POINTS
 from hma_depth_ros.ros.clock_watch import ClockWatch
@@ -316,13 +319,6 @@ class CameraStream:
         assert self._clock is not None
         predicted = time.perf_counter()
         self.reporter.solved(self.image_topic())
-        if prediction.sample is not None:
-            self._plausibility.take(
-                depth_traits(prediction.sample),
-                job.predictor.info.depth_ranges,
-                beyond=job.values.implausible_beyond,
-                frames=job.values.implausible_frames,
-            )
         header = job.frame.image.header
         info = None
         if INFO in job.topics and job.info is not None and job.camera is not None:
@@ -339,6 +335,8 @@ class CameraStream:
         if job.values.lockstep:
             self._await_subscribers(job.topics, ending)
         finished = time.perf_counter()
+        if prediction.sample is not None:  # now that nobody waits for it
+            self._judge(job, prediction.sample)
         now = self._clock.now()
         self.statistics.count_processed(
             latency=finished - job.frame.arrival,
@@ -349,6 +347,18 @@ class CameraStream:
                 **prediction.seconds,
                 "publish": finished - predicted,
             },
+        )
+
+    def _judge(self, job: Job, sample: npt.NDArray[np.float32]) -> None:
+        """See whether depth is like that of the training frames."""
+        ranges, values = job.predictor.info.depth_ranges, job.values
+        traits = depth_traits(sample)
+        if values.implausible_frames and self._plausibility.turn_is_due(ranges, time.monotonic()):
+            asked = job.request
+            turned = turned_traits(job.predictor, asked.image, asked.camera, asked.pixel_format)
+            traits |= upright_trait(traits, turned)
+        self._plausibility.take(
+            traits, ranges, beyond=values.implausible_beyond, frames=values.implausible_frames
         )
 
     def _await_subscribers(self, topics: Set[str], ending: Callable[[], bool]) -> None:

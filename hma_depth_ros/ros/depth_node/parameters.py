@@ -209,9 +209,9 @@ class DepthNodeParameters:
         of_camera=True,
     )
     implausible_beyond: float = parameter(
-        0.25,
-        "How far outside the range that it had over the training frames a quantile of depth must "
-        "be for that, in widths of the range.",
+        0.3,
+        "How far outside the range that it had over the training frames a trait of depth must be "
+        "for that, in widths of the range.",
         limits=(0.0, 100.0),
         of_camera=True,
     )

@@ -20,6 +20,8 @@ from hma_depth_ros.ros.clock_watch import ClockWatch
 from hma_depth_ros.ros.condition_log import ConditionLog
 from hma_depth_ros.ros.cv_bridge_images import image_from_message
 from hma_depth_ros.ros.depth_node.bulk_message import Allocate
+from hma_depth_ros.ros.depth_node.ground_frame import GroundFrame
+from hma_depth_ros.ros.depth_node.height_correction import HeightCorrection
 from hma_depth_ros.ros.depth_node.image_input import Frame, ImageInput
 from hma_depth_ros.ros.depth_node.outputs import Outputs
 from hma_depth_ros.ros.depth_node.parameters import DepthNodeParameters
@@ -76,6 +78,8 @@ class CameraStream:
         # The worker takes both at the start of a frame; a frame under way keeps the old ones.
         self._settings: tuple[DepthNodeParameters, DepthPredictor | None] = values, None
         self._publishers: list[Any] = []
+        self.height = HeightCorrection()
+        self._ground: tuple[GroundFrame, Any] | None = None  # and its subscription
         self._calibration: StreamCalibration | None = None
         self._clock: ClockWatch | None = None
         self._lost_before: int | None = 0  # images, until the stream was deactivated last
@@ -126,9 +130,13 @@ class CameraStream:
 
         Raises:
             ParameterError: a QoS override cannot be followed.
+            HmaDepthError: the ground's frame cannot be listened to.
 
         """
         self._clock, self._size = clock, None
+        if self.values.ground_frame:
+            ground = GroundFrame(self.values.ground_frame)
+            self._ground = ground, ground.listen(self._node)
         self.input = ImageInput(
             self._node,
             self.image_topic(),
@@ -148,6 +156,9 @@ class CameraStream:
             self._lost_before = self.lost
             self.input.close()
         self.input = None
+        if self._ground is not None:
+            self._node.destroy_subscription(self._ground[1])
+        self._ground = None
 
     def release(self) -> None:
         """Free the publishers and the messages' memory."""
@@ -260,6 +271,7 @@ class CameraStream:
         if info is None and images is not None:
             info = images.pairing.latest  # which may have come since
         camera = self._calibration.of(frame.image, info, size)
+        self._ask_for_mount(predictor, frame.image.header.frame_id)
         converted = time.perf_counter()
 
         output_camera = None if camera is None else predictor.output_camera(camera, size)
@@ -277,7 +289,10 @@ class CameraStream:
         return Job(
             frame=frame,
             topics=topics,
-            request=PredictionRequest(image, camera, pixel_format, needed, out),
+            request=PredictionRequest(
+                *(image, camera, pixel_format, needed, out),
+                scale=self.height.factor(values, predictor),
+            ),
             info=info,
             camera=output_camera,
             predictor=predictor,
@@ -318,6 +333,26 @@ class CameraStream:
                 "publish": finished - predicted,
             },
         )
+
+        self.height.look(
+            prediction,
+            job.predictor.mount,
+            applied=job.request.scale,
+            stride=job.values.cloud_stride,
+            limit=job.values.height_scale_limit,
+        )
+
+    def _ask_for_mount(self, predictor: DepthPredictor, frame: str) -> None:
+        """Where tf is to say how the camera is mounted, ask it; until it does, parameters count."""
+        if self._ground is None:
+            return
+        subject = self.values.ground_frame
+        try:
+            predictor.mount = self._ground[0].mount(frame)
+        except HmaDepthError as error:
+            self.reporter.problem(subject, f"{error}; camera_height and camera_pitch count")
+        else:
+            self.reporter.solved(subject)
 
     def _await_subscribers(self, topics: Set[str], ending: Callable[[], bool]) -> None:
         """Hold the next frame back until this one has arrived everywhere."""

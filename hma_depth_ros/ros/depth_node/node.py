@@ -244,4 +244,5 @@ class DepthNode(ManagedNode):
             problems=[*camera.reporter.problems(), *self._reporter.problems()],
             snapshot=snapshot if has_time else replace(snapshot, age=None),
             lost=camera.lost,
+            scale=camera.height.figures(),
         )

@@ -19,7 +19,7 @@ from hma_depth_ros.geometry.camera_planes import Mount
 
 #: Metres at which the road is looked for. Farther off, pitch decides and not height: half a degree
 #: is 3 % of depth at 6 m, 8 % at 15 m, for a camera 1.65 m high.
-_NEAR, _FAR = 3.0, 15.0
+NEAREST, FARTHEST = 3.0, 15.0
 #: Shares of the image's width between which it is looked for, and pixels that are enough.
 _LEFT, _RIGHT, _PIXELS = 0.2, 0.8, 6000
 _LEAST_PIXELS = 50
@@ -58,7 +58,7 @@ def scale_by_height(
     rows = np.arange(depth.shape[0])
     y = (rows - camera.cy) / camera.fy
     inverse = (y * np.cos(mount.pitch) + np.sin(mount.pitch)) / mount.height
-    (rows,) = np.nonzero((inverse > 1 / _FAR) & (inverse < 1 / _NEAR))
+    (rows,) = np.nonzero((inverse > 1 / FARTHEST) & (inverse < 1 / NEAREST))
     left, right = int(_LEFT * depth.shape[1]), int(_RIGHT * depth.shape[1])
     step = max(1, int(np.sqrt(rows.size * (right - left) / _PIXELS)))
     rows = rows[::step]

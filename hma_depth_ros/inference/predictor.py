@@ -197,6 +197,7 @@ class DepthPredictor:
         cloud_layout: CloudLayout = CloudLayout.PADDED,
         cloud_filter: CloudFilter = ALL_POINTS,
         mount: Mount = USUAL_MOUNT,
+        scale: float = 1.0,
     ) -> DepthPredictor:
         """Load a checkpoint (None: the bundled default), or an exported file, for a device.
 
@@ -225,6 +226,7 @@ class DepthPredictor:
             cloud_layout=cloud_layout,
             cloud_filter=cloud_filter,
             mount=mount,
+            scale=scale,
         )
 
     @property

@@ -28,7 +28,7 @@ def street(mount: Mount, camera: PinholeCamera = CAMERA) -> npt.NDArray[np.float
     return np.repeat(depth[:, None], camera.width, axis=1).astype(np.float32)
 
 
-@pytest.mark.parametrize("mount", [Mount(), Mount(2.2, 0.07), Mount(1.2, -0.03)])
+@pytest.mark.parametrize("mount", [Mount(), Mount(2.2, 0.3), Mount(1.2, -0.03)])
 @pytest.mark.parametrize("scale", [0.55, 1.0, 1.9])
 def test_a_wrong_scale_of_a_plane_is_found(mount: Mount, scale: float) -> None:
     depth = street(mount)

@@ -44,9 +44,8 @@ class LoadedModel:
             threads=parameters.threads,
             compiled=parameters.compile,
         )
-        self.engine, self.self_check = start_engine(
-            source, request, self_check=parameters.self_check, warn=warn
-        )
+        self.started = start_engine(source, request, self_check=parameters.self_check, warn=warn)
+        self.engine = self.started.engine
         leave_cores_to(self.engine)
 
     def predictor(self, parameters: DepthNodeParameters) -> DepthPredictor:
@@ -77,7 +76,7 @@ class LoadedModel:
             "device": self.engine.hardware,
             "checkpoint": str(self.checkpoint),
             "encoder": self.info.model.encoder,
-            "self-check": self.self_check,
+            "self-check": self.started.self_check,
         }
         if self.engine.device.type == "cuda":
             # What PyTorch holds, as nvidia-smi counts it, beside the libraries' own.

@@ -7,6 +7,7 @@ from typing import Any
 
 from hma_depth_ros.inference.engines.engine_names import ENGINES, PRECISIONS
 from hma_depth_ros.inference.plan import Region
+from hma_depth_ros.messages.weight_image import WEIGHT_ENCODINGS
 from hma_depth_ros.ros import parameter_table
 from hma_depth_ros.ros.parameter_table import parameter
 from hma_depth_ros.ros.parameter_types import ParameterError
@@ -155,6 +156,13 @@ class DepthNodeParameters:
         choices=("32FC1", "16UC1"),
         of_camera=True,
     )
+    mask_encoding: str = parameter(
+        "32FC1",
+        "Of attention/scale_N and confidence: 32FC1 from 0 to 1, or mono8, a quarter of the size, "
+        "where 255 is 1.",
+        choices=WEIGHT_ENCODINGS,
+        of_camera=True,
+    )
     cloud_layout: str = parameter(
         "padded",
         "Of points: padded is 32 bytes a point as PCL has it, packed 16.",
@@ -183,6 +191,33 @@ class DepthNodeParameters:
         80.0,
         "Metres at the far end of depth/color's colours.",
         limits=(1.0, 1000.0),
+        of_camera=True,
+    )
+    stale_after: float = parameter(
+        1.0,
+        "Seconds without a usable image after which the diagnostics say 'stale' (ERROR); 0 is "
+        "never.",
+        limits=(0.0, 3600.0),
+        of_camera=True,
+    )
+    warn_dropped: float = parameter(
+        0.5,
+        "Share of the images that gave way to newer ones above which the diagnostics say "
+        "'overloaded' (WARN); 1 is never.",
+        limits=(0.0, 1.0),
+        of_camera=True,
+    )
+    warn_lost: float = parameter(
+        0.05,
+        "Share of the images lost in transport above which the diagnostics say 'transport_loss' "
+        "(WARN); 1 is never.",
+        limits=(0.0, 1.0),
+        of_camera=True,
+    )
+    share_window: float = parameter(
+        5.0,
+        "Seconds that warn_dropped and warn_lost are judged over; at least diagnostics_period.",
+        limits=(0.1, 3600.0),
         of_camera=True,
     )
     diagnostics_period: float = parameter(

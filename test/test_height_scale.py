@@ -20,11 +20,13 @@ CAMERA = PinholeCamera(360.0, 350.0, 300.0, 90.0, 621, 187)
 WALL = 12.0
 
 
-def street(mount: Mount, camera: PinholeCamera = CAMERA) -> npt.NDArray[np.float32]:
+def street(
+    mount: Mount, camera: PinholeCamera = CAMERA, *, wall: float = WALL
+) -> npt.NDArray[np.float32]:
     """Depth (H, W) of a flat road with a wall across it, 12 m ahead."""
     y = (np.arange(camera.height) - camera.cy) / camera.fy
     below = (y * np.cos(mount.pitch) + np.sin(mount.pitch)) / mount.height
-    depth = 1 / np.maximum(below, 1 / WALL)
+    depth = 1 / np.maximum(below, 1 / wall)
     return np.repeat(depth[:, None], camera.width, axis=1).astype(np.float32)
 
 
@@ -37,7 +39,13 @@ def test_a_wrong_scale_of_a_plane_is_found(mount: Mount, scale: float) -> None:
     found = scale_by_height(depth / np.float32(scale), CAMERA, mount)
     assert found is not None
     assert found.scale == pytest.approx(scale, rel=0.01)
-    assert 0.4 < found.share < 0.8
+    assert 0.4 < found.share < 0.85
+
+
+def test_a_road_alone_is_exact() -> None:
+    mount = Mount(2.2, 0.3)
+    found = scale_by_height(street(mount, wall=80.0) / np.float32(1.2), CAMERA, mount)
+    assert found == HeightScale(pytest.approx(1.2, rel=1e-5), 1.0)
 
 
 def test_pixels_that_are_not_square_and_large_images() -> None:

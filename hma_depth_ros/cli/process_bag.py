@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 from hma_depth_ros.bags.processing.output_settings import OUTPUT_KINDS, OutputSettings
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.engines.engine_names import ENGINES, PRECISIONS
+from hma_depth_ros.inference.mount_arguments import add_mount_arguments, mount_of
 
 if TYPE_CHECKING:
     from hma_depth_ros.bags.processing.process import BagProcess, ImageCounts, ProcessSettings
@@ -122,6 +123,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     how.add_argument(
         "--input-width", type=int, metavar="PIXELS", help="default: the checkpoint's choice"
+    )
+    add_mount_arguments(how)
+    how.add_argument(
+        "--depth-scale",
+        type=_positive,
+        default=1.0,
+        metavar="FACTOR",
+        help="on all depth, such as height_scale or accuracy_monitor say (default: %(default)s)",
     )
     how.add_argument(
         "--max-range", type=_positive, metavar="METRES", help="depth beyond is +Inf (REP 117)"
@@ -281,7 +290,7 @@ def _predictor(arguments: argparse.Namespace) -> tuple[DepthPredictor, dict[str,
             first = next(bag.messages([camera.image]))
             height, width = picture(bag.decode(first))[0].shape[:2]
         region = kitti_benchmark_crop(width=width, height=height)
-    checkpoint = arguments.checkpoint or default_checkpoint()
+    checkpoint, mount = arguments.checkpoint or default_checkpoint(), mount_of(arguments)
     points = CloudFilter(
         stride=arguments.cloud_stride,
         min_range=arguments.min_range,
@@ -299,6 +308,8 @@ def _predictor(arguments: argparse.Namespace) -> tuple[DepthPredictor, dict[str,
         max_range=arguments.max_range,
         cloud_layout=CloudLayout[arguments.cloud_layout.upper()],
         cloud_filter=points,
+        mount=mount,
+        scale=arguments.depth_scale,
     )
     engine = predictor.engine
     model = {
@@ -312,6 +323,8 @@ def _predictor(arguments: argparse.Namespace) -> tuple[DepthPredictor, dict[str,
         "max_range": arguments.max_range,
         "cloud_layout": arguments.cloud_layout,
         "points": astuple(points),
+        "mount": astuple(mount),
+        "depth_scale": arguments.depth_scale,
     }
     return predictor, model
 

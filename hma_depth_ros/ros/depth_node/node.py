@@ -265,4 +265,5 @@ class DepthNode(ManagedNode):
             problems=[*losses, *camera.reporter.problems(), *self._reporter.problems()],
             snapshot=snapshot if has_time else replace(snapshot, age=None),
             lost=camera.lost,
+            scale=camera.height.figures(),
         )

@@ -119,6 +119,25 @@ class DepthNodeParameters:
         "Factor on all depth; accuracy_monitor says which one centres the error.",
         limits=(0.1, 10.0),
     )
+    scale_from_height: bool = parameter(
+        False,
+        "Multiply depth by what puts the road in it camera_height below the camera (the median of "
+        "the last 50 frames with a road); the diagnostics say it in any case.",
+        of_camera=True,
+    )
+    height_scale_limit: float = parameter(
+        2.0,
+        "Factor at most, and its inverse at least, of scale_from_height; frames that say otherwise "
+        "do not count.",
+        limits=(1.05, 4.0),
+    )
+    ground_frame: str = parameter(
+        "",
+        "Frame on the ground, such as base_footprint, from which /tf_static says how the camera is "
+        "mounted, in place of camera_height and camera_pitch; needs tf2_msgs. Empty: they count.",
+        live=False,
+        of_camera=True,
+    )
     resolution: str = parameter(
         "image",
         "Size of all outputs: image is the image's own, network is that of the network's input.",

@@ -72,6 +72,7 @@ def _predict(predictor: DepthPredictor, request: PredictionRequest) -> Predictio
             pixel_format=request.pixel_format,
             outputs=request.outputs,
             out=request.out,
+            scale=request.scale,
         )
     except HmaDepthError as error:
         return error

@@ -10,6 +10,7 @@ from .graph import HEIGHT, MASKS, TYPES, WIDTH, Bench, info_message, rgb_message
 
 NEEDS = {
     "depth/image": {"depth"},
+    "depth/image/compressedDepth": {"depth"},
     "depth/color": {"depth"},
     "points": {"points"},
     **{topic: {"attention"} for topic in (*MASKS, "attention/color")},

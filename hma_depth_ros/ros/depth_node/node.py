@@ -276,4 +276,5 @@ class DepthNode(ManagedNode):
             snapshot=snapshot if has_time else replace(snapshot, age=None),
             lost=camera.lost,
             depth_scale=values.depth_scale,
+            scale=camera.height.figures(),
         )

@@ -7,6 +7,7 @@ from typing import Any
 
 from hma_depth_ros.inference.engines.engine_names import ENGINES, PRECISIONS
 from hma_depth_ros.inference.plan import Region
+from hma_depth_ros.messages.weight_image import WEIGHT_ENCODINGS
 from hma_depth_ros.ros import parameter_table
 from hma_depth_ros.ros.parameter_table import parameter
 from hma_depth_ros.ros.parameter_types import ParameterError
@@ -119,6 +120,26 @@ class DepthNodeParameters:
         limits=(0.1, 10.0),
         of_camera=True,
     )
+    scale_from_height: bool = parameter(
+        False,
+        "Multiply depth by what puts the road in it camera_height below the camera (the median of "
+        "the last 50 frames with a road); the diagnostics say it in any case.",
+        of_camera=True,
+    )
+    height_scale_limit: float = parameter(
+        2.0,
+        "Factor at most, and its inverse at least, of scale_from_height; frames that say otherwise "
+        "do not count.",
+        limits=(1.05, 4.0),
+        of_camera=True,
+    )
+    ground_frame: str = parameter(
+        "",
+        "Frame on the ground, such as base_footprint, from which /tf_static says how the camera is "
+        "mounted, in place of camera_height and camera_pitch; needs tf2_msgs. Empty: they count.",
+        live=False,
+        of_camera=True,
+    )
     resolution: str = parameter(
         "image",
         "Size of all outputs: image is the image's own, network is that of the network's input.",
@@ -135,6 +156,13 @@ class DepthNodeParameters:
         "32FC1",
         "Of depth/image: 32FC1 in metres or 16UC1 in millimetres (REP 118).",
         choices=("32FC1", "16UC1"),
+        of_camera=True,
+    )
+    mask_encoding: str = parameter(
+        "32FC1",
+        "Of attention/scale_N and confidence: 32FC1 from 0 to 1, or mono8, a quarter of the size, "
+        "where 255 is 1.",
+        choices=WEIGHT_ENCODINGS,
         of_camera=True,
     )
     cloud_layout: str = parameter(
@@ -197,6 +225,20 @@ class DepthNodeParameters:
         5.0,
         "Seconds that warn_dropped and warn_lost are judged over; at least diagnostics_period.",
         limits=(0.1, 3600.0),
+        of_camera=True,
+    )
+    implausible_frames: int = parameter(
+        5,
+        "Frames in a row whose depth is unlike that of the training frames after which the "
+        "diagnostics say 'implausible' (ERROR), and as many that end it; 0 is never.",
+        limits=(0, 1000),
+        of_camera=True,
+    )
+    implausible_beyond: float = parameter(
+        0.3,
+        "How far outside the range that it had over the training frames a trait of depth must be "
+        "for that, in widths of the range.",
+        limits=(0.0, 100.0),
         of_camera=True,
     )
     diagnostics_period: float = parameter(

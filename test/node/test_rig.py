@@ -382,6 +382,27 @@ def test_frames_of_several_cameras_are_under_way_side_by_side(
     assert bench.said() == []
 
 
+def test_what_is_computed_side_by_side_is_not_batched_too(
+    rig: StartRig,
+    predictions: Predictions,
+    batches: list[list[tuple[int, ...]]],
+    two_at_once: None,
+):
+    bench = rig(("a", "b", "c", "d"), max_batch=2)
+    predictions.hold()
+    for name in "abcd":
+        bench.hear(name, "depth/image")
+        bench.calibrate(name)
+    for name in "abcd":
+        bench.send(name, rgb_message(1))
+        until(lambda n=name: bench.of(n).statistics.arrived == 1, "the frame")  # type: ignore[misc]
+    until(lambda: len(predictions.outputs) == 2, "two frames at the network")
+    predictions.release()
+    for name in "abcd":
+        bench.last(f"{name}/depth/image", 1)
+    assert batches == []
+
+
 @pytest.mark.parametrize(
     ("values", "asked"),
     [({}, 3), ({"max_batch": 2}, 2), ({"max_batch": 1}, 1), ({"lockstep": True}, 1)],
@@ -755,7 +776,7 @@ def test_what_a_gpu_needs_is_built_for_each_size_and_number(
 
     monkeypatch.setattr(DepthPredictor, "prepare", prepare)
     monkeypatch.setattr(DepthPredictor, "builds_for_size", True)
-    bench = rig(("a", "b", "c"), max_batch=2)
+    bench = rig(("a", "b", "c"), max_batch=8)
     bench.calibrate("b")
     until(lambda: len(prepared) == 1, "the preparation")
     bench.hear("a", "depth/image")
@@ -764,8 +785,13 @@ def test_what_a_gpu_needs_is_built_for_each_size_and_number(
     bench.last("a/depth/image", 1)
     other = PinholeCamera(fx=90.0, fy=90.0, cx=40.0, cy=20.0, width=80, height=60)
     bench.calibrate("c", info_message(other))
-    until(lambda: ((60, 80), 2) in prepared, "the second one's")
-    assert prepared == [((HEIGHT, WIDTH), 2), ((60, 80), 2)], "once for each that no image told"
+    until(lambda: ((60, 80), 3) in prepared, "the second one's")
+    assert prepared == [((HEIGHT, WIDTH), 3), ((60, 80), 3)], "once for each that no image told"
+    assert bench.change("deactivate")
+    assert bench.change("activate")
+    bench.connect()
+    bench.calibrate("a")
+    until(lambda: prepared[2:], "what another engine may need")
 
 
 def test_compressed_images_of_several_cameras(rig: StartRig, predictor: DepthPredictor):

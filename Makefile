@@ -1,6 +1,6 @@
 # `make demo` and `make test` need nothing but python3 with its venv module; see `make help`.
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-jazzy lint api gpu-check clean distclean
+.PHONY: help venv demo test test-jazzy lint api foxglove gpu-check clean distclean
 
 # Without PYTHON=... an existing environment keeps the Python it was made with.
 PYTHON ?= $(shell .venv/bin/python -c pass 2>/dev/null && echo .venv/bin/python || echo python3)
@@ -50,6 +50,9 @@ lint: venv ## ruff check, ruff format, mypy
 	@$(VENV) -m ruff format --check .
 	@echo "== mypy"
 	@$(VENV) -m mypy
+
+foxglove: ## install Foxglove's reader for the test of bags, 13 MB by npm
+	@npm install --prefix test/foxglove --ignore-scripts --no-audit --no-fund --no-package-lock
 
 api: ## write docs/api.md from the code
 	@$(PYTHON) .ci/make_api.py

@@ -1,4 +1,4 @@
-"""A camera of a bag: its images, what a depth node made of them, the LiDAR, and where the car was."""
+"""A camera of a bag: its images, what a depth node made of them, the LiDAR, the car's way."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ class BagMoments:
         nearest = min(self._numbers[topic], key=lambda other: abs(other - stamp))
         if abs(nearest - stamp) > _NEAR:
             return None
-        scan = self._read(topic, nearest)
+        scan = self._cursors[topic].read(self._numbers[topic][nearest])
         frame = scan.header.frame_id
         place = self._transforms.lookup(self._frame, frame, stamp)
         motion = self._transforms.motion(frame, nearest, stamp)

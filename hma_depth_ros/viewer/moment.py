@@ -50,7 +50,7 @@ class Moment:
     figures: Mapping[str, float] = field(default_factory=dict)  #: over time, by name
 
     def colored_points(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
-        """Points (N, 3) of the cloud, fewer if they are too many, and the image's colours (N, 3)."""
+        """Points (N, 3) of the cloud, fewer if they are many, and the image's colours (N, 3)."""
         assert self.cloud is not None
         height, width = self.cloud.shape[:2]
         step = max(1, round(np.sqrt(height * width / _POINTS)))

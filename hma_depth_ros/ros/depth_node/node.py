@@ -275,6 +275,6 @@ class DepthNode(ManagedNode):
             problems=[*losses, *camera.reporter.problems(), *self._reporter.problems()],
             snapshot=snapshot if has_time else replace(snapshot, age=None),
             lost=camera.lost,
-            depth_scale=values.depth_scale,
             scale=camera.height.figures(),
+            depth_scale=values.depth_scale,
         )

@@ -112,6 +112,36 @@ def test_links_lead_somewhere(path: Path):
     assert {link for link in own if not (path.parent / link).exists()} == set()
 
 
+def anchors(page: Path) -> set[str]:
+    """Of a page's headings, as GitHub and the site have them."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.M)
+    headings = re.findall(r"^#+ (.+)$", text, re.M)
+    return {re.sub(r"[^\w -]", "", name.lower()).replace(" ", "-") for name in headings}
+
+
+def test_anchors_are_headings():
+    """`make docs` looks at them too; this does so without the network."""
+    links = [
+        (path, path if not target else (path.parent / target).resolve(), anchor)
+        for path in DOCUMENTS
+        for target, anchor in re.findall(
+            r"\]\(([\w./]*)#([^)]+)\)", path.read_text(encoding="utf-8")
+        )
+    ]
+    assert len(links) > 8
+    assert [link for link in links if link[2] not in anchors(link[1])] == []
+
+
+def test_the_site_has_every_page():
+    """And no other: `make docs` would fail."""
+    pages = {path.name for path in (REPOSITORY / "docs").glob("*.md")}
+    listed = re.findall(r"^ +- (?:\w+: )?(\w+\.md)$", (REPOSITORY / "mkdocs.yml").read_text(), re.M)
+    assert len(set(listed)) == len(listed)
+    hooks = (REPOSITORY / ".ci" / "site_pages.py").read_text(encoding="utf-8")
+    generated = set(re.findall(r'^    "\w+\.md": "(\w+\.md)",$', hooks, re.M))
+    assert set(listed) == pages | generated
+
+
 @cache
 def defined_names() -> frozenset[str]:
     """All classes, functions and constants there are; methods as Class.method."""

@@ -33,7 +33,11 @@ SOURCES = sorted(
 #: A module, with folders or without.
 _MODULE = re.compile(r"(?<![\w./*{-])([\w./-]*\w\.py)\b(?![\w{])")
 #: Python files of others that are spoken of.
-FOREIGN = {"pytorch/bts.py", "bts_test.py", "eval_with_pngs.py", "setup.py"}
+FOREIGN = {
+    *("pytorch/bts.py", "bts.py", "bts_test.py", "eval_with_pngs.py", "bts_dataloader.py"),
+    *("bts_main.py", "bts_live_3d.py", "extract_official_train_test_set_from_mat.py"),
+    "setup.py",
+}
 
 
 def spoken(path: Path) -> str:

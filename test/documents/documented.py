@@ -1,6 +1,6 @@
 """Code blocks of the documents: their commands, and which test runs them.
 
-A block that a test runs stands below a comment that names the test: `<!-- run by test/FILE.py -->`.
+A block that a test runs stands below a comment that names the test: `<!-- run by test/... -->`.
 Of all others at least the options are checked (test_documented_lines.py).
 """
 

@@ -1,6 +1,6 @@
 # `make demo` and `make test` need nothing but python3 with its venv module; see `make help`.
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-jazzy lint api docs gpu-check clean distclean
+.PHONY: help venv demo test test-jazzy lint api docs foxglove gpu-check clean distclean
 
 # Without PYTHON=... an existing environment keeps the Python it was made with.
 PYTHON ?= $(shell .venv/bin/python -c pass 2>/dev/null && echo .venv/bin/python || echo python3)
@@ -57,6 +57,9 @@ api: venv ## write docs/api.md, and the tables of other pages, from the code
 
 docs: ## the documentation as a site, strictly checked, in site/
 	@$(PYTHON) .ci/make_docs.py
+
+foxglove: ## install Foxglove's reader for the test of bags, 13 MB by npm
+	@npm install --prefix test/foxglove --ignore-scripts --no-audit --no-fund --no-package-lock
 
 # Installs nothing: on a machine with a GPU that has PyTorch and no .venv, PYTHON=python3 is taken.
 gpu-check: ## all that wants a GPU, in eight minutes [OUTPUT=folder] [ARGS="--parts card,tests ..."]

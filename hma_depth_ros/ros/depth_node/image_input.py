@@ -40,6 +40,10 @@ INPUTS: dict[str, tuple[Any, str]] = {
 
 #: Why the frames are dropped that wait when the node is deactivated.
 STOPPED = "the node was stopped"
+#: Why they are dropped when the node is slower than the camera.
+REPLACED = "replaced by a newer frame"
+#: Why they are dropped with exact pairing.
+UNPAIRED = "no camera_info of its stamp"
 
 
 @dataclass(frozen=True)
@@ -172,10 +176,10 @@ class ImageInput:
             self._count_replaced()
 
     def _count_replaced(self) -> None:
-        self._statistics.count_dropped("replaced by a newer frame")
+        self._statistics.count_dropped(REPLACED)
 
     def _count_unpaired(self) -> None:
-        self._statistics.count_dropped("no camera_info of its stamp")
+        self._statistics.count_dropped(UNPAIRED)
         self._reporter.problem(
             self._info_topic,
             f"none has the stamp of an image on {self._image_topic}, which is dropped: publish "

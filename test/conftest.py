@@ -34,12 +34,17 @@ def _has_ros() -> bool:
         return False
 
 
-collect_ignore = [] if _has_ros() else ["node"]
+#: Folders that are not even collected, and the package that is not there.
+_LEFT_OUT = {
+    **({} if _has_ros() else {"node": "rclpy"}),
+    **({} if find_spec("hypothesis") else {"fuzz": "hypothesis"}),
+}
+collect_ignore = list(_LEFT_OUT)
 
 
 def pytest_report_header() -> list[str]:
     """Say what is not even collected."""
-    return ["no rclpy: test/node is left out"] if collect_ignore else []
+    return [f"no {package}: test/{folder} is left out" for folder, package in _LEFT_OUT.items()]
 
 
 class _Module(pytest.Module):

@@ -38,7 +38,8 @@ def depth_array(image: Any) -> npt.NDArray[np.float32]:
 
     """
     if getattr(image, "encoding", "") not in DEPTH_ENCODINGS:
-        what = getattr(image, "encoding", None) or f"compressed ({image.format})"
+        raw = hasattr(image, "encoding")
+        what = f"'{image.encoding}'" if raw else f"compressed ({image.format})"
         raise BadImageError(f"a depth image is 32FC1 or 16UC1, not {what}")
     stored = image_array(image)
     if image.encoding == METRES:

@@ -235,7 +235,8 @@ def lidar_in_camera(
         HmaDepthError: something is missing, saying how to name it.
 
     """
-    size = (int(depth.width), int(depth.height))
+    height, width = depth_array(depth).shape  # of an image that is whole
+    size = (width, height)
     camera = None
     if info is not None:
         camera = camera_from_info(info, width=size[0], height=size[1])

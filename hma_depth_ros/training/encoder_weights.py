@@ -29,8 +29,8 @@ _BEFORE = re.compile(r"^(?:module\.|model\.|backbone\.)+")
 _DENSE_LAYER = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
 #: What makes a `.safetensors` file of one of torch.save's, where that is trusted.
 _CONVERSION = (
-    "python3 -c \"import sys, torch, safetensors.torch as s; s.save_file({n: t.contiguous() for n, t "
-    "in torch.load(sys.argv[1], weights_only=True).items()}, sys.argv[2])\" IN.pth OUT.safetensors"
+    'python3 -c "import sys, torch, safetensors.torch as s; s.save_file({n: t.contiguous() for n, t '
+    'in torch.load(sys.argv[1], weights_only=True).items()}, sys.argv[2])" IN.pth OUT.safetensors'
 )
 
 

@@ -34,7 +34,9 @@ class Findings:
 
     def take(self, error: BaseException, data: bytes) -> None:
         """Keep an input, if it is the first of its kind."""
-        frames = [f for f in traceback.extract_tb(error.__traceback__) if "/fuzz/" not in f.filename]
+        frames = [
+            f for f in traceback.extract_tb(error.__traceback__) if "/fuzz/" not in f.filename
+        ]
         places = tuple(f"{Path(f.filename).name}:{f.lineno}" for f in frames[-2:])
         kind = (type(error).__name__, *places)
         if kind in self.kinds:

@@ -619,9 +619,7 @@ def nyu_splits() -> list[bytes]:
     found = []
     for packed in (False, True):
         out = io.BytesIO()
-        savemat(
-            out, {"trainNdxs": [[2]], "testNdxs": [[1], [3]]}, do_compression=packed
-        )
+        savemat(out, {"trainNdxs": [[2]], "testNdxs": [[1], [3]]}, do_compression=packed)
         found.append(out.getvalue())
     return found
 
@@ -663,9 +661,7 @@ TARGETS: dict[str, Target] = {
     "cdr_cloud": Target(deserialised(POINT_CLOUD), lambda: [cdr(POINT_CLOUD)]),
     "cdr_transforms": Target(deserialised(TF_MESSAGE), lambda: [cdr(TF_MESSAGE)]),
     "mcap_file": Target(mcap_file, mcap_files),
-    "sqlite_file": Target(
-        sqlite_file, lambda: [_stored("db3"), _stored("db3", compressed=True)]
-    ),
+    "sqlite_file": Target(sqlite_file, lambda: [_stored("db3"), _stored("db3", compressed=True)]),
     "bag_metadata": Target(bag_metadata, lambda: [_bag("mcap")["metadata.yaml"]]),
     "definition": Target(definition, definitions),
     "split_list": Target(

@@ -102,7 +102,9 @@ FIELDS = st.builds(
     usual=st.booleans(),
 )
 def test_a_cloud_of_any_numbers_is_answered(fields: Any, size: int, usual: bool, **numbers: Any):
-    content = altered(POINT_CLOUD, data=np.arange(size, dtype=np.uint64).astype(np.uint8), **numbers)
+    content = altered(
+        POINT_CLOUD, data=np.arange(size, dtype=np.uint64).astype(np.uint8), **numbers
+    )
     if not usual:
         content.fields = fields
     survives(lambda: use(POINT_CLOUD, content))
@@ -133,7 +135,9 @@ def test_depth_of_any_image_is_depth_or_one_line(
     predictor: DepthPredictor, height: int, width: int, long: str, focal: float, center: float
 ):
     """Of strips too, which the network's width would make enormous."""
-    height, width = (1, 30_000) if long == "wide" else (20_000, 1) if long == "high" else (height, width)
+    height, width = (
+        (1, 30_000) if long == "wide" else (20_000, 1) if long == "high" else (height, width)
+    )
     image = SimpleNamespace(
         encoding="rgb8",
         height=height,

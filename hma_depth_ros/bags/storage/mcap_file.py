@@ -192,7 +192,9 @@ class McapFile:
 
     def _read(self, offset: int, size: int) -> bytes:
         if not 0 <= offset <= offset + size <= self._size:  # room for `size` is made first
-            raise McapError(f"a record of {size} bytes at {offset} is not in a file of {self._size}")
+            raise McapError(
+                f"a record of {size} bytes at {offset} is not in a file of {self._size}"
+            )
         # Threads and iterators read at the same time: they must not share a position in the file.
         data = os.pread(self._file.fileno(), size, offset)
         while len(data) < size:  # a call gives 2 GB at most

@@ -101,7 +101,11 @@ def read_onnx(path: Path) -> Any:
 def _not_of_export(model: Any) -> str | None:
     """What a graph has that no network of ours has; None if there is nothing."""
     # Of loops and branches a graph could be made that never ends.
-    odd = [node.op_type for node in model.graph.node if any(a.HasField("g") or a.graphs for a in node.attribute)]
+    odd = [
+        node.op_type
+        for node in model.graph.node
+        if any(a.HasField("g") or a.graphs for a in node.attribute)
+    ]
     if odd:
         return f"it has graphs within its graph ({odd[0]})"
     if model.functions:

@@ -1,7 +1,7 @@
 """The package's cache, in which nobody else can put anything, for what is run as it lies there.
 
-A converted network or a compiled kernel is a program. A checksum beside it tells damage, but not who
-has written both; who may write into the folder does.
+A converted network or a compiled kernel is a program. A checksum beside it tells damage, but not
+who has written both; who may write into the folder does.
 """
 
 from __future__ import annotations

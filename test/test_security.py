@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import grp
 import os
+import pwd
 import stat
 from collections.abc import Iterator
 from functools import cache
@@ -12,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from hma_depth_ros import private_cache
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import atomic_path
 from hma_depth_ros.inference.engines.conversion_cache import cached
@@ -240,7 +241,7 @@ def test_a_link_to_somebody_elses_folder_is_not_followed(
     (tmp_path / "real").mkdir()
     own_cache.symlink_to(tmp_path / "real" if link == "somebody's" else own_cache)
     me = os.geteuid()
-    monkeypatch.setattr(private_cache.os, "geteuid", lambda: me + 1)
+    monkeypatch.setattr(os, "geteuid", lambda: me + 1)
     warnings: list[str] = []
     if me == 0:  # whose folders are anybody's: they are root's
         os.chown(tmp_path / "real", 12345, -1)
@@ -260,10 +261,10 @@ def test_the_private_group_of_a_user_is_nobody_else(
     folder.chmod(0o770)
     me = Entry(pw_name="me", pw_gid=folder.stat().st_gid)
     users, members = [me], list[str]()
-    monkeypatch.setattr(private_cache.os, "getegid", lambda: folder.stat().st_gid)
-    monkeypatch.setattr(private_cache.pwd, "getpwuid", lambda uid: me)
-    monkeypatch.setattr(private_cache.pwd, "getpwall", lambda: users)
-    monkeypatch.setattr(private_cache.grp, "getgrgid", lambda gid: Entry(gr_mem=members))
+    monkeypatch.setattr(os, "getegid", lambda: folder.stat().st_gid)
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: me)
+    monkeypatch.setattr(pwd, "getpwall", lambda: users)
+    monkeypatch.setattr(grp, "getgrgid", lambda gid: Entry(gr_mem=members))
     assert private_folder(folder, cure="x") == folder.resolve()
     members.append("me")
     assert private_folder(folder, cure="x") == folder.resolve()
@@ -277,7 +278,7 @@ def test_the_private_group_of_a_user_is_nobody_else(
 
 
 def test_files_that_a_library_keeps_are_checked(tmp_path: Path):
-    """TensorRT's engines: one that is new or changed is removed, and a note that is none no help."""
+    """TensorRT's engines: one that is new or changed is removed; a note that is none is no help."""
     warnings: list[str] = []
     (tmp_path / "a.engine").write_bytes(b"ours")
     (tmp_path / "b.profile").write_bytes(b"ours")

@@ -12,8 +12,8 @@ _VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
 def keep_kernels_private() -> None:
     """Have torch.compile keep its code in the package's cache, unless the user has chosen a folder.
 
-    By default that is /tmp/torchinductor_USER, also where somebody else has made that folder before,
-    and what lies there is loaded and run. To be called before the first compilation.
+    By default that is /tmp/torchinductor_USER, also where somebody else has made that folder
+    before, and what lies there is loaded and run. To be called before the first compilation.
 
     Raises:
         HmaDepthError: the cache is not the user's alone.

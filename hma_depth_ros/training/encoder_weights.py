@@ -1,9 +1,8 @@
 """Weights for the encoder from a file: ImageNet's on a machine without a network.
 
-timm's and torchvision's classifiers have them, in a `.safetensors` file; so has a checkpoint of this
-package, of another model with the same encoder. What torch.save has written (`.pth`, `.bin`) is not
-opened: more than once the loader of plain tensors could be made to run code (CVE-2025-32434) or
-to write where it must not.
+timm's and torchvision's classifiers have them, in a `.safetensors` file; so has a checkpoint of
+this package, of another model with the same encoder. What torch.save has written (`.pth`, `.bin`)
+is not opened: PyTorch's loader of plain tensors could be made to run code (CVE-2025-32434).
 """
 
 from __future__ import annotations
@@ -29,8 +28,9 @@ _BEFORE = re.compile(r"^(?:module\.|model\.|backbone\.)+")
 _DENSE_LAYER = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
 #: What makes a `.safetensors` file of one of torch.save's, where that is trusted.
 _CONVERSION = (
-    'python3 -c "import sys, torch, safetensors.torch as s; s.save_file({n: t.contiguous() for n, t '
-    'in torch.load(sys.argv[1], weights_only=True).items()}, sys.argv[2])" IN.pth OUT.safetensors'
+    'python3 -c "import sys, torch, safetensors.torch as s; s.save_file({n: t.contiguous() '
+    'for n, t in torch.load(sys.argv[1], weights_only=True).items()}, sys.argv[2])" '
+    "IN.pth OUT.safetensors"
 )
 
 
@@ -79,8 +79,8 @@ def _read(path: Path) -> dict[str, Tensor]:
         kind = known_kind(path)
         if kind and kind.startswith("a pickle"):
             raise HmaDepthError(
-                f"{path} is {kind.partition(':')[0]}, which is not opened here; where it comes from "
-                f"somebody you trust with your machine, convert it: {_CONVERSION}"
+                f"{path} is {kind.partition(':')[0]}, which is not opened here; where it comes "
+                f"from somebody you trust with your machine, convert it: {_CONVERSION}"
             ) from error
         reason = f"is {kind}" if kind else f"cannot be read as weights: {_first_line(error)}"
         raise HmaDepthError(f"{path} {reason}") from error

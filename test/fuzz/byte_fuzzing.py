@@ -1,27 +1,26 @@
 """Mutate the bytes of one target for as long as asked, with coverage: `make fuzz`, not CI.
 
-    python test/fuzz/byte_fuzzing.py TARGET FOLDER [libFuzzer's options, such as -max_total_time=240]
+    python test/fuzz/byte_fuzzing.py TARGET FOLDER [-max_total_time=240, or others of libFuzzer's]
 
 Goes on after a finding: of each kind (exception and place) the first input is kept in FOLDER, with
-its traceback beside it, and the last line counts them. What kills the process outright, such as a
+its traceback beside it. What kills the process outright, such as a
 fault in a C library, leaves libFuzzer's own crash file there. Needs atheris, whose wheels serve
 fewer Pythons than this package does.
 """
 
 from __future__ import annotations
 
-import atexit
 import sys
 import traceback
 from pathlib import Path
 
-import atheris
+import atheris  # type: ignore[import-not-found, import-untyped, unused-ignore]
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[n]) for n in (2, 1)]
 
 with atheris.instrument_imports(include=["hma_depth_ros", "rosbags", "yaml"]):
-    from fuzz.guard import guarded
-    from fuzz.targets import TARGETS
+    from fuzz.guard import guarded  # type: ignore[import-not-found]
+    from fuzz.targets import TARGETS  # type: ignore[import-not-found]
 
 
 class Findings:
@@ -30,7 +29,6 @@ class Findings:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.kinds: set[tuple[str, ...]] = set()
-        self.executions = 0
 
     def take(self, error: BaseException, data: bytes) -> None:
         """Keep an input, if it is the first of its kind."""
@@ -60,16 +58,12 @@ def main() -> None:
             target.read(seed)
 
     def one(data: bytes) -> None:
-        findings.executions += 1
         try:
             with guarded():
                 target.read(data)
         except BaseException as error:
             findings.take(error, data)
 
-    atexit.register(
-        lambda: print(f"{name}: {findings.executions} executions, {len(findings.kinds)} findings")
-    )
     prefix = f"-artifact_prefix={folder}/"
     atheris.Setup([sys.argv[0], str(corpus), prefix, "-rss_limit_mb=6000", *options], one)
     atheris.Fuzz()

@@ -12,17 +12,7 @@ from .guard import survives
 from .targets import TARGETS
 
 #: What numbers of a header become: nothing, the sign, the most of each size.
-_VALUES = [
-    b"\x00",
-    b"\xff",
-    b"\x7f",
-    b"\x80",
-    b"\xff" * 4,
-    b"\xff" * 8,
-    b"\x00" * 8,
-    b"\n",
-    b"9" * 9,
-]
+_VALUES = [*(bytes([n]) for n in (0, 0x7F, 0x80, 0xFF, 10)), b"\xff" * 4, b"\xff" * 8, b"9" * 9]
 
 
 @cache

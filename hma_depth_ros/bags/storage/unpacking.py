@@ -22,7 +22,7 @@ else:
 
 #: Where a message compressed by rosbag2 begins; all others begin with 0.
 _ZSTD = b"\x28\xb5\x2f\xfd"
-#: Of a message or a chunk. Writers of MCAP close chunks of a few megabytes, but for a larger message.
+#: Of a message or a chunk. Chunks have a few megabytes, but for a larger message.
 _MOST_BYTES = 1 << 30
 #: Of a message or a chunk, which writers make one frame; what is behind each is copied.
 _MOST_FRAMES = 100

@@ -1,7 +1,7 @@
 """What a MAT file of version 5 is made of, looked at before SciPy believes its numbers.
 
-Source: MATLAB, "MAT-File Format", version 5: a header of 128 bytes, then elements, each with its type
-and its length; an array is an element of elements (flags, dimensions, name, values).
+Source: MATLAB, "MAT-File Format", version 5: a header of 128 bytes, then elements, each with its
+type and its length; an array is an element of elements (flags, dimensions, name, values).
 """
 
 from __future__ import annotations

@@ -13,10 +13,24 @@ import yaml
 
 #: Values that aliases (`*name`) may stand for beside what is written out.
 _MOST_REPEATED = 10_000
+_TOO_DEEP = "it is nested too deeply"
+
+
+#: Brackets within brackets. For each one PyYAML looks at all that are open: 5 kB took ten seconds.
+_DEEPEST = 100
 
 
 class MalformedTextError(ValueError):
     """A text that is not YAML or JSON, or harmful; the message is of one line."""
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's, with an end to its depth."""
+
+    def fetch_flow_collection_start(self, TokenClass: type[yaml.Token]) -> None:
+        if self.flow_level >= _DEEPEST:
+            raise MalformedTextError(_TOO_DEEP)
+        super().fetch_flow_collection_start(TokenClass)
 
 
 def parse_json(text: str) -> Any:
@@ -41,7 +55,7 @@ def parse_yaml(text: str) -> Any:
     """
     loader = None
     try:
-        loader = yaml.SafeLoader(text)
+        loader = _Loader(text)
         document = loader.get_single_node()
         if document is None:
             return None
@@ -85,5 +99,5 @@ def _size(node: yaml.Node, known: dict[int, int], around: set[int]) -> int:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, RecursionError):
-        return "it is nested too deeply"
+        return _TOO_DEEP
     return " ".join(str(error).split()) or type(error).__name__

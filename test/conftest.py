@@ -24,7 +24,10 @@ if worker := os.environ.get("PYTEST_XDIST_WORKER"):  # gw0, gw1 ...: a domain fo
 
 #: Packages that a machine with a GPU may lack; a file of tests that needs one is skipped there.
 #: (`make test` installs all of them.)
-OPTIONAL = ("rclpy", "sensor_msgs", "rosbags", "openvino", "onnx", "onnxruntime", "pydantic")
+OPTIONAL = (
+    *("rclpy", "sensor_msgs", "rosbags", "openvino", "onnx", "onnxruntime", "pydantic"),
+    "hypothesis",
+)
 
 
 def _has_ros() -> bool:

@@ -238,6 +238,15 @@ def test_a_header_of_npy_is_not_believed(tmp_path: Path, head: str):
         read_stored_depth(path)
 
 
+def test_a_number_type_of_nyu_that_numpy_has_not_is_refused():
+    """Found by atheris, in the properties of a float type."""
+    (data,) = TARGETS["nyu_file"].seeds()
+    float32 = struct.pack("<HHBBBBI", 0, 32, 23, 8, 0, 23, 127)  # ending in its bias
+    at = data.index(float32) + len(float32) - 1
+    with pytest.raises(HmaDepthError, match="is damaged: Insufficient precision"):
+        TARGETS["nyu_file"].read(data[:at] + b"\x04" + data[at + 1 :])
+
+
 def test_a_mat_file_of_version_4_asks_for_nothing(tmp_path: Path):
     path = tmp_path / "splits.mat"
     path.write_bytes(struct.pack("<5i", 0, 2**15, 2**15, 0, 9) + b"trainNdxs" + bytes(200))
@@ -291,7 +300,7 @@ def test_a_frame_of_lz4_makes_no_room_for_what_it_says():
     data = bytearray(lz4.frame.compress(b"abc", store_size=True))
     data[6:14] = struct.pack("<Q", 1 << 36)
     data[14] = 0  # of the header's checksum, which is wrong for any other
-    with guarded(most_bytes=LITTLE), pytest.raises(Exception, match=""):
+    with guarded(most_bytes=LITTLE), pytest.raises(RuntimeError, match="LZ4F"):
         unpacked_chunk(bytes(data), "lz4", size=3, checksum=0)
 
 
@@ -318,7 +327,8 @@ def test_a_summary_makes_no_room_for_what_it_says(tmp_path: Path):
     """A chunk of 2^40 bytes, by the index at the end of the file."""
 
     def enlarge(data: bytes) -> bytes:
-        chunk = data.index(b"\x06", len(MCAP_BYTES.MAGIC) + 9)
+        header = len(MCAP_BYTES.MAGIC)
+        chunk = header + 9 + struct.unpack_from("<Q", data, header + 1)[0]
         (length,) = struct.unpack_from("<Q", data, chunk + 1)
         old = struct.pack("<QQ", chunk, length + 9)
         assert data.count(old) == 1
@@ -510,6 +520,15 @@ def test_an_exported_file_says_nothing_that_is_not_checked(key: str, value: Any)
     texts["hma_depth_export"] = json.dumps({**record, key: value})
     with pytest.raises(HmaDepthError, match="not understood"):
         TARGETS["onnx_file"].read(onnx_model(texts).SerializeToString())
+
+
+def test_metadata_of_openvino_that_are_no_text_are_refused():
+    """Found by atheris."""
+    (graph,) = TARGETS["openvino_graph"].seeds()
+    changed = graph.replace(b"&quot;mean&quot;", b"&quot;me\xffn&quot;")
+    assert changed != graph
+    with pytest.raises(HmaDepthError, match="not a readable OpenVINO model: 'utf-8' codec"):
+        TARGETS["openvino_graph"].read(changed)
 
 
 def test_an_onnx_file_without_an_image_is_refused():

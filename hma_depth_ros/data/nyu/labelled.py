@@ -60,6 +60,10 @@ class LabelledFile:
 
     def __init__(self, path: Path, file: h5py.File, depth: DepthKind) -> None:
         self._path = path
+        with self._odd_file():
+            self._open(file, depth)
+
+    def _open(self, file: h5py.File, depth: DepthKind) -> None:
         self._images = self._dataset(file, "images", 4)
         self._depths = self._dataset(file, _DEPTHS[depth], 3)
         count, channels, *size = self._images.shape
@@ -104,16 +108,15 @@ class LabelledFile:
         )
 
     def _dataset(self, file: h5py.File, name: str, dimensions: int) -> Any:
-        with self._odd_file():
-            import h5py
+        import h5py
 
-            found = file[name] if isinstance(file.get(name, getlink=True), h5py.HardLink) else None
-            if (
-                isinstance(found, h5py.Dataset)
-                and found.ndim == dimensions
-                and not (found.external or found.is_virtual)
-            ):
-                return found
+        found = file[name] if isinstance(file.get(name, getlink=True), h5py.HardLink) else None
+        if (
+            isinstance(found, h5py.Dataset)
+            and found.ndim == dimensions
+            and not (found.external or found.is_virtual)
+        ):
+            return found
         raise HmaDepthError(
             f"{self._path} has no array '{name}' of {dimensions} dimensions: it is not "
             "nyu_depth_v2_labeled.mat"
@@ -129,8 +132,7 @@ class LabelledFile:
         cells = self._dataset(file, name, 2)
         if cells.size > _MOST_FRAMES:
             raise HmaDepthError(f"{self._path}: {cells.size} scene types are too many")
-        with self._odd_file():
-            found = [self._text(file[cell]) for cell in np.ravel(cells)]
+        found = [self._text(file[cell]) for cell in np.ravel(cells)]
         if odd := [text for text in found if not _SCENE.fullmatch(text)]:
             raise HmaDepthError(f"{self._path}: a scene's type cannot be {odd[0]!r}")
         return found

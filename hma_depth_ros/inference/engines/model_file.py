@@ -128,7 +128,7 @@ def _read_openvino(path: Path) -> tuple[Any, dict[str, str]]:
         model = openvino_core().read_model(path)
         keys = [key for key in (METADATA_KEY, EXPORT_KEY) if model.has_rt_info([key])]
         return model, {key: str(model.get_rt_info([key]).astype(str)) for key in keys}
-    except RuntimeError as error:
+    except Exception as error:  # OpenVINO's own, and Python's of metadata that are no text
         reason = " ".join(str(error).split())
         raise HmaDepthError(f"{path} is not a readable OpenVINO model: {reason}") from error
 

@@ -61,6 +61,7 @@ def test_an_image_of_any_numbers_is_answered(seconds: int, size: int, **fields: 
 @given(
     form=st.one_of(
         st.sampled_from(["jpeg", "rgb8; jpeg compressed bgr8", "16UC1; png compressed", ";;"]),
+        st.sampled_from(["32FC1; compressedDepth png", "16UC1; compressedDepth rvl"]),
         st.text(max_size=12),
     ),
     data=st.binary(max_size=64),

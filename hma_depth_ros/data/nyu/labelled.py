@@ -74,12 +74,12 @@ class LabelledFile:
             or self._depths.dtype.kind != "f"
         ):
             raise HmaDepthError(
-                f"{path}: images {self._images.shape} and depth {self._depths.shape} do not go "
+                f"{self._path}: images {self._images.shape} and depth {self._depths.shape} do not go "
                 "together; expected (N, 3, 640, 480) and (N, 640, 480)"
             )
         self._scenes = self._texts(file, "sceneTypes")
         if len(self._scenes) != count:
-            raise HmaDepthError(f"{path}: {len(self._scenes)} scene types of {count} images")
+            raise HmaDepthError(f"{self._path}: {len(self._scenes)} scene types of {count} images")
 
     def __len__(self) -> int:
         """Return the number of frames."""

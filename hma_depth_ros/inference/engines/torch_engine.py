@@ -32,6 +32,7 @@ class TorchEngine:
     """
 
     name = "torch"
+    side_by_side = 1
 
     def __init__(
         self,

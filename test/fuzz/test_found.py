@@ -337,7 +337,7 @@ def test_a_summary_makes_no_room_for_what_it_says(tmp_path: Path):
     path = mcap(tmp_path, enlarge)
     with (
         guarded(most_bytes=LITTLE),
-        pytest.raises(HmaDepthError, match="not in the file"),
+        pytest.raises(HmaDepthError, match="is not in a file of"),
         BagReader(path) as bag,
     ):
         list(bag.messages())

@@ -74,8 +74,8 @@ class LabelledFile:
             or self._depths.dtype.kind != "f"
         ):
             raise HmaDepthError(
-                f"{self._path}: images {self._images.shape} and depth {self._depths.shape} do not go "
-                "together; expected (N, 3, 640, 480) and (N, 640, 480)"
+                f"{self._path}: images {self._images.shape} and depth {self._depths.shape} do not "
+                "go together; expected (N, 3, 640, 480) and (N, 640, 480)"
             )
         self._scenes = self._texts(file, "sceneTypes")
         if len(self._scenes) != count:

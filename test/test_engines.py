@@ -20,7 +20,7 @@ from torch import nn
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.bundled import self_check_image
 from hma_depth_ros.inference.engines import cpu, self_check
-from hma_depth_ros.inference.engines.conversion_cache import cache_folder, cached, file_digest
+from hma_depth_ros.inference.engines.conversion_cache import cached, file_digest
 from hma_depth_ros.inference.engines.engine import Engine
 from hma_depth_ros.inference.engines.engine_choice import EngineRequest, start_engine
 from hma_depth_ros.inference.engines.folding import fold_batch_norm
@@ -33,6 +33,7 @@ from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
 from hma_depth_ros.network.model import HmaDepth
 from hma_depth_ros.network.model_config import PRESETS, ModelConfig
+from hma_depth_ros.private_cache import cache_folder
 
 CONFIG = ModelConfig("mobilenetv3_small_050", (16, 16, 8, 8, 8), aspp_channels=8)
 #: Largest relative deviation of a pixel: other orders of summation, not other arithmetic.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +15,7 @@ from hma_depth_ros.data.splits.split_file import SplitEntry
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.network.checkpoint import read_info
+from hma_depth_ros.structured_text import parse_json
 
 #: The preset's name.
 FINETUNE = "finetune"
@@ -109,7 +109,7 @@ def _mount(report: Path | None, camera: PinholeCamera) -> dict[str, float]:
     if report is None or not report.is_file():
         return {}
     try:
-        content = json.loads(report.read_text(encoding="utf-8"))
+        content = parse_json(report.read_text(encoding="utf-8"))
     except ValueError:
         return {}
     mount = content.get("mount") if isinstance(content, Mapping) else None

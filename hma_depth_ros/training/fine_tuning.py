@@ -23,7 +23,7 @@ FINETUNE = "finetune"
 BUNDLED = "bundled"
 
 #: Steps of a fine-tuning, the share of the network's input width that a crop has, and its pixels at
-#: most: 21 minutes of one core at work with batches of four, by the 0.53 s a crop that 95 steps took.
+#: most: with batches of four 21 minutes of a core at work, by the 0.53 s a crop that 95 steps took.
 _STEPS = 600
 _CROP_WIDTH, _CROP_PIXELS = 0.75, 72_000
 _MULTIPLE = 32

@@ -55,13 +55,12 @@ def scale_by_height(
 
     """
     # A point Z (x, y, 1) of the road: Z (y cos p + sin p) = height.
-    rows = np.arange(depth.shape[0])
-    y = (rows - camera.cy) / camera.fy
+    y = (np.arange(depth.shape[0]) - camera.cy) / camera.fy
     inverse = (y * np.cos(mount.pitch) + np.sin(mount.pitch)) / mount.height
-    (rows,) = np.nonzero((inverse > 1 / FARTHEST) & (inverse < 1 / NEAREST))
+    (seen,) = np.nonzero((inverse > 1 / FARTHEST) & (inverse < 1 / NEAREST))
     left, right = int(_LEFT * depth.shape[1]), int(_RIGHT * depth.shape[1])
-    step = max(1, int(np.sqrt(rows.size * (right - left) / _PIXELS)))
-    rows = rows[::step]
+    step = max(1, int(np.sqrt(seen.size * (right - left) / _PIXELS)))
+    rows = seen[::step]
     found = depth[rows, left:right:step].astype(np.float64)
     pixels = found.size
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -25,6 +25,7 @@ from hma_depth_ros.inference.marks import Mark
 from hma_depth_ros.inference.pixel_format import PixelFormat, check_image
 from hma_depth_ros.inference.pixels import network_input, to_device
 from hma_depth_ros.inference.plan import InputPlan, Region, plan_input
+from hma_depth_ros.inference.plausibility import SAMPLE_STRIDE
 from hma_depth_ros.inference.points import CloudLayout, pack_colors, write_cloud
 from hma_depth_ros.inference.resampling import (
     blended_depth,
@@ -40,7 +41,7 @@ from hma_depth_ros.network.model import ScaleMaps
 
 _LOG = logging.getLogger(__name__)
 
-Output = Literal["depth", "attention", "points", "uncertainty", "confidence"]
+Output = Literal["depth", "attention", "points", "uncertainty", "confidence", "sample"]
 #: All that a prediction can hold.
 OUTPUTS: frozenset[Output] = frozenset(get_args(Output))
 
@@ -63,6 +64,9 @@ class Prediction:
     confidence: npt.NDArray[np.float32] | None = None
     #: (H, W, columns of the layout) float32: points with packed colours, (H, W) of the filter.
     cloud: npt.NDArray[np.float32] | None = None
+    #: (h, w) float32: every 16th pixel of what the network sees, metres for its training focal
+    #: length, to judge by (`inference/plausibility.py`).
+    sample: npt.NDArray[np.float32] | None = None
     #: Seconds by stage: preprocess, forward, postprocess.
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -424,9 +428,14 @@ class DepthPredictor:
             sure = self._error(maps, plan, confidence, out.confidence)
             if "confidence" in outputs:
                 tensors["confidence"] = sure
-        if "depth" in outputs or with_points:
+        blended = None
+        if {"depth", "sample"} & set(outputs) or with_points:
+            blended = blended_depth(maps)
+            if "sample" in outputs:
+                tensors["sample"] = _sampled(blended)
+        if blended is not None and ("depth" in outputs or with_points):
             factor = self.scale * frame.scale * self.depth_scale(frame.network_camera)
-            depth = self._depth(maps, plan, factor, out.depth)
+            depth = self._depth(blended * factor, plan, out.depth)
             if "depth" in outputs:
                 tensors["depth"] = depth
             if with_points:
@@ -446,12 +455,13 @@ class DepthPredictor:
                 tensors["cloud"] = self._cloud(points, camera, colors, out.cloud)
         if "attention" in outputs and maps.attentions:
             tensors["attention"] = self._restored(full_masks(maps), plan, out.attention)
-        arrays = to_host(tensors, {name: getattr(out, name) for name in tensors})
+        arrays = to_host(tensors, {name: getattr(out, name, None) for name in tensors})
         prediction.depth = arrays.get("depth")
         prediction.attention = arrays.get("attention")
         prediction.uncertainty = arrays.get("uncertainty")
         prediction.confidence = arrays.get("confidence")
         prediction.cloud = arrays.get("cloud")
+        prediction.sample = arrays.get("sample")
         prediction.seconds = {
             "preprocess": frame.begin.until(frame.end),
             "forward": forward.seconds / forward.count,
@@ -460,16 +470,11 @@ class DepthPredictor:
         return prediction
 
     def _depth(
-        self,
-        maps: ScaleMaps,
-        plan: InputPlan,
-        scale: float,
-        out: npt.NDArray[np.float32] | None,
+        self, scaled: Tensor, plan: InputPlan, out: npt.NDArray[np.float32] | None
     ) -> Tensor:
-        """Depth (H, W) in metres at the output resolution."""
-        # Scaled before it is enlarged: fewer pixels.
+        """Depth (H, W) in metres at the output resolution, of the network's (1, 1, h, w)."""
         planes = None if out is None else out[None]
-        depth = self._restored(blended_depth(maps) * scale, plan, planes)[0]
+        depth = self._restored(scaled, plan, planes)[0]
         if self.max_range is not None:
             depth.masked_fill_(depth > self.max_range, torch.inf)
         return depth
@@ -525,6 +530,13 @@ class DepthPredictor:
             cloud = torch.zeros((*depth.shape, self.cloud_layout.value), device=depth.device)
         write_cloud(cloud, depth, camera, colors, self.cloud_layout)
         return cloud
+
+
+def _sampled(depth: Tensor) -> Tensor:
+    """Some pixels (h', w') of (1, 1, h, w), in memory of their own; three rows, if there are."""
+    steps = (min(SAMPLE_STRIDE, max(side // 3, 1)) for side in depth.shape[2:])
+    rows, columns = (slice(step // 2, None, step) for step in steps)
+    return depth[0, 0, rows, columns].float().contiguous()
 
 
 @torch.inference_mode()

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from rclpy.lifecycle import LifecycleNode
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image
@@ -14,7 +16,9 @@ from sensor_msgs.msg import CameraInfo, Image
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.inference.engines.engine_choice import StartedEngine
+from hma_depth_ros.inference.plausibility import depth_traits, upright_trait
 from hma_depth_ros.inference.predictor import DepthPredictor, Prediction, PredictionRequest
+from hma_depth_ros.inference.upright import turned_traits
 from hma_depth_ros.messages.camera_info import camera_from_info, info_for_camera
 from hma_depth_ros.messages.depth_topics import COMPRESSED_DEPTH, DEPTH, INFO, POINTS
 from hma_depth_ros.ros.clock_watch import ClockWatch
@@ -32,6 +36,7 @@ from hma_depth_ros.ros.depth_node.height_correction import HeightCorrection
 from hma_depth_ros.ros.depth_node.image_input import REPLACED, UNPAIRED, Frame, ImageInput
 from hma_depth_ros.ros.depth_node.outputs import Outputs
 from hma_depth_ros.ros.depth_node.parameters import DepthNodeParameters
+from hma_depth_ros.ros.depth_node.plausibility_watch import PlausibilityWatch
 from hma_depth_ros.ros.depth_node.statistics import FrameStatistics, Snapshot
 from hma_depth_ros.ros.depth_node.stream_calibration import StreamCalibration
 from hma_depth_ros.ros.patience import all_acknowledged
@@ -41,7 +46,7 @@ from hma_depth_ros.ros.topic_qos import Entity, output_qos, with_overrides
 ACKNOWLEDGE_SECONDS = 10.0
 
 #: Modes whose beginning is logged with them; of the others it is where their cause is found.
-LOGGED_MODES = (Mode.STALE, Mode.OVERLOADED)
+LOGGED_MODES = (Mode.STALE, Mode.OVERLOADED, Mode.IMPLAUSIBLE)
 
 
 @dataclass(frozen=True)
@@ -93,6 +98,7 @@ class CameraStream:
         self._calibration: StreamCalibration | None = None
         self._clock: ClockWatch | None = None
         self._modes = DegradedModes()
+        self._plausibility = PlausibilityWatch()
         self._mode_log = ConditionLog(node.get_logger().warning)
         self._active_since = 0.0  # time.monotonic()
         self._lost_before: int | None = 0  # images, until the stream was deactivated last
@@ -151,6 +157,7 @@ class CameraStream:
             ground = GroundFrame(self.values.ground_frame)
             self._ground = ground, ground.listen(self._node)
         self._modes, self._active_since = DegradedModes(), time.monotonic()
+        self._plausibility = PlausibilityWatch()
         self.input = ImageInput(
             self._node,
             self.image_topic(),
@@ -296,6 +303,8 @@ class CameraStream:
         if output_camera is None:
             topics = topics - {POINTS}
             needed.discard("points")
+        if predictor.info.depth_ranges and needed & {"depth", "points"}:
+            needed.add("sample")
         out = self.outputs.arrays(
             topics,
             predictor.output_size(size),
@@ -341,6 +350,8 @@ class CameraStream:
         if job.values.lockstep:
             self._await_subscribers(job.topics, ending)
         finished = time.perf_counter()
+        if prediction.sample is not None:  # now that nobody waits for it
+            self._judge(job, prediction.sample)
         now = self._clock.now()
         self.statistics.count_processed(
             latency=finished - job.frame.arrival,
@@ -352,13 +363,24 @@ class CameraStream:
                 "publish": finished - predicted,
             },
         )
-
         self.height.look(
             prediction,
             job.predictor.mount,
             applied=job.request.scale,
             stride=job.values.cloud_stride,
             limit=job.values.height_scale_limit,
+        )
+
+    def _judge(self, job: Job, sample: npt.NDArray[np.float32]) -> None:
+        """See whether depth is like that of the training frames."""
+        ranges, values = job.predictor.info.depth_ranges, job.values
+        traits = depth_traits(sample)
+        if values.implausible_frames and self._plausibility.turn_is_due(ranges, time.monotonic()):
+            asked = job.request
+            turned = turned_traits(job.predictor, asked.image, asked.camera, asked.pixel_format)
+            traits |= upright_trait(traits, turned)
+        self._plausibility.take(
+            traits, ranges, beyond=values.implausible_beyond, frames=values.implausible_frames
         )
 
     def _ask_for_mount(self, predictor: DepthPredictor, frame: str) -> None:
@@ -418,6 +440,7 @@ class CameraStream:
             calibrated=self._calibration.usable,
             fallback=started.fallback,
             deviates=started.deviates,
+            implausible=self._plausibility.reason,
         )
         found = self._modes.look(facts, self.values, now)
         self._log_modes({degradation.mode: degradation.reason for degradation in found})

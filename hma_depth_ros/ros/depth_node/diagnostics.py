@@ -62,6 +62,7 @@ class CameraStatus:
     problems: Sequence[str]  #: further ones, in sentences
     snapshot: Snapshot  #: of the frame statistics
     lost: int | None  #: images that did not get here; None where the middleware does not say
+    depth_scale: float  #: factor on its depth
     scale: Mapping[str, str]  #: by the camera's height
 
 
@@ -95,7 +96,10 @@ def diagnostic_array(
         well = state == ACTIVE and not sentences
         worst = max((mode.severity for mode in camera.modes), default=Severity.WARN)
         level = DiagnosticStatus.OK if well else bytes([worst])
-        figures = _figures(camera, state) | dict(setup) | dict(camera.scale)
+        figures = _figures(camera, state) | dict(setup)
+        if setup:  # before that the parameters are not read
+            figures["depth scale"] = f"{camera.depth_scale:g}"
+        figures |= camera.scale
         array.status.append(
             DiagnosticStatus(
                 level=DiagnosticStatus.ERROR if failure else level,

@@ -54,6 +54,7 @@ def test_traits_are_quantiles_of_the_middle_and_its_distance_to_the_bottom():
     assert turned["middle 90%"] == pytest.approx(2.5)
     assert turned["middle 90% over bottom 50%"] == pytest.approx(-0.5)
     assert upright_trait(traits, {"middle 90%": 1.75}) == pytest.approx({UPRIGHT: 0.75})
+    assert upright_trait(traits, {"middle 90%": 0.5}) == {UPRIGHT: 1.5}, "no image is too upright"
     assert depth_traits(depth[:2]) == upright_trait({}, {}) == {}
 
 
@@ -78,6 +79,8 @@ def test_ranges_leave_out_a_few_frames():
     frames = [{"a": float(number)} for number in range(1001)]
     assert USUAL == (0.5, 99.5)
     assert usual_ranges(frames) == {"a": (5.0, 995.0)}
+    looks = [{UPRIGHT: float(number)} for number in range(1001)]
+    assert usual_ranges(looks) == {UPRIGHT: (50.0, 995.0)}
 
 
 def test_the_sample_is_the_network_s_own_depth(tiny_checkpoint: Path):

@@ -45,7 +45,9 @@ def test_every_parameter_is_described_and_used(name: str):
         for path in (REPOSITORY / "hma_depth_ros" / "ros").rglob("*.py")
     )
     # As an attribute of the values, outside the table that declares it.
-    assert re.search(rf"\b(parameters|values|startup|self)\.{name}\b", source), "dead parameter"
+    assert re.search(rf"\b(parameters|values|startup|limits|self)\.{name}\b", source), (
+        "dead parameter"
+    )
 
 
 @pytest.mark.parametrize(
@@ -57,6 +59,8 @@ def test_every_parameter_is_described_and_used(name: str):
         ("region", (0, 0, 10, 0)),
         ("region", (-1, 0, 10, 10)),
         ("cameras", ("front", "2nd")),
+        ("cameras", ("front", "_rear")),
+        ("cameras", ("vörne",)),
         ("cameras", ("front", "front")),
         ("cameras", ()),
     ],

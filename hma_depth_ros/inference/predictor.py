@@ -100,6 +100,7 @@ class PredictionRequest:
     pixel_format: PixelFormat
     outputs: Collection[Output]
     out: OutputArrays = field(default_factory=OutputArrays)
+    scale: float = 1.0  #: factor on this image's depth, beside the predictor's own
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,7 @@ class _Prepared:
     pixel_format: PixelFormat
     network_pixels: Tensor  #: (1, 3, h, w), values 0 to 255
     planes: Tensor | None  #: (1, C, h, w), the camera's maps
+    scale: float  #: factor on its depth, beside the predictor's own
     begin: Mark  #: of this, and
     end: Mark  #: its end
 
@@ -199,6 +201,7 @@ class DepthPredictor:
         cloud_layout: CloudLayout = CloudLayout.PADDED,
         cloud_filter: CloudFilter = ALL_POINTS,
         mount: Mount = USUAL_MOUNT,
+        scale: float = 1.0,
     ) -> DepthPredictor:
         """Load a checkpoint (None: the bundled default), or an exported file, for a device.
 
@@ -227,6 +230,7 @@ class DepthPredictor:
             cloud_layout=cloud_layout,
             cloud_filter=cloud_filter,
             mount=mount,
+            scale=scale,
         )
 
     @property
@@ -312,6 +316,7 @@ class DepthPredictor:
         pixel_format: PixelFormat = PixelFormat.RGB,
         outputs: Collection[Output] = OUTPUTS,
         out: OutputArrays = OutputArrays(),
+        scale: float = 1.0,
     ) -> Prediction:
         """Depth, masks and points of one rectified image.
 
@@ -322,13 +327,16 @@ class DepthPredictor:
             outputs: what to compute; points need a camera, attention a model with attention, and
                 what cannot be had is None.
             out: where to write what is computed; these arrays are then the prediction's.
+            scale: factor on this image's depth, beside the predictor's own.
 
         Raises:
             ValueError: not an image of that format.
             HmaDepthError: the camera is for another image size, or the region is not inside.
 
         """
-        prepared = self._prepare(image, camera, pixel_format)
+        prepared = self._prepare(
+            PredictionRequest(image, camera, pixel_format, outputs, out, scale)
+        )
         forward = _Forward(self.engine, prepared.network_pixels, prepared.planes)
         return self._finish(prepared, forward, 0, outputs, out)
 
@@ -363,12 +371,8 @@ class DepthPredictor:
             ]
         )
 
-    def _prepare(
-        self,
-        image: npt.NDArray[np.uint8],
-        camera: PinholeCamera | None,
-        pixel_format: PixelFormat,
-    ) -> _Prepared:
+    def _prepare(self, request: PredictionRequest) -> _Prepared:
+        image, camera, pixel_format = request.image, request.camera, request.pixel_format
         check_image(image, pixel_format)
         begin = Mark(self.engine.device)
         plan = self.plan((image.shape[0], image.shape[1]))
@@ -383,6 +387,7 @@ class DepthPredictor:
             pixel_format=pixel_format,
             network_pixels=network_pixels,
             planes=self._camera_input(plan.network_size, network_camera),
+            scale=request.scale,
             begin=begin,
             end=Mark(self.engine.device),
         )
@@ -429,7 +434,7 @@ class DepthPredictor:
             if "sample" in outputs:
                 tensors["sample"] = _sampled(blended)
         if blended is not None and ("depth" in outputs or with_points):
-            factor = self.scale * self.depth_scale(frame.network_camera)
+            factor = self.scale * frame.scale * self.depth_scale(frame.network_camera)
             depth = self._depth(blended * factor, plan, out.depth)
             if "depth" in outputs:
                 tensors["depth"] = depth
@@ -552,10 +557,7 @@ def predict_requests(
         HmaDepthError: as `DepthPredictor.predict`.
 
     """
-    prepared = [
-        predictor._prepare(request.image, request.camera, request.pixel_format)
-        for predictor, request in requests
-    ]
+    prepared = [predictor._prepare(request) for predictor, request in requests]
     sizes = {frame.plan.network_size for frame in prepared}
     if len(sizes) != 1:
         raise ValueError(f"a batch needs images of one size for the network, not {len(sizes)}")

@@ -31,6 +31,8 @@ from hma_depth_ros.ros.depth_node.degraded_modes import (
     DegradedModes,
     Mode,
 )
+from hma_depth_ros.ros.depth_node.ground_frame import GroundFrame
+from hma_depth_ros.ros.depth_node.height_correction import HeightCorrection
 from hma_depth_ros.ros.depth_node.image_input import REPLACED, UNPAIRED, Frame, ImageInput
 from hma_depth_ros.ros.depth_node.outputs import Outputs
 from hma_depth_ros.ros.depth_node.parameters import DepthNodeParameters
@@ -91,6 +93,8 @@ class CameraStream:
         # The worker takes both at the start of a frame; a frame under way keeps the old ones.
         self._settings: tuple[DepthNodeParameters, DepthPredictor | None] = values, None
         self._publishers: list[Any] = []
+        self.height = HeightCorrection()
+        self._ground: tuple[GroundFrame, Any] | None = None  # and its subscription
         self._calibration: StreamCalibration | None = None
         self._clock: ClockWatch | None = None
         self._modes = DegradedModes()
@@ -145,9 +149,13 @@ class CameraStream:
 
         Raises:
             ParameterError: a QoS override cannot be followed.
+            HmaDepthError: the ground's frame cannot be listened to.
 
         """
         self._clock, self._size = clock, None
+        if self.values.ground_frame:
+            ground = GroundFrame(self.values.ground_frame)
+            self._ground = ground, ground.listen(self._node)
         self._modes, self._active_since = DegradedModes(), time.monotonic()
         self._plausibility = PlausibilityWatch()
         self.input = ImageInput(
@@ -169,6 +177,9 @@ class CameraStream:
             self._lost_before = self.lost
             self.input.close()
         self.input = None
+        if self._ground is not None:
+            self._node.destroy_subscription(self._ground[1])
+        self._ground = None
         self._mode_log.clear()
 
     def release(self) -> None:
@@ -284,6 +295,7 @@ class CameraStream:
         if info is None and images is not None:
             info = images.pairing.latest  # which may have come since
         camera = self._calibration.of(frame.image, info, size)
+        self._ask_for_mount(predictor, frame.image.header.frame_id)
         converted = time.perf_counter()
 
         output_camera = None if camera is None else predictor.output_camera(camera, size)
@@ -304,7 +316,10 @@ class CameraStream:
         return Job(
             frame=frame,
             topics=topics,
-            request=PredictionRequest(image, camera, pixel_format, needed, out),
+            request=PredictionRequest(
+                *(image, camera, pixel_format, needed, out),
+                scale=self.height.factor(values, predictor),
+            ),
             info=info,
             camera=output_camera,
             predictor=predictor,
@@ -348,6 +363,13 @@ class CameraStream:
                 "publish": finished - predicted,
             },
         )
+        self.height.look(
+            prediction,
+            job.predictor.mount,
+            applied=job.request.scale,
+            stride=job.values.cloud_stride,
+            limit=job.values.height_scale_limit,
+        )
 
     def _judge(self, job: Job, sample: npt.NDArray[np.float32]) -> None:
         """See whether depth is like that of the training frames."""
@@ -360,6 +382,18 @@ class CameraStream:
         self._plausibility.take(
             traits, ranges, beyond=values.implausible_beyond, frames=values.implausible_frames
         )
+
+    def _ask_for_mount(self, predictor: DepthPredictor, frame: str) -> None:
+        """Where tf is to say how the camera is mounted, ask it; until it does, parameters count."""
+        if self._ground is None:
+            return
+        subject = self.values.ground_frame
+        try:
+            predictor.mount = self._ground[0].mount(frame)
+        except HmaDepthError as error:
+            self.reporter.problem(subject, f"{error}; camera_height and camera_pitch count")
+        else:
+            self.reporter.solved(subject)
 
     def _await_subscribers(self, topics: Set[str], ending: Callable[[], bool]) -> None:
         """Hold the next frame back until this one has arrived everywhere."""

@@ -51,6 +51,10 @@ def test_traits_are_quantiles_of_the_middle_and_its_distance_to_the_bottom():
             "middle 90% over bottom 50%": 1.5,
         }
     )
+    ramp = np.exp(np.tile(np.arange(11, dtype=np.float32) / 10, (3, 1)))
+    assert [depth_traits(ramp)[f"middle {n}%"] for n in (10, 50, 90)] == pytest.approx(
+        [0.1, 0.5, 0.9]
+    )
     turned = depth_traits(depth[::-1, ::-1])
     assert turned["middle 90%"] == pytest.approx(2.5)
     assert turned["middle 90% over bottom 50%"] == pytest.approx(-0.5)

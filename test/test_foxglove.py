@@ -1,4 +1,4 @@
-"""What a processed bag holds is what Foxglove's own reader finds in it; the layout that is shipped."""
+"""What a processed bag holds is what Foxglove's own reader finds in it; the shipped layout."""
 
 from __future__ import annotations
 

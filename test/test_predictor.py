@@ -57,6 +57,7 @@ class PlaneEngine:
     """
 
     name, precision, device, hardware = "plane", "fp32", torch.device("cpu"), "paper"
+    side_by_side = 1
 
     def __init__(
         self, camera: PinholeCamera, plane: tuple[float, float, float], focal_length: float

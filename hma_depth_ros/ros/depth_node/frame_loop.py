@@ -1,8 +1,9 @@
-"""The worker: takes frames, asks the predictor for what somebody listens to, has it published."""
+"""The workers: take frames, ask the predictor for what somebody hears, and have it published."""
 
 from __future__ import annotations
 
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,12 +17,12 @@ from hma_depth_ros.ros.depth_node.camera_stream import CameraStream, Job
 from hma_depth_ros.ros.depth_node.frame_buffer import FrameBuffer
 from hma_depth_ros.ros.depth_node.image_input import STOPPED, Frame
 
-#: How long the end of the process waits for the frame under way.
+#: How long the end of the process waits for the frames under way.
 LAST_FRAME_SECONDS = 0.5
 
 
 class FrameLoop:
-    """One thread for all cameras of a node, from `start` to `stop`."""
+    """Threads for all cameras of a node, from `start` to `stop`: one, or a few on a CPU's cores."""
 
     def __init__(
         self,
@@ -29,6 +30,7 @@ class FrameLoop:
         *,
         lockstep: bool,
         together: int,
+        workers: int,
         ending: Callable[[], bool],
         logger: Any,
     ) -> None:
@@ -37,7 +39,8 @@ class FrameLoop:
         Args:
             streams: the cameras, which are configured.
             lockstep: whether every frame is processed, instead of the latest one only.
-            together: how many cameras' images may go through the network at once.
+            together: how many cameras' images may go through the network as one batch.
+            workers: how many frames, of as many cameras, may be under way side by side.
             ending: whether the process is about to end.
             logger: of the node.
 
@@ -46,11 +49,15 @@ class FrameLoop:
         self._ending, self._logger = ending, logger
         self._over = False
         self._buffer: FrameBuffer[CameraStream, Frame] = FrameBuffer(streams, keep_all=lockstep)
-        self.worker = threading.Thread(target=self._work, name="depth_worker", daemon=True)
+        self.workers = [
+            threading.Thread(target=self._work, name="depth_worker", daemon=True)
+            for _ in range(workers)
+        ]
 
     def start(self) -> None:
         """Begin, once the cameras are subscribed to."""
-        self.worker.start()
+        for worker in self.workers:
+            worker.start()
 
     def put(self, stream: CameraStream, frame: Frame) -> bool:
         """Store a frame; False if one was lost for it."""
@@ -61,11 +68,13 @@ class FrameLoop:
         self._buffer.interrupt()
 
     def stop(self) -> None:
-        """End after the frame under way; those that wait are counted as dropped."""
+        """End after the frames under way; those that wait are counted as dropped."""
         for stream, left in self._buffer.close().items():
             stream.statistics.count_dropped(STOPPED, left)
-        if self.worker.is_alive():
-            self.worker.join(LAST_FRAME_SECONDS if self._ending() else None)
+        deadline = time.monotonic() + LAST_FRAME_SECONDS if self._ending() else None
+        for worker in self.workers:
+            if worker.is_alive():
+                worker.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
 
     def _work(self) -> None:
         while not self._over:
@@ -74,6 +83,7 @@ class FrameLoop:
                 return
             if taken:
                 self._process(taken)
+                self._buffer.done(stream for stream, _ in taken)
                 continue
             for stream in self._streams:
                 stream.prepare(self._together)

@@ -19,8 +19,31 @@ from hma_depth_ros.ros.input_watch import InputWatch
 from hma_depth_ros.ros.latched_input import LatchedInput, is_latched
 from hma_depth_ros.ros.topic_qos import input_qos, with_overrides
 
+#: Topics before remapping: their type, and what is taken, for people (docs/node.md has the table).
+INPUTS: dict[str, tuple[Any, str]] = {
+    "image": (
+        Image,
+        "**rectified**. rgb8, bgr8, rgba8, bgra8 and mono8 are used in place; Bayer, YUV 4:2:2 and "
+        "16-bit are converted by OpenCV, anything else by cv_bridge where it is installed",
+    ),
+    "image/compressed": (
+        CompressedImage,
+        "instead, with `image_transport:=compressed`; JPEG, PNG and what else OpenCV reads, with "
+        "`format` as image_transport defines it (Bayer, order of colours, 16 bits)",
+    ),
+    "camera_info": (
+        CameraInfo,
+        "**P** counts, as in image_geometry and depth_image_proc; binning and region of interest "
+        "are respected",
+    ),
+}
+
 #: Why the frames are dropped that wait when the node is deactivated.
 STOPPED = "the node was stopped"
+#: Why they are dropped when the node is slower than the camera.
+REPLACED = "replaced by a newer frame"
+#: Why they are dropped with exact pairing.
+UNPAIRED = "no camera_info of its stamp"
 
 
 @dataclass(frozen=True)
@@ -83,7 +106,7 @@ class ImageInput:
         )
         self.watch = InputWatch(node, image_topic, reporter, name=name, what="image")
         self.subscriptions: list[Any] = []
-        kind = CompressedImage if values.image_transport == "compressed" else Image
+        kind, _ = INPUTS["image/compressed" if values.image_transport == "compressed" else "image"]
         try:
             infos = self._subscribe(CameraInfo, info_topic, self._on_info)
             images = self._subscribe(kind, image_topic, self.on_image)
@@ -153,10 +176,10 @@ class ImageInput:
             self._count_replaced()
 
     def _count_replaced(self) -> None:
-        self._statistics.count_dropped("replaced by a newer frame")
+        self._statistics.count_dropped(REPLACED)
 
     def _count_unpaired(self) -> None:
-        self._statistics.count_dropped("no camera_info of its stamp")
+        self._statistics.count_dropped(UNPAIRED)
         self._reporter.problem(
             self._info_topic,
             f"none has the stamp of an image on {self._image_topic}, which is dropped: publish "

@@ -21,8 +21,20 @@ from hma_depth_ros.ros.depth_node.parameters import DepthNodeParameters
 class LoadedModel:
     """An engine, its checkpoint, and what is to be said about them."""
 
-    def __init__(self, parameters: DepthNodeParameters, *, warn: Callable[[str], object]) -> None:
+    def __init__(
+        self,
+        parameters: DepthNodeParameters,
+        *,
+        side_by_side: int = 1,
+        warn: Callable[[str], object],
+    ) -> None:
         """Load, choose engine and precision, check.
+
+        Args:
+            parameters: of the node.
+            side_by_side: images that may be in the network at the same time, where the engine can
+                have several.
+            warn: is told what is not as it was asked for.
 
         Raises:
             HmaDepthError: checkpoint, device, engine or precision cannot be used.
@@ -43,10 +55,10 @@ class LoadedModel:
             device=parameters.device,
             threads=parameters.threads,
             compiled=parameters.compile,
+            side_by_side=side_by_side,
         )
-        self.engine, self.self_check = start_engine(
-            source, request, self_check=parameters.self_check, warn=warn
-        )
+        self.started = start_engine(source, request, self_check=parameters.self_check, warn=warn)
+        self.engine = self.started.engine
         leave_cores_to(self.engine)
 
     def predictor(self, parameters: DepthNodeParameters) -> DepthPredictor:
@@ -77,7 +89,7 @@ class LoadedModel:
             "device": self.engine.hardware,
             "checkpoint": str(self.checkpoint),
             "encoder": self.info.model.encoder,
-            "self-check": self.self_check,
+            "self-check": self.started.self_check,
         }
         if self.engine.device.type == "cuda":
             # What PyTorch holds, as nvidia-smi counts it, beside the libraries' own.

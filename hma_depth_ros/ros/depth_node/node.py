@@ -1,6 +1,6 @@
 """The depth node: an image comes in; depth, masks and points go out.
 
-The subscription's callback only stores the frame. One worker thread takes the latest one (or, in
+The subscription's callback only stores the frame. A worker thread takes the latest one (or, in
 lockstep, each one), asks the predictor for what somebody listens to, and publishes it.
 """
 
@@ -25,6 +25,7 @@ from hma_depth_ros.ros.clock_watch import ClockWatch
 from hma_depth_ros.ros.condition_log import ConditionLog
 from hma_depth_ros.ros.depth_node.camera_stream import CameraStream
 from hma_depth_ros.ros.depth_node.declared_parameters import DeclaredParameters
+from hma_depth_ros.ros.depth_node.degraded_modes import Mode
 from hma_depth_ros.ros.depth_node.diagnostics import CameraStatus, diagnostic_array
 from hma_depth_ros.ros.depth_node.frame_loop import FrameLoop
 from hma_depth_ros.ros.depth_node.load_predictor import LoadedModel
@@ -42,7 +43,7 @@ LOOK_SECONDS = 0.2
 
 
 class DepthNode(ManagedNode):
-    """Managed node; the topics are those of the README's table."""
+    """Managed node; the topics are those of docs/node.md's tables."""
 
     def __init__(
         self,
@@ -104,8 +105,12 @@ class DepthNode(ManagedNode):
         """Of each camera the name above those of its topics."""
         return ("",)
 
+    def side_by_side(self, values: DepthNodeParameters) -> int:
+        """How many cameras' images may be in the network at the same time, each for itself."""
+        return 1
+
     def together(self, predictor: DepthPredictor) -> int:
-        """How many cameras' images may go through the network at once."""
+        """How many cameras' images may go through the network as one batch."""
         return 1
 
     # --- parameters -----------------------------------------------------------------------------
@@ -120,6 +125,20 @@ class DepthNode(ManagedNode):
         for camera in self.cameras:
             values = self._declared.read_own(self._values, camera.name)
             camera.apply(values, self._model.predictor(values))
+        self._report_what_is_ignored()
+
+    def _report_what_is_ignored(self) -> None:
+        """Say, while the node is active, which parameters the model has no use for."""
+        if self._loop is None or self._model is None:
+            return
+        if self._values.min_confidence and not self._model.info.model.uncertainty:
+            self._reporter.problem(
+                "min_confidence",
+                "is ignored, for this network does not estimate its error; set it to 0, or use one "
+                "that does, as the bundled one",
+            )
+        else:
+            self._reporter.solved("min_confidence")
 
     # --- life cycle -----------------------------------------------------------------------------
 
@@ -129,7 +148,12 @@ class DepthNode(ManagedNode):
         values = self._declared.read()
         own = [self._declared.read_own(values, camera.name) for camera in self.cameras]
         # Compiling a network takes seconds in C, in which a thread hears of no signal.
-        model = unless(self.ending, lambda: LoadedModel(values, warn=self.get_logger().warning))
+        # In lockstep a frame's outputs are delivered before the next frame is begun.
+        side_by_side = 1 if values.lockstep else self.side_by_side(values)
+        warn = self.get_logger().warning
+        model = unless(
+            self.ending, lambda: LoadedModel(values, side_by_side=side_by_side, warn=warn)
+        )
         self._values, self._model = values, model
         try:
             allocate = partial(host_memory, device=model.engine.device)
@@ -155,6 +179,7 @@ class DepthNode(ManagedNode):
             self.cameras,
             lockstep=values.lockstep,
             together=self.together(self._model.predictor(values)),
+            workers=self._model.engine.side_by_side,
             ending=self.ending,
             logger=self.get_logger(),
         )
@@ -165,6 +190,7 @@ class DepthNode(ManagedNode):
             self.stop_work()
             raise
         loop.start()
+        self._report_what_is_ignored()
         return result
 
     @logged
@@ -211,7 +237,7 @@ class DepthNode(ManagedNode):
         """What runs: engine, precision, checkpoint and so on; empty while unconfigured."""
         if self._model is None:
             return {}
-        return {**self._model.setup(), "depth scale": f"{self._values.depth_scale:g}"}
+        return self._model.setup()
 
     def _look(self) -> None:
         for camera in self.cameras:
@@ -238,10 +264,17 @@ class DepthNode(ManagedNode):
         if camera.input is not None:
             camera.input.watch.look()
         snapshot, values = camera.statistics.snapshot(), camera.values
+        modes = camera.modes(snapshot, self._model.started if self._model else None)
+        losses: list[str] = []
+        if camera.input is not None and Mode.TRANSPORT_LOSS in {mode.mode for mode in modes}:
+            losses = camera.input.watch.losses
         return CameraStatus(
             name=camera.name,
             hardware_id=values.hardware_id,
-            problems=[*camera.reporter.problems(), *self._reporter.problems()],
+            modes=modes,
+            problems=[*losses, *camera.reporter.problems(), *self._reporter.problems()],
             snapshot=snapshot if has_time else replace(snapshot, age=None),
             lost=camera.lost,
+            scale=camera.height.figures(),
+            depth_scale=values.depth_scale,
         )

@@ -156,7 +156,7 @@ def _show(
 ) -> None:
     """Log the moments to a window or to files."""
     from hma_depth_ros.files import atomic_path
-    from hma_depth_ros.viewer.layout import layout
+    from hma_depth_ros.viewer.blueprint import layout
     from hma_depth_ros.viewer.rerun_log import write_moments
     from hma_depth_ros.viewer.screenshot import write_screenshot
 

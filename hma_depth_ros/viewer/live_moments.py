@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -39,7 +39,7 @@ _TURN = 0.1  # seconds
 
 
 @contextmanager
-def live_moments(ros_args: Sequence[str]) -> Iterator[tuple[Contents, Iterator[Moment]]]:
+def live_moments(ros_args: Sequence[str]) -> Iterator[tuple[Contents, Iterable[Moment]]]:
     """Contents and moments of the depth node whose topics these ROS arguments name.
 
     Relative names are the node's own, and remapped alike. Depth comes as `compressedDepth`, and the
@@ -53,7 +53,7 @@ def live_moments(ros_args: Sequence[str]) -> Iterator[tuple[Contents, Iterator[M
         node = rclpy.create_node("depth_view", start_parameter_services=False)
         try:
             watched = _Watched(node, stop)
-            yield watched.contents, iter(watched)
+            yield watched.contents, watched
         finally:
             node.destroy_node()
 

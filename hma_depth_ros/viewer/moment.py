@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -53,7 +54,7 @@ class Moment:
         """Points (N, 3) of the cloud, fewer if they are many, and the image's colours (N, 3)."""
         assert self.cloud is not None
         height, width = self.cloud.shape[:2]
-        step = max(1, round(np.sqrt(height * width / _POINTS)))
+        step = math.ceil(math.sqrt(height * width / _POINTS))
         points = self.cloud[::step, ::step]
         rows, columns = (
             np.minimum(np.arange(0, length, step) * size // length, size - 1)

@@ -12,9 +12,13 @@ from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import atomic_path
 
 #: Seconds that the viewer may take; software renders a window in a few.
-_PATIENCE = 180.0
+_PATIENCE = 300.0
+#: Nobody else is to see the viewer's server, nor to have its port.
+_PRIVATE = ("--bind", "127.0.0.1", "--port", "auto")
 _PROGRAM = (sys.executable, "-m", "rerun_cli")
 _SCREEN = ("xvfb-run", "--auto-servernum", "--server-args=-screen 0 {width}x{height}x24")
+#: The mouse stands in the middle of the screen, and is not to point at anything in the window.
+_ROOM = 3
 
 
 def write_screenshot(recording: Path, picture: Path, *, width: int, height: int) -> None:
@@ -40,11 +44,12 @@ def write_screenshot(recording: Path, picture: Path, *, width: int, height: int)
                 "no viewer can run here: there is no screen, and no Xvfb in its place; install "
                 "xvfb, and without a GPU mesa-vulkan-drivers (Debian's names)"
             )
-        command = [word.format(width=width, height=height) for word in _SCREEN] + command
+        room = {"width": _ROOM * width, "height": _ROOM * height}
+        command = [*(word.format(**room) for word in _SCREEN), *command]
     with atomic_path(picture) as temporary:
         try:
             done = subprocess.run(
-                [*command, "--port", "auto", "--screenshot-to", str(temporary)],
+                [*command, *_PRIVATE, "--screenshot-to", str(temporary)],
                 capture_output=True,
                 text=True,
                 timeout=_PATIENCE,

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-_FATES = ("processed", "dropped", "skipped", "failed")
+#: What may become of an image.
+FATES = ("processed", "dropped", "skipped", "failed")
 
 
 @dataclass(frozen=True)
@@ -31,20 +32,20 @@ class FrameAccount:
 
         """
         figures = {pair.key: pair.value for pair in status.values}
-        counts = {fate: int(figures[f"frames {fate}"]) for fate in (*_FATES, "received", "waiting")}
+        counts = {fate: int(figures[f"frames {fate}"]) for fate in (*FATES, "received", "waiting")}
         lost = figures.get("images lost in transport")
         causes = {
-            key: int(value) for key, value in figures.items() if key.partition(": ")[0] in _FATES
+            key: int(value) for key, value in figures.items() if key.partition(": ")[0] in FATES
         }
         return cls(**counts, lost=None if lost is None else int(lost), causes=causes)
 
     def faults(self) -> list[str]:
         """What does not add up, in words; empty if all does."""
         faults = []
-        decided = sum(getattr(self, fate) for fate in _FATES)
+        decided = sum(getattr(self, fate) for fate in FATES)
         if self.received != decided:
             faults.append(f"{self.received} received, but {decided} accounted for")
-        for fate in _FATES[1:]:
+        for fate in FATES[1:]:
             total = getattr(self, fate)
             by_cause = sum(n for cause, n in self.causes.items() if cause.startswith(f"{fate}: "))
             if total != by_cause:
@@ -57,9 +58,20 @@ class FrameAccount:
         """What has become less since `before`, in words: no image is taken back."""
         return [
             f"{name} fell from {earlier} to {now}"
-            for name in ("received", *_FATES)
+            for name in ("received", *FATES)
             if (now := getattr(self, name)) < (earlier := getattr(before, name))
         ]
+
+    def since(self, before: FrameAccount) -> FrameAccount:
+        """What has come since an earlier account, in which nothing was waiting."""
+        return FrameAccount(
+            **{
+                name: getattr(self, name) - getattr(before, name)
+                for name in ("received", *FATES, "waiting")
+            },
+            lost=None if self.lost is None else self.lost - (before.lost or 0),
+            causes={cause: n - before.causes.get(cause, 0) for cause, n in self.causes.items()},
+        )
 
     def missing(self, sent: int) -> int:
         """Images of so many sent that are nowhere; to be asked when all is quiet."""

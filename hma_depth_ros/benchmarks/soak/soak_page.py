@@ -27,7 +27,8 @@ def soak_page(content: dict[str, Any]) -> str:
     length = f"{len(minutes)} minute{'' if len(minutes) == 1 else 's'}"
     run = (
         f"{length} from {content['began']}, {arguments['rate']:g} images of "
-        f"{arguments['image_size']} a second, {len(content['topics'])} topics heard. "
+        f"{arguments['image_size']} a second, {len(content['topics'])} topics heard, "
+        f"{' '.join(arguments['parameters']) or 'default parameters'}. "
         f"{machine['cpu']}, {machine['cores']} cores; engine {setup.get('engine', '?')}, "
         f"precision {setup.get('precision', '?')}."
     )
@@ -125,7 +126,7 @@ def _latency(axes: Axes, minutes: Sequence[dict[str, Any]]) -> None:
         label = f"{LATENCY_FACTOR:g} x the first p99"
         axes.axhline(bound, color="#6b7280", ls="--", lw=1, label=label)
     axes.set_ylabel("latency, ms")
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0)
 
 
 def _fates(axes: Axes, content: dict[str, Any]) -> None:
@@ -158,7 +159,7 @@ def _memory(axes: Axes, samples: Sequence[dict[str, Any]]) -> None:
     ):
         axes.plot(when, [s[name] / _MIB for s in samples], color=color, lw=1, label=label)
     axes.set_ylabel("MiB")
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.1 * max((s["resident"] / _MIB for s in samples), default=1))
 
 
 def _handles(axes: Axes, samples: Sequence[dict[str, Any]]) -> None:
@@ -170,4 +171,4 @@ def _handles(axes: Axes, samples: Sequence[dict[str, Any]]) -> None:
     ):
         axes.plot(when, [sample[name] for sample in samples], color=color, lw=1, label=label)
     axes.set_ylabel("number")
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.2 * max((max(s["threads"], s["descriptors"]) for s in samples), default=1))

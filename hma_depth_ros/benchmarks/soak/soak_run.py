@@ -19,7 +19,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.qos import QoSProfile
 
 from hma_depth_ros.benchmarks.camera_feed import Camera, Turn
-from hma_depth_ros.benchmarks.soak.frame_account import Audit
+from hma_depth_ros.benchmarks.soak.frame_account import FATES, Audit
 from hma_depth_ros.benchmarks.soak.frame_fates import PATIENCE, FrameFates
 from hma_depth_ros.benchmarks.soak.process_figures import busy_seconds, read_process
 from hma_depth_ros.demo.children import Child, Children
@@ -34,6 +34,8 @@ from hma_depth_ros.ros.transport import tune_malloc, use_large_message_profile
 
 NAMESPACE = "/soak"
 _STATUS = f"{NAMESPACE}/depth_node: depth"
+#: Of the diagnostics, what is reported of the node.
+_SETUP = ("engine", "precision", "device", "encoder", "self-check")
 #: Seconds that the node may take to convert and load its network.
 _START = 300.0
 #: Seconds between two looks at the process, and between two at the middleware.
@@ -67,6 +69,14 @@ class Soak:
     audit: Audit = field(default_factory=Audit)
     fates: FrameFates | None = None
     end: dict[str, int] | None = None  #: of a run that came to its end: the account
+
+    def take(self, message: DiagnosticArray) -> None:
+        """Read the node's diagnostics."""
+        for status in message.status:
+            if status.name == _STATUS:
+                self.audit.take(status)
+                figures = {pair.key: pair.value for pair in status.values}
+                self.setup = {key: figures[key] for key in _SETUP if key in figures}
 
     def content(self) -> dict[str, Any]:
         """For JSON."""
@@ -118,7 +128,9 @@ def run_soak(
             camera = Camera(
                 local.node, NAMESPACE, plan.image_size, topics, listener_qos=QoSProfile(depth=_KEPT)
             )
+            local.node.create_subscription(DiagnosticArray, "/diagnostics", soak.take, 50)
             _wait_for(camera, node, local, children)
+            _knock(camera, soak.audit, local, children)
             try:
                 _Run(plan, soak, camera, node, local, tell=tell).run(children)
             finally:
@@ -142,6 +154,33 @@ def _wait_for(camera: Camera, node: Child, local: LocalNode, children: Children)
         local.wait(0.1)
 
 
+def _knock(camera: Camera, audit: Audit, local: LocalNode, children: Children) -> None:
+    """Send images until some come out and all is quiet again: then both sides know each other.
+
+    What a best-effort publisher sends before the subscription knows of it is lost, and nobody can
+    count it.
+    """
+    deadline = time.monotonic() + _START
+    while not camera.turn.arrived:
+        camera.publish()
+        _wait(0.5, local)
+        children.check()
+        if time.monotonic() > deadline:
+            raise HmaDepthError(f"nothing comes out of the node for {_START:.0f} s")
+    _wait(PATIENCE, local)
+    before = audit.latest
+    while audit.latest is before or audit.latest is None or audit.latest.waiting:
+        before = audit.latest
+        _wait(0.5, local)
+        children.check()
+
+
+def _wait(seconds: float, local: LocalNode) -> None:
+    end = time.perf_counter() + seconds
+    while (left := end - time.perf_counter()) > 0:
+        local.wait(left)
+
+
 class _Run:
     """From the first image to the account."""
 
@@ -161,7 +200,7 @@ class _Run:
         camera.turn = Turn(begin, begin + plan.seconds)
         soak.fates = self._fates = FrameFates(camera.turn, len(soak.topics))
         self._busy, self._own, self._looked = busy_seconds(), self._cpu(), time.perf_counter()
-        local.node.create_subscription(DiagnosticArray, "/diagnostics", self._take, 50)
+        self._before = soak.audit.latest  # what was knocked with
 
     def run(self, children: Children) -> None:
         camera, turn = self._camera, self._camera.turn
@@ -186,16 +225,6 @@ class _Run:
                     self._local.wait(min(due, sample, turn.end) - now)
             self._settle()
             self._account(events)
-
-    def _take(self, message: DiagnosticArray) -> None:
-        for status in message.status:
-            if status.name == _STATUS:
-                self._soak.audit.take(status)
-                self._soak.setup = {
-                    pair.key: pair.value
-                    for pair in status.values
-                    if pair.key in {"engine", "precision", "device", "encoder", "self-check"}
-                }
 
     def _cpu(self) -> float:
         """CPU seconds of node and camera."""
@@ -235,23 +264,17 @@ class _Run:
 
     def _settle(self) -> None:
         """Wait for the last outputs, and for diagnostics that know of all images."""
-        quiet = time.perf_counter() + PATIENCE
-        while time.perf_counter() < quiet:
-            self._local.wait(0.1)
+        _wait(PATIENCE, self._local)
         self._fates.finish()
 
     def _account(self, events: Sequence[SubscriptionEvents]) -> None:
-        account, fates = self._soak.audit.latest, self._fates
-        if account is None:
-            raise HmaDepthError(f"no diagnostics of {_STATUS} came")
+        account, before, fates = self._soak.audit.latest, self._before, self._fates
+        assert account is not None and before is not None  # they came while it was knocked
+        account = account.since(before)
         self._soak.end = {
-            "sent": fates.sent,
-            "received": account.received,
-            "processed": account.processed,
-            "dropped": account.dropped,
-            "skipped": account.skipped,
-            "failed": account.failed,
+            **{name: getattr(account, name) for name in ("received", *FATES)},
             "lost": account.lost or 0,
+            "sent": fates.sent,
             "missing": account.missing(fates.sent),
             "whole": fates.whole,
             "torn": fates.torn,

@@ -214,6 +214,7 @@ class _Run:
                     due += period * (1 + int((now - due) / period))
                 elif now >= minute:
                     minute += 60
+                    self._fates.look(now)
                     self._soak.save()
                     self._say()
                     children.check()

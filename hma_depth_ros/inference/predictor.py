@@ -63,6 +63,8 @@ class Prediction:
     confidence: npt.NDArray[np.float32] | None = None
     #: (H, W, columns of the layout) float32: points with packed colours, (H, W) of the filter.
     cloud: npt.NDArray[np.float32] | None = None
+    #: Pixels of the network's depth, or else of its masks, that are no number: NaN in the arrays.
+    undefined: int = 0
     #: Seconds by stage: preprocess, forward, postprocess.
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -387,7 +389,7 @@ class DepthPredictor:
         self, size: tuple[int, int], network_camera: PinholeCamera | None
     ) -> Tensor | None:
         """The camera's maps on the engine's device; those of the latest camera are kept."""
-        key = size, network_camera, self.mount
+        key = size, network_camera, self.mount, self.engine.device
         if self._planes[0] != key:
             planes = camera_input(self.info, size, network_camera, self.mount)
             on_device = None if planes is None else planes.to(self.engine.device)
@@ -421,7 +423,10 @@ class DepthPredictor:
                 tensors["confidence"] = sure
         if "depth" in outputs or with_points:
             factor = self.scale * self.depth_scale(frame.network_camera)
-            depth = self._depth(maps, plan, factor, out.depth)
+            blended = blended_depth(maps)
+            tensors["undefined"] = _count_undefined(blended)
+            # Scaled before it is enlarged: fewer pixels.
+            depth = self._depth(blended * factor, plan, out.depth)
             if "depth" in outputs:
                 tensors["depth"] = depth
             if with_points:
@@ -440,8 +445,13 @@ class DepthPredictor:
                 camera = prediction.camera.every(step)
                 tensors["cloud"] = self._cloud(points, camera, colors, out.cloud)
         if "attention" in outputs and maps.attentions:
-            tensors["attention"] = self._restored(full_masks(maps), plan, out.attention)
-        arrays = to_host(tensors, {name: getattr(out, name) for name in tensors})
+            masks = full_masks(maps)
+            if "undefined" not in tensors:  # any other mask's NaN are the last one's, too
+                tensors["undefined"] = _count_undefined(masks[:, -1])
+            tensors["attention"] = self._restored(masks, plan, out.attention)
+        arrays = to_host(tensors, {name: getattr(out, name, None) for name in tensors})
+        if "undefined" in arrays:
+            prediction.undefined = int(arrays["undefined"][0])
         prediction.depth = arrays.get("depth")
         prediction.attention = arrays.get("attention")
         prediction.uncertainty = arrays.get("uncertainty")
@@ -454,17 +464,10 @@ class DepthPredictor:
         }
         return prediction
 
-    def _depth(
-        self,
-        maps: ScaleMaps,
-        plan: InputPlan,
-        scale: float,
-        out: npt.NDArray[np.float32] | None,
-    ) -> Tensor:
-        """Depth (H, W) in metres at the output resolution."""
-        # Scaled before it is enlarged: fewer pixels.
+    def _depth(self, depth: Tensor, plan: InputPlan, out: npt.NDArray[np.float32] | None) -> Tensor:
+        """Depth (1, 1, h, w) in metres at the output resolution: (H, W)."""
         planes = None if out is None else out[None]
-        depth = self._restored(blended_depth(maps) * scale, plan, planes)[0]
+        depth = self._restored(depth, plan, planes)[0]
         if self.max_range is not None:
             depth.masked_fill_(depth > self.max_range, torch.inf)
         return depth
@@ -520,6 +523,11 @@ class DepthPredictor:
             cloud = torch.zeros((*depth.shape, self.cloud_layout.value), device=depth.device)
         write_cloud(cloud, depth, camera, colors, self.cloud_layout)
         return cloud
+
+
+def _count_undefined(values: Tensor) -> Tensor:
+    """How many are NaN, as float32 (1,): it goes to the host with the arrays."""
+    return values.isnan().sum(dtype=torch.float32).reshape(1)
 
 
 @torch.inference_mode()

@@ -32,6 +32,10 @@ from hma_depth_ros.ros.topic_qos import Entity, output_qos, with_overrides
 ACKNOWLEDGE_SECONDS = 10.0
 
 
+#: What is reported on of the network's numbers.
+NETWORK = "the network"
+
+
 @dataclass(frozen=True)
 class Job:
     """A frame that somebody wants something of; parameters are those of its beginning."""
@@ -292,6 +296,7 @@ class CameraStream:
         assert self._clock is not None
         predicted = time.perf_counter()
         self.reporter.solved(self.image_topic())
+        self._note_undefined(prediction)
         header = job.frame.image.header
         info = None
         if INFO in job.topics and job.info is not None and job.camera is not None:
@@ -318,6 +323,18 @@ class CameraStream:
                 "publish": finished - predicted,
             },
         )
+
+    def _note_undefined(self, prediction: Prediction) -> None:
+        """Count and say that the network gave something that is no number, which stays NaN."""
+        if prediction.undefined:
+            self.statistics.count_undefined()
+            self.reporter.problem(
+                NETWORK,
+                f"it gives no number (NaN) for {prediction.undefined} pixels of an image, which "
+                "are published as NaN: its weights or its engine's precision are not good for it",
+            )
+        elif prediction.seconds:
+            self.reporter.solved(NETWORK)
 
     def _await_subscribers(self, topics: Set[str], ending: Callable[[], bool]) -> None:
         """Hold the next frame back until this one has arrived everywhere."""

@@ -71,6 +71,7 @@ def _figures(snapshot: Snapshot, state: str, lost: int | None) -> dict[str, str]
         figures[f"frames {fate}"] = str(sum(counts.values()))
         figures |= {f"{fate}: {cause}": str(count) for cause, count in sorted(counts.items())}
     figures["frames waiting"] = str(snapshot.waiting)
+    figures["frames with NaN of the network"] = str(snapshot.undefined)
     if lost is not None:
         figures["images lost in transport"] = str(lost)
     figures["rate [Hz]"] = f"{snapshot.rate:.2f}"

@@ -19,6 +19,7 @@ from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 
+from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.inference.transfer import host_memory
 from hma_depth_ros.ros.clock_watch import ClockWatch
@@ -26,6 +27,7 @@ from hma_depth_ros.ros.condition_log import ConditionLog
 from hma_depth_ros.ros.depth_node.camera_stream import CameraStream
 from hma_depth_ros.ros.depth_node.declared_parameters import DeclaredParameters
 from hma_depth_ros.ros.depth_node.diagnostics import CameraStatus, diagnostic_array
+from hma_depth_ros.ros.depth_node.engine_recovery import EngineRecovery
 from hma_depth_ros.ros.depth_node.frame_loop import FrameLoop
 from hma_depth_ros.ros.depth_node.load_predictor import LoadedModel
 from hma_depth_ros.ros.depth_node.parameters import DepthNodeParameters
@@ -64,6 +66,7 @@ class DepthNode(ManagedNode):
         super().__init__(node_name, stop=stop, **kwargs)
         self.cameras: list[CameraStream] = []
         self._model: LoadedModel | None = None
+        self._recovery: EngineRecovery | None = None  # of the model's engine
         self._loop: FrameLoop | None = None
         self._clock_watch: ClockWatch | None = None
         self._reporter = ConditionLog(self.get_logger().warning)  # of what is no camera's
@@ -131,6 +134,7 @@ class DepthNode(ManagedNode):
         # Compiling a network takes seconds in C, in which a thread hears of no signal.
         model = unless(self.ending, lambda: LoadedModel(values, warn=self.get_logger().warning))
         self._values, self._model = values, model
+        self._recovery = EngineRecovery(model.measures(), warn=self.get_logger().warning)
         try:
             allocate = partial(host_memory, device=model.engine.device)
             endpoints: list[tuple[str, Entity]] = [("/diagnostics", "publisher")]
@@ -147,14 +151,17 @@ class DepthNode(ManagedNode):
     @logged
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe and start the worker."""
+        assert self._model is not None and self._recovery is not None
+        if self._recovery.given_up:
+            raise HmaDepthError(_given_up(self._recovery.given_up))
         result = super().on_activate(state)
         values = self._values
-        assert self._model is not None
         self._clock_watch = clock = ClockWatch(self, self._reporter)
         self._loop = loop = FrameLoop(
             self.cameras,
             lockstep=values.lockstep,
             together=self.together(self._model.predictor(values)),
+            recovery=self._recovery,
             ending=self.ending,
             logger=self.get_logger(),
         )
@@ -200,9 +207,18 @@ class DepthNode(ManagedNode):
         for camera in self.cameras:
             camera.release()
         on_cuda = self._model is not None and self._model.engine.device.type == "cuda"
-        self._model = None
+        self._model = self._recovery = None
         if on_cuda:
             torch.cuda.empty_cache()
+
+    def _look_after_engine(self) -> None:
+        """Leave the active state once nothing helps the engine any more."""
+        if self._loop is None or self._recovery is None or not self._recovery.given_up:
+            return
+        words = _given_up(self._recovery.given_up)
+        self.get_logger().error(words)
+        if self.trigger_deactivate() == TransitionCallbackReturn.SUCCESS:
+            self.failure = words
 
     # --- diagnostics ----------------------------------------------------------------------------
 
@@ -214,6 +230,7 @@ class DepthNode(ManagedNode):
         return {**self._model.setup(), "depth scale": f"{self._values.depth_scale:g}"}
 
     def _look(self) -> None:
+        self._look_after_engine()
         for camera in self.cameras:
             if camera.input is not None:
                 camera.input.look()
@@ -245,3 +262,7 @@ class DepthNode(ManagedNode):
             snapshot=snapshot if has_time else replace(snapshot, age=None),
             lost=camera.lost,
         )
+
+
+def _given_up(reason: str) -> str:
+    return f"{reason}; nothing has helped. To load it anew: cleanup, configure, activate"

@@ -34,12 +34,12 @@ def _has_ros() -> bool:
         return False
 
 
-collect_ignore = [] if _has_ros() else ["node"]
+collect_ignore = [] if _has_ros() else ["node", "faults"]
 
 
 def pytest_report_header() -> list[str]:
     """Say what is not even collected."""
-    return ["no rclpy: test/node is left out"] if collect_ignore else []
+    return ["no rclpy: test/node and test/faults are left out"] if collect_ignore else []
 
 
 class _Module(pytest.Module):

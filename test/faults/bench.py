@@ -73,7 +73,7 @@ class FaultBench:
         """
         self.namespace = f"/fault_{os.getpid()}_{next(_numbers)}"
         self.faults = folder / "faults.json"
-        self.fault()
+        self._order()
         self._log = folder / "node.log"
         parameters = {
             "checkpoint": checkpoint,
@@ -217,7 +217,7 @@ class FaultBench:
     def passes(self, image: Image | None = None) -> Image:
         """Send images until one comes out as depth; that."""
         sent: set[tuple[int, int]] = set()
-        depth = self.received["depth/image"]
+        depth, again = self.received["depth/image"], [0.0]
         self._listens_to_depth()
 
         def out() -> Any:
@@ -225,14 +225,17 @@ class FaultBench:
                 stamp = message.header.stamp
                 if (stamp.sec, stamp.nanosec) in sent:
                     return message
-            sent.add((int(self.send(image)), 0))
-            time.sleep(0.05)
+            if time.monotonic() > again[0]:
+                again[0] = time.monotonic() + 0.5
+                sent.add((int(self.send(image)), 0))
             return None
 
         return self.until(out, "a depth image")
 
     def _listens_to_depth(self) -> None:
-        topics = {s.topic_name.rpartition(f"{self.namespace}/")[2] for s in self.tester.subscriptions}
+        topics = {
+            s.topic_name.rpartition(f"{self.namespace}/")[2] for s in self.tester.subscriptions
+        }
         if "depth/image" not in topics:
             self.listen("depth/image")
 
@@ -260,6 +263,10 @@ class FaultBench:
 
     def fault(self, fault: str = "", **order: Any) -> None:
         """Have the engines fail so from the next image on; without arguments they work."""
+        self.quiet()  # no image that was sent before is to meet the fault
+        self._order(fault, **order)
+
+    def _order(self, fault: str = "", **order: Any) -> None:
         new = self.faults.with_suffix(".new")
         new.write_text(json.dumps({"fault": fault, "number": next(_numbers), **order}))
         new.replace(self.faults)
@@ -287,5 +294,7 @@ class FaultBench:
 
     def set(self, name: str, value: Any) -> Any:
         """Set one parameter; the result."""
-        request = SetParameters.Request(parameters=[Parameter(name, value=value).to_parameter_msg()])
+        request = SetParameters.Request(
+            parameters=[Parameter(name, value=value).to_parameter_msg()]
+        )
         return self.call(SetParameters, "set_parameters", request).results[0]

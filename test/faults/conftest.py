@@ -23,7 +23,7 @@ StartFaults = Callable[..., FaultBench]
 
 @pytest.fixture(scope="session")
 def context() -> Iterator[Context]:
-    """rclpy in this process."""
+    """Rclpy in this process."""
     context = Context()
     with mock.patch.dict(os.environ):
         use_large_message_profile()

@@ -1,8 +1,8 @@
-"""The depth node's process with engines that fail as a file says: `failing_node.py FILE --ros-args`.
+"""The depth node's process with engines that fail as told: `failing_node.py FILE --ros-args ...`.
 
 FILE is JSON: `fault` (raise, memory, nan or nothing at all), `engines` (numbers of those that it
-befalls, in the order in which they were started, from 1 on) and `times` (images; all if null). It is
-read for every image, so that a test can change it while the node runs.
+befalls, in the order in which they were started, from 1 on) and `times` (images; all if null). It
+is read for every image, so that a test can change it while the node runs.
 """
 
 from __future__ import annotations

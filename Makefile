@@ -51,8 +51,9 @@ lint: venv ## ruff check, ruff format, mypy
 	@echo "== mypy"
 	@$(VENV) -m mypy
 
-api: ## write docs/api.md from the code
-	@$(PYTHON) .ci/make_api.py
+api: venv ## write docs/api.md, and the tables of docs/node.md and docs/bags.md, from the code
+	@$(VENV) .ci/make_api.py
+	@$(VENV) .ci/make_reference.py
 
 # Installs nothing: on a machine with a GPU that has PyTorch and no .venv, PYTHON=python3 is taken.
 gpu-check: ## all that wants a GPU, in eight minutes [OUTPUT=folder] [ARGS="--parts card,tests ..."]

@@ -200,14 +200,31 @@ def test_the_workflow_is_ci_run():
         assert mode.startswith("100755")
 
 
-@pytest.fixture(scope="module")
-def make_api() -> ModuleType:
-    """The script that writes docs/api.md."""
-    spec = spec_from_file_location("make_api", REPOSITORY / ".ci" / "make_api.py")
+def script(name: str) -> ModuleType:
+    """A module of .ci, which is no package."""
+    spec = spec_from_file_location(name, REPOSITORY / ".ci" / f"{name}.py")
     assert spec is not None and spec.loader is not None
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def make_api() -> ModuleType:
+    """What writes docs/api.md."""
+    return script("make_api")
+
+
+def test_the_tables_of_topics_parameters_and_launch_are_what_the_code_says():
+    """If this fails, `make api` writes them anew."""
+    make_reference = script("make_reference")
+    for name in make_reference.PAGES:
+        page = (REPOSITORY / "docs" / name).read_text(encoding="utf-8")
+        assert page.splitlines() == make_reference.written(name).splitlines()
+    node = (REPOSITORY / "docs" / "node.md").read_text(encoding="utf-8")
+    assert "| `camera_info` | `sensor_msgs/CameraInfo` | **P** counts" in node
+    assert re.search(r"\| `max_range` \| 0\.0 \| live \| .* From 0\.0 to 1000\.0\. \|", node)
+    assert re.search(r"\| `rviz` \| `false` \| Whether ", node)
 
 
 def test_the_page_of_the_public_api_is_what_the_code_says(make_api: ModuleType):
@@ -234,9 +251,9 @@ def test_a_signature_of_the_page_is_as_python_has_it(make_api: ModuleType):
     assert "  - `fx: float`: focal length in pixels\n" in lines
 
 
-def test_readme_and_examples_use_the_public_api_alone(make_api: ModuleType):
-    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    programs = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+def test_documents_and_examples_use_the_public_api_alone(make_api: ModuleType):
+    texts = [path.read_text(encoding="utf-8") for path in DOCUMENTS]
+    programs = [p for text in texts for p in re.findall(r"```python\n(.*?)```", text, re.DOTALL)]
     examples = sorted((REPOSITORY / "docs" / "examples").glob("*.py"))
     programs += [path.read_text(encoding="utf-8") for path in examples]
     used = {

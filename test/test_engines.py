@@ -89,7 +89,7 @@ def start(source: ModelSource, name: str, precision: str = "fp32", **values: obj
     for module in package.get(name, []):
         pytest.importorskip(module)
     request = EngineRequest(engine=name, precision=precision, device="cpu", **values)  # type: ignore[arg-type]
-    engine, _ = start_engine(source, request, self_check=False, warn=fail)
+    engine = start_engine(source, request, self_check=False, warn=fail).engine
     assert (engine.name, engine.precision) == (name, precision)
     return engine
 
@@ -303,8 +303,8 @@ def test_what_would_change_is_not_folded():
 def choose(source: ModelSource, **values: str) -> tuple[Engine, str, list[str]]:
     warnings: list[str] = []
     request = EngineRequest(**{"device": "cpu", **values})  # type: ignore[arg-type]
-    engine, verdict = start_engine(source, request, self_check=True, warn=warnings.append)
-    return engine, verdict, warnings
+    started = start_engine(source, request, self_check=True, warn=warnings.append)
+    return started.engine, started.self_check, warnings
 
 
 def test_auto_is_openvino_and_checked(source: ModelSource, monkeypatch: pytest.MonkeyPatch):
@@ -545,8 +545,8 @@ def test_torch_compile_is_asked_for_and_checked(
 
     monkeypatch.setattr(torch, "compile", compiler)
     request = EngineRequest(engine="torch", precision="fp32", device="cpu", compiled=True)
-    _, outcome = start_engine(source, request, self_check=True, warn=fail)
-    assert outcome.startswith("passed")  # it is not taken for the reference itself
+    outcome = start_engine(source, request, self_check=True, warn=fail)
+    assert outcome.self_check.startswith("passed")  # it is not taken for the reference itself
     assert len(sizes) == 2
     assert sizes[0] == (1, 3, 64, 96)
 

@@ -313,6 +313,23 @@ def test_compressed_images_give_the_depth_of_their_files(
             np.testing.assert_allclose(depth, expected, rtol=tolerance)
 
 
+def test_depth_is_compressed_as_image_transport_does(
+    bag: Path, tmp_path: Path, process: Process
+) -> None:
+    assert process(bag, tmp_path / "raw", "--outputs", "depth") == 0
+    options = ("--outputs", "depth,confidence", "--compress-depth", "--outputs-only")
+    assert process(bag, tmp_path / "out", *options) == 0
+    with BagReader(tmp_path / "out") as reader:
+        topics = {topic.name: topic.count for topic in reader.topics.values()}
+    assert topics == {"/tf_static": 1, "/depth/image/compressedDepth": FRAMES}
+    expected = _messages(tmp_path / "raw", "/depth/image")
+    found = _messages(tmp_path / "out", "/depth/image/compressedDepth")
+    for raw, compressed in zip(expected, found, strict=True):
+        assert compressed.header == raw.header
+        assert compressed.format == "32FC1; compressedDepth png"
+        np.testing.assert_allclose(depth_array(compressed), depth_array(raw), rtol=80 / 20000)
+
+
 # --- bad input ----------------------------------------------------------------------------------
 
 

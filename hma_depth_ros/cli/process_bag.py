@@ -23,14 +23,13 @@ from dataclasses import astuple
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hma_depth_ros.bags.processing.output_settings import OUTPUT_KINDS, OutputSettings
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.engines.engine_names import ENGINES, PRECISIONS
 
 if TYPE_CHECKING:
     from hma_depth_ros.bags.processing.process import BagProcess, ImageCounts, ProcessSettings
     from hma_depth_ros.inference.predictor import DepthPredictor
-
-_KINDS = ("depth", "camera_info", "masks", "cloud", "color")
 
 
 def _positive(text: str) -> float:
@@ -42,8 +41,9 @@ def _positive(text: str) -> float:
 
 def _kinds(text: str) -> tuple[str, ...]:
     kinds = tuple(dict.fromkeys(text.split(",")))
-    if unknown := [kind for kind in kinds if kind not in _KINDS]:
-        raise argparse.ArgumentTypeError(f"no output '{unknown[0]}'; there are {', '.join(_KINDS)}")
+    if unknown := [kind for kind in kinds if kind not in OUTPUT_KINDS]:
+        known = ", ".join(OUTPUT_KINDS)
+        raise argparse.ArgumentTypeError(f"no output '{unknown[0]}'; there are {known}")
     return kinds
 
 
@@ -130,15 +130,21 @@ def _parser() -> argparse.ArgumentParser:
     result.add_argument(
         "--outputs",
         type=_kinds,
-        default=("depth", "camera_info", "masks", "cloud"),
+        default=OutputSettings().kinds,
         metavar="KIND,...",
-        help=f"of {', '.join(_KINDS)} (default: all but confidence and color)",
+        help=f"of {', '.join(OUTPUT_KINDS)} (default: all but confidence and color)",
     )
     result.add_argument(
         "--depth-encoding",
         choices=("32FC1", "16UC1"),
         default="32FC1",
         help="metres or millimetres (default: %(default)s)",
+    )
+    result.add_argument(
+        "--compress-depth",
+        action="store_true",
+        help="depth/image/compressedDepth, image_transport's code, instead of depth/image: a tenth "
+        "of the size, exact to 5 mm at 10 m and 0.3 m at 80 m",
     )
     result.add_argument(
         "--cloud-layout",
@@ -233,11 +239,14 @@ def _jobs(arguments: argparse.Namespace) -> list[tuple[Path, Path]]:
 def _settings(arguments: argparse.Namespace) -> ProcessSettings:
     from rosbags.rosbag2 import StoragePlugin
 
-    from hma_depth_ros.bags.processing.depth_outputs import OutputSettings
     from hma_depth_ros.bags.processing.process import ProcessSettings
 
     return ProcessSettings(
-        outputs=OutputSettings(kinds=arguments.outputs, depth_encoding=arguments.depth_encoding),
+        outputs=OutputSettings(
+            kinds=arguments.outputs,
+            depth_encoding=arguments.depth_encoding,
+            compress_depth=arguments.compress_depth,
+        ),
         images=tuple(arguments.image_topic),
         info=arguments.camera_info_topic,
         uncalibrated=arguments.uncalibrated,

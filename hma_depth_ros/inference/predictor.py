@@ -214,7 +214,7 @@ class DepthPredictor:
             if precision == "auto":
                 precision = source.plain_precision
         request = EngineRequest(engine=engine, precision=precision, device=device, threads=threads)
-        chosen, _ = start_engine(source, request, self_check=False, warn=_LOG.warning)
+        chosen = start_engine(source, request, self_check=False, warn=_LOG.warning).engine
         return cls(
             chosen,
             source.info,

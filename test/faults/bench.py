@@ -82,6 +82,7 @@ class FaultBench:
             "precision": "bf16",  # so that there is an fp32 to fall back to
             "self_check": "false",
             "diagnostics_period": 0.05,
+            "stale_after": 0.0,  # tests publish single images
             **values,
         }
         flags = [word for n, v in parameters.items() for word in ("-p", f"{n}:={v}")]
@@ -159,6 +160,12 @@ class FaultBench:
         """Keys and values of such a message."""
         return {pair.key: pair.value for pair in self.status().values}
 
+    @property
+    def account(self) -> FrameAccount:
+        """Of the latest message."""
+        assert self.audit.latest is not None
+        return self.audit.latest
+
     def quiet(self) -> FrameAccount:
         """The account once no image waits and none comes any more."""
 
@@ -166,8 +173,7 @@ class FaultBench:
             accounts = []
             for _ in range(2):
                 self.status()
-                assert self.audit.latest is not None
-                accounts.append(self.audit.latest)
+                accounts.append(self.account)
             same = accounts[0] == accounts[1] and not accounts[1].waiting
             return accounts[1] if same else None
 

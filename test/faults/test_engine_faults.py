@@ -73,6 +73,12 @@ def test_one_that_fails_again_gives_way_to_fp32_on_the_cpu(bench: FaultBench):
     bench.passes()
     figures = bench.figures()
     assert (figures["engine"], figures["precision"]) == ("torch", "fp32")
+    assert figures["modes"] == "engine_fallback"
+    status = bench.status()
+    assert status.level == WARN
+    assert (
+        f"engine_fallback: the network has failed in {PATIENCE} images in a row" in status.message
+    )
     # And so it stays, until it is loaded again.
     bench.fault()
     bench.passes()
@@ -148,7 +154,8 @@ def test_memory_that_stays_away_needs_no_patience(bench: FaultBench):
     fails(bench, 1)
     bench.hears("the network has failed in an image, the last time with OutOfMemoryError")
     bench.passes()
-    assert bench.figures()["precision"] == "fp32"
+    figures = bench.figures()
+    assert (figures["precision"], figures["modes"]) == ("fp32", "engine_fallback")
 
 
 @pytest.mark.faults

@@ -57,7 +57,7 @@ def test_a_camera_that_is_killed_and_comes_back(bench: FaultBench, times: int):
     for _ in range(times):
         before = bench.quiet().processed
         camera = camera_process(bench, 50)
-        bench.until(lambda b=before: bench.audit.latest.processed > b + 5, "its images")  # type: ignore[misc]
+        bench.until(lambda b=before: bench.account.processed > b + 5, "its images")  # type: ignore[misc]
         camera.kill()
         camera.wait()
         bench.quiet()
@@ -82,9 +82,9 @@ def test_stamps_go_back_and_years_forward(bench: FaultBench):
     negative = graph.rgb_message()
     negative.header.stamp.sec = -5
     for image in [*images, negative]:
-        before = bench.audit.latest.received  # type: ignore[union-attr]
+        before = bench.account.received
         bench.images.publish(image)
-        bench.until(lambda b=before: bench.audit.latest.received > b, "its fate")  # type: ignore[misc, union-attr]
+        bench.until(lambda b=before: bench.account.received > b, "its fate")  # type: ignore[misc]
     account = bench.quiet().since(start)
     assert (account.received, account.processed) == (len(stamps) + 1, len(stamps))
     assert account.causes["failed: bad image"] == 1
@@ -108,13 +108,11 @@ def test_size_and_encoding_change_in_mid_stream(bench: FaultBench, long: bool):
         if chance.random() < 0.3:
             image.data = image.data[: len(image.data) // 2]
         bench.infos.publish(graph.info_message())
-        before = bench.audit.latest.received  # type: ignore[union-attr]
+        before = bench.account.received
         bench.send(image)
-        bench.until(
-            lambda b=before: bench.audit.latest.received > b, f"the fate of {encoding} {size}"
-        )  # type: ignore[misc, union-attr]
-        assert "internal error" not in str(bench.audit.latest)
-        assert "the network failed" not in str(bench.audit.latest)
+        bench.until(lambda b=before: bench.account.received > b, f"the fate of {encoding} {size}")  # type: ignore[misc]
+        assert "internal error" not in str(bench.account)
+        assert "the network failed" not in str(bench.account)
 
 
 def test_calibrations_change_vanish_and_are_zero(bench: FaultBench):
@@ -146,11 +144,11 @@ def test_a_subscriber_that_stops_taking_holds_nobody_up(bench: FaultBench, long:
         with bench.camera(20):
             assert listener.stdout.readline() == "heard\n"
             listener.send_signal(signal.SIGSTOP)
-            stopped = bench.audit.latest.processed  # type: ignore[union-attr]
+            stopped = bench.account.processed
             out = len(bench.received["depth/image"])
             images = 300 if long else 30
             bench.until(
-                lambda: bench.audit.latest.processed >= stopped + images,  # type: ignore[union-attr]
+                lambda: bench.account.processed >= stopped + images,
                 "images that are processed in spite of it",
             )
             bench.until(
@@ -291,7 +289,7 @@ def test_time_stands_still_goes_back_and_leaps(bench: FaultBench):
         clock.publish(Clock(clock=graph.stamp(seconds)))
         bench.passes()
     account = bench.quiet()
-    assert account.failed == bench.audit.latest.failed  # type: ignore[union-attr]
+    assert account.failed == bench.account.failed
     assert bench.set("use_sim_time", False).successful
     bench.tester.destroy_publisher(clock)
 

@@ -352,9 +352,11 @@ def test_what_changes_or_comes_back_is_said_again(clock: Clock):
     clock.now += condition_log.QUIET_SECONDS
     report.problem("image", "it is upside down")
     assert len(said) == 4
-    report.problem("image", "it is late", once=True)
+    report.solved("image")
+    report.mention("image", "it is late")
     clock.now += 10 * condition_log.QUIET_SECONDS
-    report.problem("image", "it is late", once=True)
+    report.mention("image", "it is late")
     assert len(said) == 5
+    assert report.problems() == ["camera_info: 7 bytes are missing"], "what was said is no problem"
     report.clear()
     assert report.problems() == []

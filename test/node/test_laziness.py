@@ -9,6 +9,7 @@ from .graph import MASKS, TYPES, Bench, info_message, rgb_message, until
 
 NEEDS = {
     "depth/image": {"depth"},
+    "depth/image/compressedDepth": {"depth"},
     "depth/color": {"depth"},
     "points": {"points"},
     **{topic: {"attention"} for topic in (*MASKS, "attention/color")},

@@ -1,4 +1,4 @@
-"""The commands of docs/training.md and the README, word for word, on folders like KITTI's.
+"""The commands of docs/training.md, word for word, on folders like KITTI's.
 
 Only the network and its crops are made small, by keys before those of the documentation; what it
 leaves open by `...` is the data. torchrun is left out: the tests of several processes have it.
@@ -21,7 +21,6 @@ from hma_depth_ros.network.checkpoint import read_info
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TRAINING = (REPOSITORY / "docs" / "training.md").read_text(encoding="utf-8")
-README = (REPOSITORY / "README.md").read_text(encoding="utf-8").partition("\n## Training\n")[2]
 
 DAY = "2011_09_26"
 HELD_OUT = f"{DAY}_drive_0001_sync"
@@ -118,5 +117,3 @@ def test_they_run_as_they_stand(here: Path, capsys: pytest.CaptureFixture[str]):
 
     assert "`train --resume runs/resnet50`" in TRAINING
     assert run(["train", "--resume", "runs/resnet50"]) == 0
-    (command,) = _commands(README.partition("\n## ")[0])
-    assert run([*_argv(command, 0), "--output", "runs/readme"]) == 0

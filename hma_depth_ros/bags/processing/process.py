@@ -18,7 +18,8 @@ from rosbags.rosbag2 import StoragePlugin
 from hma_depth_ros.bags.bag_cameras import CameraTopics, find_cameras, own_namespaces
 from hma_depth_ros.bags.prefetch import prefetched
 from hma_depth_ros.bags.processing.camera_info_in_time import Calibrations
-from hma_depth_ros.bags.processing.depth_outputs import DepthOutputs, OutputSettings
+from hma_depth_ros.bags.processing.depth_outputs import DepthOutputs
+from hma_depth_ros.bags.processing.output_settings import OutputSettings
 from hma_depth_ros.bags.processing.parts_folder import PartsFolder
 from hma_depth_ros.bags.processing.silence import span_without_silence
 from hma_depth_ros.bags.reader import BagMessage, BagReader

@@ -22,7 +22,7 @@ from hma_depth_ros.evaluation.prediction_sources import PredictedDepth
 from hma_depth_ros.evaluation.protocols import View
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.messages.camera_info import camera_from_info
-from hma_depth_ros.messages.depth_image import depth_array
+from hma_depth_ros.messages.depth_image import depth_array, depth_size
 from hma_depth_ros.messages.pictures import rgb_image
 from hma_depth_ros.messages.point_cloud import lidar_returns
 from hma_depth_ros.messages.stamps import header_stamp, stamp_text
@@ -235,7 +235,7 @@ def lidar_in_camera(
         HmaDepthError: something is missing, saying how to name it.
 
     """
-    size = (int(depth.width), int(depth.height))
+    size = depth_size(depth)
     camera = None
     if info is not None:
         camera = camera_from_info(info, width=size[0], height=size[1])

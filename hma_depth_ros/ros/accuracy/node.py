@@ -202,6 +202,8 @@ class AccuracyMonitor(ForgivingParameters):
         self._clock_watch.look()
         self._latched_info.look()
         problems = self._reporter.problems()
+        for watch in self._watches.values():
+            problems += watch.losses
         miss = self._pairing.nearest_miss
         if miss is not None and time.monotonic() - self._last_scored > _SILENCE:
             topics = (self.resolve_topic_name(name) for name in ("depth/image", "lidar"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,23 +13,39 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.camera import PinholeCamera
+from hma_depth_ros.inference.engines.engine_choice import StartedEngine
 from hma_depth_ros.inference.predictor import DepthPredictor, Prediction, PredictionRequest
 from hma_depth_ros.messages.camera_info import camera_from_info, info_for_camera
-from hma_depth_ros.messages.depth_topics import INFO, POINTS
+from hma_depth_ros.messages.depth_topics import COMPRESSED_DEPTH, DEPTH, INFO, POINTS
 from hma_depth_ros.ros.clock_watch import ClockWatch
 from hma_depth_ros.ros.condition_log import ConditionLog
 from hma_depth_ros.ros.cv_bridge_images import image_from_message
 from hma_depth_ros.ros.depth_node.bulk_message import Allocate
-from hma_depth_ros.ros.depth_node.image_input import Frame, ImageInput
+from hma_depth_ros.ros.depth_node.degraded_modes import (
+    CameraFacts,
+    Degradation,
+    DegradedModes,
+    Mode,
+)
+from hma_depth_ros.ros.depth_node.image_input import (
+    OVERRUN,
+    REPLACED,
+    UNPAIRED,
+    Frame,
+    ImageInput,
+)
 from hma_depth_ros.ros.depth_node.outputs import Outputs
 from hma_depth_ros.ros.depth_node.parameters import DepthNodeParameters
-from hma_depth_ros.ros.depth_node.statistics import FrameStatistics
+from hma_depth_ros.ros.depth_node.statistics import FrameStatistics, Snapshot
 from hma_depth_ros.ros.depth_node.stream_calibration import StreamCalibration
 from hma_depth_ros.ros.patience import all_acknowledged
 from hma_depth_ros.ros.topic_qos import Entity, output_qos, with_overrides
 
 #: In lockstep, how long a subscriber may take to acknowledge one frame's outputs.
 ACKNOWLEDGE_SECONDS = 10.0
+
+#: Modes whose beginning is logged with them; of the others it is where their cause is found.
+LOGGED_MODES = (Mode.STALE, Mode.OVERLOADED)
 
 
 #: What is reported on of the network's numbers.
@@ -82,6 +98,9 @@ class CameraStream:
         self._publishers: list[Any] = []
         self._calibration: StreamCalibration | None = None
         self._clock: ClockWatch | None = None
+        self._modes = DegradedModes()
+        self._mode_log = ConditionLog(node.get_logger().warning)
+        self._active_since = 0.0  # time.monotonic()
         self._lost_before: int | None = 0  # images, until the stream was deactivated last
         self._size: tuple[int, int] | None = None  # of the latest image
 
@@ -133,6 +152,7 @@ class CameraStream:
 
         """
         self._clock, self._size = clock, None
+        self._modes, self._active_since = DegradedModes(), time.monotonic()
         self.input = ImageInput(
             self._node,
             self.image_topic(),
@@ -152,6 +172,7 @@ class CameraStream:
             self._lost_before = self.lost
             self.input.close()
         self.input = None
+        self._mode_log.clear()
 
     def release(self) -> None:
         """Free the publishers and the messages' memory."""
@@ -170,7 +191,12 @@ class CameraStream:
     # --- topics ---------------------------------------------------------------------------------
 
     def _own(self, topic: str) -> str:
-        """Name of a topic of this camera, before remapping."""
+        """Name of a topic of this camera, before remapping.
+
+        Like image_transport: the base name is remapped first and the transport appended.
+        """
+        if topic == COMPRESSED_DEPTH:
+            return self._full(DEPTH) + topic.removeprefix(DEPTH)
         return f"{self.name}/{topic}" if self.name else topic
 
     def _full(self, topic: str) -> str:
@@ -178,10 +204,7 @@ class CameraStream:
         return name
 
     def image_topic(self) -> str:
-        """Full name of the subscribed image topic.
-
-        Like image_transport: the base name is remapped first and the transport appended.
-        """
+        """Full name of the subscribed image topic, its transport appended as in `_own`."""
         base = self._full("image")
         return f"{base}/compressed" if self.values.image_transport == "compressed" else base
 
@@ -276,7 +299,8 @@ class CameraStream:
             predictor.output_size(size),
             predictor.cloud_size(size),
             predictor.cloud_layout,
-            values.depth_encoding,
+            depth_encoding=values.depth_encoding,
+            mask_encoding=values.mask_encoding,
         )
         return Job(
             frame=frame,
@@ -307,6 +331,7 @@ class CameraStream:
             prediction,
             info=info,
             depth_encoding=job.values.depth_encoding,
+            mask_encoding=job.values.mask_encoding,
             color_range=job.values.color_range,
         )
         if job.values.lockstep:
@@ -356,3 +381,41 @@ class CameraStream:
         """Images lost in transport since the node's beginning; None if nobody counts them."""
         lost = 0 if self.input is None else self.input.watch.lost
         return None if lost is None or self._lost_before is None else self._lost_before + lost
+
+    def modes(self, snapshot: Snapshot, started: StartedEngine | None) -> list[Degradation]:
+        """Degraded modes that the camera is in; none while it is not active.
+
+        To be called now and then: what begins and ends between two calls is not seen.
+
+        Args:
+            snapshot: of its statistics, now.
+            started: engine of the node.
+
+        """
+        if self.input is None or self._calibration is None or started is None:
+            return []
+        now = time.monotonic()
+        waited = now - self._active_since
+        facts = CameraFacts(
+            arrived=snapshot.received + snapshot.waiting,
+            through=snapshot.processed + sum(snapshot.skipped.values()),
+            replaced=sum(snapshot.dropped.get(cause, 0) for cause in (REPLACED, OVERRUN)),
+            unpaired=snapshot.dropped.get(UNPAIRED, 0),
+            lost=self.lost,
+            quiet=waited if snapshot.quiet is None else min(snapshot.quiet, waited),
+            calibrated=self._calibration.usable,
+            fallback=started.fallback,
+            deviates=started.deviates,
+        )
+        found = self._modes.look(facts, self.values, now)
+        self._log_modes({degradation.mode: degradation.reason for degradation in found})
+        return found
+
+    def _log_modes(self, reasons: Mapping[Mode, str]) -> None:
+        """Log what begins and what ends."""
+        for mode in LOGGED_MODES:
+            subject = f"{self.image_topic()}: {mode.value}"
+            if mode in reasons:
+                self._mode_log.problem(subject, reasons[mode])
+            elif self._mode_log.solved(subject):
+                self._node.get_logger().info(f"{subject}: no longer")

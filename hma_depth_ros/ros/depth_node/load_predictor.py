@@ -12,8 +12,11 @@ from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.camera_planes import Mount
 from hma_depth_ros.inference.bundled import default_checkpoint
 from hma_depth_ros.inference.cloud_filter import CloudFilter
-from hma_depth_ros.inference.engines.engine import Engine
-from hma_depth_ros.inference.engines.engine_choice import EngineRequest, start_engine
+from hma_depth_ros.inference.engines.engine_choice import (
+    EngineRequest,
+    StartedEngine,
+    start_engine,
+)
 from hma_depth_ros.inference.engines.model_file import ModelFormat
 from hma_depth_ros.inference.engines.model_source import ModelSource
 from hma_depth_ros.inference.engines.renewable_engine import RenewableEngine
@@ -49,11 +52,11 @@ class LoadedModel:
             compiled=parameters.compile,
         )
         self._checked, self._warn = parameters.self_check, warn
-        engine, self.self_check = self._start(source, self._request)
-        self.engine = RenewableEngine(engine)
-        leave_cores_to(engine, self._request.threads)
+        self.started = self._start(source, self._request)
+        self.engine = RenewableEngine(self.started.engine)
+        leave_cores_to(self.engine, self._request.threads)
 
-    def _start(self, source: ModelSource, request: EngineRequest) -> tuple[Engine, str]:
+    def _start(self, source: ModelSource, request: EngineRequest) -> StartedEngine:
         return start_engine(source, request, self_check=self._checked, warn=self._warn)
 
     def measures(self) -> list[Measure]:
@@ -71,26 +74,24 @@ class LoadedModel:
         return [again] if is_plain else [again, plain]
 
     def _restart(self, _reason: str) -> None:
-        self._replace(self._request)
+        self._replace(self._start(self._source(), self._request))
 
-    def _fall_back(self, _reason: str) -> None:
+    def _fall_back(self, reason: str) -> None:
         source = self._source()
-        precision = source.plain_precision
-        self._replace(
-            replace(
-                self._request,
-                engine=source.plain_engine,
-                precision=precision,
-                device="cpu",
-                compiled=False,
-            )
+        request = replace(
+            self._request,
+            engine=source.plain_engine,
+            precision=source.plain_precision,
+            device="cpu",
+            compiled=False,
         )
+        self._replace(replace(self._start(source, request), fallback=reason))
 
-    def _replace(self, request: EngineRequest) -> None:
-        """Start another engine; predictors have it from their next image on."""
-        engine, self.self_check = self._start(self._source(), request)
-        self.engine.replace(engine)
-        leave_cores_to(engine, self._request.threads)
+    def _replace(self, started: StartedEngine) -> None:
+        """Take another engine; predictors have it from their next image on."""
+        self.started = started
+        self.engine.replace(started.engine)
+        leave_cores_to(self.engine, self._request.threads)
 
     def _source(self) -> ModelSource:
         """Read the file again: to have kept the network would have cost its memory.
@@ -132,7 +133,7 @@ class LoadedModel:
             "device": self.engine.hardware,
             "checkpoint": str(self.checkpoint),
             "encoder": self.info.model.encoder,
-            "self-check": self.self_check,
+            "self-check": self.started.self_check,
         }
         if self.engine.device.type == "cuda":
             # What PyTorch holds, as nvidia-smi counts it, beside the libraries' own.

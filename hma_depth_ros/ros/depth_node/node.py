@@ -26,6 +26,7 @@ from hma_depth_ros.ros.clock_watch import ClockWatch
 from hma_depth_ros.ros.condition_log import ConditionLog
 from hma_depth_ros.ros.depth_node.camera_stream import CameraStream
 from hma_depth_ros.ros.depth_node.declared_parameters import DeclaredParameters
+from hma_depth_ros.ros.depth_node.degraded_modes import Mode
 from hma_depth_ros.ros.depth_node.diagnostics import CameraStatus, diagnostic_array
 from hma_depth_ros.ros.depth_node.engine_recovery import EngineRecovery
 from hma_depth_ros.ros.depth_node.frame_loop import FrameLoop
@@ -44,7 +45,7 @@ LOOK_SECONDS = 0.2
 
 
 class DepthNode(ManagedNode):
-    """Managed node; the topics are those of the README's table."""
+    """Managed node; the topics are those of docs/node.md's tables."""
 
     def __init__(
         self,
@@ -123,6 +124,20 @@ class DepthNode(ManagedNode):
         for camera in self.cameras:
             values = self._declared.read_own(self._values, camera.name)
             camera.apply(values, self._model.predictor(values))
+        self._report_what_is_ignored()
+
+    def _report_what_is_ignored(self) -> None:
+        """Say, while the node is active, which parameters the model has no use for."""
+        if self._loop is None or self._model is None:
+            return
+        if self._values.min_confidence and not self._model.info.model.uncertainty:
+            self._reporter.problem(
+                "min_confidence",
+                "is ignored, for this network does not estimate its error; set it to 0, or use one "
+                "that does, as the bundled one",
+            )
+        else:
+            self._reporter.solved("min_confidence")
 
     # --- life cycle -----------------------------------------------------------------------------
 
@@ -172,6 +187,7 @@ class DepthNode(ManagedNode):
             self.stop_work()
             raise
         loop.start()
+        self._report_what_is_ignored()
         return result
 
     @logged
@@ -255,10 +271,15 @@ class DepthNode(ManagedNode):
         if camera.input is not None:
             camera.input.watch.look()
         snapshot, values = camera.statistics.snapshot(), camera.values
+        modes = camera.modes(snapshot, self._model.started if self._model else None)
+        losses: list[str] = []
+        if camera.input is not None and Mode.TRANSPORT_LOSS in {mode.mode for mode in modes}:
+            losses = camera.input.watch.losses
         return CameraStatus(
             name=camera.name,
             hardware_id=values.hardware_id,
-            problems=[*camera.reporter.problems(), *self._reporter.problems()],
+            modes=modes,
+            problems=[*losses, *camera.reporter.problems(), *self._reporter.problems()],
             snapshot=snapshot if has_time else replace(snapshot, age=None),
             lost=camera.lost,
         )

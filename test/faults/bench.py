@@ -83,6 +83,7 @@ class FaultBench:
             "self_check": "false",
             "diagnostics_period": 0.05,
             "stale_after": 0.0,  # tests publish single images
+            "warn_dropped": 1.0,  # and floods
             **values,
         }
         flags = [word for n, v in parameters.items() for word in ("-p", f"{n}:={v}")]
@@ -111,7 +112,7 @@ class FaultBench:
     def close(self) -> None:
         """End both; the node's end is one by SIGINT, with status 0."""
         try:
-            self.process.send_signal(signal.SIGINT)
+            self.process.send_signal(signal.SIGINT)  # which is nothing to one that has ended
             assert self.process.wait(DEADLINE) == 0, self.log()[-4000:]
         finally:
             self.process.kill()

@@ -34,8 +34,9 @@ def still_well(bench: FaultBench):
     """Whatever was done, the next good image is processed, and nothing is wrong any more."""
     yield
     bench.infos.publish(graph.info_message())
-    bench.passes()
-    bench.until(lambda: bench.status().level == OK, "diagnostics without a problem")
+    bench.until(
+        lambda: bench.passes() and bench.status().level == OK, "diagnostics without a problem"
+    )
     bench.quiet()
     assert bench.audit.faults == []
 

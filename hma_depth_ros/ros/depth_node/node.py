@@ -251,7 +251,21 @@ class DepthNode(ManagedNode):
             if camera.input is not None:
                 camera.input.look()
 
+    def _look_for_namesakes(self) -> None:
+        """Report other nodes of this one's name: ROS lets them be, and mixes them up."""
+        name, own = self.get_fully_qualified_name(), (self.get_name(), self.get_namespace())
+        if self.get_node_names_and_namespaces().count(own) > 1:
+            self._reporter.problem(
+                name,
+                "there is another node of this name (or was until a moment ago, if it was killed): "
+                "their topics, services and diagnostics cannot be told apart. Rename one, with "
+                "-r __node:=NAME or -r __ns:=/NAMESPACE",
+            )
+        else:
+            self._reporter.solved(name)
+
     def _publish_diagnostics(self) -> None:
+        self._look_for_namesakes()
         has_time = True
         if self._clock_watch is not None:
             self._clock_watch.look()

@@ -184,7 +184,7 @@ def test_another_file_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 def test_figures_of_a_process():
     code = "import threading, time; [threading.Thread(target=time.sleep, args=(9,), daemon=True)"
-    code += ".start() for _ in range(3)]; x = bytes(50 << 20); f = open('/dev/null'); print(1)"
+    code += ".start() for _ in range(3)]; x = b'x' * (50 << 20); f = open('/dev/null'); print(1)"
     code += "; import sys; sys.stdout.flush(); time.sleep(9)"
     process = subprocess.Popen([sys.executable, "-S", "-c", code], stdout=subprocess.PIPE)
     try:
@@ -224,7 +224,7 @@ def test_a_few_seconds_of_it(tmp_path: Path, tiny_checkpoint: Path):
     assert end["outputs_lost"] == end["torn"] == 0
     assert found["account"]["faults"] == []
     assert found["setup"]["engine"] == "torch"
-    assert len(found["topics"]) == 9
+    assert {"depth/image", "points", "attention/scale_1", "attention/color"} <= set(found["topics"])
     assert found["samples"][-1]["threads"] > 5
     assert kept(found)[:3] == [True, True, True]
     assert "| promise | kept | found |" in done.stdout

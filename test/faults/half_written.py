@@ -42,6 +42,8 @@ from hma_depth_ros.training.snapshot import RunProgress, Trained, read_snapshot,
 
 STRING = "std_msgs/msg/String"
 MESSAGES, FRAMES = 200, 3
+#: Bytes at the beginning of each MCAP file.
+MAGIC = 8
 
 #: How a trial ended: what a user would see of it.
 DONE, REFUSED, BUG = 0, 2, 3
@@ -102,7 +104,7 @@ def conversions() -> Writer:
     def ask(folder: Path, version: int, convert: Callable[[], dict[str, bytes]]) -> list[str]:
         os.environ[conversion_cache.VARIABLE] = str(folder / "cache")
         problems: list[str] = []
-        found = conversion_cache.cached(f"{version:064}", "kind", convert, problems.append)
+        found = conversion_cache.cached(64 * f"{version}", "kind", convert, problems.append)
         assert found == parts
         return problems
 
@@ -143,8 +145,8 @@ def bags(*, recording: bool) -> Writer:
 
     def version(folder: Path) -> int | None:
         path = folder / "bag_2"
-        if not path.exists() or not any(file.stat().st_size for file in path.iterdir()):
-            return None
+        if not path.exists() or all(file.stat().st_size <= MAGIC for file in path.iterdir()):
+            return None  # not even the mark of its kind
         with BagReader(path) as found:
             words = [int(found.decode(raw).data) for raw in found.messages()]
         assert words == list(range(len(words)))
@@ -296,10 +298,11 @@ def count_events(writer: Writer, folder: Path, log: Path) -> int:
 
 
 def one_trial(
-    writer: Writer, how: str, number: int, folder: Path, earlier: Path | None
+    writer: Writer, trial: tuple[str, int], folder: Path, *, earlier: Path | None, logs: Path
 ) -> dict[str, Any]:
     """Disturb version 2 over version 1, look, and write it again undisturbed."""
-    log, outcome = folder.with_suffix(".log"), folder.with_suffix(".json")
+    how, number = trial
+    log, outcome = logs / f"{how}_{number}.log", logs / f"{how}_{number}.json"
     if earlier is not None:
         shutil.copytree(earlier, folder, dirs_exist_ok=True)
 
@@ -379,7 +382,8 @@ def main() -> int:
         for place, how, number in trials:
             folder = place / f"{how}_{number}"
             folder.mkdir()
-            results.append(one_trial(writer, how, number, folder, earlier))
+            trial = one_trial(writer, (how, number), folder, earlier=earlier, logs=room)
+            results.append(trial)
             shutil.rmtree(folder)
     Path(order["result"]).write_text(json.dumps(found))
     return 0

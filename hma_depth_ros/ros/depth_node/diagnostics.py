@@ -22,8 +22,11 @@ MEANINGS = {
     "frames skipped": "that nobody wanted anything of",
     "skipped: CAUSE": "nobody listens",
     "frames failed": "that could not be processed",
-    "failed: CAUSE": "a bad image, a bad request, an internal error; the message says more",
+    "failed: CAUSE": "a bad image, a bad request, the network failed, an internal error; the "
+    "message says more",
     "frames waiting": "of which it is not decided yet",
+    "frames with NaN of the network": "of the processed ones, those with pixels for which the "
+    "network gave no number; they are NaN in the outputs",
     "images lost in transport": "before they came here; missing where the middleware does not tell",
     "rate [Hz]": "frames processed in a second, since the message before",
     "latency PERCENTILE [ms]": "p50, p95 and max, from an image's arrival to its last output",

@@ -159,14 +159,18 @@ def test_memory_that_stays_away_needs_no_patience(bench: FaultBench):
 
 
 @pytest.mark.faults
-def test_an_engine_that_does_not_even_start_again_is_passed_over(start: StartFaults):
-    """The self-check meets the fault, too; fp32 PyTorch, the last, has nothing to be checked by."""
+def test_one_that_fails_in_its_self_check_gives_way_as_it_is_started_anew(start: StartFaults):
+    """To fp32 PyTorch, which is the reference, and has nothing to be checked by."""
     bench = start(self_check="true")
     bench.connect()
     bench.fault("raise")
     fails(bench, PATIENCE)
-    bench.hears("the engine is started anew: that has failed, too, with RuntimeError: engine 2")
-    bench.hears("engine 1 has a fault: fp32 on the CPU takes over")
+    bench.hears("engine 1 has a fault: the engine is started anew")
+    bench.until(lambda: bench.figures()["precision"] == "fp32", "the reference")
+    status = bench.status()
+    assert "engine torch is left out: in bf16 on cpu" in status.message
+    fails(bench, PATIENCE)
+    bench.hears("engine 3 has a fault: fp32 on the CPU takes over")
     fails(bench, PATIENCE)
     bench.until(lambda: bench.state() == "inactive", "the node to give up")
     assert bench.status().level == ERROR

@@ -1,6 +1,6 @@
 # `make demo` and `make test` need nothing but python3 with its venv module; see `make help`.
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-faults test-jazzy soak lint api gpu-check clean distclean
+.PHONY: help venv demo test test-faults test-jazzy soak lint api foxglove gpu-check clean distclean
 
 # Without PYTHON=... an existing environment keeps the Python it was made with.
 PYTHON ?= $(shell .venv/bin/python -c pass 2>/dev/null && echo .venv/bin/python || echo python3)
@@ -64,6 +64,9 @@ lint: venv ## ruff check, ruff format, mypy
 api: venv ## write docs/api.md, and the tables of docs/node.md and docs/bags.md, from the code
 	@$(VENV) .ci/make_api.py
 	@$(VENV) .ci/make_reference.py
+
+foxglove: ## install Foxglove's reader for the test of bags, 13 MB by npm
+	@npm install --prefix test/foxglove --ignore-scripts --no-audit --no-fund --no-package-lock
 
 # Installs nothing: on a machine with a GPU that has PyTorch and no .venv, PYTHON=python3 is taken.
 gpu-check: ## all that wants a GPU, in eight minutes [OUTPUT=folder] [ARGS="--parts card,tests ..."]

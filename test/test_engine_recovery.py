@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 
 from hma_depth_ros.inference.engines.engine_memory import is_out_of_memory
+from hma_depth_ros.inference.engines.renewable_engine import RenewableEngine
 from hma_depth_ros.ros.depth_node.engine_recovery import (
     HEALED,
     PATIENCE,
@@ -46,7 +49,7 @@ class Taken(list[str]):
 
 def fails(recovery: EngineRecovery, times: int, error: Exception = FAULT) -> None:
     for _ in range(times):
-        recovery.failed(error)
+        recovery.failed(error, recovery.attempt)
 
 
 def test_one_measure_after_the_other():
@@ -68,6 +71,47 @@ def test_one_measure_after_the_other():
         "RuntimeError: it is broken"
     )
     assert taken.said[0] == f"{recovery.given_up}: restart"
+
+
+def test_what_began_before_a_measure_is_no_failure_of_its_result():
+    taken = Taken()
+    recovery = taken.recovery()
+    before = recovery.attempt
+    fails(recovery, PATIENCE)
+    assert recovery.attempt == before + 1
+    for _ in range(2 * PATIENCE):  # of another worker, on the engine that is no more
+        recovery.failed(FAULT, before)
+    assert taken == ["restart"]
+
+
+def test_an_engine_takes_no_more_threads_than_it_can_have():
+    """Also one that takes the place of another which could have more."""
+    calls: list[int] = []
+    inside, most = threading.Semaphore(0), [0]
+
+    class Counting:
+        name, precision, hardware = "torch", "fp32", "a CPU"
+        device = torch.device("cpu")
+
+        def __init__(self, side_by_side: int) -> None:
+            self.side_by_side = side_by_side
+
+        def __call__(self, *_: object) -> Any:
+            calls.append(1)
+            most[0] = max(most[0], len(calls))
+            inside.acquire(timeout=0.2)
+            calls.pop()
+
+    engine = RenewableEngine(Counting(2))  # type: ignore[arg-type]
+    for expected in (2, 1):
+        most[0] = 0
+        threads = [threading.Thread(target=engine, args=(torch.zeros(1),)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert most[0] == expected == engine.side_by_side
+        engine.replace(Counting(1))  # type: ignore[arg-type]
 
 
 def test_a_good_image_between_bad_ones_starts_the_count_again():

@@ -7,6 +7,8 @@ import re
 import resource
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +27,7 @@ from hma_depth_ros.inference.engines.folding import fold_batch_norm
 from hma_depth_ros.inference.engines.model_source import ModelSource
 from hma_depth_ros.inference.engines.onnxruntime_engine import MOST_IMAGES, OnnxRuntimeEngine
 from hma_depth_ros.inference.engines.openvino_core import openvino_core
+from hma_depth_ros.inference.engines.openvino_engine import OpenVinoEngine
 from hma_depth_ros.inference.engines.torch_engine import TorchEngine
 from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
@@ -188,6 +191,36 @@ def test_threads_reach_openvino(source: ModelSource):
     engine = start(source, "openvino", threads=1)
     compiled = engine._request.get_compiled_model()  # type: ignore[attr-defined]
     assert compiled.get_property("INFERENCE_NUM_THREADS") == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "threads", "found"), [(1, 2, 1), (2, 2, 2), (3, 2, 2), (2, 1, 1)]
+)
+def test_openvino_computes_side_by_side_on_as_many_threads(
+    source: ModelSource, asked: int, threads: int, found: int
+):
+    """What a thread was given stays as it is while another one computes."""
+    pytest.importorskip("openvino")
+    request = EngineRequest(engine="openvino", precision="fp32", device="cpu", threads=threads)
+    engine = start_engine(
+        source, replace(request, side_by_side=asked), self_check=False, warn=pytest.fail
+    ).engine
+    assert isinstance(engine, OpenVinoEngine)
+    streams = engine._compiled.get_property("NUM_STREAMS")
+    assert (engine.side_by_side, streams) == (found, found)
+    images = [noise(64, 96), 255 - noise(64, 96)]
+    expected = [engine(image).depths[-1].clone() for image in images]
+    assert not torch.equal(*expected)
+    meet = threading.Barrier(2)
+
+    def again_and_again(index: int) -> bool:
+        meet.wait(10)
+        first = engine(images[index]).depths[-1]
+        meet.wait(10)
+        return torch.equal(first, expected[index])
+
+    with ThreadPoolExecutor(2) as pool:
+        assert [*pool.map(again_and_again, (0, 1))] == [True, True]
 
 
 def test_threads_reach_pytorch(source: ModelSource):

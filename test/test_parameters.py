@@ -57,6 +57,8 @@ def test_every_parameter_is_described_and_used(name: str):
         ("region", (0, 0, 10, 0)),
         ("region", (-1, 0, 10, 10)),
         ("cameras", ("front", "2nd")),
+        ("cameras", ("front", "_rear")),
+        ("cameras", ("vörne",)),
         ("cameras", ("front", "front")),
         ("cameras", ()),
     ],

@@ -58,6 +58,7 @@ class PlaneEngine:
     """
 
     name, precision, device, hardware = "plane", "fp32", torch.device("cpu"), "paper"
+    side_by_side = 1
 
     def __init__(
         self, camera: PinholeCamera, plane: tuple[float, float, float], focal_length: float
@@ -165,6 +166,7 @@ class UndefinedEngine:
         self._engine, self._maps = engine, maps
         self.name, self.precision = engine.name, engine.precision
         self.device, self.hardware = engine.device, engine.hardware
+        self.side_by_side = engine.side_by_side
 
     def __call__(self, image: torch.Tensor, planes: torch.Tensor | None = None) -> ScaleMaps:
         maps = self._engine(image, planes)

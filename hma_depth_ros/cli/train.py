@@ -17,6 +17,7 @@ import cv2
 from hma_depth_ros.data.depth.depth_units import unit_hint
 from hma_depth_ros.data.splits.own_dataset import REPORT
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.evaluation.depth_ranges import record_depth_ranges
 from hma_depth_ros.training.config_file import load_config, preset_names, to_yaml
 from hma_depth_ros.training.data_arguments import add_data_arguments, with_data_arguments
 from hma_depth_ros.training.fine_tuning import (
@@ -87,7 +88,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"{folder.path}: {outcome.steps} steps done")
             if outcome.best is not None:
                 print(f"best {config.validation.metric} {outcome.best:.4f}: {folder.best}")
+        first = processes.is_first
+    if first:
+        _record_depth_ranges(folder, lists, config.compute.device)
     return 0
+
+
+def _record_depth_ranges(folder: RunFolder, lists: Lists, device: str) -> None:
+    """Into the run's checkpoints, for the node to call other depth implausible."""
+    for path in (folder.last, folder.best):
+        if path.is_file():
+            record_depth_ranges(path, lists.training, path, device=device)
 
 
 def _print_unit(lists: Lists) -> None:

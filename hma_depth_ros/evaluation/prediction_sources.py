@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -32,6 +32,10 @@ class PredictedDepth:
     uncertainty: Depth | None = None
 
 
+#: Of one frame: predictions by view, or why there are none.
+Found = dict[View, PredictedDepth] | HmaDepthError
+
+
 class PredictionSource(Protocol):
     """Gives predictions; called from several threads."""
 
@@ -46,8 +50,18 @@ class PredictionSource(Protocol):
         """
         ...
 
+    def several(self, frames: Sequence[EvaluatedFrame], views: Collection[View]) -> list[Found]:
+        """Predictions of each frame, one by one unless the source has a faster way."""
+        found: list[Found] = []
+        for frame in frames:
+            try:
+                found.append(self.predictions(frame, views))
+            except HmaDepthError as error:
+                found.append(error)
+        return found
 
-class StoredPredictions:
+
+class StoredPredictions(PredictionSource):
     """Predictions in a folder, as 16-bit PNG or npy, found by the frame's name.
 
     An uncertainty lies in `uncertainty/` in it, as npy of the same name.

@@ -13,12 +13,12 @@ from hma_depth_ros.inference.predictor import (
 )
 
 #: Images that fill a GPU at usual sizes; more take as long one by one, and more memory.
-_TOGETHER = 4
+USUAL_MOST = 4
 
 
 def at_a_time(predictor: DepthPredictor) -> int:
     """How many images go through the network at once: on a CPU one, which takes the least time."""
-    return 1 if predictor.engine.device.type == "cpu" else _TOGETHER
+    return 1 if predictor.engine.device.type == "cpu" else USUAL_MOST
 
 
 def predict_together(
@@ -72,6 +72,7 @@ def _predict(predictor: DepthPredictor, request: PredictionRequest) -> Predictio
             pixel_format=request.pixel_format,
             outputs=request.outputs,
             out=request.out,
+            scale=request.scale,
         )
     except HmaDepthError as error:
         return error

@@ -67,6 +67,9 @@ class CheckpointInfo:
     #: What the network's own estimate of its error is multiplied by: training frames are known too
     #: well to say how wrong depth is elsewhere. Measured on validation frames.
     uncertainty_scale: float = 1.0
+    #: Range of each trait of depth (`inference/plausibility.py`) over the training frames, by name.
+    #: Empty: nobody has recorded them, and no depth is called implausible.
+    depth_ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
     code_version: str = __version__
 
 
@@ -108,6 +111,22 @@ def save_checkpoint(
             save_file(tensors, temporary, metadata=metadata)
         except SafetensorError as error:
             raise HmaDepthError(f"cannot write {path}: {error}") from error
+
+
+def rewrite_info(source: Path, target: Path, info: CheckpointInfo) -> None:
+    """Write `source` to `target` with other metadata and the same tensors, to the bit; atomically.
+
+    Raises:
+        HmaDepthError: the file cannot be written.
+
+    """
+    with safe_open(source, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    with atomic_path(target) as temporary:
+        try:
+            save_file(tensors, temporary, metadata={METADATA_KEY: encode_info(info)})
+        except SafetensorError as error:
+            raise HmaDepthError(f"cannot write {target}: {error}") from error
 
 
 def read_info(path: Path) -> CheckpointInfo:
@@ -160,8 +179,12 @@ def _parse(content: dict[str, Any]) -> CheckpointInfo:
     model["decoder_channels"] = tuple(model["decoder_channels"])
     for key in ("mean", "std"):
         preprocessing[key] = tuple(preprocessing[key])
+    ranges = content.pop("depth_ranges", {})
     return CheckpointInfo(
-        model=ModelConfig(**model), preprocessing=Preprocessing(**preprocessing), **content
+        model=ModelConfig(**model),
+        preprocessing=Preprocessing(**preprocessing),
+        depth_ranges={name: (float(low), float(high)) for name, (low, high) in ranges.items()},
+        **content,
     )
 
 

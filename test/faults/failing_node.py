@@ -53,6 +53,7 @@ class FailingEngine:
         self._number = faults.started
         self.name, self.precision = engine.name, engine.precision
         self.device, self.hardware = engine.device, engine.hardware
+        self.side_by_side = engine.side_by_side
 
     def __call__(self, image: Tensor, planes: Tensor | None = None) -> ScaleMaps:
         fault = self._faults.now(self._number)

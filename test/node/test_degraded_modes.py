@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.context import Context
 
+from hma_depth_ros.geometry.camera import PinholeCamera
+from hma_depth_ros.inference.bundled import self_check_image
 from hma_depth_ros.inference.engines import self_check
+from hma_depth_ros.inference.plausibility import UPRIGHT
 from hma_depth_ros.ros.depth_node.degraded_modes import (
     ENDS_BELOW,
     LEAST_IMAGES,
@@ -20,6 +25,7 @@ from hma_depth_ros.ros.depth_node.degraded_modes import (
     Severity,
 )
 from hma_depth_ros.ros.depth_node.parameters import DepthNodeParameters
+from hma_depth_ros.ros.depth_node.plausibility_watch import PlausibilityWatch
 
 from .conftest import Predictions, StartBench
 from .graph import Bench, image_message, info_message, noise, rgb_message, until
@@ -37,6 +43,7 @@ NOTHING_WRONG = CameraFacts(
     calibrated=True,
     fallback="",
     deviates=False,
+    implausible="",
 )
 LIMITS = DepthNodeParameters(stale_after=1.0, warn_dropped=0.5, warn_lost=0.1, share_window=4.0)
 
@@ -263,3 +270,88 @@ def test_min_confidence_without_confidence_is_said_to_be_ignored(start: StartBen
     assert bench.set(min_confidence=0.25).successful
     until(lambda: "min_confidence" in bench.status().message, "it again")
     assert len(bench.said()) == 1
+
+
+# --- implausible --------------------------------------------------------------------------------
+
+RANGES = {"far": (3.0, 4.0)}
+
+
+def judge(watch: PlausibilityWatch, *values: float, frames: int = 3) -> list[bool]:
+    """Whether depth is implausible after each frame."""
+    states = []
+    for value in values:
+        watch.take({"far": value}, RANGES, beyond=0.5, frames=frames)
+        states.append(bool(watch.reason))
+    return states
+
+
+def test_implausible_begins_and_ends_after_frames_in_a_row():
+    watch = PlausibilityWatch()
+    assert judge(watch, 2.4, 2.4, 3.5, 2.4, 2.4) == [False] * 5, "one that is usual begins anew"
+    assert judge(watch, 2.4) == [True]
+    assert "far is 2.40, and was 3.00 to 4.00" in watch.reason
+    assert judge(watch, 2.5, 2.5, 4.6, 3.0, 4.0) == [True] * 5, "2.5 is no farther than 0.5 widths"
+    assert judge(watch, 3.0) == [False]
+    assert judge(watch, *[math.nan] * 3) == [False, False, True]
+    assert "no finite number" in watch.reason
+    assert judge(watch, 2.0, frames=0) == [False], "0 is never"
+
+
+def test_three_looks_at_the_turned_image_must_agree():
+    """For one a lorry may stand in the way; and what the looks say holds for the frames between."""
+    ranges = {UPRIGHT: (0.25, 1.25)}
+    watch = PlausibilityWatch()
+    assert [watch.turn_is_due(ranges, now) for now in (7.0, 8.0, 11.9, 12.0, 16.9)] == [
+        *(True, False, False, True, False)
+    ]
+    assert not PlausibilityWatch().turn_is_due({"far": (0.0, 1.0)}, 0.0)
+
+    def after(*looks: float | None) -> list[bool]:
+        states = []
+        for look in looks:
+            traits = {} if look is None else {UPRIGHT: look}
+            watch.take(traits, ranges, beyond=0.5, frames=1)
+            states.append(bool(watch.reason))
+        return states
+
+    assert after(-0.3, None, -0.3, None, 0.5, -0.3) == [False] * 6
+    assert after(-0.3, math.nan, -0.3, None) == [False, False, True, True]
+    assert after(0.0) == [False]
+
+
+def test_a_model_without_ranges_calls_nothing_implausible():
+    watch = PlausibilityWatch()
+    for _ in range(10):
+        watch.take({"far": 0.0}, {}, beyond=0.0, frames=1)
+    assert watch.reason == ""
+
+
+def test_implausible_is_an_error(judged: Judged):
+    assert judged.after(implausible="too near") == {Mode.IMPLAUSIBLE: Severity.ERROR}
+    assert judged.after(implausible="") == {}
+
+
+def test_a_covered_lens_is_implausible_until_it_is_free(start: StartBench):
+    """By the bundled network, on a street; and the planner may listen to the cloud alone."""
+    bench = start(checkpoint="", implausible_frames=2)
+    street = self_check_image()
+    height, width = street.shape[:2]
+    camera = PinholeCamera.from_focal_length(0.58 * width, width=width, height=height)
+    bench.listen("points")
+    bench.infer(image_message(street, "rgb8", number=1), info_message(camera))
+    for number in (2, 3):
+        bench.infer(image_message(np.zeros_like(street), "rgb8", number=number))
+    status = reaches(bench, "implausible", ERROR)
+    assert modes(status) == ["implausible"]
+    assert bench.hears("implausible").startswith(f"{bench.namespace}/image: implausible: ")
+    for number in (4, 5):
+        bench.infer(image_message(street, "rgb8", number=number))
+    until(lambda: is_well(bench), "a street again")
+
+
+def test_a_model_without_ranges_is_asked_for_no_sample(start: StartBench, predictions: Predictions):
+    bench = start()
+    bench.listen("depth/image")
+    bench.infer(rgb_message(1), info_message())
+    assert predictions.outputs == [{"depth"}]

@@ -410,3 +410,17 @@ def test_who_does_not_latch_is_not_asked_to(start: StartBench):
     until(lambda: pairing._info.p[0] == WIDER.fx, "the latched calibration")
     bench.publish(info_message(CAMERA))
     until(lambda: pairing._info.p[0] == CAMERA.fx, "the latest one, latched or not")
+
+
+def test_a_calibration_that_comes_while_a_frame_waits_is_that_frame_s(
+    start: StartBench, predictions: Predictions, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(pairing, "FIRST_INFO_SECONDS", 0.0)
+    bench = start()
+    bench.listen("depth/image", "points")
+    predictions.hold_first_of_two(bench)
+    bench.publish(info_message())
+    until(lambda: bench.camera.input.pairing.latest, "the calibration")
+    predictions.release()
+    until(lambda: bench.received["points"], "points")
+    assert [points.header.stamp for points in bench.received["points"]] == [stamp(2)]

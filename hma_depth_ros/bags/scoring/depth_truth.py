@@ -18,7 +18,7 @@ from hma_depth_ros.data.depth.lidar_occlusion import without_occluded
 from hma_depth_ros.data.kitti.calibration import KittiCalibration
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.evaluated_frames import EvaluatedFrame
-from hma_depth_ros.evaluation.prediction_sources import PredictedDepth
+from hma_depth_ros.evaluation.prediction_sources import PredictedDepth, PredictionSource
 from hma_depth_ros.evaluation.protocols import View
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.messages.camera_info import camera_from_info
@@ -155,7 +155,7 @@ class BagGroundTruth:
         return self.topic
 
 
-class BagPredictions:
+class BagPredictions(PredictionSource):
     """The depth images of a topic, as a source of predictions (`PredictionSource`)."""
 
     def __init__(self, cursor: TopicCursor) -> None:

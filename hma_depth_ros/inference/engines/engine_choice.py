@@ -25,6 +25,7 @@ class EngineRequest:
     device: str = "auto"
     threads: int = 0
     compiled: bool = False  #: PyTorch's network by torch.compile
+    side_by_side: int = 1  #: calls at the same time, of an engine that can do that (OpenVINO)
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ def start_engine(
                 precision=precision,
                 threads=request.threads,
                 compiled=request.compiled,
+                side_by_side=request.side_by_side,
                 warn=warn,
             )
             reference = _is_reference(engine) and not request.compiled

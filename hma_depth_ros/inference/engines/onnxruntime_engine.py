@@ -167,6 +167,7 @@ class OnnxRuntimeEngine:
     """
 
     name = "onnxruntime"
+    side_by_side = 1
 
     def __init__(
         self,

@@ -31,6 +31,7 @@ class TorchEngine:
     """
 
     name = "torch"
+    side_by_side = 1
 
     def __init__(
         self,

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from rclpy.lifecycle import LifecycleNode
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image
@@ -14,7 +16,9 @@ from sensor_msgs.msg import CameraInfo, Image
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.inference.engines.engine_choice import StartedEngine
+from hma_depth_ros.inference.plausibility import depth_traits, upright_trait
 from hma_depth_ros.inference.predictor import DepthPredictor, Prediction, PredictionRequest
+from hma_depth_ros.inference.upright import turned_traits
 from hma_depth_ros.messages.camera_info import camera_from_info, info_for_camera
 from hma_depth_ros.messages.depth_topics import COMPRESSED_DEPTH, DEPTH, INFO, POINTS
 from hma_depth_ros.ros.clock_watch import ClockWatch
@@ -27,6 +31,8 @@ from hma_depth_ros.ros.depth_node.degraded_modes import (
     DegradedModes,
     Mode,
 )
+from hma_depth_ros.ros.depth_node.ground_frame import GroundFrame
+from hma_depth_ros.ros.depth_node.height_correction import HeightCorrection
 from hma_depth_ros.ros.depth_node.image_input import (
     OVERRUN,
     REPLACED,
@@ -36,6 +42,7 @@ from hma_depth_ros.ros.depth_node.image_input import (
 )
 from hma_depth_ros.ros.depth_node.outputs import Outputs
 from hma_depth_ros.ros.depth_node.parameters import DepthNodeParameters
+from hma_depth_ros.ros.depth_node.plausibility_watch import PlausibilityWatch
 from hma_depth_ros.ros.depth_node.statistics import FrameStatistics, Snapshot
 from hma_depth_ros.ros.depth_node.stream_calibration import StreamCalibration
 from hma_depth_ros.ros.patience import all_acknowledged
@@ -45,7 +52,7 @@ from hma_depth_ros.ros.topic_qos import Entity, output_qos, with_overrides
 ACKNOWLEDGE_SECONDS = 10.0
 
 #: Modes whose beginning is logged with them; of the others it is where their cause is found.
-LOGGED_MODES = (Mode.STALE, Mode.OVERLOADED)
+LOGGED_MODES = (Mode.STALE, Mode.OVERLOADED, Mode.IMPLAUSIBLE)
 
 
 #: What is reported on of the network's numbers.
@@ -96,9 +103,12 @@ class CameraStream:
         # The worker takes both at the start of a frame; a frame under way keeps the old ones.
         self._settings: tuple[DepthNodeParameters, DepthPredictor | None] = values, None
         self._publishers: list[Any] = []
+        self.height = HeightCorrection()
+        self._ground: tuple[GroundFrame, Any] | None = None  # and its subscription
         self._calibration: StreamCalibration | None = None
         self._clock: ClockWatch | None = None
         self._modes = DegradedModes()
+        self._plausibility = PlausibilityWatch()
         self._mode_log = ConditionLog(node.get_logger().warning)
         self._active_since = 0.0  # time.monotonic()
         self._lost_before: int | None = 0  # images, until the stream was deactivated last
@@ -149,10 +159,15 @@ class CameraStream:
 
         Raises:
             ParameterError: a QoS override cannot be followed.
+            HmaDepthError: the ground's frame cannot be listened to.
 
         """
         self._clock, self._size = clock, None
+        if self.values.ground_frame:
+            ground = GroundFrame(self.values.ground_frame)
+            self._ground = ground, ground.listen(self._node)
         self._modes, self._active_since = DegradedModes(), time.monotonic()
+        self._plausibility = PlausibilityWatch()
         self.input = ImageInput(
             self._node,
             self.image_topic(),
@@ -172,6 +187,9 @@ class CameraStream:
             self._lost_before = self.lost
             self.input.close()
         self.input = None
+        if self._ground is not None:
+            self._node.destroy_subscription(self._ground[1])
+        self._ground = None
         self._mode_log.clear()
 
     def release(self) -> None:
@@ -287,6 +305,7 @@ class CameraStream:
         if info is None and images is not None:
             info = images.pairing.latest  # which may have come since
         camera = self._calibration.of(frame.image, info, size)
+        self._ask_for_mount(predictor, frame.image.header.frame_id)
         converted = time.perf_counter()
 
         output_camera = None if camera is None else predictor.output_camera(camera, size)
@@ -294,6 +313,8 @@ class CameraStream:
         if output_camera is None:
             topics = topics - {POINTS}
             needed.discard("points")
+        if predictor.info.depth_ranges and needed & {"depth", "points"}:
+            needed.add("sample")
         out = self.outputs.arrays(
             topics,
             predictor.output_size(size),
@@ -305,7 +326,10 @@ class CameraStream:
         return Job(
             frame=frame,
             topics=topics,
-            request=PredictionRequest(image, camera, pixel_format, needed, out),
+            request=PredictionRequest(
+                *(image, camera, pixel_format, needed, out),
+                scale=self.height.factor(values, predictor),
+            ),
             info=info,
             camera=output_camera,
             predictor=predictor,
@@ -337,6 +361,8 @@ class CameraStream:
         if job.values.lockstep:
             self._await_subscribers(job.topics, ending)
         finished = time.perf_counter()
+        if prediction.sample is not None:  # now that nobody waits for it
+            self._judge(job, prediction.sample)
         now = self._clock.now()
         self.statistics.count_processed(
             latency=finished - job.frame.arrival,
@@ -348,6 +374,37 @@ class CameraStream:
                 "publish": finished - predicted,
             },
         )
+        self.height.look(
+            prediction,
+            job.predictor.mount,
+            applied=job.request.scale,
+            stride=job.values.cloud_stride,
+            limit=job.values.height_scale_limit,
+        )
+
+    def _judge(self, job: Job, sample: npt.NDArray[np.float32]) -> None:
+        """See whether depth is like that of the training frames."""
+        ranges, values = job.predictor.info.depth_ranges, job.values
+        traits = depth_traits(sample)
+        if values.implausible_frames and self._plausibility.turn_is_due(ranges, time.monotonic()):
+            asked = job.request
+            turned = turned_traits(job.predictor, asked.image, asked.camera, asked.pixel_format)
+            traits |= upright_trait(traits, turned)
+        self._plausibility.take(
+            traits, ranges, beyond=values.implausible_beyond, frames=values.implausible_frames
+        )
+
+    def _ask_for_mount(self, predictor: DepthPredictor, frame: str) -> None:
+        """Where tf is to say how the camera is mounted, ask it; until it does, parameters count."""
+        if self._ground is None:
+            return
+        subject = self.values.ground_frame
+        try:
+            predictor.mount = self._ground[0].mount(frame)
+        except HmaDepthError as error:
+            self.reporter.problem(subject, f"{error}; camera_height and camera_pitch count")
+        else:
+            self.reporter.solved(subject)
 
     def _note_undefined(self, prediction: Prediction) -> None:
         """Count and say that the network gave something that is no number, which stays NaN."""
@@ -406,6 +463,7 @@ class CameraStream:
             calibrated=self._calibration.usable,
             fallback=started.fallback,
             deviates=started.deviates,
+            implausible=self._plausibility.reason,
         )
         found = self._modes.look(facts, self.values, now)
         self._log_modes({degradation.mode: degradation.reason for degradation in found})

@@ -25,6 +25,7 @@ class Mode(Enum):
     OVERLOADED = "overloaded"  #: too many images give way to newer ones
     TRANSPORT_LOSS = "transport_loss"  #: too many images do not get here
     ENGINE_FALLBACK = "engine_fallback"  #: what runs the network is not what was wanted
+    IMPLAUSIBLE = "implausible"  #: depth is unlike that of the frames that were trained on
 
 
 class Severity(IntEnum):
@@ -60,6 +61,7 @@ class CameraFacts:
     calibrated: bool | None  #: whether the last that was looked at was; None before any
     fallback: str  #: why another engine runs than was wanted; empty if it does not
     deviates: bool  #: the engine does not reproduce the network, and there is nothing better
+    implausible: str  #: why depth is unlike that of the training frames; empty if it is not
 
 
 class ModeLimits(Protocol):
@@ -113,6 +115,7 @@ class DegradedModes:
             self._overloaded(facts, before, limits, now - since) if full else None,
             self._transport_loss(facts, before, limits, now - since) if full else None,
             _engine_fallback(facts),
+            _implausible(facts),
         )
         found = [degradation for degradation in judged if degradation is not None]
         self._current = {degradation.mode for degradation in found}
@@ -183,3 +186,9 @@ def _engine_fallback(facts: CameraFacts) -> Degradation | None:
         return None
     severity = Severity.ERROR if facts.deviates else Severity.WARN
     return Degradation(Mode.ENGINE_FALLBACK, severity, facts.fallback)
+
+
+def _implausible(facts: CameraFacts) -> Degradation | None:
+    if not facts.implausible:
+        return None
+    return Degradation(Mode.IMPLAUSIBLE, Severity.ERROR, facts.implausible)

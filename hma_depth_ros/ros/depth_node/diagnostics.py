@@ -40,6 +40,12 @@ MEANINGS = {
     "self-check": "how far the engine is from fp32 PyTorch",
     "device memory [MiB]": "that PyTorch holds of a GPU",
     "depth scale": "the parameter `depth_scale`",
+    "scale from height": "what depth would have to be multiplied by for the road in it to be "
+    "`camera_height` below: the median of the last 50 frames with a road",
+    "scale from height: spread": "of a frame, one sigma",
+    "scale from height: inliers": "share of the pixels where the road should be that agree on it",
+    "scale from height: frames with a road": "of all that were looked at",
+    "scale from height: applied": "to the last frame; 1 unless `scale_from_height`",
 }
 
 #: What the diagnostics say of the modes of a camera that is in none.
@@ -59,6 +65,8 @@ class CameraStatus:
     problems: Sequence[str]  #: further ones, in sentences
     snapshot: Snapshot  #: of the frame statistics
     lost: int | None  #: images that did not get here; None where the middleware does not say
+    depth_scale: float  #: factor on its depth
+    scale: Mapping[str, str]  #: by the camera's height
 
 
 def diagnostic_array(
@@ -92,6 +100,9 @@ def diagnostic_array(
         worst = max((mode.severity for mode in camera.modes), default=Severity.WARN)
         level = DiagnosticStatus.OK if well else bytes([worst])
         figures = _figures(camera, state) | dict(setup)
+        if setup:  # before that the parameters are not read
+            figures["depth scale"] = f"{camera.depth_scale:g}"
+        figures |= camera.scale
         array.status.append(
             DiagnosticStatus(
                 level=DiagnosticStatus.ERROR if failure else level,

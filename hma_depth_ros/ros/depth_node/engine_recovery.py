@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -23,7 +24,10 @@ class Measure:
 
 
 class EngineRecovery:
-    """Takes one measure after the other, in the thread that the network runs in."""
+    """Takes one measure after the other, in a thread that the network runs in.
+
+    Several may; what one of them began before a measure is no failure of what came of it.
+    """
 
     def __init__(self, measures: Sequence[Measure], *, warn: Callable[[str], object]) -> None:
         """Begin with an engine that works.
@@ -36,17 +40,31 @@ class EngineRecovery:
         self._measures, self._warn = measures, warn
         self._next = 0
         self._failures = self._successes = 0  # in a row
+        self._lock = threading.Lock()
+        self.attempt = 0  #: number of the measures that were taken; to be noted before an image
         self.given_up = ""  #: why nothing is tried any more; empty while the engine is in use
 
     def works(self) -> None:
         """Note an image that the network has passed."""
-        self._failures = 0
-        self._successes += 1
-        if self._successes >= HEALED:
-            self._next = 0
+        with self._lock:
+            self._failures = 0
+            self._successes += 1
+            if self._successes >= HEALED:
+                self._next = 0
 
-    def failed(self, error: BaseException) -> None:
-        """Note one at which it has raised, and do something about it if there were enough."""
+    def failed(self, error: BaseException, attempt: int) -> None:
+        """Note one at which it has raised, and do something about it if there were enough.
+
+        Args:
+            error: what it has raised.
+            attempt: as it was when the image was begun.
+
+        """
+        with self._lock:
+            if attempt == self.attempt and not self.given_up:
+                self._note(error)
+
+    def _note(self, error: BaseException) -> None:
         self._successes = 0
         self._failures += 1
         # Missing memory will be missing for the next image, too.
@@ -67,6 +85,7 @@ class EngineRecovery:
                 self._warn(f"{measure.words}: that has failed, too, with {described(problem)}")
                 continue
             self._failures = 0
+            self.attempt += 1
             return
         self.given_up = reason
 

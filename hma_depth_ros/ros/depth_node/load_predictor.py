@@ -30,8 +30,20 @@ from hma_depth_ros.ros.depth_node.parameters import DepthNodeParameters
 class LoadedModel:
     """An engine, its checkpoint, and what is to be said about them."""
 
-    def __init__(self, parameters: DepthNodeParameters, *, warn: Callable[[str], object]) -> None:
+    def __init__(
+        self,
+        parameters: DepthNodeParameters,
+        *,
+        side_by_side: int = 1,
+        warn: Callable[[str], object],
+    ) -> None:
         """Load, choose engine and precision, check.
+
+        Args:
+            parameters: of the node.
+            side_by_side: images that may be in the network at the same time, where the engine can
+                have several.
+            warn: is told what is not as it was asked for.
 
         Raises:
             HmaDepthError: checkpoint, device, engine or precision cannot be used.
@@ -50,6 +62,7 @@ class LoadedModel:
             device=parameters.device,
             threads=parameters.threads,
             compiled=parameters.compile,
+            side_by_side=side_by_side,
         )
         self._checked, self._warn = parameters.self_check, warn
         self.started = self._start(source, self._request)

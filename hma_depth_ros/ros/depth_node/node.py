@@ -1,6 +1,6 @@
 """The depth node: an image comes in; depth, masks and points go out.
 
-The subscription's callback only stores the frame. One worker thread takes the latest one (or, in
+The subscription's callback only stores the frame. A worker thread takes the latest one (or, in
 lockstep, each one), asks the predictor for what somebody listens to, and publishes it.
 """
 
@@ -108,8 +108,12 @@ class DepthNode(ManagedNode):
         """Of each camera the name above those of its topics."""
         return ("",)
 
+    def side_by_side(self, values: DepthNodeParameters) -> int:
+        """How many cameras' images may be in the network at the same time, each for itself."""
+        return 1
+
     def together(self, predictor: DepthPredictor) -> int:
-        """How many cameras' images may go through the network at once."""
+        """How many cameras' images may go through the network as one batch."""
         return 1
 
     # --- parameters -----------------------------------------------------------------------------
@@ -147,7 +151,12 @@ class DepthNode(ManagedNode):
         values = self._declared.read()
         own = [self._declared.read_own(values, camera.name) for camera in self.cameras]
         # Compiling a network takes seconds in C, in which a thread hears of no signal.
-        model = unless(self.ending, lambda: LoadedModel(values, warn=self.get_logger().warning))
+        # In lockstep a frame's outputs are delivered before the next frame is begun.
+        side_by_side = 1 if values.lockstep else self.side_by_side(values)
+        warn = self.get_logger().warning
+        model = unless(
+            self.ending, lambda: LoadedModel(values, side_by_side=side_by_side, warn=warn)
+        )
         self._values, self._model = values, model
         self._recovery = EngineRecovery(model.measures(), warn=self.get_logger().warning)
         try:
@@ -176,6 +185,7 @@ class DepthNode(ManagedNode):
             self.cameras,
             lockstep=values.lockstep,
             together=self.together(self._model.predictor(values)),
+            workers=self._model.engine.side_by_side,
             recovery=self._recovery,
             ending=self.ending,
             logger=self.get_logger(),
@@ -243,7 +253,7 @@ class DepthNode(ManagedNode):
         """What runs: engine, precision, checkpoint and so on; empty while unconfigured."""
         if self._model is None:
             return {}
-        return {**self._model.setup(), "depth scale": f"{self._values.depth_scale:g}"}
+        return self._model.setup()
 
     def _look(self) -> None:
         self._look_after_engine()
@@ -296,6 +306,8 @@ class DepthNode(ManagedNode):
             problems=[*losses, *camera.reporter.problems(), *self._reporter.problems()],
             snapshot=snapshot if has_time else replace(snapshot, age=None),
             lost=camera.lost,
+            scale=camera.height.figures(),
+            depth_scale=values.depth_scale,
         )
 
 

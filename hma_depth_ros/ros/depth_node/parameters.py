@@ -118,6 +118,26 @@ class DepthNodeParameters:
         1.0,
         "Factor on all depth; accuracy_monitor says which one centres the error.",
         limits=(0.1, 10.0),
+        of_camera=True,
+    )
+    scale_from_height: bool = parameter(
+        False,
+        "Multiply depth by what puts the road in it camera_height below the camera (the median of "
+        "the last 50 frames with a road); the diagnostics say it in any case.",
+        of_camera=True,
+    )
+    height_scale_limit: float = parameter(
+        2.0,
+        "Factor at most, and its inverse at least, of scale_from_height; frames that say otherwise "
+        "do not count.",
+        limits=(1.05, 4.0),
+    )
+    ground_frame: str = parameter(
+        "",
+        "Frame on the ground, such as base_footprint, from which /tf_static says how the camera is "
+        "mounted, in place of camera_height and camera_pitch; needs tf2_msgs. Empty: they count.",
+        live=False,
+        of_camera=True,
     )
     resolution: str = parameter(
         "image",
@@ -151,22 +171,27 @@ class DepthNodeParameters:
         of_camera=True,
     )
     cloud_stride: int = parameter(
-        1, "Points: every so many pixels, in rows and columns.", limits=(1, 64)
+        1, "Points: every so many pixels, in rows and columns.", limits=(1, 64), of_camera=True
     )
     min_range: float = parameter(
-        0.0, "Points: metres along the optical axis that they begin at.", limits=(0.0, 1000.0)
+        0.0,
+        "Points: metres along the optical axis that they begin at.",
+        limits=(0.0, 1000.0),
+        of_camera=True,
     )
     edge_filter: float = parameter(
         1.0,
         "Points: degrees at least between ray and surface; less is the slope that the network "
         "draws between a near and a far thing, points in the air. 0 keeps them.",
         limits=(0.0, 45.0),
+        of_camera=True,
     )
     min_confidence: float = parameter(
         0.0,
         "Points: probability at least, in [0, 1], that depth is within a factor of 1.25 of the "
         "true one, for networks that estimate their error (the bundled one does); 0 keeps all.",
         limits=(0.0, 1.0),
+        of_camera=True,
     )
     color_range: float = parameter(
         80.0,
@@ -199,6 +224,20 @@ class DepthNodeParameters:
         5.0,
         "Seconds that warn_dropped and warn_lost are judged over; at least diagnostics_period.",
         limits=(0.1, 3600.0),
+        of_camera=True,
+    )
+    implausible_frames: int = parameter(
+        5,
+        "Frames in a row whose depth is unlike that of the training frames after which the "
+        "diagnostics say 'implausible' (ERROR), and as many that end it; 0 is never.",
+        limits=(0, 1000),
+        of_camera=True,
+    )
+    implausible_beyond: float = parameter(
+        0.3,
+        "How far outside the range that it had over the training frames a trait of depth must be "
+        "for that, in widths of the range.",
+        limits=(0.0, 100.0),
         of_camera=True,
     )
     diagnostics_period: float = parameter(

@@ -30,8 +30,8 @@ from hma_depth_ros.inference.predictor import DepthPredictor, Prediction, predic
 from hma_depth_ros.messages.types import CAMERA_INFO, IMAGE
 from hma_depth_ros.ros import input_watch
 from hma_depth_ros.ros.depth_node import frame_loop, pairing
-from hma_depth_ros.ros.depth_node.frame_buffer import FrameBuffer
 from hma_depth_ros.ros.depth_node.engine_recovery import EngineRecovery
+from hma_depth_ros.ros.depth_node.frame_buffer import FrameBuffer
 from hma_depth_ros.ros.depth_node.frame_loop import FrameLoop
 from hma_depth_ros.ros.depth_node.load_predictor import LoadedModel
 from hma_depth_ros.ros.depth_node.rig_node import RigNode

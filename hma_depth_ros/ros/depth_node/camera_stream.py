@@ -363,7 +363,15 @@ class CameraStream:
         finished = time.perf_counter()
         if prediction.sample is not None:  # now that nobody waits for it
             self._judge(job, prediction.sample)
+        self.height.look(
+            prediction,
+            job.predictor.mount,
+            applied=job.request.scale,
+            stride=job.values.cloud_stride,
+            limit=job.values.height_scale_limit,
+        )
         now = self._clock.now()
+        # The last of all: what raises before makes the frame a failed one, and of one kind only.
         self.statistics.count_processed(
             latency=finished - job.frame.arrival,
             age=(now - Time.from_msg(header.stamp)).nanoseconds / 1e9 if now else None,
@@ -373,13 +381,6 @@ class CameraStream:
                 **prediction.seconds,
                 "publish": finished - predicted,
             },
-        )
-        self.height.look(
-            prediction,
-            job.predictor.mount,
-            applied=job.request.scale,
-            stride=job.values.cloud_stride,
-            limit=job.values.height_scale_limit,
         )
 
     def _judge(self, job: Job, sample: npt.NDArray[np.float32]) -> None:

@@ -76,7 +76,7 @@ def slow(
     tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path, small_disk: Path | None
 ) -> dict[str, list[dict[str, Any]]]:
     """Trials of commands."""
-    return trials(SLOW, tmp_path_factory.mktemp("slow"), tiny_checkpoint, small_disk, 40)
+    return trials(SLOW, tmp_path_factory.mktemp("slow"), tiny_checkpoint, small_disk, 20)
 
 
 @pytest.mark.parametrize("writer", QUICK)

@@ -76,6 +76,7 @@ def test_from_one_image_a_second_to_two_hundred(bench: FaultBench):
     assert account.failed == 0
 
 
+@LONG  # test/node/test_frame_flow.py has it in one process
 def test_stamps_go_back_and_years_forward(bench: FaultBench):
     start, year = bench.quiet(), 365 * 86400
     stamps = [5 * year, 1, 0, 60 * year, 2**31 - 1, 2, 10 * year]
@@ -147,7 +148,7 @@ def test_a_subscriber_that_stops_taking_holds_nobody_up(bench: FaultBench, long:
             listener.send_signal(signal.SIGSTOP)
             stopped = bench.account.processed
             out = len(bench.received["depth/image"])
-            images = 300 if long else 30
+            images = 300 if long else 10
             bench.until(
                 lambda: bench.account.processed >= stopped + images,
                 "images that are processed in spite of it",
@@ -279,6 +280,7 @@ def test_the_life_cycle_in_any_order(bench: FaultBench, cycles: int):
         assert after_all.resident < 1.1 * before.resident
 
 
+@LONG
 def test_time_stands_still_goes_back_and_leaps(bench: FaultBench):
     """Simulated time is the clock that a test may turn; real time is not, for others live by it."""
     from rosgraph_msgs.msg import Clock

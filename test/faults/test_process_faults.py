@@ -20,7 +20,7 @@ pytestmark = pytest.mark.faults
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 #: Of the time from the process's first line to the active state, and a bit.
-STAGES = [0.02 * number for number in range(56)]
+STAGES = [0.05 * number for number in range(24)]
 #: Share of it in which Python has not yet come to the package.
 BEFORE_ANY_CODE = 0.12
 

@@ -1,6 +1,6 @@
 # `make demo` and `make test` need nothing but python3 with its venv module; see `make help`.
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-faults test-jazzy soak lint api foxglove gpu-check clean distclean
+.PHONY: help venv demo test test-faults test-jazzy soak lint api docs foxglove gpu-check clean distclean
 
 # Without PYTHON=... an existing environment keeps the Python it was made with.
 PYTHON ?= $(shell .venv/bin/python -c pass 2>/dev/null && echo .venv/bin/python || echo python3)
@@ -61,9 +61,12 @@ lint: venv ## ruff check, ruff format, mypy
 	@echo "== mypy"
 	@$(VENV) -m mypy
 
-api: venv ## write docs/api.md, and the tables of docs/node.md and docs/bags.md, from the code
+api: venv ## write docs/api.md, and the tables of other pages, from the code
 	@$(VENV) .ci/make_api.py
 	@$(VENV) .ci/make_reference.py
+
+docs: ## the documentation as a site, strictly checked, in site/
+	@$(PYTHON) .ci/make_docs.py
 
 foxglove: ## install Foxglove's reader for the test of bags, 13 MB by npm
 	@npm install --prefix test/foxglove --ignore-scripts --no-audit --no-fund --no-package-lock
@@ -73,8 +76,8 @@ gpu-check: ## all that wants a GPU, in eight minutes [OUTPUT=folder] [ARGS="--pa
 	@$(PYTHON) -m hma_depth_ros gpu_check --output "$(or $(OUTPUT),gpu_check_output)" $(ARGS)
 
 clean: ## remove what builds, tests and the demo left; keeps the environments
-	rm -rf build install log demo_output gpu_check_output soak_output *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf build install log site demo_output gpu_check_output soak_output *.egg-info .mypy_cache .pytest_cache .ruff_cache
 	find hma_depth_ros launch test docs .ci -name __pycache__ -type d -prune -exec rm -rf {} +
 
-distclean: clean ## and .venv and .venv-jazzy too
-	rm -rf .venv .venv-jazzy
+distclean: clean ## and .venv, .venv-jazzy and .venv-docs too
+	rm -rf .venv .venv-jazzy .venv-docs

@@ -1,4 +1,4 @@
-"""Write the tables of docs/node.md and docs/bags.md that the code has: topics, parameters, launch.
+"""Write the tables of docs/ that the code has: topics, parameters, launch arguments, protocols.
 
 Run by `make api` in .venv, for the tables lie in modules of ROS. Each stands on its page between
 two comments; a test compares them with the code.
@@ -13,6 +13,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from hma_depth_ros.evaluation.protocols import PROTOCOLS
 from hma_depth_ros.messages.depth_topics import CONTENTS
 from hma_depth_ros.ros import parameter_table
 from hma_depth_ros.ros.accuracy.monitor_parameters import MonitorParameters
@@ -119,6 +120,15 @@ def _argument(call: ast.Call) -> tuple[str, str, str]:
     return f"`{name}`", f"`{default}`" if default else "", meaning
 
 
+def windows() -> str:
+    """Where each protocol scores, in pixels of KITTI's most usual size."""
+    rows = [
+        (f"`{name}`", str(protocol.window(375, 1242)), protocol.description)
+        for name, protocol in PROTOCOLS.items()
+    ]
+    return _table(("protocol", "counts, of 375x1242", "which is"), rows)
+
+
 def diagnostics() -> str:
     """Values of the node's status."""
     return _table(("value", "meaning"), [(f"`{key}`", text) for key, text in MEANINGS.items()])
@@ -139,6 +149,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "rig.launch.py": lambda: launch_arguments("rig"),
         "rig.launch.py-hands-on": lambda: handed_on("rig", "SHARED"),
     },
+    "evaluation.md": {"windows": windows},
     "bags.md": {
         "replay.launch.py": lambda: launch_arguments("replay"),
         "replay.launch.py-hands-on": lambda: handed_on("replay", "PASSED_ON"),

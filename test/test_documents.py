@@ -33,7 +33,11 @@ SOURCES = sorted(
 #: A module, with folders or without.
 _MODULE = re.compile(r"(?<![\w./*{-])([\w./-]*\w\.py)\b(?![\w{])")
 #: Python files of others that are spoken of.
-FOREIGN = {"pytorch/bts.py", "bts_test.py", "eval_with_pngs.py", "setup.py"}
+FOREIGN = {
+    *("pytorch/bts.py", "bts.py", "bts_test.py", "eval_with_pngs.py", "bts_dataloader.py"),
+    *("bts_main.py", "bts_live_3d.py", "extract_official_train_test_set_from_mat.py"),
+    "setup.py",
+}
 
 
 def spoken(path: Path) -> str:
@@ -110,6 +114,36 @@ def test_links_lead_somewhere(path: Path):
     links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8"))
     own = {link for link in links if "://" not in link}
     assert {link for link in own if not (path.parent / link).exists()} == set()
+
+
+def anchors(page: Path) -> set[str]:
+    """Of a page's headings, as GitHub and the site have them."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.M)
+    headings = re.findall(r"^#+ (.+)$", text, re.M)
+    return {re.sub(r"[^\w -]", "", name.lower()).replace(" ", "-") for name in headings}
+
+
+def test_anchors_are_headings():
+    """`make docs` looks at them too; this does so without the network."""
+    links = [
+        (path, path if not target else (path.parent / target).resolve(), anchor)
+        for path in DOCUMENTS
+        for target, anchor in re.findall(
+            r"\]\(([\w./]*)#([^)]+)\)", path.read_text(encoding="utf-8")
+        )
+    ]
+    assert len(links) > 8
+    assert [link for link in links if link[2] not in anchors(link[1])] == []
+
+
+def test_the_site_has_every_page():
+    """And no other: `make docs` would fail."""
+    pages = {path.name for path in (REPOSITORY / "docs").glob("*.md")}
+    listed = re.findall(r"^ +- (?:\w+: )?(\w+\.md)$", (REPOSITORY / "mkdocs.yml").read_text(), re.M)
+    assert len(set(listed)) == len(listed)
+    hooks = (REPOSITORY / ".ci" / "site_pages.py").read_text(encoding="utf-8")
+    generated = set(re.findall(r'^    "\w+\.md": "(\w+\.md)",$', hooks, re.M))
+    assert set(listed) == pages | generated
 
 
 @cache

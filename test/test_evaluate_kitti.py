@@ -30,7 +30,12 @@ from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.inference import together
 from hma_depth_ros.inference.engines import cpu
 from hma_depth_ros.inference.plan import Region
-from hma_depth_ros.inference.predictor import DepthPredictor, Prediction, predict_requests
+from hma_depth_ros.inference.predictor import (
+    DepthPredictor,
+    Prediction,
+    PredictionRequest,
+    predict_requests,
+)
 from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
 from hma_depth_ros.network.model import HmaDepth
 from hma_depth_ros.network.model_config import ModelConfig
@@ -497,11 +502,34 @@ def test_frames_go_through_the_network_in_batches(
 
     (damaged,) = data.rglob("image_02/data/0000000005.png")
     damaged.write_bytes(damaged.read_bytes()[:200])
-    partly = ran("--batch", "4", "--allow-partial")
+    others = ("--predictions-dir", tmp_path / "others")
+    partly = ran("--batch", "4", "--allow-partial", *others)
     assert counts[2:] == [2, 2]
     assert list(partly["bts_cap80"]["per_image"]) == NAMES[1:]
     (failure,) = partly["run"]["frames"]["failed"]
     assert str(damaged) in failure
+
+
+def test_a_mirror_image_has_the_mirrored_camera(
+    data: Path, checkpoints: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    asked: list[PredictionRequest] = []
+
+    def recording(requests: Any) -> list[Prediction]:
+        asked.extend(request for _, request in requests)
+        return predict_requests(requests)
+
+    monkeypatch.setattr(together, "predict_requests", recording)
+    split = data / "split.txt"
+    split.write_text(split.read_text().replace(f" {FX}\n", f" {FX} {FX} 600.0 170.0\n"))
+    listed = network(data, checkpoints[0], tmp_path / "o.json")
+    assert evaluate(*listed, "--protocols", "full", "--flip", "--batch", "2") == 0
+    assert len(asked) == 4
+    for image, mirrored in zip(asked[::2], asked[1::2], strict=True):
+        np.testing.assert_array_equal(mirrored.image, image.image[:, ::-1])
+        assert image.camera is not None
+        assert mirrored.camera is not None
+        assert (image.camera.cx, mirrored.camera.cx) == (600.0, WIDTH - 1 - 600.0)
 
 
 def test_no_batch_is_not_a_batch(

@@ -1,4 +1,4 @@
-"""What a processed bag holds is what Foxglove's own reader finds in it; the layout that is shipped."""
+"""Foxglove's own reader finds in a processed bag what it holds; and the layout that is shipped."""
 
 from __future__ import annotations
 

@@ -45,7 +45,9 @@ def test_every_parameter_is_described_and_used(name: str):
         for path in (REPOSITORY / "hma_depth_ros" / "ros").rglob("*.py")
     )
     # As an attribute of the values, outside the table that declares it.
-    assert re.search(rf"\b(parameters|values|startup|self)\.{name}\b", source), "dead parameter"
+    assert re.search(rf"\b(parameters|values|startup|limits|self)\.{name}\b", source), (
+        "dead parameter"
+    )
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from contextlib import suppress
 
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.predictor import (
@@ -51,11 +52,9 @@ def _groups(
     by_size: dict[Hashable, list[int]] = {}
     for index, (predictor, request) in enumerate(requests):
         height, width = request.image.shape[:2]
-        key: Hashable
-        try:
+        key: Hashable = None
+        with suppress(HmaDepthError):  # the predictor says it again
             key = predictor.plan((height, width)).network_size
-        except HmaDepthError:  # which the predictor says again
-            key = (index, "alone")
         by_size.setdefault(key, []).append(index)
     return [
         same[start : start + most]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -217,7 +219,7 @@ def test_a_camera_s_next_frame_waits_for_the_one_under_way():
     assert frames.put("b", 7)
     thread.join(DEADLINE)
     assert taken[1:] == [[("b", 7)]]
-    threads = [threading.Thread(target=lambda: taken.append(frames.take())) for _ in "xy"]
+    threads = [threading.Thread(target=lambda: taken.append(frames.take())) for _ in "xyz"]
     for thread in threads:
         thread.start()
     frames.done("a")
@@ -225,8 +227,8 @@ def test_a_camera_s_next_frame_waits_for_the_one_under_way():
     assert taken[2] == [("a", 2)]
     assert frames.close() == {"a": 1, "b": 0}
     for thread in threads:
-        thread.join(DEADLINE)
-    assert taken[3:] == [None], "it ends for all who wait"
+        thread.join(5)
+    assert taken[3:] == [None, None], "it ends for all who wait"
 
 
 # --- what each camera gets ------------------------------------------------------------------------
@@ -379,6 +381,27 @@ def test_frames_of_several_cameras_are_under_way_side_by_side(
     assert (processed, sorted(dropped)) == (6, [0, 0, 1]), "those under way were finished"
     assert "depth_worker" not in [thread.name for thread in threading.enumerate()]
     assert bench.said() == []
+
+
+def test_what_is_computed_side_by_side_is_not_batched_too(
+    rig: StartRig,
+    predictions: Predictions,
+    batches: list[list[tuple[int, ...]]],
+    two_at_once: None,
+):
+    bench = rig(("a", "b", "c", "d"), max_batch=2)
+    predictions.hold()
+    for name in "abcd":
+        bench.hear(name, "depth/image")
+        bench.calibrate(name)
+    for name in "abcd":
+        bench.send(name, rgb_message(1))
+        until(lambda n=name: bench.of(n).statistics.arrived == 1, "the frame")  # type: ignore[misc]
+    until(lambda: len(predictions.outputs) == 2, "two frames at the network")
+    predictions.release()
+    for name in "abcd":
+        bench.last(f"{name}/depth/image", 1)
+    assert batches == []
 
 
 @pytest.mark.parametrize(
@@ -636,7 +659,7 @@ def test_through_the_life_cycle(rig: StartRig, predictions: Predictions):
 def test_the_end_waits_once_for_all_frames_under_way(monkeypatch: pytest.MonkeyPatch):
     """Not for each of them, or two held up would take more than the end may."""
     clock, waited = [100.0], list[float | None]()
-    monkeypatch.setattr(frame_loop.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(frame_loop, "time", SimpleNamespace(monotonic=lambda: clock[0]))
 
     class Worker:
         def is_alive(self) -> bool:
@@ -653,7 +676,7 @@ def test_the_end_waits_once_for_all_frames_under_way(monkeypatch: pytest.MonkeyP
             together=1,
             workers=2,
             recovery=EngineRecovery([], warn=print),
-            ending=lambda e=ending: e,  # type: ignore[misc]
+            ending=partial(bool, ending),
             logger=None,
         )
         loop.workers = [Worker(), Worker()]  # type: ignore[list-item]
@@ -755,7 +778,7 @@ def test_what_a_gpu_needs_is_built_for_each_size_and_number(
 
     monkeypatch.setattr(DepthPredictor, "prepare", prepare)
     monkeypatch.setattr(DepthPredictor, "builds_for_size", True)
-    bench = rig(("a", "b", "c"), max_batch=2)
+    bench = rig(("a", "b", "c"), max_batch=8)
     bench.calibrate("b")
     until(lambda: len(prepared) == 1, "the preparation")
     bench.hear("a", "depth/image")
@@ -764,8 +787,13 @@ def test_what_a_gpu_needs_is_built_for_each_size_and_number(
     bench.last("a/depth/image", 1)
     other = PinholeCamera(fx=90.0, fy=90.0, cx=40.0, cy=20.0, width=80, height=60)
     bench.calibrate("c", info_message(other))
-    until(lambda: ((60, 80), 2) in prepared, "the second one's")
-    assert prepared == [((HEIGHT, WIDTH), 2), ((60, 80), 2)], "once for each that no image told"
+    until(lambda: ((60, 80), 3) in prepared, "the second one's")
+    assert prepared == [((HEIGHT, WIDTH), 3), ((60, 80), 3)], "once for each that no image told"
+    assert bench.change("deactivate")
+    assert bench.change("activate")
+    bench.connect()
+    bench.calibrate("a")
+    until(lambda: prepared[2:], "what another engine may need")
 
 
 def test_compressed_images_of_several_cameras(rig: StartRig, predictor: DepthPredictor):

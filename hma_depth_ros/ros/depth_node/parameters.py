@@ -131,6 +131,7 @@ class DepthNodeParameters:
         "Factor at most, and its inverse at least, of scale_from_height; frames that say otherwise "
         "do not count.",
         limits=(1.05, 4.0),
+        of_camera=True,
     )
     ground_frame: str = parameter(
         "",

@@ -13,9 +13,7 @@ from hma_depth_ros.cli import run
 from hma_depth_ros.inference.engines.model_file import read_model_info
 from hma_depth_ros.network.checkpoint import read_info
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-PAGE = (REPOSITORY / "docs" / "own_car.md").read_text(encoding="utf-8")
-TUTORIAL = PAGE.partition("\n## Try it on a rendered car\n")[2]
+from .documented import blocks_run_by
 
 #: In place of the streets' length and the images' size, both cameras of one field of view.
 SMALLER = {"60": "5", "480x288": "160x96", "400": "133.3"}
@@ -28,8 +26,8 @@ QUICK = (
 
 def commands() -> list[list[str]]:
     """Words of each command, the loop over streets unrolled."""
-    blocks = re.findall(r"^```sh\n(.*?)^```", TUTORIAL, re.DOTALL | re.MULTILINE)
-    block = "".join(blocks[:2]).replace("\\\n", " ")
+    tutorial = blocks_run_by(__file__, "own_car.md")
+    block = "".join(part.text for part in tutorial).replace("\\\n", " ")
     loop = re.search(r"for street in ([\d ]+); do\n(.*?)done\n", block, re.DOTALL)
     assert loop is not None
     turns = [loop[2].replace("$street", number) for number in loop[1].split()]

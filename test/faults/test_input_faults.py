@@ -148,7 +148,7 @@ def test_a_subscriber_that_stops_taking_holds_nobody_up(bench: FaultBench, long:
             listener.send_signal(signal.SIGSTOP)
             stopped = bench.account.processed
             out = len(bench.received["depth/image"])
-            images = 300 if long else 10
+            images = 100 if long else 10
             bench.until(
                 lambda: bench.account.processed >= stopped + images,
                 "images that are processed in spite of it",

@@ -39,7 +39,7 @@ def _has_ros() -> bool:
 
 #: Folders that are not even collected, and the package that is not there.
 _LEFT_OUT = {
-    **({} if _has_ros() else {"node": "rclpy"}),
+    **({} if _has_ros() else {"node": "rclpy", "faults": "rclpy"}),
     **({} if find_spec("hypothesis") else {"fuzz": "hypothesis"}),
 }
 collect_ignore = list(_LEFT_OUT)

@@ -28,6 +28,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import nn
 
+from hma_depth_ros import private_cache
 from hma_depth_ros.bags.kitti.drive_bag import write_kitti_bag
 from hma_depth_ros.bags.reader import BagReader
 from hma_depth_ros.bags.typestore import message
@@ -102,7 +103,7 @@ def conversions() -> Writer:
     parts = {"graph": b"graph" * 20000}
 
     def ask(folder: Path, version: int, convert: Callable[[], dict[str, bytes]]) -> list[str]:
-        os.environ[conversion_cache.VARIABLE] = str(folder / "cache")
+        os.environ[private_cache.VARIABLE] = str(folder / "cache")
         problems: list[str] = []
         found = conversion_cache.cached(64 * f"{version}", "kind", convert, problems.append)
         assert found == parts

@@ -95,7 +95,9 @@ def test_a_header_of_65535x65535_is_refused_first(
     path.write_bytes(make(*size))
     compressed = SimpleNamespace(format="jpeg", data=make(*size))
     with guarded(most_bytes=LITTLE):
-        for read, file in ((read_rgb, path), (image_size, path), (rgb_image, compressed)):
+        readers: list[tuple[Callable[[Any], object], object]]
+        readers = [(read_rgb, path), (image_size, path), (rgb_image, compressed)]
+        for read, file in readers:
             with pytest.raises(HmaDepthError, match=r"says that it is (\d+x\d+|larger)|exceeds"):
                 read(file)
         path.write_bytes(png(*size, bits=16, kind=0))

@@ -86,6 +86,8 @@ def _split(line: str) -> Iterator[list[str]]:
 
 def _of_package(words: list[str]) -> list[str]:
     match words:
+        case ["export", assignment, *_] if re.match(r"\w+=", assignment):  # the shell's own
+            return []
         case ["ros2", "run" | "launch", "hma_depth_ros", *rest]:
             return rest
         case [first, *_] if first in command_names():

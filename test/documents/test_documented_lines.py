@@ -38,6 +38,7 @@ for row in a b; do
   N=$((n++)) python3 -m hma_depth_ros train --preset $row \\
     --output runs/$row ... &  # beside the others
 done; wait
+export KEYS=$PWD/keys
 export PROFILE=$(python3 -m hma_depth_ros transport_profile)
 ros2 run hma_depth_ros rig_node --ros-args -p cameras:="[front, rear]" && ros2 topic list
 ros2 launch hma_depth_ros depth.launch.py rviz:=true
@@ -109,6 +110,9 @@ def check_node(name: str, rest: Sequence[str]) -> None:
     topics = {*INPUTS, *output_types((8, 4, 2, 1), confidence=True)}
     parameters = {field.name for field in fields(RigParameters)}
     for flag, word in zip(rest[1::2], rest[2::2], strict=True):
+        if flag in {"--enclave", "--params-file", "--log-level"}:  # ROS's own
+            continue
+        assert flag in {"-p", "-r"}
         own, _, value = word.partition(":=")
         assert value
         if name == "rig_node" and own not in parameters:

@@ -8,7 +8,7 @@ import pytest
 
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.geometry.camera_planes import Mount
-from hma_depth_ros.inference.height_scale import (
+from hma_depth_ros.inference.road_scale import (
     LEAST_FRAMES,
     WINDOW,
     HeightScale,

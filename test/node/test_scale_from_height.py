@@ -11,7 +11,7 @@ import pytest
 from hma_depth_ros.bags.transforms import Transforms
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.camera_planes import Mount
-from hma_depth_ros.inference.height_scale import LEAST_FRAMES, HeightScale
+from hma_depth_ros.inference.road_scale import LEAST_FRAMES, HeightScale
 from hma_depth_ros.ros.depth_node import height_correction
 from hma_depth_ros.ros.depth_node.ground_frame import GroundFrame
 

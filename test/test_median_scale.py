@@ -13,7 +13,7 @@ from hma_depth_ros.data.depth.depth_png import write_depth_png
 from hma_depth_ros.data.image_file import write_png
 from hma_depth_ros.evaluation.median_scale import ScaledFrame, by_scene, median_scale
 from hma_depth_ros.geometry.camera_planes import Mount
-from hma_depth_ros.inference.height_scale import HeightScale
+from hma_depth_ros.inference.road_scale import HeightScale
 
 NAN = float("nan")
 

@@ -27,8 +27,8 @@ from hma_depth_ros.evaluation.evaluated_network import computed_by, evaluated_ne
 from hma_depth_ros.evaluation.median_scale import ScaledFrame, by_scene, median_scale
 from hma_depth_ros.files import atomic_path, short_paths
 from hma_depth_ros.inference.bundled import default_checkpoint
-from hma_depth_ros.inference.height_scale import FARTHEST, scale_by_height
 from hma_depth_ros.inference.mount_arguments import add_mount_arguments, mount_of
+from hma_depth_ros.inference.road_scale import FARTHEST, scale_by_height
 
 _CAP = 80.0
 #: Ground truth that counts is at least so far, as in the evaluation.

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hma_depth_ros.inference.height_scale import HeightScale
+from hma_depth_ros.inference.road_scale import HeightScale
 
 Depth = npt.NDArray[np.float32]
 

@@ -11,7 +11,7 @@ import pytest
 from hma_depth_ros.bags.transforms import Transforms
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.camera_planes import Mount
-from hma_depth_ros.inference.height_scale import LEAST_FRAMES, HeightScale
+from hma_depth_ros.inference.road_scale import LEAST_FRAMES, HeightScale
 from hma_depth_ros.ros.depth_node import height_correction
 from hma_depth_ros.ros.depth_node.ground_frame import GroundFrame
 
@@ -69,7 +69,7 @@ def test_depth_and_cloud_follow_the_height_only_if_asked(
     assert road[0] == (Mount(2.2, 0.1), 1.5)
 
     assert bench.set(scale_from_height=True).successful
-    for _ in range(3):  # what is left of the scale does not add up
+    for _ in range(LEAST_FRAMES + 4):  # what is left of the scale is 1 now
         np.testing.assert_allclose(depth(), SCALE * first, rtol=1e-5)
     until_said(bench, {KEY: "1.300", f"{KEY}: applied": "1.300"})
     assert bench.set(camera_height=1.65).successful  # all is true of another mount

@@ -14,7 +14,7 @@ from hma_depth_ros.data.image_file import read_rgb
 from hma_depth_ros.data.splits.entry_camera import entry_camera
 from hma_depth_ros.evaluation.evaluated_frames import EvaluatedFrame
 from hma_depth_ros.evaluation.evaluated_network import computed_by, evaluated_network
-from hma_depth_ros.evaluation.prediction_sources import Depth, PredictedDepth
+from hma_depth_ros.evaluation.prediction_sources import Depth, PredictedDepth, ShownPrediction
 from hma_depth_ros.evaluation.protocol_windows import kitti_crop
 from hma_depth_ros.evaluation.protocols import View
 from hma_depth_ros.geometry.camera import PinholeCamera
@@ -73,6 +73,24 @@ class CheckpointPredictions:
             else self._averaged(image, camera)
             for view in views
         }
+
+    def shown(self, frame: EvaluatedFrame, view: View) -> ShownPrediction:
+        """See `PredictionSource`: with masks and confidence, if the network has them."""
+        assert frame.listed is not None
+        image = read_rgb(frame.listed.image)
+        camera = entry_camera(frame.listed, image.shape).camera
+        if view == "crop":
+            crop = kitti_crop(*image.shape[:2])
+            image, camera = crop.of(image), crop.camera(camera)
+        depth = self._averaged(image, camera).depth
+        outputs: set[Output] = set()
+        if self._predictor.info.model.attention:
+            outputs.add("attention")
+        if self._predictor.estimates_error:
+            outputs.add("confidence")
+        with self._lock:
+            found = self._predictor.predict(np.ascontiguousarray(image), camera, outputs=outputs)
+        return ShownPrediction(depth, found.attention, found.confidence)
 
     def _averaged(self, image: npt.NDArray[np.uint8], camera: PinholeCamera) -> PredictedDepth:
         if not self._flip:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +16,7 @@ from hma_depth_ros.evaluation.prediction_sources import (
     UNCERTAINTY_FOLDER,
     PredictedDepth,
     PredictionSource,
+    ShownPrediction,
     read_uncertainty,
 )
 from hma_depth_ros.evaluation.protocols import View
@@ -117,6 +119,12 @@ class CachedPredictions:
                     depth = quantise(depth, units_per_metre=self._units)
                 write_stored_depth(path, depth, units_per_metre=self._units)
         return {view: self._stored(*paths) for view, paths in files.items()}
+
+    def shown(self, frame: EvaluatedFrame, view: View) -> ShownPrediction:
+        """See `PredictionSource`: the depth that is kept, and the network's masks of now."""
+        return replace(
+            self._source.shown(frame, view), depth=self.predictions(frame, {view})[view].depth
+        )
 
     def _stored(self, path: Path, uncertainty: Path | None = None) -> PredictedDepth:
         try:

@@ -32,6 +32,17 @@ class PredictedDepth:
     uncertainty: Depth | None = None
 
 
+@dataclass(frozen=True)
+class ShownPrediction:
+    """What there is to show of a prediction, of one size (H, W)."""
+
+    depth: Depth  #: metres
+    attention: Depth | None = None  #: (S, H, W), masks, coarse to fine
+    confidence: Depth | None = None  #: a probability
+    #: (H, W, 3), RGB, where the frame knows none.
+    image: npt.NDArray[np.uint8] | None = None
+
+
 class PredictionSource(Protocol):
     """Gives predictions; called from several threads."""
 
@@ -39,6 +50,15 @@ class PredictionSource(Protocol):
         self, frame: EvaluatedFrame, views: Collection[View]
     ) -> dict[View, PredictedDepth]:
         """Predictions by view.
+
+        Raises:
+            HmaDepthError: a file cannot be used.
+
+        """
+        ...
+
+    def shown(self, frame: EvaluatedFrame, view: View) -> ShownPrediction:
+        """A prediction once more, with all that can be shown of it.
 
         Raises:
             HmaDepthError: a file cannot be used.
@@ -97,6 +117,10 @@ class StoredPredictions:
         if beside := self._uncertainties.get(frame.name):
             sigma = read_uncertainty(beside, depth)
         return dict.fromkeys(views, PredictedDepth(depth, sigma))
+
+    def shown(self, frame: EvaluatedFrame, view: View) -> ShownPrediction:
+        """See `PredictionSource`: the depth alone."""
+        return ShownPrediction(self.predictions(frame, {view})[view].depth)
 
 
 def read_uncertainty(path: Path, depth: Depth) -> Depth:

@@ -14,7 +14,8 @@ from hma_depth_ros.visualization.attention_color import (
 )
 from hma_depth_ros.visualization.birds_eye import BirdsEyeExtent, draw_birds_eye
 from hma_depth_ros.visualization.depth_color import colorize_depth, nearest_colored_depth
-from hma_depth_ros.visualization.sheet import FAINT_INK, Sheet, SheetBox, resample
+from hma_depth_ros.visualization.palette import LIGHT
+from hma_depth_ros.visualization.sheet import Sheet, SheetBox, resample
 
 HEADER = 30  #: pixels of title and key above a picture
 NARROWEST = 420  #: pixels that the widest header needs
@@ -47,7 +48,7 @@ def draw_image(sheet: Sheet, box: SheetBox, frame: FrameView) -> None:
     right = max(box.right, box.left + NARROWEST)
     room = (right - box.left - 80) // 8
     caption = frame.caption if len(frame.caption) <= room else f"...{frame.caption[3 - room :]}"
-    sheet.text(right, box.top - 13, caption, size=13, color=FAINT_INK, align="right")
+    sheet.text(right, box.top - 13, caption, size=13, color=LIGHT.faint_ink, align="right")
     sheet.paste(frame.image, box)
 
 
@@ -65,7 +66,7 @@ def draw_depth(sheet: Sheet, box: SheetBox, frame: FrameView) -> None:
     for position, metres in zip(np.linspace(bar.left, bar.right, len(ticks)), ticks, strict=True):
         align = "left" if metres == near else "right" if position == bar.right else "center"
         label = f"{metres:.3g}" if metres >= 1 else f"{metres:.2g}"
-        sheet.text(position, bar.top - 8, label, size=12, color=FAINT_INK, align=align)
+        sheet.text(position, bar.top - 8, label, size=12, color=LIGHT.faint_ink, align=align)
 
 
 def draw_winner(sheet: Sheet, box: SheetBox, frame: FrameView) -> None:
@@ -76,7 +77,7 @@ def draw_winner(sheet: Sheet, box: SheetBox, frame: FrameView) -> None:
     names, colors = scale_names(len(frame.attention)), scale_colors(len(frame.attention))
     right = max(box.right, box.left + NARROWEST)
     for name, color in zip(reversed(names), reversed(colors), strict=True):
-        sheet.text(right, box.top - 13, name, size=13, color=FAINT_INK, align="right")
+        sheet.text(right, box.top - 13, name, size=13, color=LIGHT.faint_ink, align="right")
         text_width = round(sheet.text_width(name, size=13))
         swatch = SheetBox(right - text_width - 18, box.top - 19, 12, 12)
         sheet.rectangle(swatch, "#{:02x}{:02x}{:02x}".format(*color))
@@ -130,6 +131,6 @@ def _grey_key(sheet: Sheet, box: SheetBox) -> None:
     ramp = np.linspace(0, 1, 64, dtype=np.float32)[None].repeat(8, axis=0)
     bar = SheetBox(box.right - 64 - 14, box.top - 17, 64, 8)
     sheet.paste(_grey(ramp), bar)
-    sheet.outline(bar, FAINT_INK)
-    sheet.text(bar.left - 6, box.top - 13, "0", size=12, color=FAINT_INK, align="right")
-    sheet.text(box.right, box.top - 13, "1", size=12, color=FAINT_INK, align="right")
+    sheet.outline(bar, LIGHT.faint_ink)
+    sheet.text(bar.left - 6, box.top - 13, "0", size=12, color=LIGHT.faint_ink, align="right")
+    sheet.text(box.right, box.top - 13, "1", size=12, color=LIGHT.faint_ink, align="right")

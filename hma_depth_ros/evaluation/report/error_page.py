@@ -10,7 +10,8 @@ import numpy.typing as npt
 from hma_depth_ros.evaluation.error_colors import WORST_ERROR, error_colors, thick
 from hma_depth_ros.evaluation.protocol_windows import Window
 from hma_depth_ros.visualization.depth_color import colorize_depth, nearest_colored_depth
-from hma_depth_ros.visualization.sheet import FAINT_INK, Sheet, SheetBox
+from hma_depth_ros.visualization.palette import LIGHT
+from hma_depth_ros.visualization.sheet import Sheet, SheetBox
 
 _WIDTH, _MARGIN, _HEADER = 900, 24, 30
 _OUTLINE = "#ffffff"
@@ -56,7 +57,7 @@ def error_page(frame: ScoredFrame) -> npt.NDArray[np.uint8]:
         rows_high, columns_wide = (round(length * scale) for length in frame.window.shape)
         sheet.outline(SheetBox(box.left + left, box.top + top, columns_wide, rows_high), _OUTLINE)
     right, top = _MARGIN + _WIDTH, _MARGIN + _HEADER
-    sheet.text(right, top - 13, frame.caption, size=13, color=FAINT_INK, align="right")
+    sheet.text(right, top - 13, frame.caption, size=13, color=LIGHT.faint_ink, align="right")
     return sheet.render()
 
 

@@ -201,16 +201,17 @@ def _arrays(messages: Mapping[str, Any], topics: RecordedDepth) -> FrameArrays:
     depth = depth_array(messages[topics.depth])
     rows, columns = depth.shape
     masks = [image_array(messages[topic]) for topic in topics.masks if topic in messages]
+    info, image, confidence = (
+        None if topic is None else messages.get(topic)
+        for topic in (topics.info, topics.image, topics.confidence)
+    )
     points = None
-    if topics.info in messages:
-        camera = camera_from_info(messages[topics.info], width=columns, height=rows)
-        points = back_project(depth, camera)
+    if info is not None:
+        points = back_project(depth, camera_from_info(info, width=columns, height=rows))
     return FrameArrays(
         depth=depth,
-        image=rgb_image(messages[topics.image]) if topics.image in messages else None,
+        image=None if image is None else rgb_image(image),
         attention=np.stack(masks) if masks and len(masks) == len(topics.masks) else None,
-        confidence=np.asarray(image_array(messages[topics.confidence]), np.float32)
-        if topics.confidence in messages
-        else None,
+        confidence=None if confidence is None else np.asarray(image_array(confidence), np.float32),
         points=points,
     )

@@ -60,10 +60,11 @@ def bag_page(path: Path, *, far: float = _FAR) -> Page:
     """The page; see `write_bag_page`."""
     with BagReader(path) as bag:
         cameras = recorded_depths(bag)
-        sections = [Section("What is in it", _overview(bag, cameras))]
+        sections = [Section("Figures", _overview(bag, cameras))]
         for topics in cameras:
             several = len(cameras) > 1
             sections += _camera(bag, topics, far, prefix=f"{topics.depth}: " if several else "")
+        sections.append(Section("Topics", [_topics(bag)]))
         seconds = (bag.end - bag.start) / 1e9
     facts = [("Bag", str(path)), ("Length", f"{seconds:.1f} s")]
     facts += [("Camera", topics.image or topics.depth) for topics in cameras]
@@ -80,14 +81,15 @@ def _overview(bag: BagReader, cameras: Sequence[RecordedDepth]) -> list[Part]:
         Tile("Rate", fixed(total / seconds if seconds else None, 1), "a second"),
         Tile("Messages", f"{messages:,}", note=counted(len(bag.topics), "topic")),
     ]
+    return [Tiles(tiles), *(Note(remark, warning=True) for remark in bag.remarks)]
+
+
+def _topics(bag: BagReader) -> DataTable:
     rows = [
         Row([topic.name, topic.type.replace("/msg/", "/"), f"{topic.count:,}"])
         for topic in bag.topics.values()
     ]
-    parts: list[Part] = [Tiles(tiles)]
-    parts += [Note(remark, warning=True) for remark in bag.remarks]
-    parts.append(DataTable("Topics", ["topic", "type", "messages"], rows, text_columns=2))
-    return parts
+    return DataTable("", ["topic", "type", "messages"], rows, text_columns=2)
 
 
 def _camera(bag: BagReader, topics: RecordedDepth, far: float, *, prefix: str) -> list[Section]:
@@ -98,7 +100,7 @@ def _camera(bag: BagReader, topics: RecordedDepth, far: float, *, prefix: str) -
         f" One frame in {len(stamps) / len(figures):.0f}." if len(figures) < len(stamps) else ""
     )
     intro = f"Figures of {counted(len(figures), 'depth image')} of {topics.depth}.{one_in}"
-    sections = [Section(f"{prefix}Over time", [Charts(_charts(figures, topics))], intro)]
+    over_time = Section(f"{prefix}Over time", [Charts(_charts(figures, topics))], intro)
     chosen = [stamps[index] for index in spread(len(stamps), _DRAWN)]
     arrays = frame_arrays(bag, topics, chosen)
     frames = [
@@ -108,8 +110,7 @@ def _camera(bag: BagReader, topics: RecordedDepth, far: float, *, prefix: str) -
     intro = (
         "Drag over a picture, or use the arrow keys: what is left of the line is the left picture."
     )
-    sections.append(Section(f"{prefix}Frames", [Frames(frames)], intro))
-    return sections
+    return [Section(f"{prefix}Frames", [Frames(frames)], intro), over_time]
 
 
 def _charts(figures: Sequence[FrameFigures], topics: RecordedDepth) -> list[Chart]:

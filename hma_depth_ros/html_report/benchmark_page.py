@@ -91,7 +91,8 @@ def _headline(found: BenchmarkFigures) -> str:
         what = "from an image to the last output"
     elif isinstance(found, PredictorFigures):
         medians = {name: one.median for name, one in found.candidates.items()}
-        what = f"from an image of {_size(found.image_size)} to {', '.join(found.outputs)}"
+        outputs = [name for name in ("depth", "attention", "points") if name in found.outputs]
+        what = f"from an image of {_size(found.image_size)} to {', '.join(outputs)}"
     else:
         medians = {name: one.median for name, one in found.candidates.items()}
         what = f"for one image of {_size(found.size)}"
@@ -113,7 +114,9 @@ _IN_TURN = "Candidates took turns in one run: ratios hold even where the machine
 
 
 def _model(found: ModelFigures) -> list[Part]:
-    timings = {name: (one, {}) for name, one in found.candidates.items()}
+    timings: dict[str, tuple[TimingFigures, Mapping[str, TimingFigures]]] = {
+        name: (one, {}) for name, one in found.candidates.items()
+    }
     first = next(iter(found.candidates.values())).median
     rows = [
         Row(
@@ -153,7 +156,9 @@ def _model(found: ModelFigures) -> list[Part]:
 
 
 def _predictor(found: PredictorFigures) -> list[Part]:
-    timings = {name: (one, one.stages) for name, one in found.candidates.items()}
+    timings: dict[str, tuple[TimingFigures, Mapping[str, TimingFigures]]] = {
+        name: (one, one.stages) for name, one in found.candidates.items()
+    }
     stages = list(next(iter(found.candidates.values())).stages)
     rows = [
         Row(

@@ -80,7 +80,7 @@ def _differences(title: str, apart: Mapping[str, DifferenceFigures]) -> Bars:
 
         sure = low > 0 or high < 0
         better = (found.difference > 0) == (metric in HIGHER_IS_BETTER)
-        color = "s6" if not sure else "s3" if better else "s2"
+        color = "s0" if not sure else "s3" if better else "s2"
         text = f"{metric_title(metric)}: {signed(found.difference)}, 95 %: {interval(ends)}"
         note = "better" if better else "worse"
         rows.append(
@@ -99,6 +99,6 @@ def _differences(title: str, apart: Mapping[str, DifferenceFigures]) -> Bars:
         rows,
         "95 % intervals of the mean difference by frame, over drives where there are several; the "
         "line is zero, the mark the mean. Each row has a scale of its own.",
-        legend=[("s3", "better"), ("s2", "worse"), ("s6", "not sure: the interval holds zero")],
+        legend=[("s3", "better"), ("s2", "worse"), ("s0", "not sure: the interval holds zero")],
         zero=50.0,
     )

@@ -35,6 +35,7 @@ from hma_depth_ros.html_report.page_parts import (
     Tile,
     Tiles,
     bars,
+    worst_first,
 )
 from hma_depth_ros.html_report.page_texts import (
     counted,
@@ -57,7 +58,7 @@ _DOTS = 1000
 _ORDERS = {
     "uncertainty": ("by the stated uncertainty", "s2", False),
     "depth": ("by depth", "s1", False),
-    "random": ("at random", "s6", True),
+    "random": ("at random", "s0", True),
     "oracle": ("by the error itself", "s3", True),
 }
 #: What is known of a run, of its description, by the name under which it is shown.
@@ -70,8 +71,6 @@ _FACTS = {
     "precision": "Precision",
     "hardware": "Computed on",
     "data_set": "Data set",
-    "ground_truth_source": "Ground truth",
-    "code_version": "Version",
 }
 
 
@@ -125,7 +124,7 @@ def evaluation_page(
 
 def _headline(figures: ProtocolFigures, run: Mapping[str, Any]) -> str:
     given = (run.get(name) for name in ("checkpoint", "predictions", "bag"))
-    what = next((PurePath(_name(value)).name for value in given if value), "Depth")
+    what = next((PurePath(_name(value)).stem for value in given if value), "Depth")
     return f"{what} on {counted(len(figures.per_image), 'frame')}"
 
 
@@ -214,10 +213,10 @@ def _metric_tables(by_key: Mapping[str, ProtocolFigures], *, with_paper: bool) -
 
 def _interval_rows(figures: ProtocolFigures, metrics: Sequence[str]) -> list[Row]:
     rows = []
-    kinds = (("95 %", "", figures.confidence_95),)
+    kinds = [("95 %", "", figures.confidence_95)]
     if figures.confidence_95_over_scenes is not None:
         drives = f"{len(figures.by_drive)} drives"
-        kinds += (("95 % over drives", drives, figures.confidence_95_over_scenes),)
+        kinds.append(("95 % over drives", drives, figures.confidence_95_over_scenes))
     for name, of, ends in kinds:
         for side, word in enumerate(("from", "to")):
             cells = (fixed(ends[metric][side]) for metric in metrics)
@@ -373,7 +372,7 @@ def _reliability(found: ReliabilityContent) -> Section:
         "Whether the network knows where it errs. The lower a curve, the better its order finds "
         "the errors; AUSE is the area above the order by the error itself."
     )
-    parts = [tiles, Charts(charts), _sigma_table(found.calibration)]
+    parts: list[Part] = [tiles, Charts(charts), _sigma_table(found.calibration)]
     return Section("What the network says of its errors", parts, intro)
 
 
@@ -420,13 +419,11 @@ def _sigma_table(found: Calibration) -> Folded:
 def _pictures(frames: Sequence[FrameLayers]) -> Section:
     groups = {frame.note.group for frame in frames}
     title = "Worst and best frames" if len(groups) > 1 else "Frames"
-    worst = {frame.note.name for frame in frames if frame.note.group == "worst"}
-    once = [f for f in frames if f.note.group != "best" or f.note.name not in worst]
     intro = (
         "Drag over a picture, or use the arrow keys: what is left of the line is the left picture. "
         "Grey is where there is no ground truth or no depth."
     )
-    return Section(title, [Frames(once)], intro)
+    return Section(title, [Frames(worst_first(frames))], intro)
 
 
 def _how(run: Mapping[str, Any]) -> list[Part]:

@@ -7,17 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hma_depth_ros.evaluation.error_colors import WORST_ERROR, error_colors
+from hma_depth_ros.evaluation.error_colors import error_scale
 from hma_depth_ros.html_report.embedded_pictures import embedded, webp_uri
 from hma_depth_ros.html_report.svg_chart import Tick
 from hma_depth_ros.visualization.attention_color import scale_names
 from hma_depth_ros.visualization.birds_eye import BirdsEyeExtent
-from hma_depth_ros.visualization.confidence_color import colorize_confidence
-from hma_depth_ros.visualization.depth_color import colorize_depth, nearest_colored_depth
+from hma_depth_ros.visualization.color_scale import ColorScale, confidence_scale, depth_scale
 from hma_depth_ros.visualization.frame_layers import LAYERS, FrameLayers, Picture
 
-#: Pixels of a key's ramp.
-_RAMP = 256
 _LOSSLESS = 101
 #: Ends of a ramp in its box.
 KEY_LEFT, KEY_RIGHT = 12, 308
@@ -106,42 +103,21 @@ def _viewer(frame: FrameLayers, key: str, uris: Iterator[str]) -> Viewer:
 
 def _keys(frame: FrameLayers) -> dict[str, ColorKey]:
     note = frame.note
-    depth = _depth_key(note.far)
+    depth = _key(depth_scale(note.far))
     swatches = [(f"m{n}", name) for n, name in enumerate(scale_names(note.scales), 1)]
     return {
         "truth": depth,
         "depth": depth,
-        "error": _error_key(),
+        "error": _key(error_scale()),
         "masks": ColorKey("Scale that decides", swatches=swatches),
-        "confidence": _confidence_key(),
+        "confidence": _key(confidence_scale()),
     }
 
 
-def _key(title: str, ramp: Picture, ticks: Sequence[tuple[float, str]]) -> ColorKey:
-    placed = [Tick(round(KEY_LEFT + t * (KEY_RIGHT - KEY_LEFT), 1), label) for t, label in ticks]
-    return ColorKey(title, webp_uri(np.repeat(ramp, 2, axis=0), _LOSSLESS), placed)
-
-
-def _depth_key(far: float) -> ColorKey:
-    near = nearest_colored_depth(far)
-    ramp = colorize_depth(np.geomspace(near, far, _RAMP, dtype=np.float32)[None], max_depth=far)
-    metres = np.geomspace(near, far, 6)
-    labels = [f"{m:.3g}" if m >= 1 else f"{m:.2g}" for m in metres]
-    return _key("Depth, m", ramp, list(zip(np.linspace(0, 1, 6).tolist(), labels, strict=True)))
-
-
-def _error_key() -> ColorKey:
-    errors = np.linspace(0, WORST_ERROR, _RAMP, dtype=np.float32)
-    # Over its neighbours, since dots of ground truth are drawn three pixels wide.
-    ramp = error_colors(np.ones((3, _RAMP), np.float32), np.repeat(1 + errors[None], 3, axis=0))
-    ticks = [(error / WORST_ERROR, f"{error:.0%}") for error in (0.0, 0.1, 0.2, 0.3, 0.4)]
-    return _key("Relative error of depth", ramp[1:2], [*ticks, (1.0, f"\u2265{WORST_ERROR:.0%}")])
-
-
-def _confidence_key() -> ColorKey:
-    ramp = colorize_confidence(np.linspace(0, 1, _RAMP, dtype=np.float32)[None])
-    ticks = [(share, f"{share:g}") for share in (0.0, 0.25, 0.5, 0.75, 1.0)]
-    return _key("Probability that depth is right to a factor of 1.25", ramp, ticks)
+def _key(scale: ColorScale) -> ColorKey:
+    width = KEY_RIGHT - KEY_LEFT
+    ticks = [Tick(round(KEY_LEFT + place * width, 1), label) for place, label in scale.ticks]
+    return ColorKey(scale.title, webp_uri(np.repeat(scale.ramp, 2, axis=0), _LOSSLESS), ticks)
 
 
 def _above(frame: FrameLayers, uri: str) -> AboveView:

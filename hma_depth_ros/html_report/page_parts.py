@@ -62,7 +62,7 @@ class BarSegment:
 
     start: float
     width: float
-    color: str  #: class of the style sheet: s1 to s6, or m1 to m6 of the masks
+    color: str  #: class of the style sheet: s0 to s6, or m1 to m6 of the masks
     label: str  #: for who points at it
 
 
@@ -163,3 +163,11 @@ def bars(
         for (name, value, text), note in zip(values, notes or [""] * len(values), strict=True)
     ]
     return Bars(title, rows, caption)
+
+
+def worst_first(frames: Sequence[FrameLayers]) -> list[FrameLayers]:
+    """The worst frames before the best ones; of few frames, which are both, each once."""
+    worst = [frame for frame in frames if frame.note.group == "worst"]
+    named = {frame.note.name for frame in worst}
+    others = [f for f in frames if f.note.group != "worst" and f.note.name not in named]
+    return [*worst, *others]

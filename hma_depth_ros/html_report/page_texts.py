@@ -53,11 +53,10 @@ def interval(ends: tuple[float, float] | None, places: int = 3) -> str:
 def flattened(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     """Names and values of nested settings, as `section.key`; what is empty is left out."""
     for key, value in settings.items():
-        name = f"{prefix}{key}".replace("_", " ")
         if isinstance(value, Mapping):
             yield from flattened(value, f"{prefix}{key}.")
         elif value not in (None, "", [], ()):
-            yield name, _text(value)
+            yield f"{prefix}{key}", _text(value)
 
 
 def _text(value: Any) -> str:

@@ -25,6 +25,7 @@ from hma_depth_ros.html_report.page_parts import (
     Tile,
     Tiles,
     bars,
+    worst_first,
 )
 from hma_depth_ros.html_report.page_texts import counted, fixed, flattened, titled
 from hma_depth_ros.html_report.svg_chart import Chart, Series, line_chart, thinned
@@ -81,10 +82,8 @@ def training_page(folder: RunFolder) -> Page:
         remark = [Note(f"No frames are shown: {error}")]
     if frames or remark:
         intro = "By the best weights. Drag over a picture, or use the arrow keys."
-        worst = {frame.note.name for frame in frames if frame.note.group == "worst"}
-        once = [f for f in frames if f.note.group == "worst" or f.note.name not in worst]
-        parts: list[Part] = [Frames(once)] if once else remark
-        sections.append(Section("Validation frames", parts, intro if once else ""))
+        parts: list[Part] = [Frames(worst_first(frames))] if frames else remark
+        sections.append(Section("Validation frames", parts, intro if frames else ""))
     settings = Folded("The whole configuration", [Facts(list(flattened(asdict(config))))])
     environment = Facts(list(flattened(_environment(folder))))
     sections.append(Section("How it was made", [environment, settings]))

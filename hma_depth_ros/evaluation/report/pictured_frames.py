@@ -57,16 +57,15 @@ class PicturedFrame:
     def layers(self) -> FrameLayers:
         """Pictures of the image's size; what a cropped prediction does not reach has no depth."""
         page, size = self.page, self.page.truth.shape
-        depth = _on_canvas(self.shown.depth, size)
         confidence, attention = self.shown.confidence, self.shown.attention
         arrays = FrameArrays(
-            depth=depth,
+            depth=page.depth,
             image=page.image,
             attention=None
             if attention is None
             else np.stack([_on_canvas(mask, size) for mask in attention]),
             confidence=None if confidence is None else _on_canvas(confidence, size),
-            points=None if self.camera is None else back_project(depth, self.camera),
+            points=None if self.camera is None else back_project(page.depth, self.camera),
         )
         truth = np.where(page.truth > 0, page.truth, np.float32(np.nan))
         measured = Measured(
@@ -118,6 +117,7 @@ def pictured_frames(
                 f"{name}: {key}, {figure}",
                 _image(frame, found),
                 truth,
+                _on_canvas(found.depth, size),
                 clean(placed(found.depth, size)[0], figures.cap or _FAR),
                 protocol.window(*size),
                 figures.cap or _FAR,

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from hma_depth_ros.bags.bag_cameras import find_cameras
+from hma_depth_ros.bags.bag_cameras import no_picture
 from hma_depth_ros.bags.reader import BagReader
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.backprojection import back_project
@@ -85,7 +85,10 @@ def topics_beside(bag: BagReader, depth: str) -> RecordedDepth:
         HmaDepthError: the storage is damaged.
 
     """
-    namespace = depth.removesuffix(_COMPRESSED).removesuffix(DEPTH)
+    base = depth.removesuffix(_COMPRESSED)
+    if not base.endswith(f"/{DEPTH}"):
+        return RecordedDepth(depth, None, (), None, _image_of(bag, depth))
+    namespace = base.removesuffix(DEPTH)
 
     def there(name: str) -> str | None:
         topic = bag.topics.get(namespace + name)
@@ -100,9 +103,8 @@ def _image_of(bag: BagReader, depth: str) -> str | None:
     first = next(bag.messages([depth])).stamp
     near = {"start": first - _NEAR, "stop": first + _NEAR}
     stamps = {raw_header_stamp(message.data) for message in bag.messages([depth], **near)}
-    cameras = [
-        camera.image for camera in find_cameras(bag).cameras if bag.topics[camera.image].count
-    ]
+    images = [topic for topic in bag.topics_of(*IMAGE_TYPES) if bag.topics[topic].count]
+    cameras = [topic for topic in images if no_picture(bag, topic) is None]
     shared: dict[str, int] = defaultdict(int)
     for message in bag.messages(cameras, **near):
         shared[message.topic] += raw_header_stamp(message.data) in stamps

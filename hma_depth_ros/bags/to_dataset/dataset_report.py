@@ -186,9 +186,9 @@ def overlay_page(
     """An overlay (H, W, 3) in its own pixels under its title, its name and the colours' scale."""
     rows, columns = depth.shape
     width = max(columns, NARROWEST)
-    box = SheetBox(_MARGIN, _MARGIN + 2 * HEADER, columns, rows)
+    box = SheetBox(_MARGIN, _MARGIN + HEADER + _MARGIN, columns, rows)
     sheet = Sheet(width + 2 * _MARGIN, box.bottom + _MARGIN)
-    sheet.text(box.left, _MARGIN + HEADER - 13, name, size=13, color=LIGHT.faint_ink)
+    sheet.text(box.left, _MARGIN, name, size=13, color=LIGHT.faint_ink)
     draw_title(sheet, box, "Labels in metres")
     draw_scale(sheet, box, depth_scale(_FAR))
     sheet.paste(overlay(image, depth), box)

@@ -93,7 +93,8 @@ def write_sparsification_plot(path: Path, figures: ReliabilityFigures, *, title:
 
     """
     with rc_context(_STYLE):
-        figure = Figure(figsize=(10, 4.8), dpi=110, layout="constrained", facecolor=LIGHT.paper)
+        figure = Figure(figsize=(10, 4.8), dpi=110, facecolor=LIGHT.paper)
+        figure.set_layout_engine("constrained", w_pad=0.1, h_pad=0.08)
         canvas = FigureCanvasAgg(figure)
         figure.suptitle(
             title, fontsize=10, color=LIGHT.faint_ink, x=0.01, horizontalalignment="left"

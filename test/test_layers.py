@@ -39,6 +39,7 @@ ALLOWED = {
         "synthetic",
     },
     "bags": {"geometry", "data", "network", "inference", "messages", "evaluation", "visualization"},
+    "html_report": {"data", "evaluation", "training", "bags", "visualization"},
     "ros": {
         *{"geometry", "network", "inference", "visualization", "messages", "bags", "data"},
         "evaluation",

@@ -10,7 +10,6 @@ from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from hma_depth_ros import __version__
 from hma_depth_ros.files import atomic_path
@@ -55,8 +54,8 @@ def rendered(page: Page) -> str:
         .render(
             page=page,
             policy=policy,
-            style=Markup(style),  # ours, from the package
-            script=Markup(script),
+            style=style,
+            script=script,
             viewers_of=_pictured(page),
             version=__version__,
             box={"width": WIDTH, "height": HEIGHT, "left": LEFT, "right": RIGHT}

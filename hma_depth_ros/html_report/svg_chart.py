@@ -124,7 +124,7 @@ class Axis:
             low = min(low, 0.0) if zero else low
             high = max(high, 0.0) if zero else high
             if low == high:
-                high = low + (abs(low) or 1.0)
+                low, high = low - 0.1 * abs(low), high + (0.1 * abs(high) or 1.0)
             locator = MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10])
             self.ticks = [float(tick) for tick in locator.tick_values(low, high)]
             self._low, self._high = self.ticks[0], self.ticks[-1]
@@ -146,16 +146,23 @@ class Axis:
 
 
 class _TightAxis(Axis):
-    """One that ends where the values do, for the horizontal."""
+    """One that ends where the values do, for the horizontal; of whole numbers with whole ticks."""
 
     def __init__(self, values: Sequence[float], ends: tuple[float, float]) -> None:
         super().__init__(values, ends, zero=False)
         finite = [value for value in values if math.isfinite(value)]
-        if finite and min(finite) < max(finite):
-            self._low, self._high = min(finite), max(finite)
-            slack = 1e-9 * (self._high - self._low)
-            inside = (self._low - slack, self._high + slack)
-            self.ticks = [tick for tick in self.ticks if inside[0] <= tick <= inside[1]]
+        if not finite:
+            return
+        low, high = min(finite), max(finite)
+        if low == high:
+            self._low, self._high, self.ticks = low - 0.5, high + 0.5, [low]
+            return
+        if all(float(value).is_integer() for value in finite):
+            locator = MaxNLocator(nbins=6, steps=[1, 2, 5, 10], integer=True)
+            self.ticks = [float(tick) for tick in locator.tick_values(low, high)]
+        self._low, self._high = low, high
+        slack = 1e-9 * (high - low)
+        self.ticks = [tick for tick in self.ticks if low - slack <= tick <= high + slack]
 
 
 def _number(value: float, step: float, log: bool) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -87,9 +88,14 @@ def training_page(folder: RunFolder) -> Page:
     settings = Folded("The whole configuration", [Facts(list(flattened(asdict(config))))])
     environment = Facts(list(flattened(_environment(folder))))
     sections.append(Section("How it was made", [environment, settings]))
-    facts = [("Run", str(folder.path)), ("Network", config.model.preset)]
+    facts = [("Run", str(folder.path)), ("Network", _network(config))]
     facts += [("Description", config.run.description)] if config.run.description else []
     return Page("Training run", _headline(folder, log, config), sections, facts)
+
+
+def _network(config: TrainConfig) -> str:
+    model = config.model
+    return model.preset if model.encoder is None else f"{model.preset}, {model.encoder}"
 
 
 def _headline(folder: RunFolder, log: TrainingLog, config: TrainConfig) -> str:
@@ -137,12 +143,11 @@ def _overview(config: TrainConfig, log: TrainingLog) -> list[Part]:
 
 
 def _measure(config: TrainConfig) -> str:
-    protocol = config.validation.protocol or "the data set's default protocol"
-    return f"After every {_nth(config.validation.every)}epoch, by {protocol}."
-
-
-def _nth(every: int) -> str:
-    return "" if every == 1 else f"{every}th "
+    section = config.validation
+    protocol = section.protocol
+    by = "the data set's default protocol" if protocol is None else f"the protocol {protocol}"
+    when = "After each epoch" if section.every == 1 else f"Every {section.every} epochs"
+    return f"{when}, by {by}."
 
 
 def _validation(log: TrainingLog) -> list[Part]:
@@ -198,6 +203,7 @@ def _by_drive(log: TrainingLog, drives: Sequence[str]) -> Chart:
                 if drive in found.validation
             ],
             color=f"s{number}",
+            dots=True,
         )
         for number, drive in enumerate(drives, 1)
     ]
@@ -214,6 +220,7 @@ def _masks(log: TrainingLog, scales: int) -> Chart:
                 if len(found.mask_shares) == scales
             ],
             color=f"m{index + 1}",
+            dots=True,
         )
         for index, name in enumerate(scale_names(scales))
     ]
@@ -249,4 +256,7 @@ def _environment(folder: RunFolder) -> Mapping[str, Any]:
         found = json.loads(folder.environment.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise HmaDepthError(f"cannot read {folder.environment}: {error}") from error
-    return found if isinstance(found, Mapping) else {}
+    if not isinstance(found, Mapping):
+        raise HmaDepthError(f"{folder.environment} is not what train writes")
+    command = found.get("command")
+    return {**found, "command": shlex.join(map(str, command))} if command else found

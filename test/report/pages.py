@@ -43,6 +43,7 @@ def evaluation(*, sigma: bool = True, factors: Mapping[str, float] = FACTORS) ->
         "hints": [f"hint {NASTY}"],
         "windows": {"full": {"24x40": {"top": 0, "bottom": 24, "left": 0, "right": 40}}},
         "principal_points": {"middle": 4},
+        "long_" * 30: "long" * 30,
     }
     return report_content(summary, run)
 

@@ -71,6 +71,16 @@ def test_a_line_is_where_its_values_are():
     assert chart.legend == []
 
 
+def test_whole_numbers_have_whole_ticks_and_one_value_is_in_the_middle():
+    few = line_chart("t", [Series("s", [(1, 1), (2, 1), (3, 2)])], x_label="", y_label="")
+    assert [tick.label for tick in few.x_ticks] == ["1", "2", "3"]
+    one = line_chart("t", [Series("s", [(4, 2)], dots=True)], x_label="", y_label="", zero=False)
+    (tick,) = one.x_ticks
+    (dot,) = one.series[0].dots
+    assert (tick.label, float(dot.x)) == ("4", (LEFT + RIGHT) / 2)
+    assert TOP < float(dot.y) < BOTTOM
+
+
 def test_a_logarithmic_axis_has_equal_steps_for_equal_ratios():
     chart = line_chart(
         "t", [Series("s", [(0, 1e-5), (1, 1e-4), (2, 1e-3)])], x_label="", y_label="", log=True

@@ -19,7 +19,7 @@ class TimingFigures(BaseModel):
     count: int
 
 
-class ModelCandidate(TimingFigures):
+class ModelTimings(TimingFigures):
     """Of a network alone."""
 
     images_per_second: float
@@ -36,10 +36,10 @@ class ModelFigures(BaseModel):
     left_out: dict[str, str] = {}
     stage_gflop: dict[str, float] = {}
     stages: dict[str, dict[str, TimingFigures]] = {}
-    candidates: dict[str, ModelCandidate]
+    candidates: dict[str, ModelTimings]
 
 
-class PredictorCandidate(TimingFigures):
+class PredictorTimings(TimingFigures):
     """From an image to depth, masks and cloud."""
 
     stages: dict[str, TimingFigures]
@@ -55,10 +55,10 @@ class PredictorFigures(BaseModel):
     network_size: tuple[int, int]
     outputs: list[str]
     left_out: dict[str, str] = {}
-    candidates: dict[str, PredictorCandidate]
+    candidates: dict[str, PredictorTimings]
 
 
-class NodeCandidate(BaseModel):
+class NodeTimings(BaseModel):
     """One node, or several."""
 
     cameras: int
@@ -76,7 +76,7 @@ class NodeFigures(BaseModel):
     """Of `benchmark node`."""
 
     left_out: dict[str, str] = {}
-    candidates: dict[str, NodeCandidate]
+    candidates: dict[str, NodeTimings]
 
 
 class MeasuredFigures(BaseModel):

@@ -59,7 +59,7 @@ class FrameLayers:
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredTruth:
     """What a frame's depth is compared with."""
 
     truth: Picture  #: ground truth in depth's colours
@@ -84,7 +84,7 @@ def draw_layers(
     *,
     name: str,
     far: float,
-    measured: Measured | None = None,
+    measured: MeasuredTruth | None = None,
     group: str = "",
     figure: str = "",
 ) -> FrameLayers:

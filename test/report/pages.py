@@ -15,7 +15,7 @@ from hma_depth_ros.evaluation.score import FrameScores, score
 from hma_depth_ros.visualization.frame_layers import (
     FrameArrays,
     FrameLayers,
-    Measured,
+    MeasuredTruth,
     draw_layers,
 )
 
@@ -63,7 +63,7 @@ def layers(
     arrays = FrameArrays(
         depth, picture, masks / masks.sum(axis=0), rng.random(size).astype(np.float32), points
     )
-    measured = Measured(picture, picture, points[:1] - np.float32([0, 0, 10]))
+    measured = MeasuredTruth(picture, picture, points[:1] - np.float32([0, 0, 10]))
     return draw_layers(
         arrays, name=name, far=80.0, measured=measured, group=group, figure="AbsRel 0.100"
     )

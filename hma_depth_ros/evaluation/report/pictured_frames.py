@@ -27,7 +27,7 @@ from hma_depth_ros.visualization.depth_color import colorize_depth
 from hma_depth_ros.visualization.frame_layers import (
     FrameArrays,
     FrameLayers,
-    Measured,
+    MeasuredTruth,
     draw_layers,
 )
 
@@ -68,7 +68,7 @@ class PicturedFrame:
             points=None if self.camera is None else back_project(page.depth, self.camera),
         )
         truth = np.where(page.truth > 0, page.truth, np.float32(np.nan))
-        measured = Measured(
+        measured = MeasuredTruth(
             truth=colorize_depth(thick(page.truth), max_depth=page.max_depth),
             error=error_colors(page.truth, page.prediction),
             points=None if self.camera is None else back_project(truth, self.camera),

@@ -229,7 +229,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             for bag, out in jobs
         ]
         _run(processes)
-    # With several processes by the one that put the parts together.
+    # Of several processes by each that finds OUT complete, which is the last one.
     if arguments.report is not None and arguments.output.exists():
         from hma_depth_ros.html_report.bag_page import write_bag_page
 

@@ -53,9 +53,8 @@ def layers(
 ) -> FrameLayers:
     """A frame with all layers, and a cloud of a wall 20 m ahead."""
     rng = np.random.default_rng(len(name))
-    depth = np.full(size, 20.0, np.float32)
-    if noise:
-        depth = rng.uniform(2, 80, size).astype(np.float32)
+    metres = rng.uniform(2, 80, size) if noise else np.full(size, 20.0)
+    depth = metres.astype(np.float32)
     x = np.linspace(-8, 8, size[1], dtype=np.float32)
     points = np.stack(np.broadcast_arrays(x, np.float32(0), depth), axis=-1)
     masks = rng.random((4, *size)).astype(np.float32)
@@ -63,7 +62,7 @@ def layers(
     arrays = FrameArrays(
         depth, picture, masks / masks.sum(axis=0), rng.random(size).astype(np.float32), points
     )
-    measured = MeasuredTruth(picture, picture, points[:1] - np.float32([0, 0, 10]))
+    measured = MeasuredTruth(picture, picture, points[:1] - np.array([0, 0, 10], np.float32))
     return draw_layers(
         arrays, name=name, far=80.0, measured=measured, group=group, figure="AbsRel 0.100"
     )

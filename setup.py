@@ -76,6 +76,8 @@ setup(
         # Engines; without them PyTorch runs the network.
         "openvino": ["openvino>=2026.4"],
         "int8": ["nncf>=3.4"],  # beside OpenVINO
+        # `view`; 0.39 is the last for Python 3.10. It needs NumPy 2.
+        "view": ["rerun-sdk>=0.39"],
         "onnx": ["onnx>=1.23", "onnxruntime>=1.23", "onnxscript>=0.7"],
     },
     zip_safe=False,

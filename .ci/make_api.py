@@ -76,7 +76,7 @@ HEAD = """# Public API
 What is on this page keeps its name and meaning within a minor version, and is named in the
 changelog where it changes. The first words of each docstring are given; the rest stands in the
 code. These are kept likewise: the commands below with their options; the nodes' topics, services,
-parameters and launch arguments ([README.md](../README.md), [bags.md](bags.md)); the keys of a
+parameters and launch arguments ([node.md](node.md), [bags.md](bags.md)); the keys of a
 training's configuration ([training.md](training.md)); and what is written: checkpoints, exports,
 lists, reports and bags. Everything else is free to change.
 """

@@ -57,7 +57,7 @@ def why_not_this_python() -> str | None:
     if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
         return (
             f"ROS 2 wheels exist for Linux on x86_64 only, not {platform.system()} on "
-            f"{platform.machine()}: use a ROS distribution's packages and colcon, see README.md"
+            f"{platform.machine()}: use a ROS distribution's packages and colcon, see docs/start.md"
         )
     try:
         import ensurepip  # noqa: F401  # Debian and Ubuntu split it off, and venv fails without

@@ -77,7 +77,7 @@ def start(context: LaunchContext) -> list[Action]:
         return LaunchConfiguration(name).perform(context)
 
     cameras = [name.strip() for name in value("cameras").split(",")]
-    if wrong := [name for name in cameras if not re.fullmatch(r"[A-Za-z_]\w*", name)]:
+    if wrong := [name for name in cameras if not re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII)]:
         raise RuntimeError(f"cameras: '{wrong[0]}' cannot be a namespace; use letters, digits, _")
     if len(set(cameras)) < len(cameras):
         raise RuntimeError(f"cameras: a name is there twice: {value('cameras')}")

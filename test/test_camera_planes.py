@@ -100,7 +100,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def engine_of(path: Path, name: str, precision: str = "fp32") -> Engine:
     request = EngineRequest(engine=name, precision=precision, device="cpu", threads=1)
-    return start_engine(ModelSource(path), request, self_check=True, warn=pytest.fail)[0]
+    return start_engine(ModelSource(path), request, self_check=True, warn=pytest.fail).engine
 
 
 def noise(height: int, width: int, batch: int = 1) -> torch.Tensor:

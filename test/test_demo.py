@@ -15,21 +15,27 @@ import torch
 from rich.console import Console
 
 from hma_depth_ros.bags.bag_cameras import camera_info_beside
-from hma_depth_ros.bags.new_messages import cloud_message, image_message
+from hma_depth_ros.bags.new_messages import (
+    compressed_image_message,
+    image_message,
+    organised_cloud_message,
+)
 from hma_depth_ros.bags.reader import BagReader
 from hma_depth_ros.bags.typestore import header, message
 from hma_depth_ros.bags.writer import BagWriter
 from hma_depth_ros.cli import run
 from hma_depth_ros.data.image_file import read_rgb
 from hma_depth_ros.demo.demo_report import read_summary, summary_table, write_summary
-from hma_depth_ros.demo.recording import bag_frames
+from hma_depth_ros.demo.recording import DEPTH_TOPIC, bag_frames
 from hma_depth_ros.demo.source import find_source, remove_bag
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.inference.predictor import DepthPredictor
-from hma_depth_ros.messages.image import image_array
+from hma_depth_ros.messages.compressed_depth import compressed_depth
+from hma_depth_ros.messages.depth_image import depth_array
 from hma_depth_ros.messages.point_cloud import cloud_xyz
 from hma_depth_ros.messages.types import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, POINT_CLOUD
+from hma_depth_ros.messages.weight_image import weight_array
 from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
 from hma_depth_ros.network.model import HmaDepth
 from hma_depth_ros.network.model_config import ModelConfig
@@ -179,8 +185,9 @@ def recording(tmp_path: Path) -> Path:
     depth = np.full((HEIGHT, WIDTH), 10.0, np.float32)
     with BagWriter(path) as bag:
         masks = ["/attention/scale_1", "/attention/scale_16", "/attention/scale_2"]
-        for topic in ("/eye", "/depth/image", *masks):
+        for topic in ("/eye", *masks):
             bag.add_topic(topic, IMAGE)
+        bag.add_topic(DEPTH_TOPIC, COMPRESSED_IMAGE)
         bag.add_topic("/points", POINT_CLOUD)
         bag.add_topic("/diagnostics", DIAGNOSTICS)
         bag.write("/diagnostics", START, diagnostics("/depth_node: depth", early))
@@ -190,15 +197,16 @@ def recording(tmp_path: Path) -> Path:
             bag.write("/eye", stamp, image)
             if index == 0:
                 continue  # was dropped
-            depth_image = image_message(depth + index, "32FC1", stamp=stamp, frame="eye")
-            bag.write("/depth/image", late, depth_image)
+            form, data = compressed_depth(depth + index)
+            depth_image = compressed_image_message(data, form, stamp=stamp, frame="eye")
+            bag.write(DEPTH_TOPIC, late, depth_image)
             for topic in masks:
                 scale = np.full_like(depth, 1 / int(topic.rpartition("_")[2]))
                 bag.write(topic, late, image_message(scale, "32FC1", stamp=stamp, frame="eye"))
             if index == 5:
                 continue  # its cloud got lost
-            points = np.full((HEIGHT * WIDTH, 3), index, np.float32)
-            cloud = cloud_message(points, ("x", "y", "z"), stamp=stamp, frame="eye")
+            points = np.full((HEIGHT // 2, WIDTH // 2, 4), index, np.float32)
+            cloud = organised_cloud_message(points, 3, stamp=stamp, frame="eye")
             bag.write("/points", late, cloud)
         bag.write(
             "/diagnostics", START + 10 * PERIOD, diagnostics("/depth_node: depth", figures, 1)
@@ -242,11 +250,11 @@ def test_complete_frames_are_drawn(recording: Path):
     assert [frame.caption for frame in frames] == ["0.40 s", "0.70 s", "0.90 s"]
     for frame, index in zip(frames, (4, 7, 9), strict=True):
         np.testing.assert_array_equal(frame.image, street(index))
-        assert (frame.depth == 10.0 + index).all()
+        np.testing.assert_allclose(frame.depth, 10.0 + index, atol=0.02)
         assert frame.attention is not None
         assert frame.attention[:, 0, 0].tolist() == [1 / 16, 1 / 2, 1.0]  # coarse to fine
         assert frame.points is not None
-        assert frame.points.shape == (HEIGHT, WIDTH, 3)
+        assert frame.points.shape == (HEIGHT // 2, WIDTH // 2, 3)
         assert (frame.points == index).all()
     picked = bag_frames(recording, image_topic="/eye", count=2, max_depth=80.0)
     assert [frame.caption for frame in picked] == ["0.40 s", "0.90 s"]
@@ -284,7 +292,7 @@ def test_the_whole_demo(drive: Path, checkpoint: Path, tmp_path: Path):
         for raw in bag.messages():
             recorded.setdefault(raw.topic, []).append(bag.decode(raw))
     everything = {
-        "/car/left/image_raw", "/car/left/camera_info", "/depth/image", "/depth/camera_info",
+        "/car/left/image_raw", "/car/left/camera_info", DEPTH_TOPIC, "/depth/camera_info",
         "/depth/color", "/points", "/attention/scale_4", "/attention/scale_2",
         "/attention/scale_1", "/attention/color", "/diagnostics",
     }  # fmt: skip
@@ -296,13 +304,16 @@ def test_the_whole_demo(drive: Path, checkpoint: Path, tmp_path: Path):
     for index in range(FRAMES):
         expected = predictor.predict(street(index), camera).depth
         assert expected is not None
-        depth = image_array(recorded["/depth/image"][index])
+        depth = depth_array(recorded[DEPTH_TOPIC][index])
         np.testing.assert_allclose(depth, expected, rtol=1e-2)  # bf16, if there is
-        assert recorded["/depth/image"][index].header.stamp.nanosec == index * PERIOD
-        points = cloud_xyz(recorded["/points"][index]).reshape(HEIGHT, WIDTH, 3)
+        assert recorded[DEPTH_TOPIC][index].header.stamp.nanosec == index * PERIOD
+        cloud = recorded["/points"][index]
+        points = cloud_xyz(cloud).reshape(cloud.height, cloud.width, 3)
         kept = np.isfinite(points[..., 2])  # by the edge filter
         assert kept.mean() > 0.5
-        np.testing.assert_array_equal(points[kept, 2], depth[kept])
+        np.testing.assert_allclose(points[kept, 2], depth[::2, ::2][kept], rtol=5e-3)
+        masks = [weight_array(recorded[f"/attention/scale_{s}"][index]) for s in (4, 2, 1)]
+        np.testing.assert_allclose(np.sum(masks, axis=0), 1, atol=3 * 0.501 / 255)
 
 
 def test_a_node_that_does_not_start_is_quoted(

@@ -66,11 +66,14 @@ def test_children_of_a_background_process_end_when_asked(tmp_path: Path):
 
 
 def test_ctrl_c_in_the_terminal_does_not_reach_the_children(tmp_path: Path):
-    session = [sys.executable, "-c", "import os; print(os.getsid(0))"]
+    """Each is a process group of its own; in one session, as to the share of a busy machine."""
+    ids = [sys.executable, "-c", "import os; print(os.getpgid(0), os.getsid(0))"]
     with Children(tmp_path, os.environ) as children:
-        child = children.start("child", session)
-        wait_until(lambda: child.status == 0)
-    assert int(child.log.read_text()) != os.getsid(0)
+        several = [children.start(name, ids) for name in ("one", "two")]
+        wait_until(lambda: all(child.status == 0 for child in several))
+    groups, sessions = zip(*(child.log.read_text().split() for child in several), strict=True)
+    assert len({os.getpgid(0), *map(int, groups)}) == 3
+    assert {*map(int, sessions)} == {os.getsid(0)}
 
 
 def test_children_end_when_the_block_fails(tmp_path: Path):

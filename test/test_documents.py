@@ -33,7 +33,11 @@ SOURCES = sorted(
 #: A module, with folders or without.
 _MODULE = re.compile(r"(?<![\w./*{-])([\w./-]*\w\.py)\b(?![\w{])")
 #: Python files of others that are spoken of.
-FOREIGN = {"pytorch/bts.py", "bts_test.py", "eval_with_pngs.py", "setup.py"}
+FOREIGN = {
+    *("pytorch/bts.py", "bts.py", "bts_test.py", "eval_with_pngs.py", "bts_dataloader.py"),
+    *("bts_main.py", "bts_live_3d.py", "extract_official_train_test_set_from_mat.py"),
+    "setup.py",
+}
 
 
 def spoken(path: Path) -> str:
@@ -110,6 +114,36 @@ def test_links_lead_somewhere(path: Path):
     links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8"))
     own = {link for link in links if "://" not in link}
     assert {link for link in own if not (path.parent / link).exists()} == set()
+
+
+def anchors(page: Path) -> set[str]:
+    """Of a page's headings, as GitHub and the site have them."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.M)
+    headings = re.findall(r"^#+ (.+)$", text, re.M)
+    return {re.sub(r"[^\w -]", "", name.lower()).replace(" ", "-") for name in headings}
+
+
+def test_anchors_are_headings():
+    """`make docs` looks at them too; this does so without the network."""
+    links = [
+        (path, path if not target else (path.parent / target).resolve(), anchor)
+        for path in DOCUMENTS
+        for target, anchor in re.findall(
+            r"\]\(([\w./]*)#([^)]+)\)", path.read_text(encoding="utf-8")
+        )
+    ]
+    assert len(links) > 8
+    assert [link for link in links if link[2] not in anchors(link[1])] == []
+
+
+def test_the_site_has_every_page():
+    """And no other: `make docs` would fail."""
+    pages = {path.name for path in (REPOSITORY / "docs").glob("*.md")}
+    listed = re.findall(r"^ +- (?:\w+: )?(\w+\.md)$", (REPOSITORY / "mkdocs.yml").read_text(), re.M)
+    assert len(set(listed)) == len(listed)
+    hooks = (REPOSITORY / ".ci" / "site_pages.py").read_text(encoding="utf-8")
+    generated = set(re.findall(r'^    "\w+\.md": "(\w+\.md)",$', hooks, re.M))
+    assert set(listed) == pages | generated
 
 
 @cache
@@ -200,14 +234,31 @@ def test_the_workflow_is_ci_run():
         assert mode.startswith("100755")
 
 
-@pytest.fixture(scope="module")
-def make_api() -> ModuleType:
-    """The script that writes docs/api.md."""
-    spec = spec_from_file_location("make_api", REPOSITORY / ".ci" / "make_api.py")
+def script(name: str) -> ModuleType:
+    """A module of .ci, which is no package."""
+    spec = spec_from_file_location(name, REPOSITORY / ".ci" / f"{name}.py")
     assert spec is not None and spec.loader is not None
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def make_api() -> ModuleType:
+    """What writes docs/api.md."""
+    return script("make_api")
+
+
+def test_the_tables_of_topics_parameters_and_launch_are_what_the_code_says():
+    """If this fails, `make api` writes them anew."""
+    make_reference = script("make_reference")
+    for name in make_reference.PAGES:
+        page = (REPOSITORY / "docs" / name).read_text(encoding="utf-8")
+        assert page.splitlines() == make_reference.written(name).splitlines()
+    node = (REPOSITORY / "docs" / "node.md").read_text(encoding="utf-8")
+    assert "| `camera_info` | `sensor_msgs/CameraInfo` | **P** counts" in node
+    assert re.search(r"\| `max_range` \| 0\.0 \| live \| .* From 0\.0 to 1000\.0\. \|", node)
+    assert re.search(r"\| `rviz` \| `false` \| Whether ", node)
 
 
 def test_the_page_of_the_public_api_is_what_the_code_says(make_api: ModuleType):
@@ -234,9 +285,9 @@ def test_a_signature_of_the_page_is_as_python_has_it(make_api: ModuleType):
     assert "  - `fx: float`: focal length in pixels\n" in lines
 
 
-def test_readme_and_examples_use_the_public_api_alone(make_api: ModuleType):
-    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    programs = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+def test_documents_and_examples_use_the_public_api_alone(make_api: ModuleType):
+    texts = [path.read_text(encoding="utf-8") for path in DOCUMENTS]
+    programs = [p for text in texts for p in re.findall(r"```python\n(.*?)```", text, re.DOTALL)]
     examples = sorted((REPOSITORY / "docs" / "examples").glob("*.py"))
     programs += [path.read_text(encoding="utf-8") for path in examples]
     used = {

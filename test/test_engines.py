@@ -7,6 +7,8 @@ import re
 import resource
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,19 +19,21 @@ from torch import nn
 
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.bundled import self_check_image
-from hma_depth_ros.inference.engines import cpu, self_check
-from hma_depth_ros.inference.engines.conversion_cache import cache_folder, cached, file_digest
+from hma_depth_ros.inference.engines import cpu, engine_choice, self_check
+from hma_depth_ros.inference.engines.conversion_cache import cached, file_digest
 from hma_depth_ros.inference.engines.engine import Engine
 from hma_depth_ros.inference.engines.engine_choice import EngineRequest, start_engine
 from hma_depth_ros.inference.engines.folding import fold_batch_norm
 from hma_depth_ros.inference.engines.model_source import ModelSource
 from hma_depth_ros.inference.engines.onnxruntime_engine import MOST_IMAGES, OnnxRuntimeEngine
 from hma_depth_ros.inference.engines.openvino_core import openvino_core
+from hma_depth_ros.inference.engines.openvino_engine import OpenVinoEngine
 from hma_depth_ros.inference.engines.torch_engine import TorchEngine
 from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
 from hma_depth_ros.network.model import HmaDepth
 from hma_depth_ros.network.model_config import PRESETS, ModelConfig
+from hma_depth_ros.private_cache import cache_folder
 
 CONFIG = ModelConfig("mobilenetv3_small_050", (16, 16, 8, 8, 8), aspp_channels=8)
 #: Largest relative deviation of a pixel: other orders of summation, not other arithmetic.
@@ -89,7 +93,7 @@ def start(source: ModelSource, name: str, precision: str = "fp32", **values: obj
     for module in package.get(name, []):
         pytest.importorskip(module)
     request = EngineRequest(engine=name, precision=precision, device="cpu", **values)  # type: ignore[arg-type]
-    engine, _ = start_engine(source, request, self_check=False, warn=fail)
+    engine = start_engine(source, request, self_check=False, warn=fail).engine
     assert (engine.name, engine.precision) == (name, precision)
     return engine
 
@@ -188,6 +192,36 @@ def test_threads_reach_openvino(source: ModelSource):
     engine = start(source, "openvino", threads=1)
     compiled = engine._request.get_compiled_model()  # type: ignore[attr-defined]
     assert compiled.get_property("INFERENCE_NUM_THREADS") == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "threads", "found"), [(1, 2, 1), (2, 2, 2), (3, 2, 2), (2, 1, 1)]
+)
+def test_openvino_computes_side_by_side_on_as_many_threads(
+    source: ModelSource, asked: int, threads: int, found: int
+):
+    """What a thread was given stays as it is while another one computes."""
+    pytest.importorskip("openvino")
+    request = EngineRequest(engine="openvino", precision="fp32", device="cpu", threads=threads)
+    engine = start_engine(
+        source, replace(request, side_by_side=asked), self_check=False, warn=pytest.fail
+    ).engine
+    assert isinstance(engine, OpenVinoEngine)
+    streams = engine._compiled.get_property("NUM_STREAMS")
+    assert (engine.side_by_side, streams) == (found, found)
+    images = [noise(64, 96), 255 - noise(64, 96)]
+    expected = [engine(image).depths[-1].clone() for image in images]
+    assert not torch.equal(*expected)
+    meet = threading.Barrier(2)
+
+    def again_and_again(index: int) -> bool:
+        meet.wait(10)
+        first = engine(images[index]).depths[-1]
+        meet.wait(10)
+        return torch.equal(first, expected[index])
+
+    with ThreadPoolExecutor(2) as pool:
+        assert [*pool.map(again_and_again, (0, 1))] == [True, True]
 
 
 def test_threads_reach_pytorch(source: ModelSource):
@@ -303,8 +337,8 @@ def test_what_would_change_is_not_folded():
 def choose(source: ModelSource, **values: str) -> tuple[Engine, str, list[str]]:
     warnings: list[str] = []
     request = EngineRequest(**{"device": "cpu", **values})  # type: ignore[arg-type]
-    engine, verdict = start_engine(source, request, self_check=True, warn=warnings.append)
-    return engine, verdict, warnings
+    started = start_engine(source, request, self_check=True, warn=warnings.append)
+    return started.engine, started.self_check, warnings
 
 
 def test_auto_is_openvino_and_checked(source: ModelSource, monkeypatch: pytest.MonkeyPatch):
@@ -314,6 +348,31 @@ def test_auto_is_openvino_and_checked(source: ModelSource, monkeypatch: pytest.M
     assert engine.name == "openvino"
     assert verdict.startswith("passed, median deviation")
     assert warnings == []
+
+
+@pytest.mark.parametrize("precision", ["auto", "fp32"])
+def test_an_engine_that_raises_in_its_self_check_gives_way(
+    source: ModelSource, monkeypatch: pytest.MonkeyPatch, precision: str
+):
+    pytest.importorskip("openvino")
+    from hma_depth_ros.inference.engines.openvino_engine import OpenVinoEngine
+
+    def raising(*_: object) -> None:
+        raise RuntimeError("it does not run here")
+
+    monkeypatch.setattr(OpenVinoEngine, "__call__", raising)
+    warnings: list[str] = []
+    request = EngineRequest(device="cpu", engine="openvino", precision=precision)
+    started = start_engine(source, request, self_check=True, warn=warnings.append)
+    assert (started.engine.name, started.engine.precision) == ("torch", "fp32")
+    assert started.fallback.startswith("engine openvino is left out: in ")
+    assert "it does not run (RuntimeError('it does not run here'))" in started.fallback
+    assert warnings[0] in started.fallback
+    assert not started.deviates
+    # Where there is nothing else, that is the error.
+    monkeypatch.setattr(engine_choice, "_fallbacks", lambda *_: [])
+    with pytest.raises(HmaDepthError, match="it does not run here"):
+        start_engine(source, request, self_check=True, warn=warnings.append)
 
 
 def test_without_openvino_auto_is_pytorch_and_says_nothing(
@@ -545,8 +604,8 @@ def test_torch_compile_is_asked_for_and_checked(
 
     monkeypatch.setattr(torch, "compile", compiler)
     request = EngineRequest(engine="torch", precision="fp32", device="cpu", compiled=True)
-    _, outcome = start_engine(source, request, self_check=True, warn=fail)
-    assert outcome.startswith("passed")  # it is not taken for the reference itself
+    outcome = start_engine(source, request, self_check=True, warn=fail)
+    assert outcome.self_check.startswith("passed")  # it is not taken for the reference itself
     assert len(sizes) == 2
     assert sizes[0] == (1, 3, 64, 96)
 

@@ -16,7 +16,7 @@ import pytest
 
 from hma_depth_ros.bags.kitti.dialect import KITTI2MCAP
 from hma_depth_ros.bags.kitti.drive_bag import BagOptions, write_kitti_bag
-from hma_depth_ros.bags.new_messages import cloud_message, image_message
+from hma_depth_ros.bags.new_messages import cloud_message, compressed_image_message, image_message
 from hma_depth_ros.bags.reader import BagReader
 from hma_depth_ros.bags.scoring.depth_truth import match_nearest
 from hma_depth_ros.bags.transforms import Transforms, transform_message
@@ -31,8 +31,15 @@ from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.metrics import depth_metrics
 from hma_depth_ros.geometry.backprojection import back_project
 from hma_depth_ros.geometry.camera import PinholeCamera
+from hma_depth_ros.messages.compressed_depth import compressed_depth
 from hma_depth_ros.messages.depth_image import encoded_depth
-from hma_depth_ros.messages.types import CAMERA_INFO, IMAGE, POINT_CLOUD, TF_MESSAGE
+from hma_depth_ros.messages.types import (
+    CAMERA_INFO,
+    COMPRESSED_IMAGE,
+    IMAGE,
+    POINT_CLOUD,
+    TF_MESSAGE,
+)
 from hma_depth_ros.synthetic.kitti_writer import write_kitti_drive
 from hma_depth_ros.synthetic.synthetic_drive import CAMERA, KITTI_CAMERA, SyntheticDrive
 
@@ -88,13 +95,15 @@ def write_bag(
     path: Path,
     *,
     encoding: str = "32FC1",
+    compressed: bool = False,
     tf: bool = True,
     info: bool = True,
     shift: int = 20_000_000,
 ) -> Path:
     """Six depth images of another node, and five scans `shift` nanoseconds later."""
     with BagWriter(path) as bag:
-        bag.add_topic("/other/depth", IMAGE)
+        topic = "/other/depth/compressedDepth" if compressed else "/other/depth"
+        bag.add_topic(topic, COMPRESSED_IMAGE if compressed else IMAGE)
         bag.add_topic("/scan", POINT_CLOUD)
         bag.add_topic("/cloud_of_depth", POINT_CLOUD)
         if info:
@@ -114,7 +123,10 @@ def write_bag(
             stamp = START + index * 100_000_000
             pixels = encoded_depth(depth_of(index), encoding)
             depth = image_message(pixels, encoding, stamp=stamp, frame="eye")
-            bag.write("/other/depth", stamp + 3 * SECOND, depth)  # recorded later than the scans
+            if compressed:
+                form, data = compressed_depth(pixels)
+                depth = compressed_image_message(data, form, stamp=stamp, frame="eye")
+            bag.write(topic, stamp + 3 * SECOND, depth)  # recorded later than the scans
             own = cloud_message(scan_of(index), ("x", "y", "z"), stamp=stamp, frame="eye")
             bag.write("/cloud_of_depth", stamp, own)
             if index < 5:
@@ -134,15 +146,23 @@ def figures(path: Path) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize(("encoding", "tolerance"), [("32FC1", 2e-5), ("16UC1", 2e-3)])
+@pytest.mark.parametrize(
+    ("encoding", "tolerance", "compressed"),
+    [("32FC1", 2e-5, False), ("16UC1", 2e-3, False), ("32FC1", 2e-3, True)],
+)
 def test_figures_of_another_nodes_depth_against_its_lidar(
-    tmp_path: Path, encoding: str, tolerance: float, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    encoding: str,
+    tolerance: float,
+    compressed: bool,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    bag = write_bag(tmp_path / "bag", encoding=encoding)
+    bag = write_bag(tmp_path / "bag", encoding=encoding, compressed=compressed)
+    topic = "/other/depth/compressedDepth" if compressed else "/other/depth"
     out = tmp_path / "out.json"
     options = ("--protocols", "full", "--csv", tmp_path / "o.csv", "--panels", tmp_path / "panels")
     assert evaluate(bag, "--json", out, *options) == 0
-    assert "5 of 6 depth images on /other/depth have ground truth, of 5 messages on /scan" in (
+    assert f"5 of 6 depth images on {topic} have ground truth, of 5 messages on /scan" in (
         capsys.readouterr().out
     )
     found = figures(out)
@@ -176,7 +196,11 @@ def test_nearest_stamps_match_within_the_limit() -> None:
         ({"tf": False}, [], r"no transform from lidar to eye; .*: none; --calibration DAY"),
         ({"info": False}, [], r"no camera_info beside the depth images.*--camera-info-topic"),
         ({"shift": 60_000_000_000}, [], r"none of the 6 depth images .* within 0.05 s .* /scan"),
-        ({}, ["--depth-topic", "/scan"], r"PointCloud2 on /scan; topics with Image: /other/depth"),
+        (
+            {},
+            ["--depth-topic", "/scan"],
+            r"PointCloud2 on /scan; topics with .*Image: /other/depth",
+        ),
         ({}, ["--lidar-topic", "/velo"], r"no topic /velo; .*: /cloud_of_depth, /scan"),
         ({}, ["--protocols", "gargle"], r"no protocol 'gargle'"),
         ({}, ["--max-difference", "0.001"], r"none of the 6 depth images"),

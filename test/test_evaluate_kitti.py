@@ -27,9 +27,15 @@ from hma_depth_ros.evaluation.evaluated_frames import EvaluatedFrame, FrameList
 from hma_depth_ros.evaluation.protocols import PROTOCOLS
 from hma_depth_ros.evaluation.score import score
 from hma_depth_ros.geometry.camera import PinholeCamera
+from hma_depth_ros.inference import together
 from hma_depth_ros.inference.engines import cpu
 from hma_depth_ros.inference.plan import Region
-from hma_depth_ros.inference.predictor import DepthPredictor
+from hma_depth_ros.inference.predictor import (
+    DepthPredictor,
+    Prediction,
+    PredictionRequest,
+    predict_requests,
+)
 from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
 from hma_depth_ros.network.model import HmaDepth
 from hma_depth_ros.network.model_config import ModelConfig
@@ -356,6 +362,7 @@ def test_a_known_list_without_some_of_its_ground_truth_is_refused_unless_allowed
         (("--flip",), "--flip is for a checkpoint"),
         (("--precision", "bf16"), "--precision is for a checkpoint"),
         (("--workers", "0"), "must be 1 or more"),
+        (("--batch", "2"), "--batch is for a checkpoint"),
         (("--json", "/proc/absent/o.json"), "cannot write to /proc/absent"),
         (("--split", "absent.txt"), "cannot read the split absent.txt"),
     ],
@@ -458,6 +465,78 @@ def test_a_checkpoint_sees_the_crop_or_the_image(
         for name, metrics in per_image.items():
             expected = expected_figures(data, checkpoints[0], name, protocol, flip=flip)
             assert metrics == pytest.approx(expected, rel=1e-5)
+
+
+def test_frames_go_through_the_network_in_batches(
+    data: Path, checkpoints: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """An image and its mirror image are two; figures are those of one by one, but for rounding."""
+    counts: list[int] = []
+
+    def recording(requests: Any) -> list[Prediction]:
+        counts.append(len(requests))
+        return predict_requests(requests)
+
+    monkeypatch.setattr(together, "predict_requests", recording)
+    kept = ("--predictions-dir", tmp_path / "kept")
+
+    def ran(*more: object) -> dict[str, Any]:
+        output = tmp_path / "o.json"
+        listed = network(data, checkpoints[0], output)
+        assert evaluate(*listed, "--protocols", "bts,full", "--flip", *more) == 0
+        found: dict[str, Any] = json.loads(output.read_text())
+        return found
+
+    one_by_one = ran()
+    assert counts == []
+    batched = ran("--batch", "3", *kept)
+    assert counts == [3, 3], "of four crops, and of four whole images"
+    assert ran("--batch", "2", *kept)["bts_cap80"] == batched["bts_cap80"], "which are kept"
+    assert counts == [3, 3]
+    assert (one_by_one["run"]["batch"], batched["run"]["batch"]) == (1, 3)
+    for key in ("bts_cap80", "full_cap80"):
+        expected = one_by_one[key]["per_image"]
+        assert list(batched[key]["per_image"]) == list(expected) == NAMES
+        for name, metrics in batched[key]["per_image"].items():
+            assert metrics == pytest.approx(expected[name], rel=1e-5)
+
+    (damaged,) = data.rglob("image_02/data/0000000005.png")
+    damaged.write_bytes(damaged.read_bytes()[:200])
+    others = ("--predictions-dir", tmp_path / "others")
+    partly = ran("--batch", "4", "--allow-partial", *others)
+    assert counts[2:] == [2, 2]
+    assert list(partly["bts_cap80"]["per_image"]) == NAMES[1:]
+    (failure,) = partly["run"]["frames"]["failed"]
+    assert str(damaged) in failure
+
+
+def test_a_mirror_image_has_the_mirrored_camera(
+    data: Path, checkpoints: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    asked: list[PredictionRequest] = []
+
+    def recording(requests: Any) -> list[Prediction]:
+        asked.extend(request for _, request in requests)
+        return predict_requests(requests)
+
+    monkeypatch.setattr(together, "predict_requests", recording)
+    split = data / "split.txt"
+    split.write_text(split.read_text().replace(f" {FX}\n", f" {FX} {FX} 600.0 170.0\n"))
+    listed = network(data, checkpoints[0], tmp_path / "o.json")
+    assert evaluate(*listed, "--protocols", "full", "--flip", "--batch", "2") == 0
+    assert len(asked) == 4
+    for image, mirrored in zip(asked[::2], asked[1::2], strict=True):
+        np.testing.assert_array_equal(mirrored.image, image.image[:, ::-1])
+        assert image.camera is not None
+        assert mirrored.camera is not None
+        assert (image.camera.cx, mirrored.camera.cx) == (600.0, WIDTH - 1 - 600.0)
+
+
+def test_no_batch_is_not_a_batch(
+    data: Path, checkpoints: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert evaluate(*network(data, checkpoints[0], tmp_path / "o.json"), "--batch", "0") == 2
+    assert "--batch and --panel-count must be 1 or more" in capsys.readouterr().err
 
 
 def test_kept_predictions_are_reused(

@@ -143,8 +143,9 @@ def test_an_exported_file_is_checked_against_pytorch_s_depth(exported, monkeypat
     for name in ("any.xml", "fixed.onnx"):
         source = ModelSource(exported(name))
         request = EngineRequest(precision="fp32", device="cpu")
-        _, verdict = start_engine(source, request, self_check=True, warn=pytest.fail)
-        assert verdict.startswith("passed, median deviation")
+        started = start_engine(source, request, self_check=True, warn=pytest.fail)
+        assert started.self_check.startswith("passed, median deviation")
+        assert (started.fallback, started.deviates) == ("", False)
     wrong = EngineRequest(precision="fp32", device="cpu")
     monkeypatch.setitem(self_check.TOLERANCES, "fp32", -1.0)
     warnings: list[str] = []
@@ -158,9 +159,11 @@ def test_a_half_file_that_deviates_has_nothing_to_fall_back_to(exported, monkeyp
     monkeypatch.setitem(self_check.TOLERANCES, "fp16", 0.0)
     warnings: list[str] = []
     request = EngineRequest(engine="onnxruntime", device="cpu")
-    engine, verdict = start_engine(source, request, self_check=True, warn=warnings.append)
-    assert (engine.name, engine.precision) == ("onnxruntime", "fp16")
-    assert verdict.startswith("failed, median deviation")
+    started = start_engine(source, request, self_check=True, warn=warnings.append)
+    assert (started.engine.name, started.engine.precision) == ("onnxruntime", "fp16")
+    assert started.self_check.startswith("failed, median deviation")
+    assert started.deviates
+    assert "onnxruntime in fp16" in started.fallback
     assert "falling back to precision:=fp32" in warnings[0]
     assert "there is no fp32 to fall back to" in warnings[1]
     assert len(warnings) == 2

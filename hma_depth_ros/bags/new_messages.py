@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from hma_depth_ros.bags.typestore import header, message
 from hma_depth_ros.messages.image import ENCODINGS
-from hma_depth_ros.messages.types import IMAGE, POINT_CLOUD
+from hma_depth_ros.messages.types import COMPRESSED_IMAGE, IMAGE, POINT_CLOUD
 
 #: Of sensor_msgs/PointField.
 _FLOAT32 = 7
@@ -39,6 +39,24 @@ def image_message(pixels: npt.NDArray[Any], encoding: str, *, stamp: int, frame:
         is_bigendian=0,
         step=width * channels * pixels.dtype.itemsize,
         data=np.ascontiguousarray(pixels).view(np.uint8).ravel(),
+    )
+
+
+def compressed_image_message(data: bytes, form: str, *, stamp: int, frame: str) -> Any:
+    """CompressedImage message for a bag.
+
+    Args:
+        data: the file, or what else the format has.
+        form: `format` as the transport defines it.
+        stamp: nanoseconds.
+        frame: name of the optical frame.
+
+    """
+    return message(
+        COMPRESSED_IMAGE,
+        header=header(stamp, frame),
+        format=form,
+        data=np.frombuffer(data, np.uint8),
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import resource
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -27,12 +28,14 @@ class CpuMeter:
     """CPU time of this process since it was last asked."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._last = time.process_time()
 
     def since_last(self) -> float:
         """Seconds."""
-        last, self._last = self._last, time.process_time()
-        return self._last - last
+        with self._lock:
+            last, self._last = self._last, time.process_time()
+            return self._last - last
 
 
 class RecordedStatistics(FrameStatistics):

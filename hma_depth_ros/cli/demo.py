@@ -106,6 +106,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         source=source,
         rate=arguments.rate,
         scales=model.reductions if model.attention else (),
+        confidence=model.uncertainty,
         max_depth=model.max_depth,
         node_parameters=(
             f"checkpoint:={checkpoint.absolute()}",

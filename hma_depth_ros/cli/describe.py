@@ -110,6 +110,7 @@ def _print_info(console: Console, info: CheckpointInfo) -> None:
         "preprocessing": vars(info.preprocessing),
         "training": info.training,
         "evaluation": info.evaluation,
+        "depth_ranges": info.depth_ranges,
     }
     text = yaml.safe_dump(_rounded(content), sort_keys=False, default_flow_style=None, width=100)
     console.print(text, end="", markup=False, highlight=False)

@@ -36,9 +36,13 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     what = parser.add_argument_group("what is scored")
-    what.add_argument("bag", type=Path, help="bag with depth images, 32FC1 or 16UC1, of any node")
     what.add_argument(
-        "--depth-topic", metavar="TOPIC", help="default: the one that ends with depth/image"
+        "bag", type=Path, help="bag with depth images of any node: 32FC1, 16UC1 or compressedDepth"
+    )
+    what.add_argument(
+        "--depth-topic",
+        metavar="TOPIC",
+        help="default: the one that ends with depth/image, or depth/image/compressedDepth",
     )
     truth = what.add_mutually_exclusive_group()
     truth.add_argument(

@@ -27,6 +27,7 @@ def _parser() -> argparse.ArgumentParser:
         "wait for a publisher to appear",
     )
     parser.add_argument("--output", type=Path, required=True, help="folder of the new bag")
+    parser.add_argument("--compress", action="store_true", help="with zstd: smaller and slower")
     parser.add_argument(
         "--duration",
         type=float,
@@ -71,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # As long as it takes: what has been recorded is to be kept, however many signals come.
     with (
         ros_session(ros_args, patience=None) as stop,
-        BagWriter(arguments.output, recording=True) as bag,
+        BagWriter(arguments.output, recording=True, compressed=arguments.compress) as bag,
     ):
         node = rclpy.create_node(
             "bag_recorder", start_parameter_services=False, enable_rosout=False

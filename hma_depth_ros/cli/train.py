@@ -17,6 +17,7 @@ import cv2
 from hma_depth_ros.data.depth.depth_units import unit_hint
 from hma_depth_ros.data.splits.own_dataset import REPORT
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.evaluation.depth_ranges import record_depth_ranges
 from hma_depth_ros.files import check_writable
 from hma_depth_ros.html_report.training_page import write_training_page
 from hma_depth_ros.training.config_file import load_config, preset_names, to_yaml
@@ -97,9 +98,19 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"{folder.path}: {outcome.steps} steps done")
             if outcome.best is not None:
                 print(f"best {config.validation.metric} {outcome.best:.4f}: {folder.best}")
-            if arguments.report is not None:
-                write_training_page(arguments.report, folder.path)
+        first = processes.is_first
+    if first:
+        _record_depth_ranges(folder, lists, config.compute.device)
+        if arguments.report is not None:
+            write_training_page(arguments.report, folder.path)
     return 0
+
+
+def _record_depth_ranges(folder: RunFolder, lists: Lists, device: str) -> None:
+    """Into the run's checkpoints, for the node to call other depth implausible."""
+    for path in (folder.last, folder.best):
+        if path.is_file():
+            record_depth_ranges(path, lists.training, path, device=device)
 
 
 def _print_unit(lists: Lists) -> None:

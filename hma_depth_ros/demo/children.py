@@ -17,6 +17,7 @@ _PATIENCE = 15.0  # seconds between the request to end and the kill
 # Looked up here, not between fork and exec, where another thread's locks stay locked for ever.
 _prctl = ctypes.CDLL(None).prctl
 _PR_SET_PDEATHSIG = 1  # prctl(2)
+_setpgid = ctypes.CDLL(None).setpgid
 _signal = ctypes.CDLL(None).signal
 _signal.argtypes, _signal.restype = [ctypes.c_int, ctypes.c_void_p], ctypes.c_void_p
 
@@ -30,17 +31,21 @@ class Child:
         self.name = name
         self.log = log
         with log.open("wb") as output:
-            # A session of its own: Ctrl-C in the terminal reaches only this process, which then
-            # ends its children in order.
+            # `_prepare` gives it a process group of its own: Ctrl-C in the terminal reaches only
+            # this process, which then ends its children in order.
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=dict(environment),
-                start_new_session=True,
-                preexec_fn=_prepare,  # noqa: PLW1509  it makes two C calls, no more
+                preexec_fn=_prepare,  # noqa: PLW1509  it makes three C calls, no more
             )
+
+    @property
+    def pid(self) -> int:
+        """Number of the process."""
+        return self._process.pid
 
     @property
     def status(self) -> int | None:
@@ -132,6 +137,9 @@ def _prepare() -> None:
     """In the child: let the kernel end it even if the parent is killed with -9; heed SIGINT.
 
     Started in the background of a shell, the parent ignores SIGINT, and children inherit that.
+    A process group and not a session: Linux shares a busy machine's cores out among sessions
+    (sched_autogroup), so that four nodes would get four times what one rig node gets.
     """
+    _setpgid(0, 0)
     _prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM))
     _signal(int(signal.SIGINT), None)

@@ -12,14 +12,15 @@ import numpy as np
 from hma_depth_ros.bags.reader import BagReader
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.messages.depth_image import depth_array
-from hma_depth_ros.messages.image import image_array
+from hma_depth_ros.messages.depth_topics import COMPRESSED_DEPTH, POINTS
 from hma_depth_ros.messages.pictures import rgb_image
 from hma_depth_ros.messages.point_cloud import cloud_xyz
 from hma_depth_ros.messages.stamps import header_stamp
+from hma_depth_ros.messages.weight_image import weight_array
 from hma_depth_ros.visualization.contact_sheet import spread
 from hma_depth_ros.visualization.tiles import FrameView
 
-DEPTH_TOPIC, POINTS_TOPIC, MASK_PREFIX = "/depth/image", "/points", "/attention/scale_"
+DEPTH_TOPIC, POINTS_TOPIC, MASK_PREFIX = f"/{COMPRESSED_DEPTH}", f"/{POINTS}", "/attention/scale_"
 
 
 def mask_topics(topics: Sequence[str]) -> list[str]:
@@ -71,11 +72,12 @@ def _view(
     caption: str,
 ) -> FrameView:
     depth = depth_array(messages[DEPTH_TOPIC])
-    attention = [image_array(messages[topic]) for topic in masks if topic in messages]
+    attention = [weight_array(messages[topic]) for topic in masks if topic in messages]
     points = None
     if POINTS_TOPIC in messages:
-        xyz = cloud_xyz(messages[POINTS_TOPIC]).astype(np.float32, copy=False)
-        points = xyz.reshape(*depth.shape, 3)
+        cloud = messages[POINTS_TOPIC]
+        xyz = cloud_xyz(cloud).astype(np.float32, copy=False)
+        points = xyz.reshape(cloud.height, cloud.width, 3)
     return FrameView(
         image=rgb_image(messages[image_topic]),
         depth=depth,

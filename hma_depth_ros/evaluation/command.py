@@ -128,6 +128,13 @@ def _parser(prog: str, summary: str, benchmark: Benchmark) -> argparse.ArgumentP
         help="score what there is; missing and damaged frames are reported and left out",
     )
     how.add_argument("--workers", type=int, default=2, metavar="N", help="default: %(default)s")
+    how.add_argument(
+        "--batch",
+        type=int,
+        metavar="N",
+        help="images that go through the network at once, if they have one size there; with --flip "
+        "a frame has two (default: 4 on a GPU, 1 on a CPU, where more gain nothing)",
+    )
     how.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     how.add_argument(
         "--engine",
@@ -254,9 +261,7 @@ def evaluate_command(
         return 0
     if arguments.predictions is None:
         frames.check(allow_partial=arguments.allow_partial)
-        source: PredictionSource = _network(
-            arguments, checkpoints[0], frames, benchmark, description
-        )
+        source, batch = _network(arguments, checkpoints[0], frames, benchmark, description)
     else:
         wanted = _sparsifies(arguments)
         stored = StoredPredictions(arguments.predictions, benchmark, uncertainty=wanted)
@@ -267,7 +272,7 @@ def evaluate_command(
         description["predictions"] = str(arguments.predictions)
         extra = len(stored.names) - len(frames.frames)
         print(f"{len(stored.names)} predictions, {extra} of them without ground truth to score by")
-        source = stored
+        source, batch = stored, 1
     Session(
         frames,
         source,
@@ -275,6 +280,7 @@ def evaluate_command(
         description,
         reports=replace(reports_of(arguments), sparsification=arguments.sparsification_plot),
         workers=arguments.workers,
+        batch=batch,
         allow_partial=arguments.allow_partial,
         published=benchmark.published,
         write_page=write_page,
@@ -305,12 +311,14 @@ def _compare(
     for name, checkpoint in zip(names, checkpoints, strict=True):
         print(f"--- {name}")
         own = dict(description)
+        network, batch = _network(arguments, checkpoint, frames, benchmark, own)
         summary = Session(
             frames,
-            _network(arguments, checkpoint, frames, benchmark, own),
+            network,
             settings,
             own,
             workers=arguments.workers,
+            batch=batch,
             allow_partial=arguments.allow_partial,
             published=False,
         ).run()
@@ -337,7 +345,7 @@ def _check(arguments: argparse.Namespace) -> None:
                 "stored predictions need --predictions DIR and --ground-truth DIR"
             )
     else:
-        for name in ("checkpoint", "engine", "precision", "flip", "predictions_dir"):
+        for name in ("checkpoint", "engine", "precision", "batch", "flip", "predictions_dir"):
             if getattr(arguments, name):
                 option = f"--{name.replace('_', '-')}"
                 raise HmaDepthError(f"{option} is for a checkpoint, not with --predictions")
@@ -347,8 +355,9 @@ def _check(arguments: argparse.Namespace) -> None:
         raise HmaDepthError(
             "--ground-truth-source lidar needs --split FILE, which names the images"
         )
-    if arguments.workers < 1 or arguments.panel_count < 1:
-        raise HmaDepthError("--workers and --panel-count must be 1 or more")
+    counts = (arguments.workers, arguments.panel_count, arguments.batch)
+    if any(count is not None and count < 1 for count in counts):
+        raise HmaDepthError("--workers, --batch and --panel-count must be 1 or more")
     for name in ("data", "ground_truth", "predictions"):
         folder = getattr(arguments, name)
         if folder is not None and folder.suffix == ".mat":
@@ -401,7 +410,8 @@ def _network(
     frames: FrameList,
     benchmark: Benchmark,
     description: dict[str, Any],
-) -> PredictionSource:
+) -> tuple[PredictionSource, int]:
+    """The network as a source, and how many frames it is asked for at once."""
     # Torch takes seconds to import, and a wrong argument should not wait for it.
     from hma_depth_ros.evaluation.checkpoint_source import CheckpointPredictions
     from hma_depth_ros.evaluation.prediction_cache import CachedPredictions
@@ -414,13 +424,18 @@ def _network(
         precision=arguments.precision,
         flip=arguments.flip,
         uncertainty=_sparsifies(arguments),
+        batch=arguments.batch,
     )
-    description |= {"checkpoint": network.description, **network.computed_by}
+    description |= {
+        "checkpoint": network.description,
+        **network.computed_by,
+        "batch": network.batch,
+    }
     print("{engine} in {precision} on {hardware}".format(**network.computed_by))
     if _sparsifies(arguments) and not network.has_uncertainty:
         _print_no_uncertainty(f"{network.description} is a model without it (model.uncertainty)")
     if arguments.predictions_dir is None:
-        return network
+        return network, network.batch
     cache = CachedPredictions(
         network,
         arguments.predictions_dir,
@@ -439,4 +454,4 @@ def _network(
         uncertainty=network.has_uncertainty,
     )
     print(f"{cache.count()} predictions are in {arguments.predictions_dir} and will be reused")
-    return cache
+    return cache, network.batch

@@ -35,7 +35,7 @@ def evaluated_network(
         device=device,
     )
     # What an engine deviates by shows in the figures.
-    chosen, _ = start_engine(source, request, self_check=False, warn=_LOG.warning)
+    chosen = start_engine(source, request, self_check=False, warn=_LOG.warning).engine
     return DepthPredictor(chosen, source.info)
 
 

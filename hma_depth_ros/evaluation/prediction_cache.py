@@ -14,6 +14,7 @@ from hma_depth_ros.evaluation.cleanup import quantise
 from hma_depth_ros.evaluation.evaluated_frames import EvaluatedFrame
 from hma_depth_ros.evaluation.prediction_sources import (
     UNCERTAINTY_FOLDER,
+    Found,
     PredictedDepth,
     PredictionSource,
     ShownPrediction,
@@ -21,13 +22,14 @@ from hma_depth_ros.evaluation.prediction_sources import (
 )
 from hma_depth_ros.evaluation.protocols import View
 from hma_depth_ros.files import atomic_path
+from hma_depth_ros.structured_text import parse_json
 
 _SETTINGS, _CAMERAS = "predictions.json", "cameras.json"
 #: Predictions of the crop lie in the folder itself, where BTS's tools look for them.
 _FOLDERS: dict[View, str] = {"crop": "", "image": "whole_image"}
 
 
-class CachedPredictions:
+class CachedPredictions(PredictionSource):
     """Another source's predictions, read from a folder where they are there, else written to it.
 
     What is scored is always what the files hold. PNG are cut down to a unit as BTS's are; npy keep
@@ -106,19 +108,52 @@ class CachedPredictions:
         self, frame: EvaluatedFrame, views: Collection[View]
     ) -> dict[View, PredictedDepth]:
         """See `PredictionSource`."""
-        files = {view: self._files(frame, view) for view in views}
-        lacking = [view for view, own in files.items() if not all(path.exists() for path in own)]
-        if lacking:
-            for view, found in self._source.predictions(frame, lacking).items():
-                path, *beside = files[view]
-                for uncertainty in beside:
-                    assert found.uncertainty is not None
-                    write_stored_depth(uncertainty, found.uncertainty)
-                depth = found.depth
-                if path.suffix == ".png":
-                    depth = quantise(depth, units_per_metre=self._units)
-                write_stored_depth(path, depth, units_per_metre=self._units)
-        return {view: self._stored(*paths) for view, paths in files.items()}
+        (found,) = self.several([frame], views)
+        if isinstance(found, HmaDepthError):
+            raise found
+        return found
+
+    def several(self, frames: Sequence[EvaluatedFrame], views: Collection[View]) -> list[Found]:
+        """See `PredictionSource`: those that are not there are made together."""
+        failed = self._make(frames, views)
+        found: list[Found] = []
+        for frame in frames:
+            try:
+                if frame.name in failed:
+                    raise failed[frame.name]
+                found.append({view: self._stored(*self._files(frame, view)) for view in views})
+            except HmaDepthError as error:
+                found.append(error)
+        return found
+
+    def _make(
+        self, frames: Sequence[EvaluatedFrame], views: Collection[View]
+    ) -> dict[str, HmaDepthError]:
+        """Write the predictions that are not there; return by frame why some cannot be had."""
+        lacking: dict[tuple[View, ...], list[EvaluatedFrame]] = {}
+        for frame in frames:
+            missing = [v for v in views if not all(p.exists() for p in self._files(frame, v))]
+            if missing:
+                lacking.setdefault(tuple(missing), []).append(frame)
+        failed = {}
+        for missing_views, its in lacking.items():
+            made = self._source.several(its, missing_views)
+            for frame, found in zip(its, made, strict=True):
+                if isinstance(found, HmaDepthError):
+                    failed[frame.name] = found
+                    continue
+                for view, prediction in found.items():
+                    self._write(prediction, *self._files(frame, view))
+        return failed
+
+    def _write(self, found: PredictedDepth, path: Path, uncertainty: Path | None = None) -> None:
+        if uncertainty is not None:
+            assert found.uncertainty is not None
+            write_stored_depth(uncertainty, found.uncertainty)
+        depth = found.depth
+        if path.suffix == ".png":
+            depth = quantise(depth, units_per_metre=self._units)
+        write_stored_depth(path, depth, units_per_metre=self._units)
 
     def shown(self, frame: EvaluatedFrame, view: View) -> ShownPrediction:
         """See `PredictionSource`: the depth that is kept, and the network's masks of now."""
@@ -146,7 +181,7 @@ class CachedPredictions:
 
 def _read(note: Path) -> dict[str, Any]:
     try:
-        content = json.loads(note.read_text(encoding="utf-8"))
+        content = parse_json(note.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise HmaDepthError(f"cannot read {note}: {error}") from error
     if not isinstance(content, dict):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -43,6 +43,10 @@ class ShownPrediction:
     image: npt.NDArray[np.uint8] | None = None
 
 
+#: Of one frame: predictions by view, or why there are none.
+Found = dict[View, PredictedDepth] | HmaDepthError
+
+
 class PredictionSource(Protocol):
     """Gives predictions; called from several threads."""
 
@@ -57,17 +61,27 @@ class PredictionSource(Protocol):
         """
         ...
 
+    def several(self, frames: Sequence[EvaluatedFrame], views: Collection[View]) -> list[Found]:
+        """Predictions of each frame, one by one unless the source has a faster way."""
+        found: list[Found] = []
+        for frame in frames:
+            try:
+                found.append(self.predictions(frame, views))
+            except HmaDepthError as error:
+                found.append(error)
+        return found
+
     def shown(self, frame: EvaluatedFrame, view: View) -> ShownPrediction:
-        """A prediction once more, with all that can be shown of it.
+        """A prediction once more, with all that can be shown of it: here the depth alone.
 
         Raises:
             HmaDepthError: a file cannot be used.
 
         """
-        ...
+        return ShownPrediction(self.predictions(frame, {view})[view].depth)
 
 
-class StoredPredictions:
+class StoredPredictions(PredictionSource):
     """Predictions in a folder, as 16-bit PNG or npy, found by the frame's name.
 
     An uncertainty lies in `uncertainty/` in it, as npy of the same name.
@@ -117,10 +131,6 @@ class StoredPredictions:
         if beside := self._uncertainties.get(frame.name):
             sigma = read_uncertainty(beside, depth)
         return dict.fromkeys(views, PredictedDepth(depth, sigma))
-
-    def shown(self, frame: EvaluatedFrame, view: View) -> ShownPrediction:
-        """See `PredictionSource`: the depth alone."""
-        return ShownPrediction(self.predictions(frame, {view})[view].depth)
 
 
 def read_uncertainty(path: Path, depth: Depth) -> Depth:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +15,12 @@ from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.cleanup import quantise
 from hma_depth_ros.evaluation.evaluated_frames import EvaluatedFrame
 from hma_depth_ros.evaluation.ordered_map import ordered_map
-from hma_depth_ros.evaluation.prediction_sources import PredictionSource
-from hma_depth_ros.evaluation.protocols import Protocol
+from hma_depth_ros.evaluation.prediction_sources import (
+    Found,
+    PredictedDepth,
+    PredictionSource,
+)
+from hma_depth_ros.evaluation.protocols import Protocol, View
 from hma_depth_ros.evaluation.score import FrameScores, score
 
 
@@ -41,7 +44,9 @@ class Settings:
         }
 
 
-def score_frame(frame: EvaluatedFrame, source: PredictionSource, settings: Settings) -> FrameScores:
+def score_frame(
+    frame: EvaluatedFrame, predictions: Mapping[View, PredictedDepth], settings: Settings
+) -> FrameScores:
     """All figures of one frame.
 
     Raises:
@@ -50,7 +55,6 @@ def score_frame(frame: EvaluatedFrame, source: PredictionSource, settings: Setti
     """
     units = settings.units_per_metre
     truth = read_ground_truth(frame.ground_truth, units_per_metre=units)
-    predictions = source.predictions(frame, {protocol.view for protocol in settings.protocols})
     if settings.quantised:
         predictions = {
             view: replace(found, depth=quantise(found.depth, units_per_metre=units))
@@ -97,20 +101,39 @@ def evaluate(
     settings: Settings,
     *,
     workers: int = 2,
+    batch: int = 1,
     allow_failures: bool = False,
 ) -> Iterator[FrameScores | HmaDepthError]:
     """Figures frame by frame, in order; with `allow_failures` the error of a frame in their place.
+
+    Args:
+        frames: to score.
+        source: of the predictions.
+        settings: what is scored.
+        workers: threads.
+        batch: frames whose predictions each of them asks for at once.
+        allow_failures: go on after a frame that cannot be scored.
 
     Raises:
         HmaDepthError: a frame cannot be scored, unless `allow_failures`.
 
     """
+    views = {protocol.view for protocol in settings.protocols}
 
-    def attempt(frame: EvaluatedFrame) -> FrameScores | HmaDepthError:
+    def scores(frame: EvaluatedFrame, found: Found) -> FrameScores | HmaDepthError:
+        if isinstance(found, HmaDepthError):
+            return found
         try:
-            return score_frame(frame, source, settings)
+            return score_frame(frame, found, settings)
         except HmaDepthError as error:
             return error
 
-    one = attempt if allow_failures else partial(score_frame, source=source, settings=settings)
-    yield from ordered_map(one, frames, workers=workers)
+    def of_batch(several: Sequence[EvaluatedFrame]) -> list[FrameScores | HmaDepthError]:
+        return [*map(scores, several, source.several(several, views))]
+
+    batches = [frames[start : start + batch] for start in range(0, len(frames), batch)]
+    for results in ordered_map(of_batch, batches, workers=workers):
+        for result in results:
+            if isinstance(result, HmaDepthError) and not allow_failures:
+                raise result
+            yield result

@@ -93,6 +93,7 @@ class Session:
     description: dict[str, Any]
     reports: Reports = field(default_factory=Reports)
     workers: int = 2
+    batch: int = 1  #: frames that the source is asked for at once
     allow_partial: bool = False
     #: Show the paper's Table I below the figures.
     published: bool = True
@@ -171,6 +172,7 @@ class Session:
                 self.source,
                 self.settings,
                 workers=self.workers,
+                batch=self.batch,
                 allow_failures=self.allow_partial,
             )
             for result in progress.track(results, total=len(self.frames.frames)):

@@ -25,6 +25,7 @@ from hma_depth_ros.inference.marks import Mark
 from hma_depth_ros.inference.pixel_format import PixelFormat, check_image
 from hma_depth_ros.inference.pixels import network_input, to_device
 from hma_depth_ros.inference.plan import InputPlan, Region, plan_input
+from hma_depth_ros.inference.plausibility import SAMPLE_STRIDE
 from hma_depth_ros.inference.points import CloudLayout, pack_colors, write_cloud
 from hma_depth_ros.inference.resampling import (
     blended_depth,
@@ -40,7 +41,7 @@ from hma_depth_ros.network.model import ScaleMaps
 
 _LOG = logging.getLogger(__name__)
 
-Output = Literal["depth", "attention", "points", "uncertainty", "confidence"]
+Output = Literal["depth", "attention", "points", "uncertainty", "confidence", "sample"]
 #: All that a prediction can hold.
 OUTPUTS: frozenset[Output] = frozenset(get_args(Output))
 
@@ -63,6 +64,11 @@ class Prediction:
     confidence: npt.NDArray[np.float32] | None = None
     #: (H, W, columns of the layout) float32: points with packed colours, (H, W) of the filter.
     cloud: npt.NDArray[np.float32] | None = None
+    #: Pixels of the network's depth, or else of its masks, that are no number: NaN in the arrays.
+    undefined: int = 0
+    #: (h, w) float32: every 16th pixel of what the network sees, metres for its training focal
+    #: length, to judge by (`inference/plausibility.py`).
+    sample: npt.NDArray[np.float32] | None = None
     #: Seconds by stage: preprocess, forward, postprocess.
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -96,6 +102,7 @@ class PredictionRequest:
     pixel_format: PixelFormat
     outputs: Collection[Output]
     out: OutputArrays = field(default_factory=OutputArrays)
+    scale: float = 1.0  #: factor on this image's depth, beside the predictor's own
 
 
 @dataclass(frozen=True)
@@ -109,6 +116,7 @@ class _Prepared:
     pixel_format: PixelFormat
     network_pixels: Tensor  #: (1, 3, h, w), values 0 to 255
     planes: Tensor | None  #: (1, C, h, w), the camera's maps
+    scale: float  #: factor on its depth, beside the predictor's own
     begin: Mark  #: of this, and
     end: Mark  #: its end
 
@@ -195,6 +203,7 @@ class DepthPredictor:
         cloud_layout: CloudLayout = CloudLayout.PADDED,
         cloud_filter: CloudFilter = ALL_POINTS,
         mount: Mount = USUAL_MOUNT,
+        scale: float = 1.0,
     ) -> DepthPredictor:
         """Load a checkpoint (None: the bundled default), or an exported file, for a device.
 
@@ -212,7 +221,7 @@ class DepthPredictor:
             if precision == "auto":
                 precision = source.plain_precision
         request = EngineRequest(engine=engine, precision=precision, device=device, threads=threads)
-        chosen, _ = start_engine(source, request, self_check=False, warn=_LOG.warning)
+        chosen = start_engine(source, request, self_check=False, warn=_LOG.warning).engine
         return cls(
             chosen,
             source.info,
@@ -223,6 +232,7 @@ class DepthPredictor:
             cloud_layout=cloud_layout,
             cloud_filter=cloud_filter,
             mount=mount,
+            scale=scale,
         )
 
     @property
@@ -308,6 +318,7 @@ class DepthPredictor:
         pixel_format: PixelFormat = PixelFormat.RGB,
         outputs: Collection[Output] = OUTPUTS,
         out: OutputArrays = OutputArrays(),
+        scale: float = 1.0,
     ) -> Prediction:
         """Depth, masks and points of one rectified image.
 
@@ -318,13 +329,16 @@ class DepthPredictor:
             outputs: what to compute; points need a camera, attention a model with attention, and
                 what cannot be had is None.
             out: where to write what is computed; these arrays are then the prediction's.
+            scale: factor on this image's depth, beside the predictor's own.
 
         Raises:
             ValueError: not an image of that format.
             HmaDepthError: the camera is for another image size, or the region is not inside.
 
         """
-        prepared = self._prepare(image, camera, pixel_format)
+        prepared = self._prepare(
+            PredictionRequest(image, camera, pixel_format, outputs, out, scale)
+        )
         forward = _Forward(self.engine, prepared.network_pixels, prepared.planes)
         return self._finish(prepared, forward, 0, outputs, out)
 
@@ -359,12 +373,8 @@ class DepthPredictor:
             ]
         )
 
-    def _prepare(
-        self,
-        image: npt.NDArray[np.uint8],
-        camera: PinholeCamera | None,
-        pixel_format: PixelFormat,
-    ) -> _Prepared:
+    def _prepare(self, request: PredictionRequest) -> _Prepared:
+        image, camera, pixel_format = request.image, request.camera, request.pixel_format
         check_image(image, pixel_format)
         begin = Mark(self.engine.device)
         plan = self.plan((image.shape[0], image.shape[1]))
@@ -379,6 +389,7 @@ class DepthPredictor:
             pixel_format=pixel_format,
             network_pixels=network_pixels,
             planes=self._camera_input(plan.network_size, network_camera),
+            scale=request.scale,
             begin=begin,
             end=Mark(self.engine.device),
         )
@@ -387,7 +398,7 @@ class DepthPredictor:
         self, size: tuple[int, int], network_camera: PinholeCamera | None
     ) -> Tensor | None:
         """The camera's maps on the engine's device; those of the latest camera are kept."""
-        key = size, network_camera, self.mount
+        key = size, network_camera, self.mount, self.engine.device
         if self._planes[0] != key:
             planes = camera_input(self.info, size, network_camera, self.mount)
             on_device = None if planes is None else planes.to(self.engine.device)
@@ -419,9 +430,15 @@ class DepthPredictor:
             sure = self._error(maps, plan, confidence, out.confidence)
             if "confidence" in outputs:
                 tensors["confidence"] = sure
-        if "depth" in outputs or with_points:
-            factor = self.scale * self.depth_scale(frame.network_camera)
-            depth = self._depth(maps, plan, factor, out.depth)
+        blended = None
+        if {"depth", "sample"} & set(outputs) or with_points:
+            blended = blended_depth(maps)
+            tensors["undefined"] = _count_undefined(blended)
+            if "sample" in outputs:
+                tensors["sample"] = _sampled(blended)
+        if blended is not None and ("depth" in outputs or with_points):
+            factor = self.scale * frame.scale * self.depth_scale(frame.network_camera)
+            depth = self._depth(blended * factor, plan, out.depth)
             if "depth" in outputs:
                 tensors["depth"] = depth
             if with_points:
@@ -440,13 +457,18 @@ class DepthPredictor:
                 camera = prediction.camera.every(step)
                 tensors["cloud"] = self._cloud(points, camera, colors, out.cloud)
         if "attention" in outputs and maps.attentions:
-            tensors["attention"] = self._restored(full_masks(maps), plan, out.attention)
-        arrays = to_host(tensors, {name: getattr(out, name) for name in tensors})
+            masks = full_masks(maps)
+            if "undefined" not in tensors:  # any other mask's NaN are the last one's, too
+                tensors["undefined"] = _count_undefined(masks[:, -1])
+            tensors["attention"] = self._restored(masks, plan, out.attention)
+        arrays = to_host(tensors, {name: getattr(out, name, None) for name in tensors})
+        prediction.undefined = int(arrays["undefined"][0]) if "undefined" in arrays else 0
         prediction.depth = arrays.get("depth")
         prediction.attention = arrays.get("attention")
         prediction.uncertainty = arrays.get("uncertainty")
         prediction.confidence = arrays.get("confidence")
         prediction.cloud = arrays.get("cloud")
+        prediction.sample = arrays.get("sample")
         prediction.seconds = {
             "preprocess": frame.begin.until(frame.end),
             "forward": forward.seconds / forward.count,
@@ -455,16 +477,11 @@ class DepthPredictor:
         return prediction
 
     def _depth(
-        self,
-        maps: ScaleMaps,
-        plan: InputPlan,
-        scale: float,
-        out: npt.NDArray[np.float32] | None,
+        self, scaled: Tensor, plan: InputPlan, out: npt.NDArray[np.float32] | None
     ) -> Tensor:
-        """Depth (H, W) in metres at the output resolution."""
-        # Scaled before it is enlarged: fewer pixels.
+        """Depth (H, W) in metres at the output resolution, of the network's (1, 1, h, w)."""
         planes = None if out is None else out[None]
-        depth = self._restored(blended_depth(maps) * scale, plan, planes)[0]
+        depth = self._restored(scaled, plan, planes)[0]
         if self.max_range is not None:
             depth.masked_fill_(depth > self.max_range, torch.inf)
         return depth
@@ -522,6 +539,18 @@ class DepthPredictor:
         return cloud
 
 
+def _count_undefined(values: Tensor) -> Tensor:
+    """How many are NaN, as float32 (1,): it goes to the host with the arrays."""
+    return values.isnan().sum(dtype=torch.float32).reshape(1)
+
+
+def _sampled(depth: Tensor) -> Tensor:
+    """Some pixels (h', w') of (1, 1, h, w), in memory of their own; three rows, if there are."""
+    steps = (min(SAMPLE_STRIDE, max(side // 3, 1)) for side in depth.shape[2:])
+    rows, columns = (slice(step // 2, None, step) for step in steps)
+    return depth[0, 0, rows, columns].float().contiguous()
+
+
 @torch.inference_mode()
 def predict_requests(
     requests: Sequence[tuple[DepthPredictor, PredictionRequest]],
@@ -540,10 +569,7 @@ def predict_requests(
         HmaDepthError: as `DepthPredictor.predict`.
 
     """
-    prepared = [
-        predictor._prepare(request.image, request.camera, request.pixel_format)
-        for predictor, request in requests
-    ]
+    prepared = [predictor._prepare(request) for predictor, request in requests]
     sizes = {frame.plan.network_size for frame in prepared}
     if len(sizes) != 1:
         raise ValueError(f"a batch needs images of one size for the network, not {len(sizes)}")

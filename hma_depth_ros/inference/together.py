@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from contextlib import suppress
 
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.predictor import (
@@ -13,12 +14,12 @@ from hma_depth_ros.inference.predictor import (
 )
 
 #: Images that fill a GPU at usual sizes; more take as long one by one, and more memory.
-_TOGETHER = 4
+USUAL_MOST = 4
 
 
 def at_a_time(predictor: DepthPredictor) -> int:
     """How many images go through the network at once: on a CPU one, which takes the least time."""
-    return 1 if predictor.engine.device.type == "cpu" else _TOGETHER
+    return 1 if predictor.engine.device.type == "cpu" else USUAL_MOST
 
 
 def predict_together(
@@ -51,11 +52,9 @@ def _groups(
     by_size: dict[Hashable, list[int]] = {}
     for index, (predictor, request) in enumerate(requests):
         height, width = request.image.shape[:2]
-        key: Hashable
-        try:
+        key: Hashable = None
+        with suppress(HmaDepthError):  # the predictor says it again
             key = predictor.plan((height, width)).network_size
-        except HmaDepthError:  # which the predictor says again
-            key = (index, "alone")
         by_size.setdefault(key, []).append(index)
     return [
         same[start : start + most]
@@ -72,6 +71,7 @@ def _predict(predictor: DepthPredictor, request: PredictionRequest) -> Predictio
             pixel_format=request.pixel_format,
             outputs=request.outputs,
             out=request.out,
+            scale=request.scale,
         )
     except HmaDepthError as error:
         return error

@@ -21,10 +21,14 @@ from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.file_kind import known_kind
 from hma_depth_ros.files import atomic_path, shown
 from hma_depth_ros.network.model import HmaDepth
-from hma_depth_ros.network.model_config import ModelConfig
+from hma_depth_ros.network.model_config import ModelConfig, is_count, is_finite
+from hma_depth_ros.structured_text import parse_json
 
 METADATA_KEY = "hma_depth"
 FORMAT = 1
+
+#: Pixels of the width that images are resized to for the network.
+LARGEST_INPUT = 8192
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -44,6 +48,23 @@ class Preprocessing:
     #: scaling (indoor models).
     focal_length: float | None = None
 
+    def __post_init__(self) -> None:
+        for name in ("mean", "std"):
+            numbers = getattr(self, name)
+            if len(numbers) != 3 or not all(is_finite(number) for number in numbers):
+                raise ValueError(f"{name} must be three numbers, not {numbers!r}")
+        if not all(deviation > 0 for deviation in self.std):
+            raise ValueError(f"std must be positive, not {self.std!r}")
+        if self.input_width is not None and not is_count(self.input_width, LARGEST_INPUT):
+            raise ValueError(
+                f"input_width must be a number of pixels up to {LARGEST_INPUT}, "
+                f"not {self.input_width!r}"
+            )
+        if self.focal_length is not None and not (
+            is_finite(self.focal_length) and self.focal_length > 0
+        ):
+            raise ValueError(f"focal_length must be positive, not {self.focal_length!r}")
+
     def mean_and_std(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
         """Both (1, 3, 1, 1), for images of 0 to 255: the input is (image - mean) / std."""
         mean, std = (
@@ -51,6 +72,9 @@ class Preprocessing:
             for values in (self.mean, self.std)
         )
         return mean, std
+
+
+_TEXTS_AND_TABLES = {"description": str, "training": dict, "evaluation": dict, "code_version": str}
 
 
 @dataclass(frozen=True)
@@ -67,7 +91,17 @@ class CheckpointInfo:
     #: What the network's own estimate of its error is multiplied by: training frames are known too
     #: well to say how wrong depth is elsewhere. Measured on validation frames.
     uncertainty_scale: float = 1.0
+    #: Range of each trait of depth (`inference/plausibility.py`) over the training frames, by name.
+    #: Empty: nobody has recorded them, and no depth is called implausible.
+    depth_ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
     code_version: str = __version__
+
+    def __post_init__(self) -> None:
+        for name, kind in _TEXTS_AND_TABLES.items():
+            if not isinstance(getattr(self, name), kind):
+                raise ValueError(f"{name} must be {kind.__name__}, not {getattr(self, name)!r}")
+        if not (is_finite(self.uncertainty_scale) and self.uncertainty_scale > 0):
+            raise ValueError(f"uncertainty_scale must be positive, not {self.uncertainty_scale!r}")
 
 
 def encode_info(info: CheckpointInfo) -> str:
@@ -83,7 +117,7 @@ def decode_info(text: str, path: Path) -> CheckpointInfo:
 
     """
     try:
-        return _parse(json.loads(text))
+        return _parse(parse_json(text))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise HmaDepthError(f"{path}: metadata '{METADATA_KEY}' not understood: {error}") from error
 
@@ -108,6 +142,22 @@ def save_checkpoint(
             save_file(tensors, temporary, metadata=metadata)
         except SafetensorError as error:
             raise HmaDepthError(f"cannot write {path}: {error}") from error
+
+
+def rewrite_info(source: Path, target: Path, info: CheckpointInfo) -> None:
+    """Write `source` to `target` with other metadata and the same tensors, to the bit; atomically.
+
+    Raises:
+        HmaDepthError: the file cannot be written.
+
+    """
+    with safe_open(source, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    with atomic_path(target) as temporary:
+        try:
+            save_file(tensors, temporary, metadata={METADATA_KEY: encode_info(info)})
+        except SafetensorError as error:
+            raise HmaDepthError(f"cannot write {target}: {error}") from error
 
 
 def read_info(path: Path) -> CheckpointInfo:
@@ -160,8 +210,12 @@ def _parse(content: dict[str, Any]) -> CheckpointInfo:
     model["decoder_channels"] = tuple(model["decoder_channels"])
     for key in ("mean", "std"):
         preprocessing[key] = tuple(preprocessing[key])
+    ranges = content.pop("depth_ranges", {})
     return CheckpointInfo(
-        model=ModelConfig(**model), preprocessing=Preprocessing(**preprocessing), **content
+        model=ModelConfig(**model),
+        preprocessing=Preprocessing(**preprocessing),
+        depth_ranges={name: (float(low), float(high)) for name, (low, high) in ranges.items()},
+        **content,
     )
 
 
@@ -175,8 +229,8 @@ def load_checkpoint(path: Path) -> tuple[HmaDepth, CheckpointInfo]:
 
     """
     info = read_info(path)
-    model = HmaDepth(info.model)
-    expected = model.state_dict()
+    with torch.device("meta"):  # a model of any size, without room for its weights
+        expected = HmaDepth(info.model).state_dict()
     with safe_open(path, framework="pt") as file:
         names = set(file.keys())
         if names != set(expected):
@@ -185,6 +239,14 @@ def load_checkpoint(path: Path) -> tuple[HmaDepth, CheckpointInfo]:
                 f"{path}: its tensors are not those of a {info.model.encoder} model: "
                 f"{len(odd)} missing or unknown, the first is '{odd[0]}'"
             )
+        for name, tensor in expected.items():
+            stored = file.get_slice(name).get_shape()
+            if stored != list(tensor.shape):
+                raise HmaDepthError(
+                    f"{path}: weights do not fit: '{name}' is {stored}, and "
+                    f"{list(tensor.shape)} in the model that the file describes"
+                )
+        model = HmaDepth(info.model)
         try:
             tensors = {name: file.get_tensor(name).to(expected[name].dtype) for name in names}
             model.load_state_dict(tensors)

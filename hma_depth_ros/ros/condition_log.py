@@ -25,25 +25,29 @@ class ConditionLog:
         self._current: dict[str, str] = {}
         self._last_seen: dict[tuple[str, str], float] = {}
 
-    def problem(self, subject: str, message: str, *, once: bool = False) -> None:
-        """Set the subject's current problem, and log it unless it has just been logged.
+    def problem(self, subject: str, message: str) -> None:
+        """Set the subject's current problem, and log it unless it has just been logged."""
+        with self._lock:
+            self._current[subject] = message
+        self._log_new(subject, message, QUIET_SECONDS)
 
-        With `once` it is logged the first time only, however long ago that was.
-        """
+    def mention(self, subject: str, message: str) -> None:
+        """Log the first time only, however long ago that was; it is no problem of the subject's."""
+        self._log_new(subject, message, math.inf)
+
+    def _log_new(self, subject: str, message: str, patience: float) -> None:
         kind = (subject, _FIGURES.sub("#", message))
         now = time.monotonic()
         with self._lock:
-            patience = math.inf if once else QUIET_SECONDS
             new = now - self._last_seen.get(kind, -math.inf) >= patience
             self._last_seen[kind] = now
-            self._current[subject] = message
         if new:
             self._log(f"{subject}: {message}")
 
-    def solved(self, subject: str) -> None:
-        """Forget the subject's problem."""
+    def solved(self, subject: str) -> bool:
+        """Forget the subject's problem; say whether it had one."""
         with self._lock:
-            self._current.pop(subject, None)
+            return self._current.pop(subject, None) is not None
 
     def clear(self) -> None:
         """Forget every problem."""

@@ -39,6 +39,7 @@ class InputWatch:
         self._silent = False
         self._lost = 0  # as of the last look
         self._lost_since = self._since  # the last one
+        self._losses = ""  # for people
 
     def attach(self, subscription: Any) -> None:
         """Watch this subscription's events; its first messages may have been noted before."""
@@ -49,6 +50,12 @@ class InputWatch:
         """Messages that did not get here; None if the middleware does not say."""
         return 0 if self._events is None else self._events.lost()
 
+    @property
+    def losses(self) -> list[str]:
+        """What was lost of late and what helps, in one sentence; none if nothing was."""
+        recent = time.monotonic() - self._lost_since <= QUIET_SECONDS
+        return [self._losses] if self._losses and recent else []
+
     def note_arrival(self) -> None:
         """Take note of a message."""
         self._arrived += 1
@@ -58,7 +65,7 @@ class InputWatch:
             self._reporter.solved(self._topic)
 
     def look(self) -> None:
-        """Report what is wrong, if anything is; to be called now and then."""
+        """Report silence, and have losses logged; to be called now and then."""
         self._look_for_losses()
         silence = time.monotonic() - self._since
         if silence >= SILENCE_SECONDS:
@@ -93,13 +100,11 @@ class InputWatch:
         before, self._lost = self._lost, self.lost or 0
         if self._lost > before:
             self._lost_since = time.monotonic()
-            self._reporter.problem(
-                subject,
+            message = (
                 f"lost on the way: {self._lost} of {self._lost + self._arrived} {self._what}s. "
                 f"{large_message_cure()}The machine or the network is too slow for them. A "
                 "reliable publisher sends them again, with "
-                f"qos_overrides.{self._topic}.subscription.reliability:=reliable",
-                once=True,
+                f"qos_overrides.{self._topic}.subscription.reliability:=reliable"
             )
-        elif time.monotonic() - self._lost_since > QUIET_SECONDS:
-            self._reporter.solved(subject)
+            self._losses = f"{subject}: {message}"
+            self._reporter.mention(subject, message)

@@ -105,27 +105,33 @@ def help_text(table: type[Any]) -> str:
     lines = ["parameters (--ros-args -p NAME:=VALUE, or --params-file FILE), with their defaults:"]
     for f in fields(table):
         meta = f.metadata
-        about = [meta["description"]]
-        if meta["choices"]:
-            about.append(f"One of {', '.join(meta['choices'])}.")
-        if meta["limits"]:
-            about.append(f"From {meta['limits'][0]} to {meta['limits'][1]}.")
+        about = meaning(table, f.name)
         if meta["live"] and not meta["read_only"]:
-            about.append("May be changed while the node runs.")
-        lines.append(f"  {f.name} ({_written(_default(f))})")
-        lines += textwrap.wrap(
-            " ".join(about), _WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6
-        )
+            about += " May be changed while the node runs."
+        lines.append(f"  {f.name} ({written_default(table, f.name)})")
+        lines += textwrap.wrap(about, _WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
     return "\n".join(lines)
+
+
+def meaning(table: type[Any], name: str) -> str:
+    """Description, choices and limits of a parameter, in sentences."""
+    meta = metadata(table, name)
+    sentences = [meta["description"]]
+    if meta["choices"]:
+        sentences.append(f"One of {', '.join(meta['choices'])}.")
+    if meta["limits"]:
+        sentences.append(f"From {meta['limits'][0]} to {meta['limits'][1]}.")
+    return " ".join(sentences)
+
+
+def written_default(table: type[Any], name: str) -> str:
+    """A parameter's default as YAML has it."""
+    value = next(_default(f) for f in fields(table) if f.name == name)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f'"{value}"' if value == "" else str(value)
 
 
 def _default(f: Field[Any]) -> Any:
     assert f.default is not MISSING
     return list(f.default) if isinstance(f.default, tuple) else f.default
-
-
-def _written(value: Any) -> str:
-    """As YAML has it."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f'"{value}"' if value == "" else str(value)

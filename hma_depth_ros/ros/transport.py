@@ -93,7 +93,9 @@ def transport_note() -> str | None:
     """What to tell a person about the transport that will be used; None if there is nothing."""
     version = fast_dds()
     if version is not None and (choice := _users_choice(os.environ, version)):
-        return f"transport as chosen by {choice}; large images may be lost (README, 'Transport')"
+        return (
+            f"transport as chosen by {choice}; large images may be lost (docs/node.md, 'Transport')"
+        )
     return _shared_memory_advice(profile_environment())
 
 
@@ -104,7 +106,7 @@ def large_message_cure() -> str:
         return ""
     return (
         "Images of more than half a megabyte are lost by default in Fast DDS: start the publisher "
-        f"with {profile_variable()}={profile} (README, 'Transport'). Else: "
+        f"with {profile_variable()}={profile} (docs/node.md, 'Transport'). Else: "
     )
 
 

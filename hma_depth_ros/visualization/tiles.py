@@ -33,7 +33,7 @@ class FrameView:
     depth: npt.NDArray[np.float32]  #: (H, W) metres, NaN where there is none
     max_depth: float  #: metres, the far end of colours and bird's-eye view
     attention: npt.NDArray[np.float32] | None = None  #: (S, H, W) weights, coarse to fine
-    #: (H, W, 3) metres in the optical frame, one for each pixel of `depth`; NaN where there is none
+    #: (h, w, 3) metres in the optical frame, of an even grid of pixels; NaN where there is none
     points: npt.NDArray[np.float32] | None = None
     caption: str = ""
 

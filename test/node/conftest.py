@@ -62,6 +62,7 @@ def _bench_factory(stack: ExitStack, context: Context, checkpoint: Path) -> Star
             "engine": "torch",  # the reference; test_engines.py has the others
             "precision": "fp32",
             "diagnostics_period": 0.05,
+            "stale_after": 0.0,  # tests publish single images; test_degraded_modes.py has it
             **values,
         }
         bench = Bench(context, parameters, arguments=arguments, **(inputs or {}))

@@ -53,6 +53,7 @@ CAMERA = PinholeCamera(fx=58.5, fy=57.25, cx=29.5, cy=18.75, width=WIDTH, height
 
 TYPES = {
     "depth/image": Image,
+    "depth/image/compressedDepth": CompressedImage,
     "depth/camera_info": CameraInfo,
     "points": PointCloud2,
     "attention/scale_8": Image,

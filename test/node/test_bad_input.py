@@ -226,6 +226,10 @@ INFOS: dict[str, tuple[CameraInfo, str]] = {
         bad_info(p=np.eye(3, 4).ravel()),
         "has no calibration: the focal lengths in its projection matrix P, 1 and 1 pixels, are no",
     ),
+    "a lens that nobody has": (
+        with_p(i0=1e300, i5=1e300),
+        "has no calibration: the focal lengths in its projection matrix P, 1e+300 and 1e+300",
+    ),
     "no size, of a larger image": (
         bad_info(width=0, height=0, p=[585.0, 0, 295, 0, 0, 572, 187, 0, 0, 0, 1, 0]),
         "its principal point (295.0, 187.0) is not inside the 61x37 image",
@@ -352,9 +356,11 @@ def test_what_changes_or_comes_back_is_said_again(clock: Clock):
     clock.now += condition_log.QUIET_SECONDS
     report.problem("image", "it is upside down")
     assert len(said) == 4
-    report.problem("image", "it is late", once=True)
+    report.solved("image")
+    report.mention("image", "it is late")
     clock.now += 10 * condition_log.QUIET_SECONDS
-    report.problem("image", "it is late", once=True)
+    report.mention("image", "it is late")
     assert len(said) == 5
+    assert report.problems() == ["camera_info: 7 bytes are missing"], "what was said is no problem"
     report.clear()
     assert report.problems() == []

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from sensor_msgs.msg import CameraInfo
 
 from .conftest import Predictions, StartBench
-from .graph import MASKS, TYPES, Bench, info_message, rgb_message, until
+from .graph import HEIGHT, MASKS, TYPES, WIDTH, Bench, info_message, rgb_message, until
 
 NEEDS = {
     "depth/image": {"depth"},
+    "depth/image/compressedDepth": {"depth"},
     "depth/color": {"depth"},
     "points": {"points"},
     **{topic: {"attention"} for topic in (*MASKS, "attention/color")},
@@ -43,6 +45,16 @@ def test_one_listener_gets_its_own_output_only(
     bench.infer(rgb_message(1), info_message())
     assert predictions.outputs == [frozenset(NEEDS[topic])]
     assert {name for name, calls in published.items() if calls} == {topic}
+
+
+def test_points_that_cannot_be_had_are_not_computed(start: StartBench, predictions: Predictions):
+    bench = start()
+    bench.listen("points")
+    bench.publish(CameraInfo(width=WIDTH, height=HEIGHT))
+    until(lambda: bench.camera.input.pairing.latest, "the calibration")
+    bench.publish(rgb_message(1))
+    until(lambda: bench.camera.statistics.processed == 1, "the frame")
+    assert predictions.outputs == []
 
 
 def count_published(bench: Bench, topic: str) -> list[object]:

@@ -11,6 +11,9 @@ import torch
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.inference.plan import Region
 from hma_depth_ros.inference.predictor import DepthPredictor
+from hma_depth_ros.messages.depth_image import depth_array
+from hma_depth_ros.messages.depth_topics import COMPRESSED_DEPTH
+from hma_depth_ros.messages.weight_image import weight_array
 from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
 from hma_depth_ros.network.model import HmaDepth
 from hma_depth_ros.network.model_config import ModelConfig
@@ -38,6 +41,24 @@ def test_masks(start: StartBench, predictor: DepthPredictor):
     for topic in MASKS:
         assert outputs[topic].header == outputs["depth/image"].header
         assert outputs[topic].encoding == "32FC1"
+
+
+def test_masks_in_bytes(start: StartBench, predictor: DepthPredictor):
+    """To half of 1/255, and 0 where there is none."""
+    bench = start(mask_encoding="mono8", region=[0, 0, WIDTH, 30])
+    bench.listen(*MASKS)
+    outputs = bench.infer(rgb_message(1), info_message())
+    inside = DepthPredictor(predictor.engine, predictor.info, region=Region(0, 0, WIDTH, 30))
+    expected = inside.predict(noise(), CAMERA).attention
+    assert expected is not None
+    for topic, mask in zip(MASKS, expected, strict=True):
+        assert outputs[topic].encoding == "mono8"
+        found = weight_array(outputs[topic])
+        assert np.abs(found[:30] - mask[:30]).max() <= 0.5001 / 255
+        assert not found[30:].any()
+    assert bench.set(mask_encoding="32FC1").successful
+    after = bench.infer(rgb_message(2))
+    np.testing.assert_array_equal([weight_array(after[topic]) for topic in MASKS], expected)
 
 
 def test_outside_the_region_there_is_nothing(start: StartBench, predictor: DepthPredictor):
@@ -110,6 +131,34 @@ def test_beyond_the_range_is_infinite(start: StartBench, predictor: DepthPredict
     found = pixels_of(bench.infer(rgb_message(1), info_message())["depth/image"])
     np.testing.assert_array_equal(found, np.where(depth > limit, np.float32(np.inf), depth))
     assert 0.3 < np.isposinf(found).mean() < 0.7
+
+
+@pytest.mark.parametrize(("encoding", "tolerance"), [("32FC1", 21 / 20200), ("16UC1", 0.00051)])
+def test_compressed_depth(
+    start: StartBench, predictor: DepthPredictor, encoding: str, tolerance: float
+):
+    """The depth image once more, to half a step of its numbers: here 21 m at most."""
+    depth = predictor.predict(noise(), CAMERA).depth
+    assert depth is not None
+    limit = float(np.median(depth))
+    bench = start(depth_encoding=encoding, max_range=limit, region=[0, 0, WIDTH, 30])
+    bench.listen("depth/image", COMPRESSED_DEPTH)
+    outputs = bench.infer(rgb_message(1), info_message())
+    raw, compressed = outputs["depth/image"], outputs[COMPRESSED_DEPTH]
+    assert compressed.header == raw.header
+    assert compressed.format == f"{encoding}; compressedDepth png"
+    expected, found = depth_array(raw), depth_array(compressed)
+    np.testing.assert_allclose(found, expected, rtol=tolerance)  # NaN and +inf where it has them
+    assert np.isnan(found[30:]).all()
+    assert np.isposinf(found).any() == (encoding == "32FC1")
+    assert 0.2 < np.isfinite(found).mean() < 0.8
+
+
+def test_compressed_depth_follows_the_remapped_depth(start: StartBench):
+    """As image_transport appends its transports' names."""
+    bench = start(arguments=("-r", "depth/image:=/front/range"), inputs={"publish": False})
+    assert bench.tester.count_publishers("/front/range/compressedDepth") == 1
+    assert bench.tester.count_publishers("/front/range") == 1
 
 
 @pytest.fixture

@@ -246,7 +246,7 @@ def test_exact_says_when_stamps_never_match(start: StartBench, filters: ModuleTy
     dropped = bench.camera.statistics.dropped
     until(lambda: dropped == {"no camera_info of its stamp": lost}, f"{lost} drops, not {dropped}")
     assert len(bench.said()) == 1
-    assert bench.status().level == b"\x01"
+    assert bench.status().level == b"\x02"
     # Frames that match go through, and end the problem.
     bench.infer(rgb_message(100), info_message(number=100))
     until(lambda: bench.status().level == b"\x00", "diagnostics without the problem")
@@ -335,7 +335,7 @@ def test_a_late_calibration_ends_the_warning(start: StartBench, predictor: Depth
     bench.listen("depth/image", "points")
     bench.publish(rgb_message(1))
     bench.last("depth/image", 1)
-    until(lambda: bench.status().level == b"\x01", "a warning in the diagnostics")
+    until(lambda: bench.status().level == b"\x02", "the mode in the diagnostics")
     late = bench.tester.create_publisher(type(info_message()), "camera_info", 10)
     until(late.get_subscription_count, "the node's subscription")
     bench.info_publisher = late
@@ -410,3 +410,17 @@ def test_who_does_not_latch_is_not_asked_to(start: StartBench):
     until(lambda: pairing._info.p[0] == WIDER.fx, "the latched calibration")
     bench.publish(info_message(CAMERA))
     until(lambda: pairing._info.p[0] == CAMERA.fx, "the latest one, latched or not")
+
+
+def test_a_calibration_that_comes_while_a_frame_waits_is_that_frame_s(
+    start: StartBench, predictions: Predictions, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(pairing, "FIRST_INFO_SECONDS", 0.0)
+    bench = start()
+    bench.listen("depth/image", "points")
+    predictions.hold_first_of_two(bench)
+    bench.publish(info_message())
+    until(lambda: bench.camera.input.pairing.latest, "the calibration")
+    predictions.release()
+    until(lambda: bench.received["points"], "points")
+    assert [points.header.stamp for points in bench.received["points"]] == [stamp(2)]

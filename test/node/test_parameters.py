@@ -258,7 +258,7 @@ def test_depth_and_cloud_are_scaled_live_and_the_diagnostics_say_so(start: Start
     bench.listen("depth/image", "points")
     bench.publish(info_message())
     first = bench.infer(rgb_message(1))
-    assert bench.node.setup["depth scale"] == "1"
+    assert bench.figures()["depth scale"] == "1"
     assert bench.set(depth_scale=1.25).successful
     second = bench.infer(rgb_message(2))
     depth = pixels_of(first["depth/image"])
@@ -266,7 +266,7 @@ def test_depth_and_cloud_are_scaled_live_and_the_diagnostics_say_so(start: Start
     z = np.asarray(cloud_xyz(second["points"]))[:, 2].reshape(depth.shape)
     seen = np.isfinite(z)
     np.testing.assert_allclose(z[seen], 1.25 * depth[seen], rtol=1e-5)
-    assert bench.node.setup["depth scale"] == "1.25"
+    assert bench.figures()["depth scale"] == "1.25"
     assert not bench.set(depth_scale=0.0).successful
 
 

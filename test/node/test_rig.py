@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -23,18 +25,24 @@ from hma_depth_ros.cli import run_command
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.geometry.camera_planes import Mount
 from hma_depth_ros.inference import together
+from hma_depth_ros.inference.cloud_filter import CloudFilter
+from hma_depth_ros.inference.engines.torch_engine import TorchEngine
 from hma_depth_ros.inference.plan import Region
 from hma_depth_ros.inference.predictor import DepthPredictor, Prediction, predict_requests
 from hma_depth_ros.messages.types import CAMERA_INFO, IMAGE
 from hma_depth_ros.ros import input_watch
-from hma_depth_ros.ros.depth_node import pairing
+from hma_depth_ros.ros.depth_node import frame_loop, pairing
+from hma_depth_ros.ros.depth_node.engine_recovery import EngineRecovery
 from hma_depth_ros.ros.depth_node.frame_buffer import FrameBuffer
+from hma_depth_ros.ros.depth_node.frame_loop import FrameLoop
+from hma_depth_ros.ros.depth_node.load_predictor import LoadedModel
 from hma_depth_ros.ros.depth_node.rig_node import RigNode
 from hma_depth_ros.ros.parameter_types import ParameterError
 
 from .conftest import Predictions
 from .graph import (
     CAMERA,
+    DEADLINE,
     DEEP,
     HEIGHT,
     MASKS,
@@ -142,6 +150,7 @@ def rig(context: Context, checkpoint: Path) -> Iterator[StartRig]:
                 "engine": "torch",
                 "precision": "fp32",
                 "diagnostics_period": 0.05,
+                "stale_after": 0.0,  # a single image is enough for most tests
                 "cameras": list(cameras),
                 **values,
             }
@@ -163,8 +172,10 @@ def test_cameras_take_turns_and_the_latest_frame_of_each_waits():
     assert not frames.put("a", 3), "one is lost for it"
     assert frames.put("c", 4)
     assert frames.put("b", 5)
+    frames.done("a")
     taken = [frames.take() for _ in range(2)]
     assert taken == [[("b", 5)], [("c", 4)]]
+    frames.done("bc")
     assert frames.put("b", 6)
     assert frames.take() == [("a", 3)], "it has waited for longer than b"
     assert frames.close() == {"a": 0, "b": 1, "c": 0}
@@ -178,7 +189,10 @@ def test_frames_of_a_kind_go_together():
     kinds = {"big": 1, "small": 2, "odd": None}
 
     def take() -> Any:
-        return frames.take(most=2, kind=lambda _, frame: kinds[frame])
+        taken = frames.take(most=2, kind=lambda _, frame: kinds[frame])
+        assert taken is not None
+        frames.done(camera for camera, _ in taken)
+        return taken
 
     assert take() == [("a", "big"), ("c", "big")]
     assert take() == [("b", "small")]
@@ -190,6 +204,31 @@ def test_frames_of_a_kind_go_together():
     thread.start()
     assert take() == [], "wakes who waits"
     thread.join()
+
+
+def test_a_camera_s_next_frame_waits_for_the_one_under_way():
+    """Which keeps them in order, whoever takes them; others are not held up."""
+    frames: FrameBuffer[str, int] = FrameBuffer("ab", keep_all=True)
+    for number in (1, 2, 3):
+        assert frames.put("a", number)
+    taken: list[Any] = [frames.take()]
+    thread = threading.Thread(target=lambda: taken.append(frames.take()))
+    thread.start()
+    thread.join(0.05)
+    assert taken == [[("a", 1)]], "the other thread waits"
+    assert frames.put("b", 7)
+    thread.join(DEADLINE)
+    assert taken[1:] == [[("b", 7)]]
+    threads = [threading.Thread(target=lambda: taken.append(frames.take())) for _ in "xyz"]
+    for thread in threads:
+        thread.start()
+    frames.done("a")
+    until(lambda: len(taken) == 3, "the next one")
+    assert taken[2] == [("a", 2)]
+    assert frames.close() == {"a": 1, "b": 0}
+    for thread in threads:
+        thread.join(5)
+    assert taken[3:] == [None, None], "it ends for all who wait"
 
 
 # --- what each camera gets ------------------------------------------------------------------------
@@ -243,7 +282,7 @@ def test_cameras_of_one_size_that_wait_go_through_together(
     bench = rig(cameras, max_batch=3)
     for name in cameras:
         bench.hear(name, "depth/image")
-    bench.hear("b", "points", "attention/scale_1")
+    bench.hear("a", "points", "attention/scale_1")
     wide = PinholeCamera(fx=90.0, fy=90.0, cx=40.0, cy=20.0, width=80, height=60)
     for name in cameras:
         bench.calibrate(name, info_message(wide) if name == "wide" else None)
@@ -260,8 +299,8 @@ def test_cameras_of_one_size_that_wait_go_through_together(
         expected = predictor.predict(noise(seed=number), CAMERA, outputs={"depth"}).depth
         assert expected is not None
         np.testing.assert_allclose(depth, expected, rtol=1e-4)
-    bench.last("b/points", 4)
-    bench.last("b/attention/scale_1", 4)
+    bench.last("a/points", 3)
+    bench.last("a/attention/scale_1", 3)
     bench.last("wide/depth/image", 2)
     assert batches == [[(HEIGHT, WIDTH, 3)] * 3]
     figures = [camera.statistics.snapshot() for camera in bench.node.cameras]
@@ -285,6 +324,104 @@ def test_on_a_cpu_one_image_at_a_time_is_the_choice(
         bench.last(f"{name}/depth/image", 1)
     assert batches == []
     assert len(predictions.outputs) == 3
+
+
+@pytest.fixture
+def two_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyTorch's engine counts as one that computes two images side by side."""
+    monkeypatch.setattr(TorchEngine, "side_by_side", 2)
+
+
+def test_frames_of_several_cameras_are_under_way_side_by_side(
+    rig: StartRig, predictor: DepthPredictor, predictions: Predictions, two_at_once: None
+):
+    """Of each camera one, the latest, and never two of the same one."""
+    expected = {
+        number: predictor.predict(noise(seed=number), CAMERA, outputs={"depth"}).depth
+        for number in range(1, 6)
+    }
+    predictions.outputs.clear()
+    bench = rig(("a", "b", "c"))
+    for name in "abc":
+        bench.hear(name, "depth/image")
+        bench.calibrate(name)
+    predictions.hold()
+    for number in (1, 2, 3):
+        bench.send("a", rgb_message(number, seed=number))
+        until(lambda n=number: bench.of("a").statistics.arrived == n, "it")  # type: ignore[misc]
+    until(lambda: predictions.outputs, "the first frame at the network")
+    assert bench.of("a").statistics.snapshot().waiting == 2
+    bench.send("b", rgb_message(4, seed=4))
+    until(lambda: len(predictions.outputs) == 2, "another camera's beside it")
+    bench.send("c", rgb_message(5, seed=5))
+    until(lambda: bench.of("c").statistics.arrived == 1, "the third camera's")
+    assert len(predictions.outputs) == 2
+    predictions.release()
+    for name, numbers in (("a", (1, 3)), ("b", (4,)), ("c", (5,))):
+        for number in numbers:
+            depth = pixels_of(bench.last(f"{name}/depth/image", number))
+            np.testing.assert_array_equal(depth, expected[number])
+        seen = [m.header.stamp.sec for m in bench.received[f"{name}/depth/image"]]
+        assert seen == list(numbers)
+    assert bench.of("a").statistics.dropped == {"replaced by a newer frame": 1}
+    until(
+        lambda: not any(c.statistics.snapshot().waiting for c in bench.node.cameras), "all figures"
+    )
+    predictions.hold()
+    for name in "abc":
+        bench.send(name, rgb_message(6))
+    until(lambda: len(predictions.outputs) == 6, "two frames at the network")
+    until(lambda: sum(c.statistics.arrived for c in bench.node.cameras) == 8, "the third")
+    release = threading.Timer(0.1, predictions.release)
+    release.start()
+    assert bench.change("deactivate")
+    release.join()
+    processed = sum(camera.statistics.processed for camera in bench.node.cameras)
+    dropped = [camera.statistics.dropped["the node was stopped"] for camera in bench.node.cameras]
+    assert (processed, sorted(dropped)) == (6, [0, 0, 1]), "those under way were finished"
+    assert "depth_worker" not in [thread.name for thread in threading.enumerate()]
+    assert bench.said() == []
+
+
+def test_what_is_computed_side_by_side_is_not_batched_too(
+    rig: StartRig,
+    predictions: Predictions,
+    batches: list[list[tuple[int, ...]]],
+    two_at_once: None,
+):
+    bench = rig(("a", "b", "c", "d"), max_batch=2)
+    predictions.hold()
+    for name in "abcd":
+        bench.hear(name, "depth/image")
+        bench.calibrate(name)
+    for name in "abcd":
+        bench.send(name, rgb_message(1))
+        until(lambda n=name: bench.of(n).statistics.arrived == 1, "the frame")  # type: ignore[misc]
+    until(lambda: len(predictions.outputs) == 2, "two frames at the network")
+    predictions.release()
+    for name in "abcd":
+        bench.last(f"{name}/depth/image", 1)
+    assert batches == []
+
+
+@pytest.mark.parametrize(
+    ("values", "asked"),
+    [({}, 3), ({"max_batch": 2}, 2), ({"max_batch": 1}, 1), ({"lockstep": True}, 1)],
+)
+def test_as_many_side_by_side_as_there_are_cameras(
+    rig: StartRig, monkeypatch: pytest.MonkeyPatch, values: dict[str, Any], asked: int
+):
+    """Or as `max_batch` says; in lockstep a frame is delivered before the next one begins."""
+    found: list[int] = []
+    usual = LoadedModel.__init__
+
+    def noting(self: LoadedModel, *given: Any, side_by_side: int, **more: Any) -> None:
+        found.append(side_by_side)
+        usual(self, *given, side_by_side=side_by_side, **more)
+
+    monkeypatch.setattr(LoadedModel, "__init__", noting)
+    rig(("a", "b", "c"), autostart=True, **values)
+    assert found == [asked]
 
 
 def test_a_bag_of_several_cameras_gives_what_process_bag_makes_of_it(
@@ -417,19 +554,24 @@ def test_who_waits_for_a_calibration_lets_others_pass(
 
 
 def test_a_bad_image_in_a_batch_is_its_own_camera_s(rig: StartRig, predictions: Predictions):
-    bench = rig(("first", "good", "bad"), max_batch=4, **{"bad.region": [0, 0, 4000, 10]})
-    for name in ("first", "good", "bad"):
+    cameras = ("first", "good", "bad", "broken")
+    bench = rig(cameras, max_batch=4, **{"bad.region": [0, 0, 4000, 10]})
+    for name in cameras:
         bench.hear(name, "depth/image")
         bench.calibrate(name)
     predictions.hold()
     bench.send("first", rgb_message(1))
     until(lambda: predictions.outputs, "the first frame at the network")
-    for name in ("bad", "good"):
-        bench.send(name, rgb_message(2))
+    for name in ("broken", "bad", "good"):
+        message = rgb_message(2)
+        if name == "broken":
+            message.data = message.data[:-5]
+        bench.send(name, message)
         until(lambda n=name: bench.of(n).statistics.arrived == 1, "the frame")  # type: ignore[misc]
     predictions.release()
     bench.last("good/depth/image", 2)
     until(lambda: bench.of("bad").statistics.failed == {"bad request": 1}, "the failure")
+    assert bench.of("broken").statistics.failed == {"bad image": 1}
     assert f"{bench.namespace}/bad/image" in bench.hears("is not inside the 61x37 image")
     assert bench.account("bad").level == WARN
     assert bench.account("good").level == OK
@@ -514,6 +656,73 @@ def test_through_the_life_cycle(rig: StartRig, predictions: Predictions):
     assert bench.said() == []
 
 
+def test_the_end_waits_once_for_all_frames_under_way(monkeypatch: pytest.MonkeyPatch):
+    """Not for each of them, or two held up would take more than the end may."""
+    clock, waited = [100.0], list[float | None]()
+    monkeypatch.setattr(frame_loop, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+
+    class Worker:
+        def is_alive(self) -> bool:
+            return True
+
+        def join(self, seconds: float | None) -> None:
+            waited.append(seconds)
+            clock[0] += 0.4
+
+    for ending in (True, False):
+        loop = FrameLoop(
+            [],
+            lockstep=False,
+            together=1,
+            workers=2,
+            recovery=EngineRecovery([], warn=print),
+            ending=partial(bool, ending),
+            logger=None,
+        )
+        loop.workers = [Worker(), Worker()]  # type: ignore[list-item]
+        loop.stop()
+    assert waited == [frame_loop.LAST_FRAME_SECONDS, pytest.approx(0.1), None, None]
+
+
+def test_qos_of_one_camera_s_topic(rig: StartRig):
+    bench = rig(**{"qos_overrides.{ns}/rear/points.publisher.depth": 7})
+    found = {
+        (camera.name, topic): publisher.qos_profile.depth
+        for camera in bench.node.cameras
+        for topic, publisher in camera.outputs.publishers.items()
+    }
+    assert found.pop(("rear", "points")) == 7
+    assert ("front", "points") in found
+    assert set(found.values()) == {1}
+
+
+def test_each_camera_has_its_own_filters_and_scale(rig: StartRig, predictor: DepthPredictor):
+    """And so has its status."""
+    own = {
+        "rear.depth_scale": 2.0,
+        "rear.cloud_stride": 3,
+        "rear.min_range": 1.5,
+        "rear.edge_filter": 0.0,
+        "rear.min_confidence": 0.4,
+    }
+    bench = rig(edge_filter=2.0, **own)
+    front, rear = (camera._settings[1] for camera in bench.node.cameras)
+    assert front.cloud_filter == CloudFilter(1, 0.0, 2.0, 0.0)
+    assert rear.cloud_filter == CloudFilter(3, 1.5, 0.0, 0.4)
+    scales = {}
+    for name in ("front", "rear"):
+        bench.hear(name, "depth/image", "points")
+        bench.calibrate(name)
+        bench.send(name, rgb_message(1))
+        figures = {pair.key: pair.value for pair in bench.account(name).values}
+        scales[name] = figures["depth scale"]
+    assert scales == {"front": "1", "rear": "2"}
+    depths = [pixels_of(bench.last(f"{name}/depth/image", 1)) for name in ("front", "rear")]
+    np.testing.assert_allclose(depths[1], 2 * depths[0], rtol=1e-6)
+    clouds = [bench.last(f"{name}/points", 1) for name in ("front", "rear")]
+    assert [(c.height, c.width) for c in clouds] == [(HEIGHT, WIDTH), (13, 21)]
+
+
 def test_parameters_of_one_camera(rig: StartRig):
     """The node's hold for all that have none of their own, also when they are changed."""
     bench = rig(("front", "rear"), camera_height=1.2, **{"rear.camera_height": 2.5})
@@ -569,7 +778,7 @@ def test_what_a_gpu_needs_is_built_for_each_size_and_number(
 
     monkeypatch.setattr(DepthPredictor, "prepare", prepare)
     monkeypatch.setattr(DepthPredictor, "builds_for_size", True)
-    bench = rig(("a", "b", "c"), max_batch=2)
+    bench = rig(("a", "b", "c"), max_batch=8)
     bench.calibrate("b")
     until(lambda: len(prepared) == 1, "the preparation")
     bench.hear("a", "depth/image")
@@ -578,8 +787,13 @@ def test_what_a_gpu_needs_is_built_for_each_size_and_number(
     bench.last("a/depth/image", 1)
     other = PinholeCamera(fx=90.0, fy=90.0, cx=40.0, cy=20.0, width=80, height=60)
     bench.calibrate("c", info_message(other))
-    until(lambda: ((60, 80), 2) in prepared, "the second one's")
-    assert prepared[0] == ((HEIGHT, WIDTH), 2)
+    until(lambda: ((60, 80), 3) in prepared, "the second one's")
+    assert prepared == [((HEIGHT, WIDTH), 3), ((60, 80), 3)], "once for each that no image told"
+    assert bench.change("deactivate")
+    assert bench.change("activate")
+    bench.connect()
+    bench.calibrate("a")
+    until(lambda: prepared[2:], "what another engine may need")
 
 
 def test_compressed_images_of_several_cameras(rig: StartRig, predictor: DepthPredictor):

@@ -193,7 +193,7 @@ def test_frames_are_dropped_quietly_once_the_context_is_gone(
         return bool(predictions.outputs)
 
     until(at_work, "a frame at the network")
-    worker = node._loop.worker
+    worker = node._loop.workers[0]
     capfd.readouterr()
     own_context.shutdown()
     spinner.join(DEADLINE)

@@ -11,7 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from hma_depth_ros.bags.kitti.dialect import KittiDialect
-from hma_depth_ros.bags.new_messages import cloud_message, image_message
+from hma_depth_ros.bags.new_messages import (
+    cloud_message,
+    compressed_image_message,
+    image_message,
+)
 from hma_depth_ros.bags.transforms import transform_message
 from hma_depth_ros.bags.typestore import header, message
 from hma_depth_ros.data.depth.depth_png import read_depth_png
@@ -19,7 +23,7 @@ from hma_depth_ros.data.image_file import is_plain, read_rgb
 from hma_depth_ros.data.kitti.calibration import KittiCalibration, rigid_transform
 from hma_depth_ros.data.kitti.drive import load_velodyne
 from hma_depth_ros.data.kitti.oxts import read_oxts
-from hma_depth_ros.messages.types import CAMERA_INFO, COMPRESSED_IMAGE, IMU, NAV_SAT_FIX, TF_MESSAGE
+from hma_depth_ros.messages.types import CAMERA_INFO, IMU, NAV_SAT_FIX, TF_MESSAGE
 
 Matrix = npt.NDArray[np.float64]
 
@@ -94,11 +98,11 @@ def compressed_image(
         _, data = cv2.imencode(f".{file_format}", stored, options)
     # As compressed_image_transport writes it: the camera's encoding, and what is in the file.
     kinds = ("mono8", "") if grey else (dialect.color_encoding, "bgr8")
-    content = message(
-        COMPRESSED_IMAGE,
-        header=header(stamp, dialect.camera_frames[camera]),
-        format=f"{kinds[0]}; {file_format} compressed {kinds[1]}",
-        data=np.ravel(data),
+    content = compressed_image_message(
+        data.tobytes(),
+        f"{kinds[0]}; {file_format} compressed {kinds[1]}",
+        stamp=stamp,
+        frame=dialect.camera_frames[camera],
     )
     return content, (pixels.shape[1], pixels.shape[0])
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 
-from hma_depth_ros.bags.new_messages import image_message, organised_cloud_message
+from hma_depth_ros.bags.new_messages import (
+    compressed_image_message,
+    image_message,
+    organised_cloud_message,
+)
+from hma_depth_ros.bags.processing.output_settings import OutputSettings
 from hma_depth_ros.bags.typestore import TYPESTORE
 from hma_depth_ros.inference.predictor import DepthPredictor, Prediction, PredictionRequest
 from hma_depth_ros.messages.camera_info import camera_from_info, info_for_camera
+from hma_depth_ros.messages.compressed_depth import compressed_depth
 from hma_depth_ros.messages.depth_image import encoded_depth
 from hma_depth_ros.messages.depth_topics import (
     ATTENTION_COLOR,
+    COMPRESSED_DEPTH,
     CONFIDENCE,
     DEPTH,
     DEPTH_COLOR,
@@ -24,21 +30,9 @@ from hma_depth_ros.messages.depth_topics import (
 )
 from hma_depth_ros.messages.pictures import picture
 from hma_depth_ros.messages.stamps import header_stamp
-from hma_depth_ros.messages.types import CAMERA_INFO, IMAGE, POINT_CLOUD
+from hma_depth_ros.messages.types import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, POINT_CLOUD
 from hma_depth_ros.visualization.attention_color import colorize_attention
 from hma_depth_ros.visualization.depth_color import colorize_depth
-
-OutputKind = Literal["depth", "camera_info", "masks", "cloud", "confidence", "color"]
-OUTPUT_KINDS: tuple[OutputKind, ...] = get_args(OutputKind)
-
-
-@dataclass(frozen=True)
-class OutputSettings:
-    """What is written of a prediction."""
-
-    kinds: tuple[OutputKind, ...] = ("depth", "camera_info", "masks", "cloud")
-    depth_encoding: str = "32FC1"
-    color_range: float = 80.0  #: metres at the far end of the colours
 
 
 class DepthOutputs:
@@ -75,7 +69,10 @@ class DepthOutputs:
         kinds = set(self._settings.kinds)
         types: dict[str, str] = {}
         if "depth" in kinds:
-            types[DEPTH] = IMAGE
+            if self._settings.compress_depth:
+                types[COMPRESSED_DEPTH] = COMPRESSED_IMAGE
+            else:
+                types[DEPTH] = IMAGE
         if "camera_info" in kinds and self._calibrated:
             types[INFO] = CAMERA_INFO
         if "masks" in kinds:
@@ -122,9 +119,16 @@ class DepthOutputs:
         made: dict[str, Any] = {}
         if INFO in chosen and found.camera is not None:
             made[INFO] = info_for_camera(info, image.header, found.camera)
-        if found.depth is not None and DEPTH in chosen:
+        if found.depth is not None:
             encoding = self._settings.depth_encoding
-            made[DEPTH] = as_image(encoded_depth(found.depth, encoding), encoding)
+            pixels = encoded_depth(found.depth, encoding)
+            if DEPTH in chosen:
+                made[DEPTH] = as_image(pixels, encoding)
+            if COMPRESSED_DEPTH in chosen:
+                form, data = compressed_depth(pixels)
+                made[COMPRESSED_DEPTH] = compressed_image_message(
+                    data, form, stamp=stamp, frame=frame
+                )
         if found.cloud is not None:
             column = self._predictor.cloud_layout.color_column
             made[POINTS] = organised_cloud_message(found.cloud, column, stamp=stamp, frame=frame)

@@ -18,7 +18,8 @@ from rosbags.rosbag2 import StoragePlugin
 from hma_depth_ros.bags.bag_cameras import CameraTopics, find_cameras, own_namespaces
 from hma_depth_ros.bags.prefetch import prefetched
 from hma_depth_ros.bags.processing.camera_info_in_time import Calibrations
-from hma_depth_ros.bags.processing.depth_outputs import DepthOutputs, OutputSettings
+from hma_depth_ros.bags.processing.depth_outputs import DepthOutputs
+from hma_depth_ros.bags.processing.output_settings import OutputSettings
 from hma_depth_ros.bags.processing.parts_folder import PartsFolder
 from hma_depth_ros.bags.processing.silence import span_without_silence
 from hma_depth_ros.bags.reader import BagMessage, BagReader
@@ -28,7 +29,7 @@ from hma_depth_ros.bags.typestore import TYPESTORE
 from hma_depth_ros.bags.writer import BagWriter
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.predictor import DepthPredictor, PredictionRequest
-from hma_depth_ros.inference.together import at_a_time, predict_together
+from hma_depth_ros.inference.together import predict_together
 from hma_depth_ros.messages.camera_info import BadCalibrationError, foreign_frame
 from hma_depth_ros.messages.stamps import header_stamp, stamp_text
 from hma_depth_ros.messages.types import TF_MESSAGE
@@ -51,6 +52,7 @@ class ProcessSettings:
     namespace: str = ""  #: before the names of the topics that are added
     with_inputs: bool = True  #: whether OUT gets all that IN holds; else its transforms only
     allow_partial: bool = False  #: leave bad images out, instead of ending
+    batch: int = 1  #: images that go through the network at once
     part_seconds: float = 10.0
     storage: StoragePlugin = StoragePlugin.MCAP
     compressed: bool = False
@@ -282,7 +284,7 @@ class BagProcess:
     ) -> Iterator[tuple[int, Sequence[tuple[str, bytes | memoryview]], bool]]:
         """Time, messages to write at it, and whether they belong to an image."""
         copied = set(self._copied)
-        for group in _groups(messages, at_a_time(self._predictor)):
+        for group in _groups(messages, self._settings.batch):
             images = [(raw, image) for raw, image in group if image is not None]
             made = iter(self._depths(images, counted))
             for raw, image in group:
@@ -314,7 +316,7 @@ class BagProcess:
             for request in requests
             if isinstance(request, PredictionRequest)
         ]
-        predictions = iter(predict_together(good, most=at_a_time(self._predictor)))
+        predictions = iter(predict_together(good, most=self._settings.batch))
         made: list[list[tuple[str, bytes | memoryview]]] = []
         for (raw, image), info, request in zip(images, infos, requests, strict=True):
             found = next(predictions) if isinstance(request, PredictionRequest) else request

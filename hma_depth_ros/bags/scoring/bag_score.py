@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hma_depth_ros.bags.bag_cameras import camera_info_beside
 from hma_depth_ros.bags.kitti.dialect import GROUND_TRUTH
@@ -33,9 +33,12 @@ from hma_depth_ros.messages.camera_info import (
     camera_from_info,
     foreign_frame,
 )
-from hma_depth_ros.messages.depth_image import DEPTH_ENCODINGS
-from hma_depth_ros.messages.depth_topics import DEPTH
+from hma_depth_ros.messages.compressed_depth import is_compressed_depth
+from hma_depth_ros.messages.depth_image import DEPTH_ENCODINGS, DEPTH_FORMS
+from hma_depth_ros.messages.depth_topics import COMPRESSED_DEPTH, DEPTH
 from hma_depth_ros.messages.types import CAMERA_INFO, IMAGE, IMAGE_TYPES, POINT_CLOUD
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ def open_frames(request: ScoreRequest, stack: ExitStack) -> BagFrames:
     remarks: dict[str, None] = {}  # in order, and each once, though both bags may be one
     depth_topic, depth, info, image_topic = _depths(request, remarks)
     truth_topic, truth, is_lidar, transforms = _truths(request, depth, remarks)
-    depths = stack.enter_context(TopicCursor(request.bag, depth_topic, IMAGE))
+    depths = stack.enter_context(TopicCursor(request.bag, depth_topic, *IMAGE_TYPES))
     truths = stack.enter_context(TopicCursor(request.truth_bag, truth_topic))
     reader: TruthReader = DepthTopicTruth(truths)
     place: LidarPlace | None = None
@@ -162,12 +165,10 @@ def _depths(
     with BagReader(request.bag) as bag:
         remarks |= dict.fromkeys(bag.remarks)
         topic = request.depth_topic or _depth_topic(bag)
-        bag.topic(topic, IMAGE)
+        bag.topic(topic, *IMAGE_TYPES)
         depth = bag.first(topic)
-        if depth.encoding not in DEPTH_ENCODINGS:
-            raise HmaDepthError(
-                f"{topic} of {bag.path} holds {depth.encoding}; a depth image is 32FC1 or 16UC1"
-            )
+        if not _is_depth(depth):
+            raise HmaDepthError(f"{topic} of {bag.path} holds {_form(depth)}; {DEPTH_FORMS}")
         info_topic = request.info_topic
         if info_topic is None:
             info_topic = camera_info_beside(topic, bag.topics_of(CAMERA_INFO))
@@ -196,28 +197,41 @@ def _truths(
             topic, is_lidar = request.lidar_topic, True
         else:
             topic, is_lidar = _truth_topic(bag, depth)
-        bag.topic(topic, POINT_CLOUD if is_lidar else IMAGE)
+        bag.topic(topic, *((POINT_CLOUD,) if is_lidar else IMAGE_TYPES))
         return topic, bag.first(topic), is_lidar, Transforms.of_bag(bag)
 
 
 def _depth_topic(bag: BagReader) -> str:
-    """The one topic named like ours, or the one that holds depth at all."""
-    images = [topic for topic in bag.topics_of(IMAGE) if bag.topics[topic].count]
-    named = [topic for topic in images if topic.endswith(f"/{DEPTH}")]
+    """The one topic named like ours, or the one that holds depth at all; raw before compressed."""
+    images = _image_topics(bag)
+    named = [topic for topic in images if topic.endswith((f"/{DEPTH}", f"/{COMPRESSED_DEPTH}"))]
     candidates = named or [
         topic
         for topic in images
-        if _says(bag, topic, lambda image: image.encoding) in DEPTH_ENCODINGS
-        and "/attention/" not in topic
-        and GROUND_TRUTH not in topic
+        if _says(bag, topic, _is_depth) and "/attention/" not in topic and GROUND_TRUTH not in topic
     ]
     return _only(candidates, bag, "depth images", "--depth-topic")
 
 
+def _image_topics(bag: BagReader) -> list[str]:
+    """Topics with images, without those that hold a raw topic's once more."""
+    filled = [topic for topic in bag.topics_of(*IMAGE_TYPES) if bag.topics[topic].count]
+    raw = [topic for topic in filled if bag.topics[topic].type == IMAGE]
+    return [t for t in filled if t in raw or t.rpartition("/")[0] not in raw]
+
+
+def _is_depth(image: Any) -> bool:
+    return is_compressed_depth(image) or _form(image) in DEPTH_ENCODINGS
+
+
+def _form(image: Any) -> str:
+    """Encoding of an Image, or format of a CompressedImage."""
+    return str(getattr(image, "encoding", "") or image.format)
+
+
 def _truth_topic(bag: BagReader, depth: Any) -> tuple[str, bool]:
     """Ground truth as depth images if there is one such topic, else the LiDAR."""
-    images = bag.topics_of(IMAGE)
-    truths = [topic for topic in images if GROUND_TRUTH in topic and bag.topics[topic].count]
+    truths = [topic for topic in _image_topics(bag) if GROUND_TRUTH in topic]
     if truths:
         # Of several cameras the one that the depth is of.
         same = [t for t in truths if _says(bag, t, _frame) == depth.header.frame_id]
@@ -226,7 +240,7 @@ def _truth_topic(bag: BagReader, depth: Any) -> tuple[str, bool]:
     clouds = [
         topic
         for topic in bag.topics_of(POINT_CLOUD)
-        if bag.topics[topic].count and _says(bag, topic, _frame) not in ("", _frame(depth))
+        if bag.topics[topic].count and _says(bag, topic, _frame) not in (None, "", _frame(depth))
     ]
     what = "ground truth: neither depth images nor a LiDAR"
     return _only(clouds, bag, what, "--ground-truth-topic or --lidar-topic"), True
@@ -250,9 +264,9 @@ def _only(candidates: Sequence[str], bag: BagReader, what: str, option: str) -> 
     )
 
 
-def _says(bag: BagReader, topic: str, what: Callable[[Any], str]) -> str:
+def _says(bag: BagReader, topic: str, what: Callable[[Any], T]) -> T | None:
     """What the first message of a topic says; nothing where none of the first few is whole."""
     try:
         return what(bag.first(topic))
     except HmaDepthError:
-        return ""
+        return None

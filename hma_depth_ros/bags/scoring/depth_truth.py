@@ -21,11 +21,15 @@ from hma_depth_ros.data.depth.lidar_occlusion import without_occluded
 from hma_depth_ros.data.kitti.calibration import KittiCalibration
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.evaluated_frames import EvaluatedFrame
-from hma_depth_ros.evaluation.prediction_sources import PredictedDepth, ShownPrediction
+from hma_depth_ros.evaluation.prediction_sources import (
+    PredictedDepth,
+    PredictionSource,
+    ShownPrediction,
+)
 from hma_depth_ros.evaluation.protocols import View
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.messages.camera_info import camera_from_info
-from hma_depth_ros.messages.depth_image import depth_array
+from hma_depth_ros.messages.depth_image import depth_array, depth_size
 from hma_depth_ros.messages.pictures import rgb_image
 from hma_depth_ros.messages.point_cloud import lidar_returns
 from hma_depth_ros.messages.stamps import header_stamp, stamp_text
@@ -158,7 +162,7 @@ class BagGroundTruth:
         return self.topic
 
 
-class BagPredictions:
+class BagPredictions(PredictionSource):
     """The depth images of a topic, as a source of predictions (`PredictionSource`)."""
 
     def __init__(self, cursor: TopicCursor, bag: Path) -> None:
@@ -256,7 +260,7 @@ def lidar_in_camera(
         HmaDepthError: something is missing, saying how to name it.
 
     """
-    size = (int(depth.width), int(depth.height))
+    size = depth_size(depth)
     camera = None
     if info is not None:
         camera = camera_from_info(info, width=size[0], height=size[1])

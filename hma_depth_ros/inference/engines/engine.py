@@ -23,12 +23,13 @@ class Engine(Protocol):
     precision: str  #: `fp32`, `bf16`, `fp16` or `int8`
     device: torch.device  #: where inputs are expected and outputs lie
     hardware: str  #: what it runs on, for people
+    side_by_side: int  #: threads that may call it at the same time
 
     def __call__(self, image: Tensor, planes: Tensor | None = None) -> ScaleMaps:
         """Maps of all scales for RGB (B, 3, h, w) with values 0 to 255, uint8 or float.
 
         `planes` (B, C, h, w), float32, are the maps of the camera (`camera_input`) that a network
-        with geometry takes. What is returned is valid until the next call.
+        with geometry takes. What is returned is valid until the same thread's next call.
         """
         ...
 

@@ -65,7 +65,7 @@ class ModelSource:
         """
         self.path = path
         self.format = ModelFormat.of(path)
-        self._identity = _identity(path)
+        self.identity = _identity(path)  #: changes when the file is written anew
         self._model: HmaDepth | None = None
         self._exported: ExportedFile | None = None
         self.info: CheckpointInfo
@@ -134,13 +134,15 @@ class ModelSource:
         compiled: bool = False,
         captured: bool = True,
         tuned: bool = True,
+        side_by_side: int = 1,
         warn: Callable[[str], object],
     ) -> Engine:
         """Start `torch`, `openvino` or `onnxruntime`; a conversion is kept for the next time.
 
         `compiled` has PyTorch compile the network, `captured` record it on CUDA, and `tuned` try
         cuDNN's algorithms (see `TorchEngine`); other engines have their own ways. `threads` are the
-        engine's own, but for PyTorch, which has one number for the whole process.
+        engine's own, but for PyTorch, which has one number for the whole process. `side_by_side`
+        is for OpenVINO alone.
 
         Raises:
             HmaDepthError: engine, device or precision are not there, or not for this file.
@@ -173,6 +175,7 @@ class ModelSource:
                 device=device,
                 precision=precision,
                 threads=threads,
+                side_by_side=side_by_side,
                 quantised=self._stored == "int8",
             )
         if self.format is ModelFormat.OPENVINO:
@@ -246,7 +249,7 @@ class ModelSource:
 
         """
         digest = file_digest(self.path)
-        if _identity(self.path) != self._identity:
+        if _identity(self.path) != self.identity:
             raise HmaDepthError(f"{self.path} has changed since it was loaded; start again")
         return digest
 

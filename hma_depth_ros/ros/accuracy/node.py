@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
 from rclpy.qos import QoSProfile
@@ -26,6 +25,7 @@ from hma_depth_ros.data.depth.lidar_occlusion import without_occluded
 from hma_depth_ros.data.kitti.calibration import KittiCalibration
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.error_colors import error_colors
+from hma_depth_ros.evaluation.median_scale import median_scale
 from hma_depth_ros.evaluation.protocols import protocols_by_name
 from hma_depth_ros.evaluation.score import score
 from hma_depth_ros.messages.camera_info import camera_from_info, foreign_frame
@@ -175,7 +175,7 @@ class AccuracyMonitor(ForgivingParameters):
             truth = without_occluded(truth)
         (scores,) = score(prediction, truth, self._protocol, (settings.cap,)).values()
         figures = {name: scores.metrics[name] for name in METRICS}
-        figures[SCALE] = _scale(prediction, truth, settings.cap)
+        figures[SCALE] = median_scale(prediction, truth, settings.cap)
         self._frames.append(figures)
         self._scored += 1
         self._last_scored = time.monotonic()
@@ -202,6 +202,8 @@ class AccuracyMonitor(ForgivingParameters):
         self._clock_watch.look()
         self._latched_info.look()
         problems = self._reporter.problems()
+        for watch in self._watches.values():
+            problems += watch.losses
         miss = self._pairing.nearest_miss
         if miss is not None and time.monotonic() - self._last_scored > _SILENCE:
             topics = (self.resolve_topic_name(name) for name in ("depth/image", "lidar"))
@@ -257,13 +259,3 @@ class AccuracyMonitor(ForgivingParameters):
             self.get_logger().warning(f"{warning}; {line}")
         else:
             self.get_logger().info(line)
-
-
-def _scale(
-    prediction: npt.NDArray[np.float32], truth: npt.NDArray[np.float32], cap: float
-) -> float:
-    """Median of the LiDAR over the median of the depth at its points: 1 where depth is metric."""
-    known = (truth > 0) & (truth < cap) & np.isfinite(prediction) & (prediction > 0)
-    if not known.any():
-        return float("nan")
-    return float(np.median(truth[known]) / np.median(prediction[known]))

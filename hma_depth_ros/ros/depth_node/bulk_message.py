@@ -92,7 +92,7 @@ class BulkImages:
             count: how many.
             height: of each, in pixels.
             width: of each, in pixels.
-            encoding: 32FC1, 16UC1 or rgb8.
+            encoding: 32FC1, 16UC1, mono8 or rgb8.
 
         """
         kind, channels = _PIXELS[encoding]
@@ -148,6 +148,7 @@ class BulkCloud:
 _PIXELS: dict[str, tuple[np.dtype[Any], int]] = {
     "32FC1": (np.dtype(np.float32), 1),
     "16UC1": (np.dtype(np.uint16), 1),
+    "mono8": (np.dtype(np.uint8), 1),
     "rgb8": (np.dtype(np.uint8), 3),
 }
 

@@ -3,33 +3,60 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from rclpy.lifecycle import LifecycleNode
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image
 
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.camera import PinholeCamera
+from hma_depth_ros.inference.engines.engine_choice import StartedEngine
+from hma_depth_ros.inference.plausibility import depth_traits, upright_trait
 from hma_depth_ros.inference.predictor import DepthPredictor, Prediction, PredictionRequest
+from hma_depth_ros.inference.upright import turned_traits
 from hma_depth_ros.messages.camera_info import camera_from_info, info_for_camera
-from hma_depth_ros.messages.depth_topics import INFO, POINTS
+from hma_depth_ros.messages.depth_topics import COMPRESSED_DEPTH, DEPTH, INFO, POINTS
 from hma_depth_ros.ros.clock_watch import ClockWatch
 from hma_depth_ros.ros.condition_log import ConditionLog
 from hma_depth_ros.ros.cv_bridge_images import image_from_message
 from hma_depth_ros.ros.depth_node.bulk_message import Allocate
-from hma_depth_ros.ros.depth_node.image_input import Frame, ImageInput
+from hma_depth_ros.ros.depth_node.degraded_modes import (
+    CameraFacts,
+    Degradation,
+    DegradedModes,
+    Mode,
+)
+from hma_depth_ros.ros.depth_node.ground_frame import GroundFrame
+from hma_depth_ros.ros.depth_node.height_correction import HeightCorrection
+from hma_depth_ros.ros.depth_node.image_input import (
+    OVERRUN,
+    REPLACED,
+    UNPAIRED,
+    Frame,
+    ImageInput,
+)
 from hma_depth_ros.ros.depth_node.outputs import Outputs
 from hma_depth_ros.ros.depth_node.parameters import DepthNodeParameters
-from hma_depth_ros.ros.depth_node.statistics import FrameStatistics
+from hma_depth_ros.ros.depth_node.plausibility_watch import PlausibilityWatch
+from hma_depth_ros.ros.depth_node.statistics import FrameStatistics, Snapshot
 from hma_depth_ros.ros.depth_node.stream_calibration import StreamCalibration
 from hma_depth_ros.ros.patience import all_acknowledged
 from hma_depth_ros.ros.topic_qos import Entity, output_qos, with_overrides
 
 #: In lockstep, how long a subscriber may take to acknowledge one frame's outputs.
 ACKNOWLEDGE_SECONDS = 10.0
+
+#: Modes whose beginning is logged with them; of the others it is where their cause is found.
+LOGGED_MODES = (Mode.STALE, Mode.OVERLOADED, Mode.IMPLAUSIBLE)
+
+
+#: What is reported on of the network's numbers.
+NETWORK = "the network"
 
 
 @dataclass(frozen=True)
@@ -76,8 +103,14 @@ class CameraStream:
         # The worker takes both at the start of a frame; a frame under way keeps the old ones.
         self._settings: tuple[DepthNodeParameters, DepthPredictor | None] = values, None
         self._publishers: list[Any] = []
+        self.height = HeightCorrection()
+        self._ground: tuple[GroundFrame, Any] | None = None  # and its subscription
         self._calibration: StreamCalibration | None = None
         self._clock: ClockWatch | None = None
+        self._modes = DegradedModes()
+        self._plausibility = PlausibilityWatch()
+        self._mode_log = ConditionLog(node.get_logger().warning)
+        self._active_since = 0.0  # time.monotonic()
         self._lost_before: int | None = 0  # images, until the stream was deactivated last
         self._size: tuple[int, int] | None = None  # of the latest image
 
@@ -126,9 +159,15 @@ class CameraStream:
 
         Raises:
             ParameterError: a QoS override cannot be followed.
+            HmaDepthError: the ground's frame cannot be listened to.
 
         """
         self._clock, self._size = clock, None
+        if self.values.ground_frame:
+            ground = GroundFrame(self.values.ground_frame)
+            self._ground = ground, ground.listen(self._node)
+        self._modes, self._active_since = DegradedModes(), time.monotonic()
+        self._plausibility = PlausibilityWatch()
         self.input = ImageInput(
             self._node,
             self.image_topic(),
@@ -148,6 +187,10 @@ class CameraStream:
             self._lost_before = self.lost
             self.input.close()
         self.input = None
+        if self._ground is not None:
+            self._node.destroy_subscription(self._ground[1])
+        self._ground = None
+        self._mode_log.clear()
 
     def release(self) -> None:
         """Free the publishers and the messages' memory."""
@@ -166,7 +209,12 @@ class CameraStream:
     # --- topics ---------------------------------------------------------------------------------
 
     def _own(self, topic: str) -> str:
-        """Name of a topic of this camera, before remapping."""
+        """Name of a topic of this camera, before remapping.
+
+        Like image_transport: the base name is remapped first and the transport appended.
+        """
+        if topic == COMPRESSED_DEPTH:
+            return self._full(DEPTH) + topic.removeprefix(DEPTH)
         return f"{self.name}/{topic}" if self.name else topic
 
     def _full(self, topic: str) -> str:
@@ -174,10 +222,7 @@ class CameraStream:
         return name
 
     def image_topic(self) -> str:
-        """Full name of the subscribed image topic.
-
-        Like image_transport: the base name is remapped first and the transport appended.
-        """
+        """Full name of the subscribed image topic, its transport appended as in `_own`."""
         base = self._full("image")
         return f"{base}/compressed" if self.values.image_transport == "compressed" else base
 
@@ -260,6 +305,7 @@ class CameraStream:
         if info is None and images is not None:
             info = images.pairing.latest  # which may have come since
         camera = self._calibration.of(frame.image, info, size)
+        self._ask_for_mount(predictor, frame.image.header.frame_id)
         converted = time.perf_counter()
 
         output_camera = None if camera is None else predictor.output_camera(camera, size)
@@ -267,17 +313,23 @@ class CameraStream:
         if output_camera is None:
             topics = topics - {POINTS}
             needed.discard("points")
+        if predictor.info.depth_ranges and needed & {"depth", "points"}:
+            needed.add("sample")
         out = self.outputs.arrays(
             topics,
             predictor.output_size(size),
             predictor.cloud_size(size),
             predictor.cloud_layout,
-            values.depth_encoding,
+            depth_encoding=values.depth_encoding,
+            mask_encoding=values.mask_encoding,
         )
         return Job(
             frame=frame,
             topics=topics,
-            request=PredictionRequest(image, camera, pixel_format, needed, out),
+            request=PredictionRequest(
+                *(image, camera, pixel_format, needed, out),
+                scale=self.height.factor(values, predictor),
+            ),
             info=info,
             camera=output_camera,
             predictor=predictor,
@@ -292,6 +344,7 @@ class CameraStream:
         assert self._clock is not None
         predicted = time.perf_counter()
         self.reporter.solved(self.image_topic())
+        self._note_undefined(prediction)
         header = job.frame.image.header
         info = None
         if INFO in job.topics and job.info is not None and job.camera is not None:
@@ -302,12 +355,23 @@ class CameraStream:
             prediction,
             info=info,
             depth_encoding=job.values.depth_encoding,
+            mask_encoding=job.values.mask_encoding,
             color_range=job.values.color_range,
         )
         if job.values.lockstep:
             self._await_subscribers(job.topics, ending)
         finished = time.perf_counter()
+        if prediction.sample is not None:  # now that nobody waits for it
+            self._judge(job, prediction.sample)
+        self.height.look(
+            prediction,
+            job.predictor.mount,
+            applied=job.request.scale,
+            stride=job.values.cloud_stride,
+            limit=job.values.height_scale_limit,
+        )
         now = self._clock.now()
+        # The last of all: what raises before makes the frame a failed one, and of one kind only.
         self.statistics.count_processed(
             latency=finished - job.frame.arrival,
             age=(now - Time.from_msg(header.stamp)).nanoseconds / 1e9 if now else None,
@@ -318,6 +382,42 @@ class CameraStream:
                 "publish": finished - predicted,
             },
         )
+
+    def _judge(self, job: Job, sample: npt.NDArray[np.float32]) -> None:
+        """See whether depth is like that of the training frames."""
+        ranges, values = job.predictor.info.depth_ranges, job.values
+        traits = depth_traits(sample)
+        if values.implausible_frames and self._plausibility.turn_is_due(ranges, time.monotonic()):
+            asked = job.request
+            turned = turned_traits(job.predictor, asked.image, asked.camera, asked.pixel_format)
+            traits |= upright_trait(traits, turned)
+        self._plausibility.take(
+            traits, ranges, beyond=values.implausible_beyond, frames=values.implausible_frames
+        )
+
+    def _ask_for_mount(self, predictor: DepthPredictor, frame: str) -> None:
+        """Where tf is to say how the camera is mounted, ask it; until it does, parameters count."""
+        if self._ground is None:
+            return
+        subject = self.values.ground_frame
+        try:
+            predictor.mount = self._ground[0].mount(frame)
+        except HmaDepthError as error:
+            self.reporter.problem(subject, f"{error}; camera_height and camera_pitch count")
+        else:
+            self.reporter.solved(subject)
+
+    def _note_undefined(self, prediction: Prediction) -> None:
+        """Count and say that the network gave something that is no number, which stays NaN."""
+        if prediction.undefined:
+            self.statistics.count_undefined()
+            self.reporter.problem(
+                NETWORK,
+                f"it gives no number (NaN) for {prediction.undefined} pixels of an image, which "
+                "are published as NaN: its weights or its engine's precision are not good for it",
+            )
+        elif prediction.seconds:
+            self.reporter.solved(NETWORK)
 
     def _await_subscribers(self, topics: Set[str], ending: Callable[[], bool]) -> None:
         """Hold the next frame back until this one has arrived everywhere."""
@@ -339,3 +439,42 @@ class CameraStream:
         """Images lost in transport since the node's beginning; None if nobody counts them."""
         lost = 0 if self.input is None else self.input.watch.lost
         return None if lost is None or self._lost_before is None else self._lost_before + lost
+
+    def modes(self, snapshot: Snapshot, started: StartedEngine | None) -> list[Degradation]:
+        """Degraded modes that the camera is in; none while it is not active.
+
+        To be called now and then: what begins and ends between two calls is not seen.
+
+        Args:
+            snapshot: of its statistics, now.
+            started: engine of the node.
+
+        """
+        if self.input is None or self._calibration is None or started is None:
+            return []
+        now = time.monotonic()
+        waited = now - self._active_since
+        facts = CameraFacts(
+            arrived=snapshot.received + snapshot.waiting,
+            through=snapshot.processed + sum(snapshot.skipped.values()),
+            replaced=sum(snapshot.dropped.get(cause, 0) for cause in (REPLACED, OVERRUN)),
+            unpaired=snapshot.dropped.get(UNPAIRED, 0),
+            lost=self.lost,
+            quiet=waited if snapshot.quiet is None else min(snapshot.quiet, waited),
+            calibrated=self._calibration.usable,
+            fallback=started.fallback,
+            deviates=started.deviates,
+            implausible=self._plausibility.reason,
+        )
+        found = self._modes.look(facts, self.values, now)
+        self._log_modes({degradation.mode: degradation.reason for degradation in found})
+        return found
+
+    def _log_modes(self, reasons: Mapping[Mode, str]) -> None:
+        """Log what begins and what ends."""
+        for mode in LOGGED_MODES:
+            subject = f"{self.image_topic()}: {mode.value}"
+            if mode in reasons:
+                self._mode_log.problem(subject, reasons[mode])
+            elif self._mode_log.solved(subject):
+                self._node.get_logger().info(f"{subject}: no longer")

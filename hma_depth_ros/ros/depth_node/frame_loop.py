@@ -1,27 +1,32 @@
-"""The worker: takes frames, asks the predictor for what somebody listens to, has it published."""
+"""The workers: take frames, ask the predictor for what somebody hears, and have it published."""
 
 from __future__ import annotations
 
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.inference.engines.engine_memory import free_memory, is_out_of_memory
 from hma_depth_ros.inference.predictor import Prediction
 from hma_depth_ros.inference.together import predict_together
 from hma_depth_ros.messages.image import BadImageError
 from hma_depth_ros.ros.depth_node.camera_stream import CameraStream, Job
+from hma_depth_ros.ros.depth_node.engine_recovery import EngineRecovery, described
 from hma_depth_ros.ros.depth_node.frame_buffer import FrameBuffer
 from hma_depth_ros.ros.depth_node.image_input import STOPPED, Frame
 
-#: How long the end of the process waits for the frame under way.
+#: Why frames fail that the engine raised at.
+NETWORK_FAILED = "the network failed"
+#: How long the end of the process waits for the frames under way.
 LAST_FRAME_SECONDS = 0.5
 
 
 class FrameLoop:
-    """One thread for all cameras of a node, from `start` to `stop`."""
+    """Threads for all cameras of a node, from `start` to `stop`: one, or a few on a CPU's cores."""
 
     def __init__(
         self,
@@ -29,6 +34,8 @@ class FrameLoop:
         *,
         lockstep: bool,
         together: int,
+        workers: int,
+        recovery: EngineRecovery,
         ending: Callable[[], bool],
         logger: Any,
     ) -> None:
@@ -37,20 +44,26 @@ class FrameLoop:
         Args:
             streams: the cameras, which are configured.
             lockstep: whether every frame is processed, instead of the latest one only.
-            together: how many cameras' images may go through the network at once.
+            together: how many cameras' images may go through the network as one batch.
+            workers: how many frames, of as many cameras, may be under way side by side.
+            recovery: is told how the network does.
             ending: whether the process is about to end.
             logger: of the node.
 
         """
-        self._streams, self._together = streams, together
+        self._streams, self._together, self._recovery = streams, together, recovery
         self._ending, self._logger = ending, logger
         self._over = False
         self._buffer: FrameBuffer[CameraStream, Frame] = FrameBuffer(streams, keep_all=lockstep)
-        self.worker = threading.Thread(target=self._work, name="depth_worker", daemon=True)
+        self.workers = [
+            threading.Thread(target=self._work, name="depth_worker", daemon=True)
+            for _ in range(workers)
+        ]
 
     def start(self) -> None:
         """Begin, once the cameras are subscribed to."""
-        self.worker.start()
+        for worker in self.workers:
+            worker.start()
 
     def put(self, stream: CameraStream, frame: Frame) -> bool:
         """Store a frame; False if one was lost for it."""
@@ -61,11 +74,13 @@ class FrameLoop:
         self._buffer.interrupt()
 
     def stop(self) -> None:
-        """End after the frame under way; those that wait are counted as dropped."""
+        """End after the frames under way; those that wait are counted as dropped."""
         for stream, left in self._buffer.close().items():
             stream.statistics.count_dropped(STOPPED, left)
-        if self.worker.is_alive():
-            self.worker.join(LAST_FRAME_SECONDS if self._ending() else None)
+        deadline = time.monotonic() + LAST_FRAME_SECONDS if self._ending() else None
+        for worker in self.workers:
+            if worker.is_alive():
+                worker.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
 
     def _work(self) -> None:
         while not self._over:
@@ -74,9 +89,17 @@ class FrameLoop:
                 return
             if taken:
                 self._process(taken)
-                continue
-            for stream in self._streams:
+                self._buffer.done(stream for stream, _ in taken)
+            else:
+                self._prepare()
+
+    def _prepare(self) -> None:
+        for stream in self._streams:
+            attempt = self._recovery.attempt
+            try:
                 stream.prepare(self._together)
+            except Exception as error:  # no image is concerned yet; the first one will be
+                self._note_failure(error, attempt, ())
 
     def _process(self, taken: Sequence[tuple[CameraStream, Frame]]) -> None:
         """From frames, one of each camera, to what is published of them."""
@@ -85,14 +108,68 @@ class FrameLoop:
             with self._faults_of(stream):
                 if (job := stream.begin(frame)) is not None:
                     jobs.append((stream, job))
-        predictions: Sequence[Prediction | HmaDepthError] = ()
-        with self._faults_of(*(stream for stream, _ in jobs)):
-            predictions = _predictions([job for _, job in jobs], self._together)
+        predictions = self._predict(jobs)
         for (stream, job), prediction in zip(jobs, predictions, strict=False):
             with self._faults_of(stream):
                 if isinstance(prediction, HmaDepthError):
                     raise prediction
                 stream.finish(job, prediction, self._ending)
+
+    def _predict(
+        self, jobs: Sequence[tuple[CameraStream, Job]]
+    ) -> Sequence[Prediction | HmaDepthError]:
+        """What the network gives; nothing, and counted, if it fails."""
+        streams = [stream for stream, _ in jobs]
+        if self._recovery.given_up:
+            for stream in streams:
+                stream.statistics.count_failed(NETWORK_FAILED)
+            return ()
+        attempt = self._recovery.attempt
+        with self._faults_of(*streams):
+            try:
+                found = self._with_what_memory_there_is([job for _, job in jobs])
+            except HmaDepthError:
+                raise
+            except Exception as error:  # engines fail in any way
+                self._note_failure(error, attempt, streams)
+                return ()
+            if any(isinstance(one, Prediction) and one.seconds for one in found):
+                self._recovery.works()
+            return found
+        return ()
+
+    def _with_what_memory_there_is(
+        self, jobs: Sequence[Job]
+    ) -> Sequence[Prediction | HmaDepthError]:
+        try:
+            return _predictions(jobs, self._together)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            self._logger.warning(
+                f"out of memory ({described(error)}); what was kept is given back, once more",
+                throttle_duration_sec=5.0,
+            )
+        # Not in the handler, where the error still holds what the frame had.
+        free_memory(jobs[0].predictor.engine)
+        return _predictions(jobs, self._together)
+
+    def _note_failure(
+        self, error: Exception, attempt: int, streams: Sequence[CameraStream]
+    ) -> None:
+        """Count what the network has failed at, and have something done about it."""
+        if self._ending():  # it is being taken away
+            self._over = True
+            for stream in streams:
+                stream.statistics.count_dropped(STOPPED)
+            return
+        for stream in streams:
+            stream.statistics.count_failed(NETWORK_FAILED)
+            stream.reporter.problem(
+                stream.image_topic(), f"the network has failed with {described(error)}"
+            )
+        self._logger.error("".join(traceback.format_exception(error)), throttle_duration_sec=5.0)
+        self._recovery.failed(error, attempt)
 
     @contextmanager
     def _faults_of(self, *streams: CameraStream) -> Iterator[None]:

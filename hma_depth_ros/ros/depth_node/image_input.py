@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +17,36 @@ from hma_depth_ros.ros.depth_node.parameters import DepthNodeParameters
 from hma_depth_ros.ros.depth_node.statistics import FrameStatistics
 from hma_depth_ros.ros.input_watch import InputWatch
 from hma_depth_ros.ros.latched_input import LatchedInput, is_latched
+from hma_depth_ros.ros.sequence_gaps import SequenceGaps
 from hma_depth_ros.ros.topic_qos import input_qos, with_overrides
+
+#: Topics before remapping: their type, and what is taken, for people (docs/node.md has the table).
+INPUTS: dict[str, tuple[Any, str]] = {
+    "image": (
+        Image,
+        "**rectified**. rgb8, bgr8, rgba8, bgra8 and mono8 are used in place; Bayer, YUV 4:2:2 and "
+        "16-bit are converted by OpenCV, anything else by cv_bridge where it is installed",
+    ),
+    "image/compressed": (
+        CompressedImage,
+        "instead, with `image_transport:=compressed`; JPEG, PNG and what else OpenCV reads, with "
+        "`format` as image_transport defines it (Bayer, order of colours, 16 bits)",
+    ),
+    "camera_info": (
+        CameraInfo,
+        "**P** counts, as in image_geometry and depth_image_proc; binning and region of interest "
+        "are respected",
+    ),
+}
 
 #: Why the frames are dropped that wait when the node is deactivated.
 STOPPED = "the node was stopped"
+#: Why they are dropped when the node is slower than the camera.
+REPLACED = "replaced by a newer frame"
+#: Likewise, if it is so slow that they did not get beyond the subscription's own queue.
+OVERRUN = "replaced before the node could take it"
+#: Why they are dropped with exact pairing.
+UNPAIRED = "no camera_info of its stamp"
 
 
 @dataclass(frozen=True)
@@ -71,6 +97,8 @@ class ImageInput:
         self._statistics, self._reporter = statistics, reporter
         self._closed = False
         self._latest_stamp = 0
+        self._gaps = SequenceGaps()
+        self._missing = self._overrun = 0  # images; the second, of these not lost on the way
         self._latched_info: LatchedInput | None = None
         self.pairing: CachedPairing | ExactPairing = (
             ExactPairing(self._store, lost=self._count_unpaired)
@@ -83,10 +111,10 @@ class ImageInput:
         )
         self.watch = InputWatch(node, image_topic, reporter, name=name, what="image")
         self.subscriptions: list[Any] = []
-        kind = CompressedImage if values.image_transport == "compressed" else Image
+        kind, _ = INPUTS["image/compressed" if values.image_transport == "compressed" else "image"]
         try:
             infos = self._subscribe(CameraInfo, info_topic, self._on_info)
-            images = self._subscribe(kind, image_topic, self.on_image)
+            images = self._subscribe(kind, image_topic, self._take)
         except BaseException:
             self.close()
             raise
@@ -95,7 +123,7 @@ class ImageInput:
         if values.pairing == "cached" and not is_latched(infos.qos_profile):
             self._latched_info = LatchedInput(node, CameraInfo, info_topic, self._on_info)
 
-    def _subscribe(self, kind: Any, topic: str, callback: Callable[[Any], None]) -> Any:
+    def _subscribe(self, kind: Any, topic: str, callback: Callable[..., None]) -> Any:
         qos = input_qos(lockstep=self._values.lockstep)
         qos = with_overrides(self._node, topic, "subscription", qos)
         subscription = self._node.create_subscription(kind, topic, callback, qos)
@@ -118,6 +146,16 @@ class ImageInput:
             self._node.destroy_subscription(subscription)
         self.subscriptions = []
         self._statistics.count_dropped(STOPPED, self.pairing.waiting)
+
+    def _take(self, image: Any, info: Mapping[str, Any]) -> None:
+        """Count what is missing before an image, and take it."""
+        if missing := self._gaps.note(info):
+            self._missing += missing
+            overrun = self._missing - (self.watch.lost or 0)
+            if overrun > self._overrun:
+                self._statistics.count_missed(OVERRUN, overrun - self._overrun)
+                self._overrun = overrun
+        self.on_image(image)
 
     def on_image(self, image: Any) -> None:
         """Take an image."""
@@ -153,10 +191,10 @@ class ImageInput:
             self._count_replaced()
 
     def _count_replaced(self) -> None:
-        self._statistics.count_dropped("replaced by a newer frame")
+        self._statistics.count_dropped(REPLACED)
 
     def _count_unpaired(self) -> None:
-        self._statistics.count_dropped("no camera_info of its stamp")
+        self._statistics.count_dropped(UNPAIRED)
         self._reporter.problem(
             self._info_topic,
             f"none has the stamp of an image on {self._image_topic}, which is dropped: publish "

@@ -1,6 +1,6 @@
 """The depth node: an image comes in; depth, masks and points go out.
 
-The subscription's callback only stores the frame. One worker thread takes the latest one (or, in
+The subscription's callback only stores the frame. A worker thread takes the latest one (or, in
 lockstep, each one), asks the predictor for what somebody listens to, and publishes it.
 """
 
@@ -19,13 +19,16 @@ from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 
+from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.inference.transfer import host_memory
 from hma_depth_ros.ros.clock_watch import ClockWatch
 from hma_depth_ros.ros.condition_log import ConditionLog
 from hma_depth_ros.ros.depth_node.camera_stream import CameraStream
 from hma_depth_ros.ros.depth_node.declared_parameters import DeclaredParameters
+from hma_depth_ros.ros.depth_node.degraded_modes import Mode
 from hma_depth_ros.ros.depth_node.diagnostics import CameraStatus, diagnostic_array
+from hma_depth_ros.ros.depth_node.engine_recovery import EngineRecovery
 from hma_depth_ros.ros.depth_node.frame_loop import FrameLoop
 from hma_depth_ros.ros.depth_node.load_predictor import LoadedModel
 from hma_depth_ros.ros.depth_node.parameters import DepthNodeParameters
@@ -42,7 +45,7 @@ LOOK_SECONDS = 0.2
 
 
 class DepthNode(ManagedNode):
-    """Managed node; the topics are those of the README's table."""
+    """Managed node; the topics are those of docs/node.md's tables."""
 
     def __init__(
         self,
@@ -64,6 +67,7 @@ class DepthNode(ManagedNode):
         super().__init__(node_name, stop=stop, **kwargs)
         self.cameras: list[CameraStream] = []
         self._model: LoadedModel | None = None
+        self._recovery: EngineRecovery | None = None  # of the model's engine
         self._loop: FrameLoop | None = None
         self._clock_watch: ClockWatch | None = None
         self._reporter = ConditionLog(self.get_logger().warning)  # of what is no camera's
@@ -104,8 +108,12 @@ class DepthNode(ManagedNode):
         """Of each camera the name above those of its topics."""
         return ("",)
 
+    def side_by_side(self, values: DepthNodeParameters) -> int:
+        """How many cameras' images may be in the network at the same time, each for itself."""
+        return 1
+
     def together(self, predictor: DepthPredictor) -> int:
-        """How many cameras' images may go through the network at once."""
+        """How many cameras' images may go through the network as one batch."""
         return 1
 
     # --- parameters -----------------------------------------------------------------------------
@@ -120,6 +128,20 @@ class DepthNode(ManagedNode):
         for camera in self.cameras:
             values = self._declared.read_own(self._values, camera.name)
             camera.apply(values, self._model.predictor(values))
+        self._report_what_is_ignored()
+
+    def _report_what_is_ignored(self) -> None:
+        """Say, while the node is active, which parameters the model has no use for."""
+        if self._loop is None or self._model is None:
+            return
+        if self._values.min_confidence and not self._model.info.model.uncertainty:
+            self._reporter.problem(
+                "min_confidence",
+                "is ignored, for this network does not estimate its error; set it to 0, or use one "
+                "that does, as the bundled one",
+            )
+        else:
+            self._reporter.solved("min_confidence")
 
     # --- life cycle -----------------------------------------------------------------------------
 
@@ -129,8 +151,14 @@ class DepthNode(ManagedNode):
         values = self._declared.read()
         own = [self._declared.read_own(values, camera.name) for camera in self.cameras]
         # Compiling a network takes seconds in C, in which a thread hears of no signal.
-        model = unless(self.ending, lambda: LoadedModel(values, warn=self.get_logger().warning))
+        # In lockstep a frame's outputs are delivered before the next frame is begun.
+        side_by_side = 1 if values.lockstep else self.side_by_side(values)
+        warn = self.get_logger().warning
+        model = unless(
+            self.ending, lambda: LoadedModel(values, side_by_side=side_by_side, warn=warn)
+        )
         self._values, self._model = values, model
+        self._recovery = EngineRecovery(model.measures(), warn=self.get_logger().warning)
         try:
             allocate = partial(host_memory, device=model.engine.device)
             endpoints: list[tuple[str, Entity]] = [("/diagnostics", "publisher")]
@@ -147,14 +175,18 @@ class DepthNode(ManagedNode):
     @logged
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe and start the worker."""
+        assert self._model is not None and self._recovery is not None
+        if self._recovery.given_up:
+            raise HmaDepthError(_given_up(self._recovery.given_up))
         result = super().on_activate(state)
         values = self._values
-        assert self._model is not None
         self._clock_watch = clock = ClockWatch(self, self._reporter)
         self._loop = loop = FrameLoop(
             self.cameras,
             lockstep=values.lockstep,
             together=self.together(self._model.predictor(values)),
+            workers=self._model.engine.side_by_side,
+            recovery=self._recovery,
             ending=self.ending,
             logger=self.get_logger(),
         )
@@ -165,6 +197,7 @@ class DepthNode(ManagedNode):
             self.stop_work()
             raise
         loop.start()
+        self._report_what_is_ignored()
         return result
 
     @logged
@@ -200,9 +233,18 @@ class DepthNode(ManagedNode):
         for camera in self.cameras:
             camera.release()
         on_cuda = self._model is not None and self._model.engine.device.type == "cuda"
-        self._model = None
+        self._model = self._recovery = None
         if on_cuda:
             torch.cuda.empty_cache()
+
+    def _look_after_engine(self) -> None:
+        """Leave the active state once nothing helps the engine any more."""
+        if self._loop is None or self._recovery is None or not self._recovery.given_up:
+            return
+        words = _given_up(self._recovery.given_up)
+        self.get_logger().error(words)
+        if self.trigger_deactivate() == TransitionCallbackReturn.SUCCESS:
+            self.failure = words
 
     # --- diagnostics ----------------------------------------------------------------------------
 
@@ -211,14 +253,29 @@ class DepthNode(ManagedNode):
         """What runs: engine, precision, checkpoint and so on; empty while unconfigured."""
         if self._model is None:
             return {}
-        return {**self._model.setup(), "depth scale": f"{self._values.depth_scale:g}"}
+        return self._model.setup()
 
     def _look(self) -> None:
+        self._look_after_engine()
         for camera in self.cameras:
             if camera.input is not None:
                 camera.input.look()
 
+    def _look_for_namesakes(self) -> None:
+        """Report other nodes of this one's name: ROS lets them be, and mixes them up."""
+        name, own = self.get_fully_qualified_name(), (self.get_name(), self.get_namespace())
+        if self.get_node_names_and_namespaces().count(own) > 1:
+            self._reporter.problem(
+                name,
+                "there is another node of this name (or was until a moment ago, if it was killed): "
+                "their topics, services and diagnostics cannot be told apart. Rename one, with "
+                "-r __node:=NAME or -r __ns:=/NAMESPACE",
+            )
+        else:
+            self._reporter.solved(name)
+
     def _publish_diagnostics(self) -> None:
+        self._look_for_namesakes()
         has_time = True
         if self._clock_watch is not None:
             self._clock_watch.look()
@@ -238,10 +295,21 @@ class DepthNode(ManagedNode):
         if camera.input is not None:
             camera.input.watch.look()
         snapshot, values = camera.statistics.snapshot(), camera.values
+        modes = camera.modes(snapshot, self._model.started if self._model else None)
+        losses: list[str] = []
+        if camera.input is not None and Mode.TRANSPORT_LOSS in {mode.mode for mode in modes}:
+            losses = camera.input.watch.losses
         return CameraStatus(
             name=camera.name,
             hardware_id=values.hardware_id,
-            problems=[*camera.reporter.problems(), *self._reporter.problems()],
+            modes=modes,
+            problems=[*losses, *camera.reporter.problems(), *self._reporter.problems()],
             snapshot=snapshot if has_time else replace(snapshot, age=None),
             lost=camera.lost,
+            scale=camera.height.figures(),
+            depth_scale=values.depth_scale,
         )
+
+
+def _given_up(reason: str) -> str:
+    return f"{reason}; nothing has helped. To load it anew: cleanup, configure, activate"

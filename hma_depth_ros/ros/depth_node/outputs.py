@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
+from array import array
+from collections.abc import Callable, Sequence, Set
 from typing import Any, TypeVar
 
-from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+import numpy as np
+import numpy.typing as npt
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
 
 from hma_depth_ros.inference.points import CloudLayout
 from hma_depth_ros.inference.predictor import Output, OutputArrays, Prediction
+from hma_depth_ros.messages.compressed_depth import compressed_depth
 from hma_depth_ros.messages.depth_image import METRES, encoded_depth
 from hma_depth_ros.messages.depth_topics import (
     ATTENTION_COLOR,
+    COMPRESSED_DEPTH,
     CONFIDENCE,
     DEPTH,
     DEPTH_COLOR,
@@ -21,6 +26,7 @@ from hma_depth_ros.messages.depth_topics import (
     attention_topic,
     needed_outputs,
 )
+from hma_depth_ros.messages.weight_image import WEIGHTS, encoded_weights
 from hma_depth_ros.ros.depth_node.bulk_message import Allocate, BulkCloud, BulkImages, BulkMessage
 from hma_depth_ros.ros.depth_node.serialized_publish import publish_serialized
 from hma_depth_ros.visualization.attention_color import colorize_attention
@@ -45,6 +51,7 @@ def output_types(scales: tuple[int, ...], *, confidence: bool) -> dict[str, Any]
     """
     return {
         DEPTH: Image,
+        COMPRESSED_DEPTH: CompressedImage,
         INFO: CameraInfo,
         POINTS: PointCloud2,
         DEPTH_COLOR: Image,
@@ -96,7 +103,9 @@ class Outputs:
         size: tuple[int, int],
         cloud_size: tuple[int, int],
         layout: CloudLayout,
-        encoding: str,
+        *,
+        depth_encoding: str,
+        mask_encoding: str,
     ) -> OutputArrays:
         """Where the predictor is to write, for these topics: into their messages.
 
@@ -105,22 +114,25 @@ class Outputs:
             size: (H, W) of all outputs but the cloud.
             cloud_size: (H, W) of the cloud.
             layout: of the cloud.
-            encoding: of the depth image; millimetres are no predictor's output.
+            depth_encoding: of the depth image; millimetres are no predictor's output.
+            mask_encoding: of masks and confidence; nor are whole numbers.
 
         """
         return OutputArrays(
             depth=(
                 self._images(DEPTH, METRES, size).pixels[0]
-                if DEPTH in topics and encoding == METRES
+                if DEPTH in topics and depth_encoding == METRES
                 else None
             ),
             attention=(
-                self._images(_MASKS, METRES, size, len(self._masks)).pixels
-                if topics & set(self._masks)
+                self._images(_MASKS, WEIGHTS, size, len(self._masks)).pixels
+                if topics & set(self._masks) and mask_encoding == WEIGHTS
                 else None
             ),
             confidence=(
-                self._images(CONFIDENCE, METRES, size).pixels[0] if CONFIDENCE in topics else None
+                self._images(CONFIDENCE, WEIGHTS, size).pixels[0]
+                if CONFIDENCE in topics and mask_encoding == WEIGHTS
+                else None
             ),
             cloud=self._cloud(layout, cloud_size).points if POINTS in topics else None,
         )
@@ -133,6 +145,7 @@ class Outputs:
         *,
         info: CameraInfo | None,
         depth_encoding: str,
+        mask_encoding: str,
         color_range: float,
     ) -> None:
         """Publish what the prediction, made with `arrays`, holds of `topics`.
@@ -147,17 +160,32 @@ class Outputs:
             if depth_encoding != METRES:
                 images.pixels[0] = encoded_depth(depth, depth_encoding)
             self._send(DEPTH, images.messages[0], header)
+        if depth is not None and COMPRESSED_DEPTH in topics:
+            form, data = compressed_depth(encoded_depth(depth, depth_encoding))
+            self.publishers[COMPRESSED_DEPTH].publish(
+                CompressedImage(header=header, format=form, data=array("B", data))
+            )
         if cloud is not None:
             layout = CloudLayout(cloud.shape[2])
             self._send(POINTS, self._cloud(layout, cloud.shape[:2]).message, header)
         if attention is not None and topics & set(self._masks):
-            images = self._images(_MASKS, METRES, attention.shape[1:], len(self._masks))
-            for topic, message in zip(self._masks, images.messages, strict=True):
-                if topic in topics:
-                    self._send(topic, message, header)
+            self._send_weights(
+                _MASKS,
+                attention,
+                header,
+                topics=self._masks,
+                wanted=topics,
+                encoding=mask_encoding,
+            )
         if prediction.confidence is not None and CONFIDENCE in topics:
-            images = self._images(CONFIDENCE, METRES, prediction.confidence.shape)
-            self._send(CONFIDENCE, images.messages[0], header)
+            self._send_weights(
+                CONFIDENCE,
+                prediction.confidence[None],
+                header,
+                topics=[CONFIDENCE],
+                wanted=topics,
+                encoding=mask_encoding,
+            )
         if depth is not None and DEPTH_COLOR in topics:
             images = self._images(DEPTH_COLOR, "rgb8", depth.shape)
             colorize_depth(depth, max_depth=color_range, out=images.pixels[0])
@@ -169,6 +197,24 @@ class Outputs:
 
     def _send(self, topic: str, message: BulkMessage, header: Header) -> None:
         publish_serialized(self.publishers[topic], message.serialized(header))
+
+    def _send_weights(
+        self,
+        name: str,
+        weights: npt.NDArray[np.float32],
+        header: Header,
+        *,
+        topics: Sequence[str],
+        wanted: Set[str],
+        encoding: str,
+    ) -> None:
+        """Of weights (N, H, W), an image for each of `topics`, those that are wanted."""
+        images = self._images(name, encoding, weights.shape[1:], len(topics))
+        for index, topic in enumerate(topics):
+            if topic in wanted:
+                if encoding != WEIGHTS:
+                    images.pixels[index] = encoded_weights(weights[index], encoding)
+                self._send(topic, images.messages[index], header)
 
     def _images(
         self, name: str, encoding: str, size: tuple[int, ...], count: int = 1

@@ -7,6 +7,7 @@ from typing import Any
 
 from hma_depth_ros.inference.engines.engine_names import ENGINES, PRECISIONS
 from hma_depth_ros.inference.plan import Region
+from hma_depth_ros.messages.weight_image import WEIGHT_ENCODINGS
 from hma_depth_ros.ros import parameter_table
 from hma_depth_ros.ros.parameter_table import parameter
 from hma_depth_ros.ros.parameter_types import ParameterError
@@ -39,14 +40,14 @@ class DepthNodeParameters:
     precision: str = parameter(
         "auto",
         "auto is the fastest that engine and device have: fp16 on CUDA; on the CPU bf16 with "
-        "OpenVINO where the CPU has it, else fp32.",
+        "OpenVINO where the CPU has it, else fp32. int8 is of a file exported so.",
         choices=PRECISIONS,
         live=False,
     )
     compile: bool = parameter(
         False,
         "With engine:=torch: optimise the network by torch.compile, which takes minutes while "
-        "configuring and at each new input size.",
+        "configuring and at each new input size, and a C++ compiler or Triton.",
         live=False,
     )
     self_check: bool = parameter(
@@ -57,7 +58,7 @@ class DepthNodeParameters:
     )
     threads: int = parameter(
         0,
-        "CPU threads of the network; 0 leaves the choice to the engine.",
+        "CPU threads of the network; 0 leaves the choice to the engine. All else is done in one.",
         limits=(0, 256),
         live=False,
     )
@@ -117,6 +118,27 @@ class DepthNodeParameters:
         1.0,
         "Factor on all depth; accuracy_monitor says which one centres the error.",
         limits=(0.1, 10.0),
+        of_camera=True,
+    )
+    scale_from_height: bool = parameter(
+        False,
+        "Multiply depth by what puts the road in it camera_height below the camera (the median of "
+        "the last 50 frames with a road); the diagnostics say it in any case.",
+        of_camera=True,
+    )
+    height_scale_limit: float = parameter(
+        2.0,
+        "Factor at most, and its inverse at least, of scale_from_height; frames that say otherwise "
+        "do not count.",
+        limits=(1.05, 4.0),
+        of_camera=True,
+    )
+    ground_frame: str = parameter(
+        "",
+        "Frame on the ground, such as base_footprint, from which /tf_static says how the camera is "
+        "mounted, in place of camera_height and camera_pitch; needs tf2_msgs. Empty: they count.",
+        live=False,
+        of_camera=True,
     )
     resolution: str = parameter(
         "image",
@@ -136,6 +158,13 @@ class DepthNodeParameters:
         choices=("32FC1", "16UC1"),
         of_camera=True,
     )
+    mask_encoding: str = parameter(
+        "32FC1",
+        "Of attention/scale_N and confidence: 32FC1 from 0 to 1, or mono8, a quarter of the size, "
+        "where 255 is 1.",
+        choices=WEIGHT_ENCODINGS,
+        of_camera=True,
+    )
     cloud_layout: str = parameter(
         "padded",
         "Of points: padded is 32 bytes a point as PCL has it, packed 16.",
@@ -143,27 +172,73 @@ class DepthNodeParameters:
         of_camera=True,
     )
     cloud_stride: int = parameter(
-        1, "Points: every so many pixels, in rows and columns.", limits=(1, 64)
+        1, "Points: every so many pixels, in rows and columns.", limits=(1, 64), of_camera=True
     )
     min_range: float = parameter(
-        0.0, "Points: metres along the optical axis that they begin at.", limits=(0.0, 1000.0)
+        0.0,
+        "Points: metres along the optical axis that they begin at.",
+        limits=(0.0, 1000.0),
+        of_camera=True,
     )
     edge_filter: float = parameter(
         1.0,
         "Points: degrees at least between ray and surface; less is the slope that the network "
         "draws between a near and a far thing, points in the air. 0 keeps them.",
         limits=(0.0, 45.0),
+        of_camera=True,
     )
     min_confidence: float = parameter(
         0.0,
         "Points: probability at least, in [0, 1], that depth is within a factor of 1.25 of the "
         "true one, for networks that estimate their error (the bundled one does); 0 keeps all.",
         limits=(0.0, 1.0),
+        of_camera=True,
     )
     color_range: float = parameter(
         80.0,
         "Metres at the far end of depth/color's colours.",
         limits=(1.0, 1000.0),
+        of_camera=True,
+    )
+    stale_after: float = parameter(
+        1.0,
+        "Seconds without a usable image after which the diagnostics say 'stale' (ERROR); 0 is "
+        "never.",
+        limits=(0.0, 3600.0),
+        of_camera=True,
+    )
+    warn_dropped: float = parameter(
+        0.5,
+        "Share of the images that gave way to newer ones above which the diagnostics say "
+        "'overloaded' (WARN); 1 is never.",
+        limits=(0.0, 1.0),
+        of_camera=True,
+    )
+    warn_lost: float = parameter(
+        0.05,
+        "Share of the images lost in transport above which the diagnostics say 'transport_loss' "
+        "(WARN); 1 is never.",
+        limits=(0.0, 1.0),
+        of_camera=True,
+    )
+    share_window: float = parameter(
+        5.0,
+        "Seconds that warn_dropped and warn_lost are judged over; at least diagnostics_period.",
+        limits=(0.1, 3600.0),
+        of_camera=True,
+    )
+    implausible_frames: int = parameter(
+        5,
+        "Frames in a row whose depth is unlike that of the training frames after which the "
+        "diagnostics say 'implausible' (ERROR), and as many that end it; 0 is never.",
+        limits=(0, 1000),
+        of_camera=True,
+    )
+    implausible_beyond: float = parameter(
+        0.3,
+        "How far outside the range that it had over the training frames a trait of depth must be "
+        "for that, in widths of the range.",
+        limits=(0.0, 100.0),
         of_camera=True,
     )
     diagnostics_period: float = parameter(

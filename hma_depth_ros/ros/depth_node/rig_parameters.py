@@ -23,8 +23,9 @@ class RigParameters(DepthNodeParameters):
     )
     max_batch: int = parameter(
         0,
-        "Cameras whose images go through the network together, if they have the same size there "
-        "and wait; 0 is the device's choice: 4 on a GPU, 1 on a CPU.",
+        "Cameras whose images are in the network at the same time: on a GPU as one batch, if they "
+        "have the same size there and wait; with OpenVINO on a CPU side by side, each on its "
+        "share of the cores (1: every image on all of them). 0: up to 4, on a CPU by PyTorch 1.",
         limits=(0, 16),
         live=False,
     )
@@ -35,7 +36,9 @@ class RigParameters(DepthNodeParameters):
         super().check(name, value)
         if name != "cameras":
             return
-        if wrong := [camera for camera in value if not re.fullmatch(r"[A-Za-z]\w*", camera)]:
+        if wrong := [
+            camera for camera in value if not re.fullmatch(r"[A-Za-z]\w*", camera, re.ASCII)
+        ]:
             raise ParameterError(
                 f"{name}: '{wrong[0]}' cannot be a part of a topic's name; use letters, digits, _"
             )

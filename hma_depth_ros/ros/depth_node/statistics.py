@@ -24,11 +24,12 @@ class Snapshot:
     dropped: Mapping[str, int]  #: that the node had no time or no calibration for, by cause
     skipped: Mapping[str, int]  #: that nobody wanted anything of, by cause
     failed: Mapping[str, int]  #: that could not be processed, by cause
+    undefined: int  #: of the processed ones, those with pixels that the network gave no number for
     rate: float  #: processed frames per second since the previous snapshot
     latency: Mapping[str, float] | None  #: p50, p95, max: from arrival to last output published
     age: float | None  #: mean of the node's clock minus the stamp, when the outputs were out
     stages: Mapping[str, float]  #: mean seconds by stage
-    idle: float | None  #: since the last frame arrived
+    quiet: float | None  #: since the last frame was processed, or was skipped
 
 
 @dataclass
@@ -37,6 +38,7 @@ class FrameStatistics:
 
     arrived: int = 0
     processed: int = 0
+    undefined: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
     skipped: Counter[str] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
@@ -46,14 +48,19 @@ class FrameStatistics:
         self._latencies: deque[float] = deque(maxlen=WINDOW)
         self._ages: deque[float] = deque(maxlen=WINDOW)
         self._stages: dict[str, deque[float]] = {}
-        self._last_arrival: float | None = None
+        self._last_through: float | None = None
         self._previous = (time.monotonic(), 0)
 
     def count_arrived(self) -> None:
         """One more frame is there; what becomes of it is counted later, exactly once."""
         with self._lock:
             self.arrived += 1
-            self._last_arrival = time.monotonic()
+
+    def count_missed(self, cause: str, frames: int) -> None:
+        """So many frames were here and have given way before anything was done with them."""
+        with self._lock:
+            self.arrived += frames
+            self.dropped[cause] += frames
 
     def count_dropped(self, cause: str, frames: int = 1) -> None:
         """So many frames had to give way."""
@@ -62,6 +69,7 @@ class FrameStatistics:
     def count_skipped(self, cause: str) -> None:
         """Nothing was wanted of a frame."""
         self._leave_out(self.skipped, cause)
+        self._last_through = time.monotonic()
 
     def count_failed(self, cause: str) -> None:
         """A frame could not be processed."""
@@ -72,12 +80,18 @@ class FrameStatistics:
             if frames:
                 fate[cause] += frames
 
+    def count_undefined(self) -> None:
+        """Of one frame that is processed the network gave NaN."""
+        with self._lock:
+            self.undefined += 1
+
     def count_processed(
         self, *, latency: float, age: float | None, stages: Mapping[str, float]
     ) -> None:
         """One frame's outputs are published; seconds, `age` None where the clock has no time."""
         with self._lock:
             self.processed += 1
+            self._last_through = time.monotonic()
             self._latencies.append(latency)
             if age is not None:
                 self._ages.append(age)
@@ -99,11 +113,12 @@ class FrameStatistics:
                 dropped=dict(self.dropped),
                 skipped=dict(self.skipped),
                 failed=dict(self.failed),
+                undefined=self.undefined,
                 rate=(self.processed - processed_before) / max(now - before, 1e-9),
                 latency=_percentiles(self._latencies),
                 age=float(np.mean(self._ages)) if self._ages else None,
                 stages={name: float(np.mean(v)) for name, v in self._stages.items()},
-                idle=None if self._last_arrival is None else now - self._last_arrival,
+                quiet=None if self._last_through is None else now - self._last_through,
             )
 
 

@@ -26,6 +26,7 @@ class StreamCalibration:
 
         """
         self._topic, self._image_topic, self._reporter = topic, image_topic, reporter
+        self.usable: bool | None = None  #: of the latest image; None before the first
 
     def of(
         self, image: Any, info: CameraInfo | None, size: tuple[int, int]
@@ -38,6 +39,7 @@ class StreamCalibration:
             size: (H, W) of the image.
 
         """
+        self.usable = False
         if info is None:
             self._reporter.problem(self._topic, f"no camera_info has arrived: {_CONSEQUENCE}")
             return None
@@ -46,6 +48,7 @@ class StreamCalibration:
         except BadCalibrationError as error:
             self._reporter.problem(self._topic, f"{error}: {_CONSEQUENCE}")
             return None
+        self.usable = True
         if problem := foreign_frame(info, image, self._image_topic):
             self._reporter.problem(self._topic, problem)
         else:

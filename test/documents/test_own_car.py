@@ -10,11 +10,10 @@ from pathlib import Path
 import pytest
 
 from hma_depth_ros.cli import run
+from hma_depth_ros.inference.engines.model_file import read_model_info
 from hma_depth_ros.network.checkpoint import read_info
 
-REPOSITORY = Path(__file__).resolve().parent.parent
-PAGE = (REPOSITORY / "docs" / "own_car.md").read_text(encoding="utf-8")
-TUTORIAL = PAGE.partition("\n## Try it on a rendered car\n")[2]
+from .documented import blocks_run_by
 
 #: In place of the streets' length and the images' size, both cameras of one field of view.
 SMALLER = {"60": "5", "480x288": "160x96", "400": "133.3"}
@@ -27,8 +26,8 @@ QUICK = (
 
 def commands() -> list[list[str]]:
     """Words of each command, the loop over streets unrolled."""
-    (block,) = re.findall(r"^```sh\n(.*?)^```", TUTORIAL, re.DOTALL | re.MULTILINE)
-    block = block.replace("\\\n", " ")
+    tutorial = blocks_run_by(__file__, "own_car.md")
+    block = "".join(part.text for part in tutorial).replace("\\\n", " ")
     loop = re.search(r"for street in ([\d ]+); do\n(.*?)done\n", block, re.DOTALL)
     assert loop is not None
     turns = [loop[2].replace("$street", number) for number in loop[1].split()]
@@ -55,6 +54,7 @@ def test_they_run_and_the_network_learns(
     assert names == [
         *["synthetic_drive"] * 4,
         *("bag_to_dataset", "bag_to_dataset", "train", "evaluate_kitti"),
+        *("process_bag", "evaluate_bag", "export"),
     ]
     report = json.loads(Path("mycar/report.json").read_text())
     assert report["camera"]["fx"] == 133.3
@@ -64,3 +64,7 @@ def test_they_run_and_the_network_learns(
     assert info.training["camera"]["mount_height"] == report["mount"]["height"]
     (gain,) = json.loads(Path("result.json").read_text())["full_cap80"]["minus_first"].values()
     assert gain["abs_rel"]["second"] < 0.5 * gain["abs_rel"]["first"], "on a street held out"
+    # What runs is what was scored: the same street, all of its frames, by its LiDAR.
+    at_work = json.loads(Path("bag.json").read_text())["full_cap80"]["mean"]
+    assert at_work["abs_rel"] < 0.5 * gain["abs_rel"]["first"]
+    assert read_model_info(Path("mycar.xml")).preprocessing == info.preprocessing

@@ -1,4 +1,4 @@
-"""The commands of docs/training.md and the README, word for word, on folders like KITTI's.
+"""The commands that take KITTI's folders, word for word as docs/ has them, on folders like these.
 
 Only the network and its crops are made small, by keys before those of the documentation; what it
 leaves open by `...` is the data. torchrun is left out: the tests of several processes have it.
@@ -6,8 +6,8 @@ leaves open by `...` is the data. torchrun is left out: the tests of several pro
 
 from __future__ import annotations
 
-import re
-import shlex
+import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -15,18 +15,20 @@ import numpy as np
 import pytest
 
 from hma_depth_ros.cli import run
-from hma_depth_ros.data.depth.depth_png import write_depth_png
+from hma_depth_ros.data.depth.depth_png import read_depth_png, write_depth_png
 from hma_depth_ros.data.kitti.calibration import KittiCalibration
+from hma_depth_ros.geometry.window import kitti_crop
 from hma_depth_ros.network.checkpoint import read_info
 
+from .documented import blocks_run_by, commands
+
 REPOSITORY = Path(__file__).resolve().parents[2]
-TRAINING = (REPOSITORY / "docs" / "training.md").read_text(encoding="utf-8")
-README = (REPOSITORY / "README.md").read_text(encoding="utf-8").partition("\n## Training\n")[2]
 
 DAY = "2011_09_26"
 HELD_OUT = f"{DAY}_drive_0001_sync"
 #: Frames of each drive: one that the documentation holds out, one to train on, one of Eigen's test.
-TRAIN, TEST = {HELD_OUT: 2, f"{DAY}_drive_0005_sync": 8}, {f"{DAY}_drive_0002_sync": 1}
+TESTED = f"{DAY}_drive_0002_sync"
+TRAIN, TEST = {HELD_OUT: 2, f"{DAY}_drive_0005_sync": 8}, {TESTED: 1}
 
 #: In place of the big networks and what they take.
 SMALL = (
@@ -46,28 +48,28 @@ SMALL = (
 OPEN = ["--data", "ROOT", "--split", "eigen_train_files_with_gt.txt", "--output", "runs/{number}"]
 
 
-def _commands(text: str) -> list[list[str]]:
-    """Words of each command line of a document's blocks of `sh`."""
-    blocks = re.findall(r"^```sh\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-    lines = "".join(blocks).replace("\\\n", " ").splitlines()
-    commands = [shlex.split(line, comments=True) for line in lines]
-    return [words for words in commands if "hma_depth_ros" in words]
-
-
 def _argv(words: list[str], number: int) -> list[str]:
     """What the package gets of a command."""
-    start = words.index("hma_depth_ros") + 1
-    places = {"/data/kitti": "ROOT", "$row": "resnext50"}
-    words = [re.sub(r"/data/kitti|\$row", lambda m: places[m[0]], w) for w in words[start:]]
-    if "..." in words:
-        at = words.index("...")
-        words[at:] = [word.format(number=number) for word in OPEN]
-    name, *rest = words
-    if name in {"train", "ablate"} and "--resume" not in rest:
-        rest = [*SMALL, *rest]
-    if name == "ablate":
-        rest += ["--seeds", "1"]
-    return [name, *rest]
+    places = {"/data/kitti": "ROOT", "KITTI": "ROOT", "FILE": "runs/resnet50/best.safetensors"}
+    name, *rest = (places.get(word, word) for word in words)
+    if name not in {"train", "ablate"} or "--print-config" in rest:
+        return [name, *rest]
+    for flag, value in zip(OPEN[::2], OPEN[1::2], strict=True):
+        if flag not in rest:
+            rest += [flag, value.format(number=number)]
+    seeds = ["--seeds", "1"] if name == "ablate" else []
+    return [name, *SMALL, *rest, *seeds]
+
+
+def _run_all(page: str, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """Run all blocks of a page that name this test; names of the commands."""
+    names = []
+    words = [w for block in blocks_run_by(__file__, page) for w in commands(block.text)]
+    for number, (name, *rest) in enumerate(words):
+        argv = _argv([name, *rest], number)
+        assert run(argv) == 0, (argv, capsys.readouterr().err)
+        names.append(name)
+    return names
 
 
 def _write_frames(root: Path, drives: dict[str, int], split: Path) -> None:
@@ -97,16 +99,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_they_run_as_they_stand(here: Path, capsys: pytest.CaptureFixture[str]):
-    commands = _commands(TRAINING)
-    assert [words[words.index("hma_depth_ros") + 1] for words in commands] == [
-        *("train", "evaluate_kitti"),
-        *["train"] * 5,
-        "ablate",
-    ]
-    for number, words in enumerate(commands):
-        argv = _argv(words, number)
-        assert run(argv) == 0, (argv, capsys.readouterr().err)
+def test_training(here: Path, capsys: pytest.CaptureFixture[str]):
+    names = _run_all("training.md", capsys)
+    assert names == ["train", "evaluate_kitti", *["train"] * 5, "ablate"]
     info = read_info(here / "runs" / "resnet50" / "best.safetensors")
     assert info.training["held_out"] == {HELD_OUT: 2}
     assert info.model.encoder == "mobilenetv3_small_050"
@@ -116,7 +111,33 @@ def test_they_run_as_they_stand(here: Path, capsys: pytest.CaptureFixture[str]):
     assert "  preset: densenet161\n" in printed, "of --print-config"
     assert "kb_garg_cap50" in printed
 
-    assert "`train --resume runs/resnet50`" in TRAINING
+    page = (REPOSITORY / "docs" / "training.md").read_text(encoding="utf-8")
+    assert "`train --resume runs/resnet50`" in page
     assert run(["train", "--resume", "runs/resnet50"]) == 0
-    (command,) = _commands(README.partition("\n## ")[0])
-    assert run([*_argv(command, 0), "--output", "runs/readme"]) == 0
+
+
+def test_what_bts_has_predicted(here: Path, capsys: pytest.CaptureFixture[str]):
+    """And a network in its place."""
+    predicted = here / "result_bts_eigen" / "raw"
+    predicted.mkdir(parents=True)
+    (truth,) = here.glob(f"ROOT/data_depth_annotated/train/{TESTED}/**/*.png")
+    crop = kitti_crop(375, 1242).of(read_depth_png(truth))
+    write_depth_png(predicted / f"{TESTED}_{truth.name}", np.where(crop > 0, crop, 80.0))
+    names = _run_all("from_bts.md", capsys)
+    assert names == ["evaluate_kitti", "train", "evaluate_kitti"]
+    result = json.loads((here / "bts.json").read_text())
+    for protocol in ("bts_cap80", "kb_garg_cap80"):
+        assert result[protocol]["mean"]["abs_rel"] == pytest.approx(0, abs=1e-6)
+    assert [path.name for path in (here / "result").glob("*.png")] == [f"{TESTED}_{truth.name}"]
+
+
+def test_evaluation_and_lists(
+    here: Path, tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]
+):
+    shutil.copy(tiny_checkpoint, here / "model.safetensors")
+    for path in here.glob("ROOT/data_depth_annotated/train/*/**/*.png"):
+        place = here / "DIR" / f"{path.parents[3].name}_{path.name}"
+        place.parent.mkdir(exist_ok=True)
+        shutil.copy(path, place)
+    assert _run_all("evaluation.md", capsys) == ["evaluate_kitti", "evaluate_kitti"]
+    assert _run_all("datasets.md", capsys) == ["check_dataset", "make_split", "make_split"]

@@ -1,0 +1,62 @@
+"""Have a checkpoint know what depth its training frames give; what is unlike it is implausible."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from hma_depth_ros.data.splits.located_split import read_located_split
+from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.evaluation.depth_ranges import record_depth_ranges
+from hma_depth_ros.inference.engines.model_file import ModelFormat
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="record_depth_ranges", description=__doc__)
+    parser.add_argument("--checkpoint", type=Path, required=True, metavar="FILE")
+    parser.add_argument(
+        "--split",
+        type=Path,
+        action="append",
+        required=True,
+        metavar="FILE",
+        help="list of frames that it was trained on; may be given several times",
+    )
+    parser.add_argument(
+        "--data", type=Path, metavar="ROOT", help="folder of their files (default: each list's)"
+    )
+    parser.add_argument(
+        "--output", type=Path, required=True, metavar="FILE", help="may be the checkpoint itself"
+    )
+    parser.add_argument(
+        "--engine", metavar="NAME", help="default: torch in fp32; auto: the fastest, as in the node"
+    )
+    parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda, cuda:N")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """See the module's docstring."""
+    arguments = _parser().parse_args(argv)
+    for path in (arguments.checkpoint, arguments.output):
+        if ModelFormat.of(path) is not ModelFormat.CHECKPOINT:
+            raise HmaDepthError(f"{path} is no checkpoint: record the ranges there, then export it")
+    entries = [e for split in arguments.split for e in read_located_split(split, arguments.data)]
+    ranges = record_depth_ranges(
+        arguments.checkpoint,
+        entries,
+        arguments.output,
+        device=arguments.device,
+        engine=arguments.engine,
+    )
+    table = Table(title="ln of depth in metres, usual on these frames")
+    for title in ("", "from", "to"):
+        table.add_column(title, justify="right" if title else "left")
+    for name, (low, high) in ranges.items():
+        table.add_row(name, f"{low:.3f}", f"{high:.3f}")
+    Console(width=100).print(table)
+    return 0

@@ -1,0 +1,1 @@
+"""Code blocks of the documents are run, or at least looked at."""

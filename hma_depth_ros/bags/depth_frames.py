@@ -22,10 +22,10 @@ from hma_depth_ros.messages.depth_topics import (
     INFO,
     attention_topic,
 )
-from hma_depth_ros.messages.image import image_array
 from hma_depth_ros.messages.pictures import rgb_image
 from hma_depth_ros.messages.stamps import raw_header_stamp
 from hma_depth_ros.messages.types import IMAGE_TYPES
+from hma_depth_ros.messages.weight_image import weight_array
 from hma_depth_ros.visualization.frame_layers import FrameArrays
 
 _COMPRESSED = COMPRESSED_DEPTH.removeprefix(DEPTH)
@@ -151,7 +151,7 @@ def figures_over_time(
         if raw.topic == topics.depth:
             depths[stamp] = _figures(depth_array(message), (stamp - first) / 1e9)
         else:
-            values = np.asarray(image_array(message), np.float32)
+            values = weight_array(message)
             known = np.isfinite(values)
             if known.any():
                 beside[stamp][raw.topic] = float(values[known].mean())
@@ -208,7 +208,7 @@ def arrays_near(bag: BagReader, topics: RecordedDepth, *, stamp: int, recorded: 
 def _arrays(messages: Mapping[str, Any], topics: RecordedDepth) -> FrameArrays:
     depth = depth_array(messages[topics.depth])
     rows, columns = depth.shape
-    masks = [image_array(messages[topic]) for topic in topics.masks if topic in messages]
+    masks = [weight_array(messages[topic]) for topic in topics.masks if topic in messages]
     info, image, confidence = (
         None if topic is None else messages.get(topic)
         for topic in (topics.info, topics.image, topics.confidence)
@@ -220,6 +220,6 @@ def _arrays(messages: Mapping[str, Any], topics: RecordedDepth) -> FrameArrays:
         depth=depth,
         image=None if image is None else rgb_image(image),
         attention=np.stack(masks) if masks and len(masks) == len(topics.masks) else None,
-        confidence=None if confidence is None else np.asarray(image_array(confidence), np.float32),
+        confidence=None if confidence is None else weight_array(confidence),
         points=points,
     )

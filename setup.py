@@ -37,7 +37,9 @@ setup(
     name=NAME,
     version=version(),
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
-    package_data={NAME: ["py.typed", "assets/*", "training/presets/*.yaml"]},
+    package_data={
+        NAME: ["py.typed", "assets/*", "training/presets/*.yaml", "html_report/templates/*"]
+    },
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (SHARE, ["package.xml"]),
@@ -57,6 +59,7 @@ setup(
         "opencv-python-headless>=4.6",
         "pillow>=9",
         "matplotlib>=3.6",
+        "jinja2>=3",
         "rich>=13",
         "PyYAML>=6",
         "rosbags>=0.11",

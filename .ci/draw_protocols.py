@@ -15,7 +15,8 @@ from PIL import Image
 from hma_depth_ros.evaluation.protocols import PROTOCOLS, Protocol
 from hma_depth_ros.geometry.window import Window, kitti_crop
 from hma_depth_ros.synthetic.synthetic_drive import SyntheticDrive
-from hma_depth_ros.visualization.sheet import FAINT_INK, INK, Sheet, SheetBox, resample
+from hma_depth_ros.visualization.palette import LIGHT
+from hma_depth_ros.visualization.sheet import Sheet, SheetBox, resample
 
 PICTURE = Path(__file__).resolve().parent.parent / "docs" / "images" / "protocols.jpg"
 #: Which street is rendered.
@@ -53,8 +54,10 @@ def _draw(sheet: Sheet, place: SheetBox, protocol: Protocol, frame: npt.NDArray[
     counts = protocol.window(rows, columns)
     shown = (frame * 0.35).astype(np.uint8)
     counts.of(shown)[:] = counts.of(frame)
-    sheet.text(place.left, place.top - 13, protocol.name, size=16, bold=True, color=INK)
-    sheet.text(place.right, place.top - 13, str(counts), size=13, color=FAINT_INK, align="right")
+    sheet.text(place.left, place.top - 13, protocol.name, size=16, bold=True, color=LIGHT.ink)
+    sheet.text(
+        place.right, place.top - 13, str(counts), size=13, color=LIGHT.faint_ink, align="right"
+    )
     sheet.paste(resample(shown, width=place.width, height=place.height), place)
     scale = place.width / columns
     if protocol.view == "crop":
@@ -65,12 +68,12 @@ def _draw(sheet: Sheet, place: SheetBox, protocol: Protocol, frame: npt.NDArray[
 def _draw_key(sheet: Sheet, place: SheetBox) -> None:
     lines = (
         (_COUNTS, "what counts; of these the pixels with ground truth"),
-        (FAINT_INK, "the 352x1216 that the network sees (white in the pictures)"),
+        (LIGHT.faint_ink, "the 352x1216 that the network sees (white in the pictures)"),
     )
     for number, (color, text) in enumerate(lines):
         top = place.top + 8 + 26 * number
         _frame(sheet, SheetBox(place.left, top, 26, 14), color)
-        sheet.text(place.left + 38, top + 7, text, size=14, color=INK)
+        sheet.text(place.left + 38, top + 7, text, size=14, color=LIGHT.ink)
     sheet.text(
         place.left, place.top + 76, "An image of 375 rows and 1242 columns, rendered.", size=14
     )

@@ -49,6 +49,7 @@ ALLOWED = {
         "visualization",
     },
     "bags": {"geometry", "data", "network", "inference", "messages", "evaluation", "visualization"},
+    "html_report": {"data", "evaluation", "training", "bags", "visualization"},
     "ros": {
         *{"geometry", "network", "inference", "visualization", "messages", "bags", "data"},
         "evaluation",

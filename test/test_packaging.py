@@ -38,6 +38,7 @@ FROM_PIP = {
     "yaml": ("python3-yaml", "pyyaml"),
     "matplotlib": ("python3-matplotlib", "matplotlib"),
     "rich": ("python3-rich", "rich"),
+    "jinja2": ("python3-jinja2", "jinja2"),
     "rosbags": ("python3-rosbags-pip", "rosbags"),
     "lz4": ("python3-rosbags-pip", "lz4"),  # rosbags depends on it, and on the next one
     "backports": ("python3-rosbags-pip", "backports.zstd"),
@@ -240,7 +241,8 @@ def test_wheel_holds_every_file(wheel: Path):
     package = {
         str(file.relative_to(REPOSITORY))
         for file in PACKAGE.rglob("*")
-        if file.is_file() and (file.suffix == ".py" or file.parent.name in {"assets", "presets"})
+        if file.is_file()
+        and (file.suffix == ".py" or file.parent.name in {"assets", "presets", "templates"})
     }
     share = {
         f"share/{NAME}/{folder}/{file.name}"

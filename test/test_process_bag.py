@@ -78,6 +78,17 @@ def _bytes(bag: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in bag.iterdir()}
 
 
+def test_a_page_of_what_was_made(bag: Path, process: Process, tmp_path: Path):
+    page, kinds = tmp_path / "page.html", ("--outputs", "depth,camera_info,masks")
+    assert process(bag, tmp_path / "out", *kinds, "--report", page) == 0
+    text = page.read_text(encoding="utf-8")
+    for layer in ("image", "depth", "masks"):
+        assert text.count(f'data-layer="{layer}" src="data:image/webp') == 6
+    assert text.count('<figure class="above">') == 6  # by its camera_info
+    with pytest.raises(SystemExit):
+        process(bag, tmp_path / "other", "--outputs", "masks", "--report", page)
+
+
 def test_the_mount_and_the_scale_are_the_predictors(
     drive: KittiDrive, bag: Path, tmp_path: Path, process: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,6 +33,7 @@ from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
 from hma_depth_ros.network.model import HmaDepth
 from hma_depth_ros.network.model_config import ModelConfig
+from hma_depth_ros.visualization.palette import LIGHT, rgb
 
 
 def area(p: np.ndarray, g: np.ndarray, sigma: np.ndarray, metric: str, order: str) -> float:
@@ -290,8 +291,8 @@ def test_the_curves_are_drawn(data: Path, uncertain: Path):
     evaluate(data, "--checkpoint", uncertain, "--device", "cpu", "--sparsification-plot", plot)
     with Image.open(plot) as picture:
         pixels = np.asarray(picture.convert("RGB"))
-    for color in ((0xC2, 0x41, 0x0C), (0x25, 0x63, 0xEB), (0x15, 0x80, 0x3D)):
-        assert np.count_nonzero((pixels == color).all(axis=2)) > 100
+    for color in (*LIGHT.series[:3], LIGHT.faint_ink):
+        assert np.count_nonzero((pixels == rgb(color)).all(axis=2)) > 100
 
 
 def test_a_source_without_uncertainty_says_so_in_one_line(

@@ -189,13 +189,15 @@ def _add_image_size(parser: argparse.ArgumentParser) -> None:
 
 def _add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here too")
+    parser.add_argument("--report", type=Path, metavar="FILE.html", help="and as a web page here")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """See the module's docstring."""
     arguments = _parser().parse_args(argv)
-    if arguments.json is not None:
-        check_writable(arguments.json)
+    for path in (arguments.json, arguments.report):
+        if path is not None:
+            check_writable(path)
     if arguments.part == "loader":
         content = _loader(arguments)
     else:
@@ -206,11 +208,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         with tempfile.TemporaryDirectory(prefix="hma_depth_benchmark_") as folder:
             run = {"model": _model, "predictor": _predictor, "node": _node}[arguments.part]
             content = run(arguments, Path(folder))
+    given = {name: _plain(value) for name, value in vars(arguments).items()}
+    text = json.dumps({"arguments": given, "machine": machine(), **content}, indent=2)
     if arguments.json is not None:
-        given = {name: _plain(value) for name, value in vars(arguments).items()}
-        content = {"arguments": given, "machine": machine(), **content}
         with atomic_path(arguments.json) as temporary:
-            temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+            temporary.write_text(text + "\n", encoding="utf-8")
+    if arguments.report is not None:
+        from hma_depth_ros.html_report.benchmark_page import write_benchmark_page
+
+        write_benchmark_page(arguments.report, json.loads(text))
     return 0
 
 

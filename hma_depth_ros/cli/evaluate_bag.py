@@ -15,6 +15,7 @@ from hma_depth_ros.evaluation.command import add_report_options, caps_of, report
 from hma_depth_ros.evaluation.protocols import PROTOCOLS, protocols_by_name
 from hma_depth_ros.evaluation.score_frames import Settings
 from hma_depth_ros.evaluation.score_list import Session
+from hma_depth_ros.html_report.evaluation_page import write_evaluation_page
 
 
 def _seconds(text: str) -> float:
@@ -155,5 +156,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             workers=arguments.workers,
             allow_partial=arguments.allow_partial,
             published=False,
+            write_page=write_evaluation_page,
         ).run()
     return 0

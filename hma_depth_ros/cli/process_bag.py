@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from hma_depth_ros.bags.processing.output_settings import OUTPUT_KINDS, OutputSettings
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.files import check_writable
 from hma_depth_ros.inference.engines.engine_names import ENGINES, PRECISIONS
 from hma_depth_ros.inference.mount_arguments import add_mount_arguments, mount_of
 
@@ -209,6 +210,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="length of OUT's files; an interrupted run loses at most one (default: %(default)s)",
     )
+    result.add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE.html",
+        help="frames and figures over time as one web page, when OUT is complete",
+    )
     return parser
 
 
@@ -222,6 +229,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("--batch must be 1 or more")
     if arguments.kitti_crop and (arguments.region or len(arguments.bags) > 1):
         parser.error("--kitti-crop is for one bag, and not with --region")
+    if arguments.report is not None:
+        if len(arguments.bags) > 1:
+            parser.error("--report is for one bag; `report` makes a page of each")
+        if "depth" not in arguments.outputs:
+            parser.error("--report shows depth, which --outputs leaves out")
+        check_writable(arguments.report)
     jobs = _jobs(arguments)
     for bag, out in jobs:
         if out.exists():
@@ -240,6 +253,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             for bag, out in jobs
         ]
         _run(processes)
+    # Of several processes by each that finds OUT complete, which is the last one.
+    if arguments.report is not None and arguments.output.exists():
+        from hma_depth_ros.html_report.bag_page import write_bag_page
+
+        write_bag_page(arguments.report, arguments.output)
     return 0
 
 

@@ -18,6 +18,8 @@ from hma_depth_ros.data.depth.depth_units import unit_hint
 from hma_depth_ros.data.splits.own_dataset import REPORT
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.depth_ranges import record_depth_ranges
+from hma_depth_ros.files import check_writable
+from hma_depth_ros.html_report.training_page import write_training_page
 from hma_depth_ros.training.config_file import load_config, preset_names, to_yaml
 from hma_depth_ros.training.data_arguments import add_data_arguments, with_data_arguments
 from hma_depth_ros.training.fine_tuning import (
@@ -59,6 +61,12 @@ def _parser() -> argparse.ArgumentParser:
         help="go on with an interrupted run, exactly, with the configuration in its folder; only "
         "data.root (or --data) and data.workers may be changed",
     )
+    parser.add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE.html",
+        help="when the run is done, write its curves and validation frames as one web page",
+    )
     return parser
 
 
@@ -73,6 +81,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.output is None and not resume:
         raise HmaDepthError("name the folder of the run by --output, or --resume an old one")
     folder = RunFolder(arguments.resume if resume else arguments.output)
+    if arguments.report is not None:
+        check_writable(arguments.report)
     cv2.setNumThreads(1)  # the loader's processes have a core each
     with joined_processes(config.compute.device) as processes:
         lists = processes.by_first(
@@ -91,6 +101,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         first = processes.is_first
     if first:
         _record_depth_ranges(folder, lists, config.compute.device)
+        if arguments.report is not None:
+            write_training_page(arguments.report, folder.path)
     return 0
 
 

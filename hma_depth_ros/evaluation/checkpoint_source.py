@@ -19,6 +19,7 @@ from hma_depth_ros.evaluation.prediction_sources import (
     Found,
     PredictedDepth,
     PredictionSource,
+    ShownPrediction,
 )
 from hma_depth_ros.evaluation.protocol_windows import kitti_crop
 from hma_depth_ros.evaluation.protocols import View
@@ -96,6 +97,19 @@ class CheckpointPredictions(PredictionSource):
             else self._by_view(views, [next(predictions) for _ in own])
             for own in asked
         ]
+
+    def shown(self, frame: EvaluatedFrame, view: View) -> ShownPrediction:
+        """See `PredictionSource`: with masks and confidence, if the network has them."""
+        depth = self.predictions(frame, {view})[view].depth
+        outputs: set[Output] = set()
+        if self._predictor.info.model.attention:
+            outputs.add("attention")
+        if self._predictor.estimates_error:
+            outputs.add("confidence")
+        asked = self._requests(frame, {view})[0]
+        with self._lock:
+            found = self._predictor.predict(asked.image, asked.camera, outputs=outputs)
+        return ShownPrediction(depth, found.attention, found.confidence)
 
     def _requests(self, frame: EvaluatedFrame, views: Collection[View]) -> list[PredictionRequest]:
         """One for each view, or the image's and then its mirror image's."""

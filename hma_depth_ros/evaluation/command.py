@@ -22,12 +22,13 @@ from hma_depth_ros.evaluation.prediction_sources import (
 )
 from hma_depth_ros.evaluation.protocols import protocols_by_name
 from hma_depth_ros.evaluation.report.comparison import (
+    comparison_content,
     comparison_tables,
     differences_from_first,
-    write_comparison,
 )
+from hma_depth_ros.evaluation.report.written_files import write_json
 from hma_depth_ros.evaluation.score_frames import Settings
-from hma_depth_ros.evaluation.score_list import Reports, Session, wide_console
+from hma_depth_ros.evaluation.score_list import PageWriter, Reports, Session, wide_console
 from hma_depth_ros.files import short_paths
 from hma_depth_ros.inference.engines.engine_names import ENGINES, PRECISIONS
 
@@ -176,16 +177,33 @@ def add_report_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGro
     reports.add_argument(
         "--panel-count", type=int, default=3, metavar="N", help="of each (default: %(default)s)"
     )
+    reports.add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE.html",
+        help="all of it as one web page, with the best and worst frames",
+    )
     return reports
 
 
 def reports_of(arguments: argparse.Namespace) -> Reports:
     """Reports that the options ask for."""
-    return Reports(arguments.json, arguments.csv, arguments.panels, arguments.panel_count)
+    return Reports(
+        arguments.json,
+        arguments.csv,
+        arguments.panels,
+        arguments.panel_count,
+        page=arguments.report,
+    )
 
 
 def evaluate_command(
-    argv: Sequence[str] | None, *, prog: str, summary: str, benchmark: Benchmark
+    argv: Sequence[str] | None,
+    *,
+    prog: str,
+    summary: str,
+    benchmark: Benchmark,
+    write_page: PageWriter,
 ) -> int:
     """Run an evaluation command.
 
@@ -194,6 +212,7 @@ def evaluate_command(
         prog: its name.
         summary: of one line, for its help.
         benchmark: to score on.
+        write_page: of `--report`.
 
     Returns:
         Exit status 0.
@@ -231,7 +250,14 @@ def evaluate_command(
     checkpoints = arguments.checkpoint or [None]
     if len(checkpoints) > 1:
         frames.check(allow_partial=arguments.allow_partial)
-        _compare(arguments, frames, settings, benchmark, description)
+        _compare(
+            arguments,
+            frames=frames,
+            settings=settings,
+            benchmark=benchmark,
+            description=description,
+            write_page=write_page,
+        )
         return 0
     if arguments.predictions is None:
         frames.check(allow_partial=arguments.allow_partial)
@@ -257,24 +283,26 @@ def evaluate_command(
         batch=batch,
         allow_partial=arguments.allow_partial,
         published=benchmark.published,
+        write_page=write_page,
     ).run()
     return 0
 
 
 def _compare(
     arguments: argparse.Namespace,
+    *,
     frames: FrameList,
     settings: Settings,
     benchmark: Benchmark,
     description: dict[str, Any],
+    write_page: PageWriter,
 ) -> None:
     """Score several networks on the same frames, and show them side by side."""
     for name in ("csv", "panels", "predictions_dir", "sparsification_plot"):
         if getattr(arguments, name):
             option = f"--{name.replace('_', '-')}"
             raise HmaDepthError(f"{option} is for one checkpoint; score them one by one for it")
-    if arguments.json is not None:
-        Reports(json=arguments.json).check()
+    Reports(json=arguments.json, page=arguments.report).check()
     checkpoints: list[Path] = arguments.checkpoint
     names = list(short_paths([str(path) for path in checkpoints]).values())
     if len(names) < len(checkpoints):
@@ -300,9 +328,12 @@ def _compare(
     console = wide_console()
     for table in comparison_tables(names, summaries, apart):
         console.print(table)
+    run = {"checkpoints": described, "split": frames.title}
+    content = comparison_content(names, summaries, apart, run)
     if arguments.json is not None:
-        run = {"checkpoints": described, "split": frames.title}
-        write_comparison(arguments.json, names, summaries, apart, run)
+        write_json(arguments.json, content)
+    if arguments.report is not None:
+        write_page(arguments.report, content, [])
 
 
 def _check(arguments: argparse.Namespace) -> None:

@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from hma_depth_ros.visualization.color_scale import STEPS, ColorScale
+
 #: Relative errors from this on have the brightest colour.
 WORST_ERROR = 0.5
 
@@ -29,3 +31,12 @@ def error_colors(
     colors = cv2.cvtColor(cv2.applyColorMap(shade, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
     colors[cv2.dilate(known.astype(np.uint8), np.ones((3, 3), np.uint8)) == 0] = 60
     return np.asarray(colors, np.uint8)
+
+
+def error_scale() -> ColorScale:
+    """Of `error_colors`."""
+    errors = np.linspace(0, WORST_ERROR, STEPS, dtype=np.float32)
+    ramp = error_colors(np.ones((1, STEPS), np.float32), 1 + errors[None])
+    ticks = [(error / WORST_ERROR, f"{error:.0%}") for error in (0.0, 0.1, 0.2, 0.3, 0.4)]
+    ticks.append((1.0, f"\N{GREATER-THAN OR EQUAL TO}{WORST_ERROR:.0%}"))
+    return ColorScale("Relative error of depth", ramp, ticks)

@@ -18,6 +18,7 @@ from hma_depth_ros.data.splits.known_splits import SplitIdentity, identify, know
 from hma_depth_ros.data.splits.split_file import SplitEntry, read_split, with_source
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.dataset_rules import Benchmark
+from hma_depth_ros.geometry.camera import PinholeCamera
 
 _NAMED_AT_MOST = 3
 
@@ -32,6 +33,8 @@ class EvaluatedFrame:
     listed: SplitEntry | None = None  #: with the paths of files; None: of no list, or no image
     #: Gives the picture (H, W, 3), RGB, for reports, where it lies in no file.
     picture: Callable[[], npt.NDArray[np.uint8]] | None = None
+    #: Of the ground truth's size; None: it is that of `listed`, if there is one.
+    camera: PinholeCamera | None = None
 
     @property
     def scene(self) -> str:

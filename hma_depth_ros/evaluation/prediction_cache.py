@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ from hma_depth_ros.evaluation.prediction_sources import (
     Found,
     PredictedDepth,
     PredictionSource,
+    ShownPrediction,
     read_uncertainty,
 )
 from hma_depth_ros.evaluation.protocols import View
@@ -152,6 +154,12 @@ class CachedPredictions(PredictionSource):
         if path.suffix == ".png":
             depth = quantise(depth, units_per_metre=self._units)
         write_stored_depth(path, depth, units_per_metre=self._units)
+
+    def shown(self, frame: EvaluatedFrame, view: View) -> ShownPrediction:
+        """See `PredictionSource`: the depth that is kept, and the network's masks of now."""
+        return replace(
+            self._source.shown(frame, view), depth=self.predictions(frame, {view})[view].depth
+        )
 
     def _stored(self, path: Path, uncertainty: Path | None = None) -> PredictedDepth:
         try:

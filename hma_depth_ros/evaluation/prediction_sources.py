@@ -32,6 +32,17 @@ class PredictedDepth:
     uncertainty: Depth | None = None
 
 
+@dataclass(frozen=True)
+class ShownPrediction:
+    """What there is to show of a prediction, of one size (H, W)."""
+
+    depth: Depth  #: metres
+    attention: Depth | None = None  #: (S, H, W), masks, coarse to fine
+    confidence: Depth | None = None  #: a probability
+    #: (H, W, 3), RGB, where the frame knows none.
+    image: npt.NDArray[np.uint8] | None = None
+
+
 #: Of one frame: predictions by view, or why there are none.
 Found = dict[View, PredictedDepth] | HmaDepthError
 
@@ -59,6 +70,15 @@ class PredictionSource(Protocol):
             except HmaDepthError as error:
                 found.append(error)
         return found
+
+    def shown(self, frame: EvaluatedFrame, view: View) -> ShownPrediction:
+        """A prediction once more, with all that can be shown of it: here the depth alone.
+
+        Raises:
+            HmaDepthError: a file cannot be used.
+
+        """
+        return ShownPrediction(self.predictions(frame, {view})[view].depth)
 
 
 class StoredPredictions(PredictionSource):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -27,16 +28,24 @@ from hma_depth_ros.evaluation.evaluated_frames import FrameList, shortened
 from hma_depth_ros.evaluation.prediction_sources import PredictionSource
 from hma_depth_ros.evaluation.report.error_panels import write_panels
 from hma_depth_ros.evaluation.report.metric_table import tables, window_lines
+from hma_depth_ros.evaluation.report.pictured_frames import PicturedFrame, pictured_frames
 from hma_depth_ros.evaluation.report.reliability_page import (
     boundary_tables,
     reliability_tables,
     write_sparsification_plot,
 )
 from hma_depth_ros.evaluation.report.summary import EvaluationSummary
-from hma_depth_ros.evaluation.report.written_files import write_csv, write_json
+from hma_depth_ros.evaluation.report.written_files import report_content, write_csv, write_json
 from hma_depth_ros.evaluation.score_frames import Settings, evaluate
 from hma_depth_ros.evaluation.unit_hints import unit_hints
+from hma_depth_ros.visualization.frame_layers import FrameLayers
 
+#: Writes figures (as `report_content` gives them) and pictured frames as a web page. It stands
+#: above this layer and is handed down.
+PageWriter = Callable[[Path, Mapping[str, Any], Sequence[FrameLayers]], None]
+
+#: Frames of a group on a web page, which holds their pictures.
+_ON_PAGE = 6
 #: Columns that the tables need; a narrower terminal breaks lines, rich would leave figures out.
 _TABLE_WIDTH = 130
 
@@ -50,6 +59,7 @@ class Reports:
     panels: Path | None = None
     panel_count: int = 3
     sparsification: Path | None = None  #: picture of the curves
+    page: Path | None = None  #: all of it as a web page
 
     def check(self) -> None:
         """Try the folders, so that hours of work do not end at a wrong path.
@@ -59,7 +69,7 @@ class Reports:
 
         """
         panels = None if self.panels is None else self.panels / "panel"
-        for path in (self.json, self.csv, panels, self.sparsification):
+        for path in (self.json, self.csv, panels, self.sparsification, self.page):
             if path is None:
                 continue
             try:
@@ -87,6 +97,7 @@ class Session:
     allow_partial: bool = False
     #: Show the paper's Table I below the figures.
     published: bool = True
+    write_page: PageWriter | None = None  #: None: `reports` asks for no page
 
     def run(self) -> EvaluationSummary:
         """Score all frames, print tables, write the reports.
@@ -190,37 +201,44 @@ class Session:
 
     def _write(self, summary: EvaluationSummary, counts: dict[str, Any], hints: list[str]) -> None:
         reports = self.reports
+        content = report_content(summary, self._run_description(summary, counts, hints))
         if reports.json is not None:
-            windows = {
-                protocol.name: {
-                    f"{height}x{width}": asdict(protocol.window(height, width))
-                    for height, width in sorted(summary.sizes)
-                }
-                for protocol in self.settings.protocols
-            }
-            run = {
-                **self.description,
-                "split": self.frames.title,
-                "frames": counts,
-                "hints": hints,
-                "windows": windows,
-                "principal_points": dict(summary.cameras),
-                "code_version": __version__,
-            }
-            write_json(reports.json, summary, run)
+            write_json(reports.json, content)
         if reports.csv is not None:
             write_csv(reports.csv, summary)
         if reports.sparsification is not None:
             self._write_sparsification(reports.sparsification, summary)
         if reports.panels is not None:
-            write_panels(
-                reports.panels,
-                summary,
-                self.frames.frames,
-                self.source,
-                self.settings,
-                count=reports.panel_count,
-            )
+            write_panels(reports.panels, self._pictured(summary, reports.panel_count))
+        if reports.page is not None:
+            assert self.write_page is not None
+            pictured = self._pictured(summary, min(reports.panel_count, _ON_PAGE))
+            self.write_page(reports.page, content, [frame.layers() for frame in pictured])
+
+    def _pictured(self, summary: EvaluationSummary, count: int) -> Iterator[PicturedFrame]:
+        frames = self.frames.frames
+        return pictured_frames(summary, frames, self.source, self.settings, count=count)
+
+    def _run_description(
+        self, summary: EvaluationSummary, counts: dict[str, Any], hints: list[str]
+    ) -> dict[str, Any]:
+        """What was scored and how."""
+        windows = {
+            protocol.name: {
+                f"{height}x{width}": asdict(protocol.window(height, width))
+                for height, width in sorted(summary.sizes)
+            }
+            for protocol in self.settings.protocols
+        }
+        return {
+            **self.description,
+            "split": self.frames.title,
+            "frames": counts,
+            "hints": hints,
+            "windows": windows,
+            "principal_points": dict(summary.cameras),
+            "code_version": __version__,
+        }
 
     def _write_sparsification(self, path: Path, summary: EvaluationSummary) -> None:
         """Of the first figure that has an uncertainty; there may be none."""

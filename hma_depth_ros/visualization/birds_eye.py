@@ -8,13 +8,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from hma_depth_ros.visualization.palette import EGO, NIGHT, NIGHT_GRID, NIGHT_INK, rgb
 from hma_depth_ros.visualization.sheet import Sheet, SheetBox
-
-_GROUND = (20, 23, 28)
-_GRID = "#8b95a5"
-_LABEL = "#c3cad5"
-_HALO = "#14171c"
-_EGO = "#ff5c39"
 
 
 @dataclass(frozen=True)
@@ -64,25 +59,51 @@ def splat(
         width: Of the view, in pixels; its height follows from the extent.
 
     """
-    scale = width / (2 * extent.side)
     height = round(width / extent.aspect)
-    flat, rgb = points.reshape(-1, 3), colors.reshape(-1, 3)
+    chosen, rows, columns = _places(points, extent, width=width, height=height)
+    view = np.empty((height, width, 3), np.uint8)
+    view[:] = rgb(NIGHT)
+    if not chosen.size:
+        return view
+    # Of several values for one pixel the last one stays.
+    view[rows, columns] = colors.reshape(-1, 3)[chosen]
+    empty = np.ones((height, width), np.uint8)
+    empty[rows, columns] = 0
+    radius = np.linspace(4.0, 1.0, height) * width / 500
+    return _grow(view, empty, radius)
+
+
+def mark_points(
+    view: npt.NDArray[np.uint8],
+    points: npt.NDArray[np.floating],
+    color: str,
+    *,
+    extent: BirdsEyeExtent,
+) -> None:
+    """Paint points (..., 3) onto a view of `splat`, in one colour over all that is there.
+
+    Each is two pixels wide, enough to be seen and not so much that it hides what it is compared to.
+    """
+    height, width = view.shape[:2]
+    _, rows, columns = _places(points, extent, width=width, height=height)
+    mark = np.zeros((height, width), np.uint8)
+    mark[rows, columns] = 1
+    view[cv2.dilate(mark, np.ones((2, 2), np.uint8)) > 0] = rgb(color)
+
+
+def _places(
+    points: npt.NDArray[np.floating], extent: BirdsEyeExtent, *, width: int, height: int
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Numbers of the points (..., 3) that are seen, lowest first; the row and column of each."""
+    scale = width / (2 * extent.side)
+    flat = points.reshape(-1, 3)
     with np.errstate(invalid="ignore"):
         column = (flat[:, 0] + extent.side) * scale
         row = (extent.ahead - flat[:, 2]) * scale
         seen = (column >= 0) & (column < width) & (row >= 0) & (row < height)
         seen &= flat[:, 1] > -extent.ceiling
     lowest_first = np.flatnonzero(seen)[np.argsort(-flat[seen, 1], kind="stable")]
-    rows, columns = row[lowest_first].astype(np.intp), column[lowest_first].astype(np.intp)
-    view = np.empty((height, width, 3), np.uint8)
-    view[:] = _GROUND
-    if not lowest_first.size:
-        return view
-    view[rows, columns] = rgb[lowest_first]  # of several values for one pixel the last one stays
-    empty = np.ones((height, width), np.uint8)
-    empty[rows, columns] = 0
-    radius = np.linspace(4.0, 1.0, height) * width / 500
-    return _grow(view, empty, radius)
+    return lowest_first, row[lowest_first].astype(np.intp), column[lowest_first].astype(np.intp)
 
 
 def _grow(
@@ -115,18 +136,18 @@ def draw_birds_eye(
     step = extent.grid_step
     for metres in np.arange(0.0, extent.ahead, step).tolist():
         y = origin - metres * scale
-        sheet.line([(box.left, y), (box.right, y)], _GRID, alpha=0.35)
+        sheet.line([(box.left, y), (box.right, y)], NIGHT_GRID, alpha=0.35)
         if metres > 0:
-            sheet.text(box.left + 6, y - 8, f"{metres:g} m", size=12, color=_LABEL, halo=_HALO)
+            sheet.text(box.left + 6, y - 8, f"{metres:g} m", size=12, color=NIGHT_INK, halo=NIGHT)
     count = int(np.ceil(extent.side / step)) - 1
     for metres in (np.arange(-count, count + 1) * step).tolist():
         x = middle + metres * scale
-        sheet.line([(x, box.top), (x, box.bottom)], _GRID, alpha=0.35)
+        sheet.line([(x, box.top), (x, box.bottom)], NIGHT_GRID, alpha=0.35)
         if metres:
-            sheet.text(x + 4, box.bottom - 9, f"{metres:g} m", size=12, color=_LABEL, halo=_HALO)
+            sheet.text(x + 4, box.bottom - 9, f"{metres:g} m", size=12, color=NIGHT_INK, halo=NIGHT)
     half = max(5.0, box.width / 60)
     marker = [(0.0, -1.6 * half), (half, half), (0.0, 0.4 * half), (-half, half)]
-    sheet.polygon([(middle + dx, origin + dy) for dx, dy in marker], _EGO)
+    sheet.polygon([(middle + dx, origin + dy) for dx, dy in marker], EGO)
 
 
 def birds_eye(

@@ -15,9 +15,7 @@ from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.patheffects import withStroke
 from matplotlib.textpath import TextPath
 
-PAPER = "#ffffff"
-INK = "#1b1f24"
-FAINT_INK = "#6b7280"
+from hma_depth_ros.visualization.palette import FONT, LIGHT
 
 #: A point of typography is 1/72 inch; at 72 dots per inch font sizes are therefore pixels.
 _DPI = 72
@@ -27,7 +25,7 @@ _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 @cache
 def _drawable() -> frozenset[str]:
     """Characters of the font."""
-    return frozenset(map(chr, get_font(findfont(FontProperties())).get_charmap()))
+    return frozenset(map(chr, get_font(findfont(FontProperties(family=FONT))).get_charmap()))
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,9 @@ class Sheet:
     """
 
     def __init__(self, width: int, height: int) -> None:
-        self._figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, facecolor=PAPER)
+        self._figure = Figure(
+            figsize=(width / _DPI, height / _DPI), dpi=_DPI, facecolor=LIGHT.paper
+        )
         self._canvas = FigureCanvasAgg(self._figure)
         self._axes = self._figure.add_axes((0, 0, 1, 1))
         self._axes.set_axis_off()
@@ -117,7 +117,7 @@ class Sheet:
         text: str,
         *,
         size: int = 15,
-        color: str = INK,
+        color: str = LIGHT.ink,
         align: str = "left",
         bold: bool = False,
         halo: str | None = None,
@@ -134,6 +134,7 @@ class Sheet:
             y,
             "".join(c if c in _drawable() else _REPLACEMENT for c in text),
             parse_math=False,
+            fontfamily=FONT,
             fontsize=size,
             color=color,
             horizontalalignment=align,
@@ -145,7 +146,9 @@ class Sheet:
     @staticmethod
     def text_width(text: str, *, size: int) -> float:
         """Pixels that `text` will take."""
-        return float(TextPath((0, 0), text, size=size).get_extents().width)
+        return float(
+            TextPath((0, 0), text, size=size, prop=FontProperties(family=FONT)).get_extents().width
+        )
 
     def render(self) -> npt.NDArray[np.uint8]:
         """The finished picture (H, W, 3), RGB."""

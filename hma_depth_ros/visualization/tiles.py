@@ -13,13 +13,16 @@ from hma_depth_ros.visualization.attention_color import (
     scale_names,
 )
 from hma_depth_ros.visualization.birds_eye import BirdsEyeExtent, draw_birds_eye
-from hma_depth_ros.visualization.depth_color import colorize_depth, nearest_colored_depth
-from hma_depth_ros.visualization.sheet import FAINT_INK, Sheet, SheetBox, resample
+from hma_depth_ros.visualization.color_scale import ColorScale, depth_scale
+from hma_depth_ros.visualization.depth_color import colorize_depth
+from hma_depth_ros.visualization.palette import LIGHT
+from hma_depth_ros.visualization.sheet import Sheet, SheetBox, resample
 
 HEADER = 30  #: pixels of title and key above a picture
 NARROWEST = 420  #: pixels that the widest header needs
 _KEY_NARROWEST = 240  # under which a mask's grey key would touch its title
 _TALLEST = 320
+_SCALE_WIDTH, _TITLE_ROOM = 300, 170
 
 
 @dataclass(frozen=True)
@@ -43,40 +46,42 @@ class FrameView:
 
 def draw_image(sheet: Sheet, box: SheetBox, frame: FrameView) -> None:
     """The camera's image; `box` is the picture without its header, here and below."""
-    _title(sheet, box, "Image")
+    draw_title(sheet, box, "Image")
     right = max(box.right, box.left + NARROWEST)
     room = (right - box.left - 80) // 8
     caption = frame.caption if len(frame.caption) <= room else f"...{frame.caption[3 - room :]}"
-    sheet.text(right, box.top - 13, caption, size=13, color=FAINT_INK, align="right")
+    sheet.text(right, box.top - 13, caption, size=13, color=LIGHT.faint_ink, align="right")
     sheet.paste(frame.image, box)
 
 
 def draw_depth(sheet: Sheet, box: SheetBox, frame: FrameView) -> None:
     """Colour-mapped depth under a colour bar in metres."""
-    _title(sheet, box, "Depth in metres")
+    draw_title(sheet, box, "Depth in metres")
     sheet.paste(colorize_depth(frame.depth, max_depth=frame.max_depth), box)
-    near, far = nearest_colored_depth(frame.max_depth), frame.max_depth
+    draw_scale(sheet, box, depth_scale(frame.max_depth))
+
+
+def draw_scale(sheet: Sheet, box: SheetBox, scale: ColorScale) -> None:
+    """A bar of a scale's colours at the right of a picture's header, its numbers above it."""
     right = max(box.right, box.left + NARROWEST)
-    bar = SheetBox(right - min(300, right - box.left - 170), box.top - 13, 0, 8)
-    bar = SheetBox(bar.left, bar.top, right - bar.left, bar.height)
-    ramp = np.geomspace(near, far, bar.width, dtype=np.float32)[None].repeat(bar.height, axis=0)
-    sheet.paste(colorize_depth(ramp, max_depth=far), bar)
-    ticks = np.geomspace(near, far, 6)
-    for position, metres in zip(np.linspace(bar.left, bar.right, len(ticks)), ticks, strict=True):
-        align = "left" if metres == near else "right" if position == bar.right else "center"
-        label = f"{metres:.3g}" if metres >= 1 else f"{metres:.2g}"
-        sheet.text(position, bar.top - 8, label, size=12, color=FAINT_INK, align=align)
+    width = min(_SCALE_WIDTH, right - box.left - _TITLE_ROOM)
+    bar = SheetBox(right - width, box.top - 13, width, 8)
+    sheet.paste(np.repeat(scale.ramp, bar.height, axis=0), bar)
+    for place, label in scale.ticks:
+        align = "left" if place == 0 else "right" if place == 1 else "center"
+        x = bar.left + place * bar.width
+        sheet.text(x, bar.top - 8, label, size=12, color=LIGHT.faint_ink, align=align)
 
 
 def draw_winner(sheet: Sheet, box: SheetBox, frame: FrameView) -> None:
     """Attention of all scales in one picture under a legend of their colours."""
     assert frame.attention is not None
-    _title(sheet, box, "Attention")
+    draw_title(sheet, box, "Attention")
     sheet.paste(colorize_attention(frame.attention), box)
     names, colors = scale_names(len(frame.attention)), scale_colors(len(frame.attention))
     right = max(box.right, box.left + NARROWEST)
     for name, color in zip(reversed(names), reversed(colors), strict=True):
-        sheet.text(right, box.top - 13, name, size=13, color=FAINT_INK, align="right")
+        sheet.text(right, box.top - 13, name, size=13, color=LIGHT.faint_ink, align="right")
         text_width = round(sheet.text_width(name, size=13))
         swatch = SheetBox(right - text_width - 18, box.top - 19, 12, 12)
         sheet.rectangle(swatch, "#{:02x}{:02x}{:02x}".format(*color))
@@ -86,7 +91,7 @@ def draw_winner(sheet: Sheet, box: SheetBox, frame: FrameView) -> None:
 def draw_mask(sheet: Sheet, box: SheetBox, frame: FrameView, index: int) -> None:
     """The mask of one scale under its name and a key from 0, black, to 1, white."""
     assert frame.attention is not None
-    _title(sheet, box, f"Mask {scale_names(len(frame.attention))[index]}")
+    draw_title(sheet, box, f"Mask {scale_names(len(frame.attention))[index]}")
     _grey_key(sheet, box)
     sheet.paste(_grey(frame.attention[index]), box)
 
@@ -94,7 +99,7 @@ def draw_mask(sheet: Sheet, box: SheetBox, frame: FrameView, index: int) -> None
 def draw_masks(sheet: Sheet, box: SheetBox, frame: FrameView) -> None:
     """All masks in two rows within one box, their names inside."""
     assert frame.attention is not None
-    _title(sheet, box, "Masks")
+    draw_title(sheet, box, "Masks")
     _grey_key(sheet, box)
     gap, columns = 6, (len(frame.attention) + 1) // 2
     width, height = (box.width - (columns - 1) * gap) // columns, (box.height - gap) // 2
@@ -108,7 +113,7 @@ def draw_masks(sheet: Sheet, box: SheetBox, frame: FrameView) -> None:
 def draw_cloud(sheet: Sheet, box: SheetBox, frame: FrameView) -> None:
     """The cloud in the image's colours from above; the box has `BirdsEyeExtent.aspect`."""
     assert frame.points is not None
-    _title(sheet, box, "Cloud from above")
+    draw_title(sheet, box, "Cloud from above")
     height, width = frame.points.shape[:2]
     colors = frame.image
     if colors.shape[:2] != (height, width):
@@ -116,7 +121,8 @@ def draw_cloud(sheet: Sheet, box: SheetBox, frame: FrameView) -> None:
     draw_birds_eye(sheet, box, frame.points, colors, BirdsEyeExtent.for_range(frame.max_depth))
 
 
-def _title(sheet: Sheet, box: SheetBox, title: str) -> None:
+def draw_title(sheet: Sheet, box: SheetBox, title: str) -> None:
+    """A picture's title, above its left end."""
     sheet.text(box.left, box.top - 13, title, size=16, bold=True)
 
 
@@ -130,6 +136,6 @@ def _grey_key(sheet: Sheet, box: SheetBox) -> None:
     ramp = np.linspace(0, 1, 64, dtype=np.float32)[None].repeat(8, axis=0)
     bar = SheetBox(box.right - 64 - 14, box.top - 17, 64, 8)
     sheet.paste(_grey(ramp), bar)
-    sheet.outline(bar, FAINT_INK)
-    sheet.text(bar.left - 6, box.top - 13, "0", size=12, color=FAINT_INK, align="right")
-    sheet.text(box.right, box.top - 13, "1", size=12, color=FAINT_INK, align="right")
+    sheet.outline(bar, LIGHT.faint_ink)
+    sheet.text(bar.left - 6, box.top - 13, "0", size=12, color=LIGHT.faint_ink, align="right")
+    sheet.text(box.right, box.top - 13, "1", size=12, color=LIGHT.faint_ink, align="right")

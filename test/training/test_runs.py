@@ -50,7 +50,7 @@ def drives(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def whole_run(drives: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A short run that nothing interrupted."""
     run = tmp_path_factory.mktemp("runs") / "whole"
-    done = run_train(*arguments(drives, run, *SHORT))
+    done = run_train(*arguments(drives, run, *SHORT), "--report", str(run.parent / "page.html"))
     assert done.returncode == 0, done.stderr
     return run
 
@@ -138,6 +138,16 @@ def test_a_run_folder_says_what_the_run_was(whole_run: Path, drives: Path):
         "last.safetensors",
         "best.safetensors",
     }
+
+
+def test_a_run_leaves_a_page_with_its_curves_and_frames(whole_run: Path):
+    page = (whole_run.parent / "page.html").read_text(encoding="utf-8")
+    best = [
+        line["validation"]["all"]["abs_rel"] for line in steps(whole_run) if "validation" in line
+    ]
+    assert f"whole: AbsRel {min(best):.4f} after epoch" in page
+    for layer in ("image", "truth", "depth", "error", "masks"):
+        assert page.count(f'data-layer="{layer}" src="data:image/webp') == 4  # 2 worst, 2 best
 
 
 def test_killed_and_resumed_gives_the_same_bits(whole_run: Path, drives: Path, tmp_path: Path):

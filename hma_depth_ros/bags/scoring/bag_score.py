@@ -27,7 +27,12 @@ from hma_depth_ros.bags.transforms import Transforms
 from hma_depth_ros.data.kitti.calibration import KittiCalibration
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.evaluated_frames import FrameList
-from hma_depth_ros.messages.camera_info import foreign_frame
+from hma_depth_ros.geometry.camera import PinholeCamera
+from hma_depth_ros.messages.camera_info import (
+    BadCalibrationError,
+    camera_from_info,
+    foreign_frame,
+)
 from hma_depth_ros.messages.compressed_depth import is_compressed_depth
 from hma_depth_ros.messages.depth_image import DEPTH_ENCODINGS, DEPTH_FORMS
 from hma_depth_ros.messages.depth_topics import COMPRESSED_DEPTH, DEPTH
@@ -88,6 +93,7 @@ def open_frames(request: ScoreRequest, stack: ExitStack) -> BagFrames:
     truths = stack.enter_context(TopicCursor(request.truth_bag, truth_topic))
     reader: TruthReader = DepthTopicTruth(truths)
     place: LidarPlace | None = None
+    camera: PinholeCamera | None = None
     how: dict[str, Any] = {"ground_truth_source": "topic"}
     if is_lidar:
         calibration = None
@@ -108,6 +114,11 @@ def open_frames(request: ScoreRequest, stack: ExitStack) -> BagFrames:
             "occlusion_filter": request.occlusion_filter,
             "transform": "tf" if calibration is None else str(request.calibration),
         }
+    elif info is not None:
+        try:
+            camera = camera_from_info(info, width=int(depth.width), height=int(depth.height))
+        except BadCalibrationError as error:  # without one there is only no view from above
+            remarks[f"{request.bag}: {error}"] = None
     depth_stamps, truth_stamps = depths.stamps(), truths.stamps()
     matches = match_nearest(depth_stamps, truth_stamps, limit=request.limit)
     if not matches:
@@ -121,7 +132,7 @@ def open_frames(request: ScoreRequest, stack: ExitStack) -> BagFrames:
     if image_topic is not None:
         pictures = stack.enter_context(TopicCursor(request.bag, image_topic, *IMAGE_TYPES))
     frames = FrameList(
-        frames_of(matches, reader, truth_topic, pictures=pictures),
+        frames_of(matches, reader, truth_topic, pictures=pictures, camera=camera),
         [],
         what=f"{depth_topic} against {truth_topic}",
     )
@@ -136,7 +147,7 @@ def open_frames(request: ScoreRequest, stack: ExitStack) -> BagFrames:
     }
     return BagFrames(
         frames,
-        BagPredictions(depths),
+        BagPredictions(depths, request.bag),
         depth_topic,
         len(depth_stamps),
         truth_topic,

@@ -6,11 +6,14 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from hma_depth_ros.bags.depth_frames import arrays_near, topics_beside
+from hma_depth_ros.bags.reader import BagReader
 from hma_depth_ros.bags.scoring.topic_cursor import TopicCursor
 from hma_depth_ros.bags.transforms import Matrix, Transforms
 from hma_depth_ros.data.depth.lidar_depth import project_scan
@@ -18,7 +21,11 @@ from hma_depth_ros.data.depth.lidar_occlusion import without_occluded
 from hma_depth_ros.data.kitti.calibration import KittiCalibration
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.evaluated_frames import EvaluatedFrame
-from hma_depth_ros.evaluation.prediction_sources import PredictedDepth, PredictionSource
+from hma_depth_ros.evaluation.prediction_sources import (
+    PredictedDepth,
+    PredictionSource,
+    ShownPrediction,
+)
 from hma_depth_ros.evaluation.protocols import View
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.messages.camera_info import camera_from_info
@@ -158,9 +165,10 @@ class BagGroundTruth:
 class BagPredictions(PredictionSource):
     """The depth images of a topic, as a source of predictions (`PredictionSource`)."""
 
-    def __init__(self, cursor: TopicCursor) -> None:
-        """Read from the topic."""
+    def __init__(self, cursor: TopicCursor, bag: Path) -> None:
+        """Read from the topic of a bag."""
         self._cursor = cursor
+        self._bag = bag
 
     def predictions(
         self, frame: EvaluatedFrame, views: Collection[View]
@@ -171,6 +179,20 @@ class BagPredictions(PredictionSource):
         depth = depth_array(self._cursor.read(truth.match.depth))
         return dict.fromkeys(views, PredictedDepth(depth))
 
+    def shown(self, frame: EvaluatedFrame, view: View) -> ShownPrediction:
+        """See `PredictionSource`: with image, masks and confidence, if they are beside the depth.
+
+        That is where the topic has the name that the node gives it.
+        """
+        truth = frame.ground_truth
+        assert isinstance(truth, BagGroundTruth)
+        match, depth = truth.match, self.predictions(frame, {view})[view].depth
+        with BagReader(self._bag) as bag:
+            topics = topics_beside(bag, self._cursor.topic)
+            recorded = self._cursor.time(match.depth)
+            beside = arrays_near(bag, topics, stamp=match.stamp, recorded=recorded)
+        return ShownPrediction(depth, beside.attention, beside.confidence, beside.image)
+
 
 def frames_of(
     matches: Sequence[Match],
@@ -178,6 +200,7 @@ def frames_of(
     topic: str,
     *,
     pictures: TopicCursor | None,
+    camera: PinholeCamera | None,
 ) -> list[EvaluatedFrame]:
     """Frames for an evaluation.
 
@@ -186,6 +209,7 @@ def frames_of(
         reader: of the ground truth.
         topic: of the ground truth.
         pictures: topic of the images, for reports.
+        camera: of the depth images, for reports; None: not known.
 
     """
     by_stamp: dict[int, int] = {}
@@ -205,7 +229,8 @@ def frames_of(
             def picture() -> npt.NDArray[np.uint8]:
                 return rgb_image(found.read(which))
 
-        return EvaluatedFrame(name, BagGroundTruth(reader, match, topic), picture=picture)
+        truth = BagGroundTruth(reader, match, topic)
+        return EvaluatedFrame(name, truth, picture=picture, camera=camera)
 
     return [frame(match) for match in matches]
 

@@ -75,6 +75,10 @@ class TopicCursor:
         self._messages = self._bag.messages([self.topic])
         return stamps
 
+    def time(self, number: int) -> int:
+        """Nanoseconds at which the message of that number was recorded."""
+        return self._times[number]
+
     def read(self, number: int) -> Any:
         """Decode the message of that number.
 

@@ -31,13 +31,18 @@ from hma_depth_ros.data.splits.road_stretches import (
     divide_by_stretches,
 )
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.visualization.color_scale import depth_scale
 from hma_depth_ros.visualization.depth_color import colorize_depth
+from hma_depth_ros.visualization.palette import LIGHT
+from hma_depth_ros.visualization.sheet import Sheet, SheetBox
+from hma_depth_ros.visualization.tiles import HEADER, NARROWEST, draw_scale, draw_title
 
 #: Frames that the extrinsics are checked on, and that the mount is measured on.
 _CHECKED = 24
 #: Share of pixels with a label below which a remark says what that means.
 _SPARSE = 0.01
 _FAR = 80.0  #: metres at the far end of the overlays' colours
+_MARGIN = 20  # of an overlay's page, in pixels
 
 
 @dataclass(frozen=True)
@@ -170,9 +175,24 @@ def write_report(
 
 def _write_overlay(folder: DatasetFolder, frame: MadeFrame) -> None:
     image = read_rgb(folder.path / frame.image)
-    drawn = overlay(image, read_depth_png(folder.path / frame.depth))
     name = frame.image.rpartition("/")[2].rpartition(".")[0]
+    drawn = overlay_page(image, read_depth_png(folder.path / frame.depth), name)
     write_image(folder.path / "overlays" / f"{name}.jpg", drawn)
+
+
+def overlay_page(
+    image: npt.NDArray[np.uint8], depth: npt.NDArray[np.float32], name: str
+) -> npt.NDArray[np.uint8]:
+    """An overlay (H, W, 3) in its own pixels under its title, its name and the colours' scale."""
+    rows, columns = depth.shape
+    width = max(columns, NARROWEST)
+    box = SheetBox(_MARGIN, _MARGIN + HEADER + _MARGIN, columns, rows)
+    sheet = Sheet(width + 2 * _MARGIN, box.bottom + _MARGIN)
+    sheet.text(box.left, _MARGIN, name, size=13, color=LIGHT.faint_ink)
+    draw_title(sheet, box, "Labels in metres")
+    draw_scale(sheet, box, depth_scale(_FAR))
+    sheet.paste(overlay(image, depth), box)
+    return sheet.render()
 
 
 def overlay(image: npt.NDArray[np.uint8], depth: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:

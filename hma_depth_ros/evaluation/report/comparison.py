@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +13,6 @@ from hma_depth_ros.evaluation.metrics import HIGHER_IS_BETTER
 from hma_depth_ros.evaluation.report.bootstrap import confidence_interval
 from hma_depth_ros.evaluation.report.metric_table import metric_title
 from hma_depth_ros.evaluation.report.summary import EvaluationSummary, Figures
-from hma_depth_ros.files import atomic_path
 
 Interval = tuple[float, float]
 
@@ -115,19 +112,13 @@ def comparison_tables(
     return tables
 
 
-def write_comparison(
-    path: Path,
+def comparison_content(
     names: Sequence[str],
     summaries: Sequence[EvaluationSummary],
     apart: Differences,
     run: Mapping[str, Any],
-) -> None:
-    """Write means, differences from the first network and figures by image, by `Protocol.key`.
-
-    Raises:
-        HmaDepthError: the file cannot be written.
-
-    """
+) -> dict[str, Any]:
+    """Means, differences from the first network and figures by image, by `Protocol.key`."""
     content: dict[str, Any] = {}
     for key in summaries[0].figures:
         content[key] = {
@@ -141,6 +132,4 @@ def write_comparison(
                 for name, s in zip(names, summaries, strict=True)
             },
         }
-    text = json.dumps({**content, "run": dict(run)}, indent=1, allow_nan=False) + "\n"
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    return {**content, "run": dict(run)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from rich.table import Table
@@ -13,13 +14,31 @@ from hma_depth_ros.evaluation.boundaries import BESIDE, TOLERANCES
 from hma_depth_ros.evaluation.reliability import ReliabilityFigures
 from hma_depth_ros.evaluation.sparsification import METRICS, ORDERS, Order, shares_removed
 from hma_depth_ros.files import atomic_path
+from hma_depth_ros.visualization.palette import FONT, LIGHT
 
 _TITLES = {"abs_rel": "AbsRel", "rmse": "RMSE m"}
+_AXES = {"abs_rel": "AbsRel", "rmse": "RMSE, m"}
 _ORDERS: dict[Order, tuple[str, str]] = {
-    "uncertainty": ("by the stated uncertainty", "#c2410c"),
-    "depth": ("by depth", "#2563eb"),
-    "random": ("random", "#6b7280"),
-    "oracle": ("oracle", "#15803d"),
+    "uncertainty": ("by the stated uncertainty", LIGHT.series[1]),
+    "depth": ("by depth", LIGHT.series[0]),
+    "random": ("random", LIGHT.faint_ink),
+    "oracle": ("oracle", LIGHT.series[2]),
+}
+#: Of Matplotlib's curves, as pictures have them.
+_STYLE = {
+    "font.family": FONT,
+    "text.color": LIGHT.ink,
+    "axes.labelcolor": LIGHT.ink,
+    "axes.edgecolor": LIGHT.rule,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titleweight": "bold",
+    "axes.titlesize": 11,
+    "axes.titlelocation": "left",
+    "xtick.color": LIGHT.faint_ink,
+    "ytick.color": LIGHT.faint_ink,
+    "grid.color": LIGHT.rule,
+    "legend.frameon": False,
 }
 
 
@@ -73,21 +92,29 @@ def write_sparsification_plot(path: Path, figures: ReliabilityFigures, *, title:
         HmaDepthError: the file cannot be written.
 
     """
-    figure = Figure(figsize=(10, 4.4), dpi=110, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
-    figure.suptitle(title, fontsize=10)
-    for axes, metric, of_orders in zip(
-        figure.subplots(1, len(METRICS)), METRICS, figures.curves, strict=True
-    ):
-        for order, curve in zip(ORDERS, of_orders, strict=True):
-            name, color = _ORDERS[order]
-            label = f"{name}, AUSE {figures.ause[metric][order]:.4f}"
-            axes.plot(100 * shares_removed(), curve, color=color, label=label)
-        axes.set_xlabel("pixels removed, %")
-        axes.set_ylabel(f"{_TITLES[metric]} of those that remain")
-        axes.set_ylim(bottom=0)
-        axes.grid(alpha=0.3)
-        axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
+    with rc_context(_STYLE):
+        figure = Figure(figsize=(10, 4.8), dpi=110, facecolor=LIGHT.paper)
+        figure.set_layout_engine("constrained", w_pad=0.1, h_pad=0.08)
+        canvas = FigureCanvasAgg(figure)
+        figure.suptitle(
+            title, fontsize=10, color=LIGHT.faint_ink, x=0.01, horizontalalignment="left"
+        )
+        for axes, metric, of_orders in zip(
+            figure.subplots(1, len(METRICS)), METRICS, figures.curves, strict=True
+        ):
+            for order, curve in zip(ORDERS, of_orders, strict=True):
+                name, color = _ORDERS[order]
+                label = f"{name}, AUSE {figures.ause[metric][order]:.4f}"
+                dashes = "--" if order in ("random", "oracle") else "-"
+                axes.plot(100 * shares_removed(), curve, dashes, color=color, lw=2, label=label)
+            axes.set_title(f"{_TITLES[metric].split()[0]} of the pixels that remain")
+            axes.set_xlabel("pixels removed, %")
+            axes.set_ylabel(_AXES[metric])
+            axes.set_xlim(0, 100)
+            axes.set_ylim(bottom=0)
+            axes.grid()
+            axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
+        canvas.draw()
     with atomic_path(path) as temporary:
         canvas.print_png(str(temporary))
 

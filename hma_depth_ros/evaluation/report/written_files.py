@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +12,14 @@ from hma_depth_ros.evaluation.report.summary import EvaluationSummary
 from hma_depth_ros.files import atomic_path
 
 
-def write_json(path: Path, summary: EvaluationSummary, run: dict[str, Any]) -> None:
-    """Write figures by `Protocol.key`, and under `run` what was scored and how.
+def report_content(summary: EvaluationSummary, run: Mapping[str, Any]) -> dict[str, Any]:
+    """Figures by `Protocol.key`, and under `run` what was scored and how; for programs.
 
     Each has `mean` and `per_image` by metric, `confidence_95` of the mean over images and
     `confidence_95_over_scenes` (null of a single scene), `pixels`, `pixels_outside_prediction`,
     `by_depth` over all pixels, and `by_drive` with the number of `images` of each drive or scene
     and their `mean`; where they were asked for and could be had, `reliability` (see
     `ReliabilityFigures`) and `boundaries` (see `boundary_figures`), else null.
-
-    Raises:
-        HmaDepthError: the file cannot be written.
-
     """
     content: dict[str, Any] = {
         key: {
@@ -42,7 +39,17 @@ def write_json(path: Path, summary: EvaluationSummary, run: dict[str, Any]) -> N
         }
         for key, figures in summary.figures.items()
     }
-    text = json.dumps({**content, "run": run}, indent=1, allow_nan=False) + "\n"
+    return {**content, "run": dict(run)}
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write what `report_content` or `comparison_content` gives.
+
+    Raises:
+        HmaDepthError: the file cannot be written.
+
+    """
+    text = json.dumps(content, indent=1, allow_nan=False) + "\n"
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 

@@ -1,0 +1,73 @@
+"""The log of a training run, as `RunFolder` describes it, read back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from hma_depth_ros.errors import HmaDepthError
+
+
+class LoggedValidation(BaseModel):
+    """A line of a validation."""
+
+    step: int
+    epoch: int
+    validation: dict[str, dict[str, float]]  #: mean metrics by drive; `all` is every frame
+    mask_shares: list[float] = []
+
+
+@dataclass
+class TrainingLog:
+    """All that was logged, in order."""
+
+    #: Figures of the latest steps, by name: step and value.
+    steps: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    validations: list[LoggedValidation] = field(default_factory=list)
+    last_step: int = 0
+
+
+def read_training_log(path: Path) -> TrainingLog:
+    """The log of a run; a last line that was cut short by a crash is left out.
+
+    Args:
+        path: its metrics.jsonl.
+
+    Raises:
+        HmaDepthError: it cannot be read, or has nothing in it.
+
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise HmaDepthError(f"cannot read the log {path}: {error}") from error
+    log = TrainingLog()
+    lines = text.splitlines(keepends=True)
+    for number, line in enumerate(lines, 1):
+        if number == len(lines) and not line.endswith("\n"):
+            continue
+        try:
+            content = json.loads(line)
+            if "validation" in content:
+                log.validations.append(LoggedValidation.model_validate(content))
+            else:
+                _add_step(log, content)
+            log.last_step = int(content["step"])
+        except (ValueError, TypeError, KeyError, AttributeError, ValidationError) as error:
+            raise HmaDepthError(
+                f"{path}, line {number}, is not what train logs: {type(error).__name__}"
+            ) from error
+    if not log.steps and not log.validations:
+        raise HmaDepthError(f"{path} holds nothing yet: the run has not come to its first figures")
+    return log
+
+
+def _add_step(log: TrainingLog, content: Mapping[str, Any]) -> None:
+    for name, value in content.items():
+        if name not in {"step", "epoch"}:
+            log.steps.setdefault(name, []).append((float(content["step"]), float(value)))

@@ -1,6 +1,6 @@
 # `make demo` and `make test` need nothing but python3 with its venv module; see `make help`.
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-jazzy lint api docs foxglove gpu-check clean distclean
+.PHONY: help venv demo test test-faults test-jazzy soak fuzz lint api docs foxglove gpu-check clean distclean
 
 # Without PYTHON=... an existing environment keeps the Python it was made with.
 PYTHON ?= $(shell .venv/bin/python -c pass 2>/dev/null && echo .venv/bin/python || echo python3)
@@ -36,12 +36,32 @@ test: lint ## lint, then all tests [ARGS="-k NAME ..." for pytest]
 	@echo "== pytest"
 	@$(VENV) -m pytest --numprocesses=2 --dist=loadfile $(ARGS)
 
+# One after the other: they load the machine by themselves.
+test-faults: venv ## all that goes wrong, in the long form: half an hour [ARGS=...]
+	@echo "== pytest, fault campaign"
+	@$(VENV) -m pytest -m "faults or not faults" --timeout=3000 test/faults test/test_signals.py \
+	  test/node/test_bad_input.py test/node/test_churn.py test/node/test_executable.py test/node/test_lifecycle.py \
+	  test/bags/test_recording.py test/test_process_bag.py test/training/test_runs.py $(ARGS)
+
+soak: venv ## the node for an hour, watched [MINUTES=60] [OUTPUT=folder] [ARGS="--image-size 188x621 ..."]
+	@$(VENV) -m hma_depth_ros soak --minutes $(or $(MINUTES),60) --output "$(or $(OUTPUT),soak_output)" $(ARGS)
+
 # What depends on ROS, with the oldest one that the package supports.
 test-jazzy: venv ## tests of node, bags and demo with ROS 2 Jazzy, in .venv-jazzy [ARGS=...]
 	@$(VENV) .ci/make_jazzy_venv.py
 	@echo "== pytest, ROS 2 Jazzy"
 	@.venv-jazzy/bin/python -m pytest --numprocesses=2 --dist=loadfile test/node \
 	  $(wildcard test/test_*bag*.py test/test_demo*.py test/test_replay*.py test/test_ros*.py test/test_examples.py) $(ARGS)
+
+# With coverage, of one target's bytes: atheris has wheels for fewer Pythons, and is no requirement.
+fuzz: venv ## longer than in CI [EXAMPLES=300 | TARGET=mcap_file SECONDS=240]
+ifdef TARGET
+	@$(VENV) test/fuzz/byte_fuzzing.py "$(TARGET)" "fuzz_output/$(TARGET)" \
+	  -max_total_time=$(or $(SECONDS),240) -max_len=100000
+else
+	@HMA_DEPTH_FUZZ_EXAMPLES=$(or $(EXAMPLES),300) $(VENV) -m pytest --numprocesses=2 \
+	  --dist=loadfile --timeout 7200 test/fuzz
+endif
 
 lint: venv ## ruff check, ruff format, mypy
 	@echo "== ruff check"
@@ -66,7 +86,7 @@ gpu-check: ## all that wants a GPU, in eight minutes [OUTPUT=folder] [ARGS="--pa
 	@$(PYTHON) -m hma_depth_ros gpu_check --output "$(or $(OUTPUT),gpu_check_output)" $(ARGS)
 
 clean: ## remove what builds, tests and the demo left; keeps the environments
-	rm -rf build install log site demo_output gpu_check_output *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf build install log site demo_output fuzz_output gpu_check_output soak_output *.egg-info .mypy_cache .pytest_cache .ruff_cache
 	find hma_depth_ros launch test docs .ci -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## and .venv, .venv-jazzy and .venv-docs too

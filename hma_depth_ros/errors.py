@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
+
+#: Characters that end a line or command a terminal.
+_CONTROL = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]")
 
 
 class HmaDepthError(Exception):
     """Base of all errors whose message alone tells what is wrong and what to do.
 
     Executables print the message in one line and end with status 2; the node logs it and goes on.
+    It quotes what others have written, such as an image's encoding: of that, control characters are
+    shown and not obeyed, so that it stays one line and no terminal does what they say.
     """
+
+    def __str__(self) -> str:
+        """Return the message."""
+        return _CONTROL.sub(lambda found: repr(found[0])[1:-1], super().__str__())
 
 
 def environment_error(error: Exception) -> str | None:

@@ -24,7 +24,10 @@ if worker := os.environ.get("PYTEST_XDIST_WORKER"):  # gw0, gw1 ...: a domain fo
 
 #: Packages that a machine with a GPU may lack; a file of tests that needs one is skipped there.
 #: (`make test` installs all of them.)
-OPTIONAL = ("rclpy", "sensor_msgs", "rosbags", "openvino", "onnx", "onnxruntime", "pydantic")
+OPTIONAL = (
+    *("rclpy", "sensor_msgs", "rosbags", "openvino", "onnx", "onnxruntime", "pydantic"),
+    "hypothesis",
+)
 
 
 def _has_ros() -> bool:
@@ -34,12 +37,17 @@ def _has_ros() -> bool:
         return False
 
 
-collect_ignore = [] if _has_ros() else ["node"]
+#: Folders that are not even collected, and the package that is not there.
+_LEFT_OUT = {
+    **({} if _has_ros() else {"node": "rclpy", "faults": "rclpy"}),
+    **({} if find_spec("hypothesis") else {"fuzz": "hypothesis"}),
+}
+collect_ignore = list(_LEFT_OUT)
 
 
 def pytest_report_header() -> list[str]:
     """Say what is not even collected."""
-    return ["no rclpy: test/node is left out"] if collect_ignore else []
+    return [f"no {package}: test/{folder} is left out" for folder, package in _LEFT_OUT.items()]
 
 
 class _Module(pytest.Module):

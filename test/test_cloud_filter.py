@@ -67,6 +67,12 @@ def test_ranges_and_infinite_depth():
     assert lost.tolist() == [True, False, False, False, True, True]
 
 
+def test_a_confidence_that_is_no_number_is_not_enough():
+    sure = torch.tensor([[0.9, 0.2, torch.nan]])
+    kept = CloudFilter(min_confidence=0.5).of(torch.ones(1, 3), sure, 100.0, limited=False)
+    assert kept.isnan().tolist() == [[False, True, True]]
+
+
 @pytest.mark.parametrize(
     "wrong", [{"stride": 0}, {"min_range": -1.0}, {"min_angle": 90.0}, {"min_confidence": 1.5}]
 )

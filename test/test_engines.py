@@ -19,8 +19,8 @@ from torch import nn
 
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.bundled import self_check_image
-from hma_depth_ros.inference.engines import cpu, self_check
-from hma_depth_ros.inference.engines.conversion_cache import cache_folder, cached, file_digest
+from hma_depth_ros.inference.engines import cpu, engine_choice, self_check
+from hma_depth_ros.inference.engines.conversion_cache import cached, file_digest
 from hma_depth_ros.inference.engines.engine import Engine
 from hma_depth_ros.inference.engines.engine_choice import EngineRequest, start_engine
 from hma_depth_ros.inference.engines.folding import fold_batch_norm
@@ -33,6 +33,7 @@ from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
 from hma_depth_ros.network.model import HmaDepth
 from hma_depth_ros.network.model_config import PRESETS, ModelConfig
+from hma_depth_ros.private_cache import cache_folder
 
 CONFIG = ModelConfig("mobilenetv3_small_050", (16, 16, 8, 8, 8), aspp_channels=8)
 #: Largest relative deviation of a pixel: other orders of summation, not other arithmetic.
@@ -347,6 +348,31 @@ def test_auto_is_openvino_and_checked(source: ModelSource, monkeypatch: pytest.M
     assert engine.name == "openvino"
     assert verdict.startswith("passed, median deviation")
     assert warnings == []
+
+
+@pytest.mark.parametrize("precision", ["auto", "fp32"])
+def test_an_engine_that_raises_in_its_self_check_gives_way(
+    source: ModelSource, monkeypatch: pytest.MonkeyPatch, precision: str
+):
+    pytest.importorskip("openvino")
+    from hma_depth_ros.inference.engines.openvino_engine import OpenVinoEngine
+
+    def raising(*_: object) -> None:
+        raise RuntimeError("it does not run here")
+
+    monkeypatch.setattr(OpenVinoEngine, "__call__", raising)
+    warnings: list[str] = []
+    request = EngineRequest(device="cpu", engine="openvino", precision=precision)
+    started = start_engine(source, request, self_check=True, warn=warnings.append)
+    assert (started.engine.name, started.engine.precision) == ("torch", "fp32")
+    assert started.fallback.startswith("engine openvino is left out: in ")
+    assert "it does not run (RuntimeError('it does not run here'))" in started.fallback
+    assert warnings[0] in started.fallback
+    assert not started.deviates
+    # Where there is nothing else, that is the error.
+    monkeypatch.setattr(engine_choice, "_fallbacks", lambda *_: [])
+    with pytest.raises(HmaDepthError, match="it does not run here"):
+        start_engine(source, request, self_check=True, warn=warnings.append)
 
 
 def test_without_openvino_auto_is_pytorch_and_says_nothing(

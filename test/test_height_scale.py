@@ -30,16 +30,16 @@ def street(
     return np.repeat(depth[:, None], camera.width, axis=1).astype(np.float32)
 
 
-@pytest.mark.parametrize("mount", [Mount(), Mount(2.2, 0.3), Mount(1.2, -0.03)])
+@pytest.mark.parametrize("mount", [Mount(), Mount(2.2, 0.07), Mount(1.2, -0.03)])
 @pytest.mark.parametrize("scale", [0.55, 1.0, 1.9])
 def test_a_wrong_scale_of_a_plane_is_found(mount: Mount, scale: float) -> None:
     depth = street(mount)
     depth[110:, 200:330] *= 0.6  # a car
-    depth[:, 500:] = np.nan
+    depth[:, 460:] = np.nan
     found = scale_by_height(depth / np.float32(scale), CAMERA, mount)
     assert found is not None
     assert found.scale == pytest.approx(scale, rel=0.01)
-    assert 0.4 < found.share < 0.85
+    assert 0.4 < found.share < 0.75
 
 
 def test_a_road_alone_is_exact() -> None:
@@ -66,6 +66,9 @@ def test_what_is_no_road_says_nothing() -> None:
     assert scale_by_height(noise, CAMERA, Mount()) is None
     for nothing in (np.nan, np.inf, 0.0):
         assert scale_by_height(np.full(shape, nothing, np.float32), CAMERA, Mount()) is None
+    hidden = street(Mount())
+    hidden[:, 250:] = np.nan
+    assert scale_by_height(hidden, CAMERA, Mount()) is None
     sky = Mount(1.65, -0.5)  # looks up: no row sees the road
     assert scale_by_height(street(Mount()), CAMERA, sky) is None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -156,6 +157,44 @@ def test_points_are_the_back_projection_of_the_depth():
     assert prediction.depth is not None
     assert prediction.points is not None
     np.testing.assert_array_equal(prediction.points, back_project(prediction.depth, CAMERA))
+
+
+class UndefinedEngine:
+    """The engine of another, whose network gives no number in some pixels of one of its maps."""
+
+    def __init__(self, engine: TorchEngine, maps: str) -> None:
+        self._engine, self._maps = engine, maps
+        self.name, self.precision = engine.name, engine.precision
+        self.device, self.hardware = engine.device, engine.hardware
+        self.side_by_side = engine.side_by_side
+
+    def __call__(self, image: torch.Tensor, planes: torch.Tensor | None = None) -> ScaleMaps:
+        maps = self._engine(image, planes)
+        getattr(maps, self._maps)[-1][..., :4, :5] = torch.nan
+        return maps
+
+
+@pytest.mark.parametrize("maps", ["depths", "attentions"])
+def test_what_is_no_number_is_counted_and_stays_none(maps: str):
+    predictor = DepthPredictor(UndefinedEngine(real_engine(), maps), info(), resolution="network")
+    usual = DepthPredictor(real_engine(), info(), resolution="network")
+    image = street((96, 320, 3))
+    camera = replace(CAMERA, width=320, height=96)
+    for outputs in ({"depth", "points"}, {"attention"}, {"depth", "attention"}):
+        found = predictor.predict(image, camera, outputs=outputs)  # type: ignore[arg-type]
+        assert usual.predict(image, camera, outputs=outputs).undefined == 0  # type: ignore[arg-type]
+        if maps == "depths" and outputs == {"attention"}:
+            assert found.undefined == 0
+            continue
+        assert found.undefined >= 20
+        if found.depth is not None:
+            assert np.isnan(found.depth).sum() == found.undefined
+            assert np.isnan(found.depth[:4, :5]).all()
+            assert not np.isnan(found.depth[20:]).any()
+        if found.points is not None and found.depth is not None:
+            assert np.array_equal(np.isnan(found.points).all(-1), np.isnan(found.depth))
+        if found.attention is not None and maps == "attentions":
+            assert np.isnan(found.attention[-1, :4, :5]).all()
 
 
 def test_masks_sum_to_one_after_resizing():

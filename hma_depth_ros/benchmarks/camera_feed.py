@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from rclpy.node import Node
-from rclpy.qos import qos_profile_sensor_data
+from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
@@ -48,6 +48,8 @@ class Camera:
         namespace: str,
         image_size: tuple[int, int],
         topics: Mapping[str, Any],
+        *,
+        listener_qos: QoSProfile | None = None,
     ) -> None:
         """Advertise and subscribe.
 
@@ -56,6 +58,7 @@ class Camera:
             namespace: of the depth node.
             image_size: (H, W).
             topics: types of the outputs that are listened to, by name in that namespace.
+            listener_qos: of these subscriptions; by default what the outputs are published with.
 
         """
         self.turn = Turn(0.0, 0.0)  #: the present one, or the last
@@ -70,10 +73,13 @@ class Camera:
             CameraInfo, f"{namespace}/camera_info", qos_profile_sensor_data
         )
         self._outputs = [f"{namespace}/{topic}" for topic in topics]
-        for topic, kind in topics.items():
+        qos = output_qos() if listener_qos is None else listener_qos
+        self.subscriptions = [
             node.create_subscription(
-                kind, f"{namespace}/{topic}", partial(self._take, topic), output_qos(), raw=True
+                kind, f"{namespace}/{topic}", partial(self._take, topic), qos, raw=True
             )
+            for topic, kind in topics.items()
+        ]
 
     @property
     def connected(self) -> bool:

@@ -64,9 +64,7 @@ def start_engines(
 def threads_as_in_the_node(engine: Engine, threads: int) -> Iterator[None]:
     """Give PyTorch and OpenCV the threads that a node with this engine and `threads` gives them."""
     before = torch.get_num_threads()
-    if threads:
-        torch.set_num_threads(threads)
-    leave_cores_to(engine)
+    leave_cores_to(engine, threads)
     try:
         yield
     finally:

@@ -25,7 +25,7 @@ from hma_depth_ros.data.splits.located_split import read_located_split
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.evaluated_network import computed_by, evaluated_network
 from hma_depth_ros.evaluation.median_scale import ScaledFrame, by_scene, median_scale
-from hma_depth_ros.files import atomic_path
+from hma_depth_ros.files import atomic_path, short_paths
 from hma_depth_ros.inference.bundled import default_checkpoint
 from hma_depth_ros.inference.height_scale import FARTHEST, scale_by_height
 from hma_depth_ros.inference.mount_arguments import add_mount_arguments, mount_of
@@ -99,9 +99,10 @@ def _table(scenes: dict[str, dict[str, float]]) -> Table:
     titles = ("with a road", "by height", "agree", "by truth", "apart", "by truth below 15 m")
     for title in ("scene", *titles, "apart", "AbsRel", "scaled by height"):
         table.add_column(title, justify="left" if title == "scene" else "right")
+    names = short_paths([*scenes])
     for scene, figures in scenes.items():
         table.add_row(
-            scene,
+            names[scene],
             f"{figures['with_road']:.0f} of {figures['frames']:.0f}",
             _number(figures["by_height"], ".3f"),
             f"{figures['share']:.2f}",

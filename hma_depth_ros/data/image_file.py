@@ -13,6 +13,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
+from hma_depth_ros.data.image_limits import excess
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.file_kind import known_kind
 from hma_depth_ros.files import atomic_path
@@ -115,6 +116,8 @@ def is_plain(path: Path, file_format: Literal["PNG", "JPEG"], *, grey: bool) -> 
 def _opened(path: Path) -> Iterator[Image.Image]:
     try:
         with Image.open(path) as image:
+            if too_much := excess(*image.size, path.stat().st_size):
+                raise HmaDepthError(f"the image {path} {too_much}")
             yield image
     except HmaDepthError:
         raise
@@ -124,7 +127,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         what = f": it is {kind}{rare}" if kind else ""
         raise HmaDepthError(f"{path} is not an image that can be read{what}") from error
     except Exception as error:  # Pillow's decoders raise nearly every kind for damaged files
-        reason = getattr(error, "strerror", None) or error
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise HmaDepthError(f"cannot read the image {path}: {reason}") from error
 
 

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from hma_depth_ros.data.image_limits import encoded_excess
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.file_kind import kind_of
 
@@ -30,6 +31,8 @@ def decode_png(path: Path, flags: int, *, what: str) -> npt.NDArray[Any]:
     stored = None
     # Before decoding: libpng writes what it finds wrong to stderr, past every error handling.
     if is_whole_png(data):
+        if too_much := encoded_excess(data):
+            raise HmaDepthError(f"the {what} {path} {too_much}")
         try:
             stored = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
         except cv2.error:  # OpenCV 4 raises for a header that promises too many pixels

@@ -43,6 +43,11 @@ class Child:
             )
 
     @property
+    def pid(self) -> int:
+        """Number of the process."""
+        return self._process.pid
+
+    @property
     def status(self) -> int | None:
         """Exit status (negative: killed by that signal), or None while it runs."""
         return self._process.poll()

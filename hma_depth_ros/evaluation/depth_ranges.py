@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
 
 from hma_depth_ros.data.image_file import read_rgb
 from hma_depth_ros.data.splits.entry_camera import entry_camera
@@ -22,8 +25,12 @@ from hma_depth_ros.network.checkpoint import rewrite_info
 MOST_FRAMES = 300
 
 
-def frame_traits(predictor: DepthPredictor, entry: SplitEntry) -> dict[str, float]:
-    """Traits of a network's depth on one frame of a list.
+def frame_traits(
+    predictor: DepthPredictor,
+    entry: SplitEntry,
+    changed: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.uint8]] | None = None,
+) -> dict[str, float]:
+    """Traits of a network's depth on one frame of a list, or on what `changed` makes of its image.
 
     Raises:
         HmaDepthError: image or camera cannot be used.
@@ -31,6 +38,8 @@ def frame_traits(predictor: DepthPredictor, entry: SplitEntry) -> dict[str, floa
     """
     image = read_rgb(entry.image)
     camera = entry_camera(entry, image.shape).camera
+    if changed is not None:
+        image = changed(image)
     sample = predictor.predict(image, camera, outputs={"sample"}).sample
     assert sample is not None
     traits = depth_traits(sample)

@@ -20,6 +20,7 @@ from hma_depth_ros.evaluation.prediction_sources import (
 )
 from hma_depth_ros.evaluation.protocols import View
 from hma_depth_ros.files import atomic_path
+from hma_depth_ros.structured_text import parse_json
 
 _SETTINGS, _CAMERAS = "predictions.json", "cameras.json"
 #: Predictions of the crop lie in the folder itself, where BTS's tools look for them.
@@ -172,7 +173,7 @@ class CachedPredictions(PredictionSource):
 
 def _read(note: Path) -> dict[str, Any]:
     try:
-        content = json.loads(note.read_text(encoding="utf-8"))
+        content = parse_json(note.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise HmaDepthError(f"cannot read {note}: {error}") from error
     if not isinstance(content, dict):

@@ -66,7 +66,8 @@ class CloudFilter:
         if self.min_range:
             reasons.append(kept < self.min_range)
         if self.min_confidence and confidence is not None:
-            reasons.append(confidence[::step, ::step] < self.min_confidence)
+            # Not `<`: a confidence that is no number is not enough.
+            reasons.append(~(confidence[::step, ::step] >= self.min_confidence))
         if self.min_angle:
             rise = 1 / (focal_length * math.tan(math.radians(self.min_angle)))
             reasons.append(on_a_slope(depth, rise)[::step, ::step])

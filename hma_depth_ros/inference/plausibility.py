@@ -28,6 +28,12 @@ USUAL = (0.5, 99.5)
 #: `upright.py`. What is before a car is far in the middle only if the image is the right way up.
 UPRIGHT = "middle 90% over that of the image upside down"
 
+#: Whoever judges takes the most upright of several looks, so that fewer frames are usual.
+USUALLY_UPRIGHT = (5.0, 99.5)
+
+#: Enough of it, in ln of metres: no image is too upright.
+_ENOUGH = 1.5
+
 _FAR = "middle 90%"
 _MIDDLE = {"middle 10%": 0.1, "middle 50%": 0.5, _FAR: 0.9}
 _ABOVE = f"{_FAR} over bottom 50%"
@@ -58,7 +64,7 @@ def depth_traits(sample: npt.NDArray[np.float32]) -> dict[str, float]:
 
 def upright_trait(traits: Mapping[str, float], turned: Mapping[str, float]) -> dict[str, float]:
     """The further trait of a frame whose image turned by 180 degrees has the traits `turned`."""
-    return {UPRIGHT: traits[_FAR] - turned[_FAR]} if traits and turned else {}
+    return {UPRIGHT: min(traits[_FAR] - turned[_FAR], _ENOUGH)} if traits and turned else {}
 
 
 def _quantile(ordered: npt.NDArray[np.float32], share: float) -> float:
@@ -69,7 +75,8 @@ def usual_ranges(frames: Sequence[Mapping[str, float]]) -> dict[str, tuple[float
     """Range of each trait over many frames, to three decimals."""
     ranges = {}
     for name in frames[0]:
-        low, high = np.percentile([traits[name] for traits in frames], USUAL)
+        percentiles = USUALLY_UPRIGHT if name == UPRIGHT else USUAL
+        low, high = np.percentile([traits[name] for traits in frames], percentiles)
         ranges[name] = (round(float(low), 3), round(float(high), 3))
     return ranges
 

@@ -64,6 +64,8 @@ class Prediction:
     confidence: npt.NDArray[np.float32] | None = None
     #: (H, W, columns of the layout) float32: points with packed colours, (H, W) of the filter.
     cloud: npt.NDArray[np.float32] | None = None
+    #: Pixels of the network's depth, or else of its masks, that are no number: NaN in the arrays.
+    undefined: int = 0
     #: (h, w) float32: every 16th pixel of what the network sees, metres for its training focal
     #: length, to judge by (`inference/plausibility.py`).
     sample: npt.NDArray[np.float32] | None = None
@@ -396,7 +398,7 @@ class DepthPredictor:
         self, size: tuple[int, int], network_camera: PinholeCamera | None
     ) -> Tensor | None:
         """The camera's maps on the engine's device; those of the latest camera are kept."""
-        key = size, network_camera, self.mount
+        key = size, network_camera, self.mount, self.engine.device
         if self._planes[0] != key:
             planes = camera_input(self.info, size, network_camera, self.mount)
             on_device = None if planes is None else planes.to(self.engine.device)
@@ -431,6 +433,7 @@ class DepthPredictor:
         blended = None
         if {"depth", "sample"} & set(outputs) or with_points:
             blended = blended_depth(maps)
+            tensors["undefined"] = _count_undefined(blended)
             if "sample" in outputs:
                 tensors["sample"] = _sampled(blended)
         if blended is not None and ("depth" in outputs or with_points):
@@ -454,8 +457,12 @@ class DepthPredictor:
                 camera = prediction.camera.every(step)
                 tensors["cloud"] = self._cloud(points, camera, colors, out.cloud)
         if "attention" in outputs and maps.attentions:
-            tensors["attention"] = self._restored(full_masks(maps), plan, out.attention)
+            masks = full_masks(maps)
+            if "undefined" not in tensors:  # any other mask's NaN are the last one's, too
+                tensors["undefined"] = _count_undefined(masks[:, -1])
+            tensors["attention"] = self._restored(masks, plan, out.attention)
         arrays = to_host(tensors, {name: getattr(out, name, None) for name in tensors})
+        prediction.undefined = int(arrays["undefined"][0]) if "undefined" in arrays else 0
         prediction.depth = arrays.get("depth")
         prediction.attention = arrays.get("attention")
         prediction.uncertainty = arrays.get("uncertainty")
@@ -530,6 +537,11 @@ class DepthPredictor:
             cloud = torch.zeros((*depth.shape, self.cloud_layout.value), device=depth.device)
         write_cloud(cloud, depth, camera, colors, self.cloud_layout)
         return cloud
+
+
+def _count_undefined(values: Tensor) -> Tensor:
+    """How many are NaN, as float32 (1,): it goes to the host with the arrays."""
+    return values.isnan().sum(dtype=torch.float32).reshape(1)
 
 
 def _sampled(depth: Tensor) -> Tensor:

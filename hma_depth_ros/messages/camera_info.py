@@ -16,6 +16,8 @@ from hma_depth_ros.geometry.camera import PinholeCamera
 #: Of the image's side: less is a view of more than 168 degrees, which no rectified image has.
 #: Drivers without a calibration also publish the identity.
 _LEAST_FOCAL = 0.05
+#: More is no lens's, even of a window of a few pixels.
+_MOST_FOCAL = 1e4
 
 
 class BadCalibrationError(HmaDepthError):
@@ -60,7 +62,8 @@ def camera_from_info(info: Any, *, width: int, height: int) -> PinholeCamera:
         )
     except ValueError as error:
         raise BadCalibrationError(f"camera_info's projection matrix P is {error}") from error
-    if camera.fx < _LEAST_FOCAL * width or camera.fy < _LEAST_FOCAL * height:
+    shares = camera.fx / width, camera.fy / height
+    if min(shares) < _LEAST_FOCAL or max(shares) > _MOST_FOCAL:
         raise BadCalibrationError(
             "camera_info has no calibration: the focal lengths in its projection matrix P, "
             f"{camera.fx:g} and {camera.fy:g} pixels, are no camera's of {width}x{height} images"

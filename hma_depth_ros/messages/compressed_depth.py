@@ -25,6 +25,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from hma_depth_ros.data.image_limits import UNPROVEN_PIXELS, encoded_excess
 from hma_depth_ros.messages.compressed_image import CompressedFormat
 from hma_depth_ros.messages.image import BadImageError
 from hma_depth_ros.messages.rvl import decoded_rvl
@@ -46,9 +47,6 @@ _B = 1.0
 _PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 if hasattr(cv2, "IMWRITE_PNG_FILTER"):  # since OpenCV 4.11
     _PNG += [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP]
-
-#: No camera has more: a size beyond it is damage, and not worth its memory.
-_MOST_PIXELS = 1 << 26
 
 _TRANSPORT = "compressedDepth"
 _FLOAT = "32FC1"
@@ -119,6 +117,8 @@ def decompressed_depth(image: Any) -> npt.NDArray[np.float32]:
 
 
 def _from_png(data: npt.NDArray[np.uint8], what: str) -> npt.NDArray[np.uint16]:
+    if too_much := encoded_excess(data.tobytes()):
+        raise BadImageError(f"{data.size} bytes of '{what}' hold no PNG of 16 bits: it {too_much}")
     try:
         pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
     except cv2.error:  # OpenCV 4 raises for a header that promises too many pixels
@@ -130,6 +130,6 @@ def _from_png(data: npt.NDArray[np.uint8], what: str) -> npt.NDArray[np.uint16]:
 
 def _from_rvl(data: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint16]:
     width, height = _SIZE.unpack_from(data.data) if data.size >= _SIZE.size else (0, 0)
-    if not 0 < width * height <= _MOST_PIXELS:
+    if not 0 < width * height <= UNPROVEN_PIXELS:
         raise BadImageError(f"{data.size} bytes of RVL are no image of {width}x{height} pixels")
     return decoded_rvl(data[_SIZE.size :].copy(), width * height).reshape(height, width)

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from hma_depth_ros.data.image_limits import encoded_excess
 from hma_depth_ros.data.jpeg import BEGIN, jpeg_is_whole
 from hma_depth_ros.messages.image import BadImageError
 
@@ -65,12 +66,15 @@ def decompressed(image: Any) -> tuple[npt.NDArray[Any], str]:
         raise BadImageError(
             f"cannot decode {data.size} bytes of format '{image.format}': the JPEG is cut short"
         )
+    excess = encoded_excess(data.tobytes())
     try:
-        pixels = cv2.imdecode(data, _AS_STORED) if data.size else None
+        pixels = None if excess else cv2.imdecode(data, _AS_STORED)
     except cv2.error:  # OpenCV 4 raises for a header that promises too many pixels
         pixels = None
     if pixels is None:
         problem = f"cannot decode {data.size} bytes of format '{image.format}' as an image"
+        if excess:
+            problem += f": it {excess}"
         if any(codec in str(image.format).lower() for codec in _CODECS):
             raise BadImageError(problem)
         raise UnknownCodecError(

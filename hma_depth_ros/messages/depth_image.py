@@ -32,16 +32,14 @@ def encoded_depth(depth: npt.NDArray[np.float32], encoding: str) -> npt.NDArray[
 
 
 def depth_size(image: Any) -> tuple[int, int]:
-    """Width and height that a depth image states, or that a compressed one is found to have.
+    """Width and height of a depth image, which may not have what it states.
 
     Raises:
-        BadImageError: a compressed image that is not a whole one.
+        BadImageError: as `depth_array`.
 
     """
-    if is_compressed_depth(image):
-        height, width = decompressed_depth(image).shape
-        return width, height
-    return int(image.width), int(image.height)
+    height, width = depth_array(image).shape
+    return width, height
 
 
 def depth_array(image: Any) -> npt.NDArray[np.float32]:
@@ -56,7 +54,8 @@ def depth_array(image: Any) -> npt.NDArray[np.float32]:
     if is_compressed_depth(image):
         return decompressed_depth(image)
     if getattr(image, "encoding", "") not in DEPTH_ENCODINGS:
-        what = getattr(image, "encoding", None) or f"compressed ({image.format})"
+        raw = hasattr(image, "encoding")
+        what = f"'{image.encoding}'" if raw else f"compressed ({image.format})"
         raise BadImageError(f"{DEPTH_FORMS}, not {what}")
     stored = image_array(image)
     if image.encoding == METRES:

@@ -13,6 +13,9 @@ from hma_depth_ros.errors import HmaDepthError
 #: sensor_msgs/PointField datatypes 1 to 8.
 _DATATYPES = ("", "i1", "u1", "i2", "u2", "i4", "u4", "f4", "f8")
 
+#: Bytes of a point; NumPy has no larger elements.
+_LARGEST_STEP = 2**31 - 1
+
 #: Metres from the cloud's origin within which nothing is a return: drivers mark directions without
 #: one by 0 0 0, in the frame of the sensor's housing by the place of its optics.
 _BLIND = 0.05
@@ -34,6 +37,9 @@ def cloud_array(cloud: Any) -> npt.NDArray[Any]:
     """
     height, width, step = int(cloud.height), int(cloud.width), int(cloud.point_step)
     data = np.frombuffer(cloud.data, np.uint8)
+    strides = (_row_step(cloud, data.size), step)
+    if not height * width:  # the other number of no points may be any
+        height, width, strides = 0, 0, (0, 0)
     order = ">" if cloud.is_bigendian else "<"
     fields: dict[str, tuple[Any, int]] = {}
     for field in cloud.fields:
@@ -50,7 +56,6 @@ def cloud_array(cloud: Any) -> npt.NDArray[Any]:
             "itemsize": step,
         }
     )
-    strides = (_row_step(cloud, data.size), step)
     points: npt.NDArray[Any] = np.ndarray((height, width), dtype, buffer=data, strides=strides)
     return points
 
@@ -63,7 +68,10 @@ def _row_step(cloud: Any, size: int) -> int:
 
     """
     height, width, stated = int(cloud.height), int(cloud.width), int(cloud.row_step)
-    row = width * int(cloud.point_step)
+    step = int(cloud.point_step)
+    row = width * step
+    if step > _LARGEST_STEP or (height * width and not step):
+        raise HmaDepthError(f"not a point cloud: {width}x{height} points of {step} bytes")
     if size == height * row or (height == 1 and size >= row):
         return row
     # The last row may come without its padding.
@@ -71,7 +79,7 @@ def _row_step(cloud: Any, size: int) -> int:
     if height * row and stated >= row and whole:
         return stated
     raise HmaDepthError(
-        f"not a whole point cloud: {width}x{height} points of {cloud.point_step} bytes, "
+        f"not a whole point cloud: {width}x{height} points of {step} bytes, "
         f"row_step {stated}, in {size} bytes"
     )
 

@@ -21,10 +21,14 @@ from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.file_kind import known_kind
 from hma_depth_ros.files import atomic_path, shown
 from hma_depth_ros.network.model import HmaDepth
-from hma_depth_ros.network.model_config import ModelConfig
+from hma_depth_ros.network.model_config import ModelConfig, is_count, is_finite
+from hma_depth_ros.structured_text import parse_json
 
 METADATA_KEY = "hma_depth"
 FORMAT = 1
+
+#: Pixels of the width that images are resized to for the network.
+LARGEST_INPUT = 8192
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -44,6 +48,23 @@ class Preprocessing:
     #: scaling (indoor models).
     focal_length: float | None = None
 
+    def __post_init__(self) -> None:
+        for name in ("mean", "std"):
+            numbers = getattr(self, name)
+            if len(numbers) != 3 or not all(is_finite(number) for number in numbers):
+                raise ValueError(f"{name} must be three numbers, not {numbers!r}")
+        if not all(deviation > 0 for deviation in self.std):
+            raise ValueError(f"std must be positive, not {self.std!r}")
+        if self.input_width is not None and not is_count(self.input_width, LARGEST_INPUT):
+            raise ValueError(
+                f"input_width must be a number of pixels up to {LARGEST_INPUT}, "
+                f"not {self.input_width!r}"
+            )
+        if self.focal_length is not None and not (
+            is_finite(self.focal_length) and self.focal_length > 0
+        ):
+            raise ValueError(f"focal_length must be positive, not {self.focal_length!r}")
+
     def mean_and_std(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
         """Both (1, 3, 1, 1), for images of 0 to 255: the input is (image - mean) / std."""
         mean, std = (
@@ -51,6 +72,9 @@ class Preprocessing:
             for values in (self.mean, self.std)
         )
         return mean, std
+
+
+_TEXTS_AND_TABLES = {"description": str, "training": dict, "evaluation": dict, "code_version": str}
 
 
 @dataclass(frozen=True)
@@ -72,6 +96,13 @@ class CheckpointInfo:
     depth_ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
     code_version: str = __version__
 
+    def __post_init__(self) -> None:
+        for name, kind in _TEXTS_AND_TABLES.items():
+            if not isinstance(getattr(self, name), kind):
+                raise ValueError(f"{name} must be {kind.__name__}, not {getattr(self, name)!r}")
+        if not (is_finite(self.uncertainty_scale) and self.uncertainty_scale > 0):
+            raise ValueError(f"uncertainty_scale must be positive, not {self.uncertainty_scale!r}")
+
 
 def encode_info(info: CheckpointInfo) -> str:
     """JSON of the metadata, as every model file carries it under `METADATA_KEY`."""
@@ -86,7 +117,7 @@ def decode_info(text: str, path: Path) -> CheckpointInfo:
 
     """
     try:
-        return _parse(json.loads(text))
+        return _parse(parse_json(text))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise HmaDepthError(f"{path}: metadata '{METADATA_KEY}' not understood: {error}") from error
 
@@ -198,8 +229,8 @@ def load_checkpoint(path: Path) -> tuple[HmaDepth, CheckpointInfo]:
 
     """
     info = read_info(path)
-    model = HmaDepth(info.model)
-    expected = model.state_dict()
+    with torch.device("meta"):  # a model of any size, without room for its weights
+        expected = HmaDepth(info.model).state_dict()
     with safe_open(path, framework="pt") as file:
         names = set(file.keys())
         if names != set(expected):
@@ -208,6 +239,14 @@ def load_checkpoint(path: Path) -> tuple[HmaDepth, CheckpointInfo]:
                 f"{path}: its tensors are not those of a {info.model.encoder} model: "
                 f"{len(odd)} missing or unknown, the first is '{odd[0]}'"
             )
+        for name, tensor in expected.items():
+            stored = file.get_slice(name).get_shape()
+            if stored != list(tensor.shape):
+                raise HmaDepthError(
+                    f"{path}: weights do not fit: '{name}' is {stored}, and "
+                    f"{list(tensor.shape)} in the model that the file describes"
+                )
+        model = HmaDepth(info.model)
         try:
             tensors = {name: file.get_tensor(name).to(expected[name].dtype) for name in names}
             model.load_state_dict(tensors)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Literal, get_args
@@ -22,6 +24,21 @@ Geometry = Literal["none", "rays", "ground"]
 
 #: Reduction of the features that the error of the depth is estimated from.
 UNCERTAINTY_REDUCTION = 4
+
+
+#: Channels of any layer of the decoder.
+_LARGEST_WIDTH = 65536
+
+
+def is_finite(value: object) -> bool:
+    """Whether a value of a file is a number that can be computed with."""
+    plain = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return plain and -sys.float_info.max <= value <= sys.float_info.max  # type: ignore[operator]
+
+
+def is_count(value: object, largest: int) -> bool:
+    """Whether a value of a file is a whole number from 1 to `largest`."""
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= largest
 
 
 @dataclass(frozen=True)
@@ -52,6 +69,15 @@ class ModelConfig:
     uncertainty: bool = False
 
     def __post_init__(self) -> None:
+        if not (isinstance(self.encoder, str) and re.fullmatch(r"[A-Za-z0-9_.]+", self.encoder)):
+            # timm takes `hf-hub:...` for a network to download, and `local-dir:...` for a folder.
+            raise ValueError(f"encoder must be the name of a timm model, not {self.encoder!r}")
+        widths = (*self.decoder_channels, self.aspp_channels)
+        if not all(is_count(width, _LARGEST_WIDTH) for width in widths):
+            raise ValueError(f"widths must be numbers of channels up to {_LARGEST_WIDTH}")
+        for flag in ("attention", "uncertainty"):
+            if not isinstance(getattr(self, flag), bool):
+                raise ValueError(f"{flag} must be true or false, not {getattr(self, flag)!r}")
         if self.scales not in (3, 4, 5):
             raise ValueError(f"scales must be 3, 4 or 5, not {self.scales}")
         if len(self.decoder_channels) != len(DECODER_REDUCTIONS):
@@ -59,6 +85,9 @@ class ModelConfig:
                 f"decoder_channels needs {len(DECODER_REDUCTIONS)} widths, "
                 f"not {len(self.decoder_channels)}"
             )
+        for depth in ("max_depth", "min_depth"):
+            if not is_finite(getattr(self, depth)):
+                raise ValueError(f"{depth} must be a number, not {getattr(self, depth)!r}")
         if not self.max_depth > 0:
             raise ValueError(f"max_depth must be positive, not {self.max_depth}")
         if not 0 < self.min_depth < self.max_depth:

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from hma_depth_ros.data.text_file import read_text
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import atomic_path
+from hma_depth_ros.structured_text import MalformedTextError, parse_yaml
 from hma_depth_ros.training.run_config import TrainConfig
 
 #: In a file: the preset that it changes.
@@ -114,9 +115,9 @@ def _preset(name: str) -> dict[str, Any]:
 
 def _parse(text: str, source: str) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise HmaDepthError(f"{source} is not YAML: {_one_line(error)}") from error
+        content = parse_yaml(text)
+    except MalformedTextError as error:
+        raise HmaDepthError(f"{source} is not YAML: {error}") from error
     if content is None:
         return {}
     if not isinstance(content, dict):
@@ -124,18 +125,14 @@ def _parse(text: str, source: str) -> dict[str, Any]:
     return content
 
 
-def _one_line(error: yaml.YAMLError) -> str:
-    return " ".join(str(error).split())
-
-
 def _override(text: str) -> dict[str, Any]:
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise HmaDepthError(f"'{text}' is not of the form section.key=value")
     try:
-        content: Any = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise HmaDepthError(f"'{text}': the value is not YAML: {_one_line(error)}") from error
+        content = parse_yaml(value)
+    except MalformedTextError as error:
+        raise HmaDepthError(f"'{text}': the value is not YAML: {error}") from error
     for part in reversed(key.strip().split(".")):
         content = {part: content}
     return content

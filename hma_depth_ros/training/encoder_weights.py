@@ -1,14 +1,14 @@
 """Weights for the encoder from a file: ImageNet's on a machine without a network.
 
-timm's and torchvision's files of a classifier have them, `.safetensors`, `.pth` or `.bin`; so has a
-checkpoint of this package, of another model with the same encoder.
+timm's and torchvision's classifiers have them, in a `.safetensors` file; so has a checkpoint of
+this package, of another model with the same encoder. What torch.save has written (`.pth`, `.bin`)
+is not opened: PyTorch's loader of plain tensors could be made to run code (CVE-2025-32434).
 """
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import timm
 import torch
@@ -26,8 +26,12 @@ PREFIX = "encoder:"
 _BEFORE = re.compile(r"^(?:module\.|model\.|backbone\.)+")
 #: torchvision's DenseNets write `denselayer1.norm.1` for `denselayer1.norm1`.
 _DENSE_LAYER = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
-#: In torch before it, the loader of plain tensors could be made to run code (CVE-2025-32434).
-_SAFE_TORCH = (2, 6)
+#: What makes a `.safetensors` file of one of torch.save's, where that is trusted.
+_CONVERSION = (
+    'python3 -c "import sys, torch, safetensors.torch as s; s.save_file({n: t.contiguous() '
+    'for n, t in torch.load(sys.argv[1], weights_only=True).items()}, sys.argv[2])" '
+    "IN.pth OUT.safetensors"
+)
 
 
 def load_encoder_weights(model: HmaDepth, path: Path) -> None:
@@ -70,28 +74,18 @@ def _read(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise HmaDepthError(f"model.weights={PREFIX}{path}: no such file")
     try:
-        if path.suffix == ".safetensors":
-            content: Any = load_file(path)
-        else:
-            if _torch_version() < _SAFE_TORCH:
-                raise HmaDepthError(
-                    f"{path} is not safe to open with PyTorch {torch.__version__}: take a "
-                    ".safetensors file, or PyTorch 2.6 and up"
-                )
-            content = torch.load(path, map_location="cpu", weights_only=True)  # tensors, no code
-    except HmaDepthError:
-        raise
-    except Exception as error:  # torch raises whatever its file formats do
-        kind = known_kind(path) if path.suffix == ".safetensors" or _is_text(path) else None
+        found = load_file(path)
+    except Exception as error:  # safetensors and torch raise many kinds
+        kind = known_kind(path)
+        if kind and kind.startswith("a pickle"):
+            raise HmaDepthError(
+                f"{path} is {kind.partition(':')[0]}, which is not opened here; where it comes "
+                f"from somebody you trust with your machine, convert it: {_CONVERSION}"
+            ) from error
         reason = f"is {kind}" if kind else f"cannot be read as weights: {_first_line(error)}"
         raise HmaDepthError(f"{path} {reason}") from error
-    for key in ("state_dict", "model"):
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            content = content[key]
-    tensors = content.items() if isinstance(content, dict) else ()
-    found = {str(name): t for name, t in tensors if isinstance(t, Tensor)}
     if not found:
-        raise HmaDepthError(f"{path} holds no weights by name (a state dict)")
+        raise HmaDepthError(f"{path} holds no weights")
     return found
 
 
@@ -134,17 +128,6 @@ def _last_layers(classifier: nn.Module) -> tuple[str, ...]:
     """Beginnings of the names of layers that a network for features does not have."""
     names = getattr(classifier, "pretrained_cfg", {}).get("classifier") or ()
     return tuple(f"{name}." for name in ((names,) if isinstance(names, str) else names))
-
-
-def _torch_version() -> tuple[int, int]:
-    major, minor = torch.__version__.split(".")[:2]
-    return int(major), int(minor)
-
-
-def _is_text(path: Path) -> bool:
-    """Whether a file that is no pickle and no archive pretends to be one."""
-    with path.open("rb") as file:
-        return not file.read(4).startswith((b"PK", b"\x80"))
 
 
 def _first_line(error: Exception) -> str:

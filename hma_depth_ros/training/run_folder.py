@@ -16,6 +16,7 @@ import torch
 from hma_depth_ros import __version__
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import atomic_path, shown
+from hma_depth_ros.structured_text import parse_json
 from hma_depth_ros.training.config_file import load_config, write_config
 from hma_depth_ros.training.run_config import TrainConfig
 
@@ -85,7 +86,7 @@ class RunFolder:
 
         """
         try:
-            recorded = json.loads(self.environment.read_text(encoding="utf-8"))["data"]
+            recorded = parse_json(self.environment.read_text(encoding="utf-8"))["data"]
             before = {name: entry["sha256"] for name, entry in recorded.items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise HmaDepthError(
@@ -128,7 +129,7 @@ class RunFolder:
 def _logged_step(line: str) -> int | None:
     """Step of a line of the metrics; None if a killed run or a power cut left no whole line."""
     try:
-        content = json.loads(line) if line.endswith("\n") else None
+        content = parse_json(line) if line.endswith("\n") else None
     except ValueError:
         return None
     return content.get("step") if isinstance(content, dict) else None

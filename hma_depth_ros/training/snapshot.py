@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import atomic_path
+from hma_depth_ros.structured_text import parse_json
 
 METADATA_KEY = "hma_depth_run"
 FORMAT = 1
@@ -120,7 +121,7 @@ def read_snapshot(path: Path, trained: Trained) -> RunProgress:
         with safe_open(path, framework="pt") as file:
             metadata: dict[str, Any] = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        content = json.loads(metadata[METADATA_KEY])
+        content = parse_json(metadata[METADATA_KEY])
         if content.pop("format") != FORMAT:
             raise ValueError("it was written by a newer version")
         trained.load(tensors)

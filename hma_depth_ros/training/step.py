@@ -14,6 +14,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from hma_depth_ros.network.affine_planes import affine_planes
 from hma_depth_ros.network.checkpoint import Preprocessing
+from hma_depth_ros.network.compiled_kernels import keep_kernels_private
 from hma_depth_ros.network.float32 import float32_means_float32
 from hma_depth_ros.network.model import HmaDepth
 from hma_depth_ros.training.accumulation import AllReduce, WholeSums
@@ -71,6 +72,8 @@ class TrainingStep:
                 gradient_as_bucket_view=True,
             )
         self._distributed = forward
+        if compute.compile:
+            keep_kernels_private()
         self._forward: Callable[..., Any] = torch.compile(forward) if compute.compile else forward
         self._statistics = [b for b in model.buffers() if b.is_floating_point()]
         self._good_statistics = [b.clone() for b in self._statistics]

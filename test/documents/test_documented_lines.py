@@ -21,12 +21,14 @@ from hma_depth_ros.synthetic.synthetic_drive import SyntheticDrive
 from .documented import PAGES, REPOSITORY, Block, blocks, blocks_run_by, commands
 
 BLOCKS = [block for page in PAGES for block in blocks(page)]
+#: With the page.
 COMMANDS = [
-    pytest.param(words, id=f"{block.page.stem}-{words[0]}-{number}")
+    (block.page.stem, words)
     for block in BLOCKS
     if block.language == "sh"
-    for number, words in enumerate(commands(block.text))
+    for words in commands(block.text)
 ]
+TRAININGS = [(page, words) for page, words in COMMANDS if words[0] in {"train", "ablate"}]
 CAMERA = PinholeCamera(fx=120.0, fy=120.0, cx=79.5, cy=31.5, width=160, height=64)
 
 
@@ -55,7 +57,7 @@ def test_all_commands_of_the_documents_are_seen():
     """Those in blocks without a language would not be."""
     assert [str(b) for b in BLOCKS if not b.language and "hma_depth_ros " in b.text] == []
     assert len(COMMANDS) > 40
-    assert {words.values[0][0] for words in COMMANDS} > {"depth_node", "rig.launch.py", "train"}
+    assert {words[0] for _, words in COMMANDS} > {"depth_node", "rig.launch.py", "train"}
 
 
 class Parsed(Exception):  # noqa: N818  # no error: the options are fine
@@ -75,8 +77,8 @@ def only_parsing(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(argparse.ArgumentParser, name, parse)
 
 
-@pytest.mark.parametrize("words", COMMANDS)
-def test_options_are_those_of_the_command(words: list[str], only_parsing: None):
+@pytest.mark.parametrize(("page", "words"), COMMANDS)
+def test_options_are_those_of_the_command(page: str, words: list[str], only_parsing: None):
     name, *rest = words
     if name.endswith(".launch.py"):
         check_launch(name, rest)
@@ -114,8 +116,10 @@ def check_node(name: str, rest: Sequence[str]) -> None:
         assert own in (topics if flag == "-r" else parameters), word
 
 
-@pytest.mark.parametrize("words", [w for w in COMMANDS if w.values[0][0] in {"train", "ablate"}])
-def test_keys_are_those_of_a_training(words: list[str], capsys: pytest.CaptureFixture[str]):
+@pytest.mark.parametrize(("page", "words"), TRAININGS)
+def test_keys_are_those_of_a_training(
+    page: str, words: list[str], capsys: pytest.CaptureFixture[str]
+):
     keys = [word for word in words[1:] if re.match(r"[a-z]+\.[a-z_]+=", word)]
     preset = words[words.index("--preset") + 1] if "--preset" in words else "resnet50"
     assert run(["train", "--preset", preset, *keys, "--print-config"]) == 0, capsys.readouterr().err
@@ -129,7 +133,8 @@ def test_blocks_that_are_said_to_be_run_are_run():
         assert test is not None
         source = (REPOSITORY / test).read_text(encoding="utf-8")
         assert f'"{page}"' in source, (test, page)
-    comments = sum(page.read_text(encoding="utf-8").count("<!-- run by") for page in PAGES)
+    texts = [page.read_text(encoding="utf-8") for page in PAGES]
+    comments = sum(len(re.findall("^<!-- run by", text, re.MULTILINE)) for text in texts)
     assert comments == sum(block.test is not None for block in BLOCKS), "a block follows each"
 
 

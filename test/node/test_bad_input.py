@@ -226,6 +226,10 @@ INFOS: dict[str, tuple[CameraInfo, str]] = {
         bad_info(p=np.eye(3, 4).ravel()),
         "has no calibration: the focal lengths in its projection matrix P, 1 and 1 pixels, are no",
     ),
+    "a lens that nobody has": (
+        with_p(i0=1e300, i5=1e300),
+        "has no calibration: the focal lengths in its projection matrix P, 1e+300 and 1e+300",
+    ),
     "no size, of a larger image": (
         bad_info(width=0, height=0, p=[585.0, 0, 295, 0, 0, 572, 187, 0, 0, 0, 1, 0]),
         "its principal point (295.0, 187.0) is not inside the 61x37 image",

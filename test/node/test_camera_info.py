@@ -171,3 +171,21 @@ def test_what_a_size_needs_on_a_gpu_is_built_when_the_calibration_tells_it(
     assert pixels_of(outputs["depth/image"]).shape == (CAMERA.height, CAMERA.width)
     assert len(prepared) == 1
     assert bench.change("deactivate"), "also while it still waits for a calibration"
+
+
+def test_a_preparation_that_fails_does_not_end_the_worker(
+    start: StartBench, monkeypatch: pytest.MonkeyPatch
+):
+    """As where a GPU's memory is not enough for what would be faster; the images go on."""
+
+    def prepare(*_: Any, **__: Any) -> None:
+        raise RuntimeError("there is no room for it")
+
+    monkeypatch.setattr(DepthPredictor, "builds_for_size", True)
+    monkeypatch.setattr(DepthPredictor, "prepare", prepare)
+    bench = start()
+    bench.listen("depth/image")
+    bench.publish(info_message())
+    assert "Traceback" in bench.hears("there is no room for it", level=40)
+    bench.infer(rgb_message(1))
+    assert bench.camera.statistics.failed.total() == 0

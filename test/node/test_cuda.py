@@ -89,7 +89,7 @@ def test_cleanup_frees_the_device(start: StartBench):
     bench = start(device="cuda")
     bench.listen(*TYPES)
     bench.infer(rgb_message(1), info_message())
-    network = bench.node._model.engine._network
+    network = bench.node._model.engine.current._network
     weights = sum(w.numel() * w.element_size() for w in network.parameters())
     del network
     loaded = torch.cuda.memory_allocated()

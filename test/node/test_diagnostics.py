@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+from rclpy.context import Context
 from rclpy.event_handler import UnsupportedEventTypeError
+from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
@@ -144,6 +146,17 @@ def test_stamps_are_ros_time_and_so_is_the_age(start: StartBench):
     # Time stands still, but diagnostics go on.
     seen = len(bench.statuses)
     until(lambda: len(bench.statuses) > seen + 2, "further diagnostics")
+
+
+def test_a_namesake_is_reported_while_it_is_there(start: StartBench, context: Context):
+    bench = start()
+    until(lambda: bench.status().level == OK, "a node without problems")
+    other = Node(bench.name, context=context, namespace=bench.namespace, use_global_arguments=False)
+    until(lambda: bench.status().level == WARN, "the namesake in the diagnostics")
+    name = f"{bench.namespace}/{bench.name}"
+    assert f"{name}: there is another node of this name" in bench.status().message
+    other.destroy_node()
+    until(lambda: bench.status().level == OK, "the end of it")
 
 
 def test_the_hardware_is_what_the_user_says(start: StartBench):

@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 from rclpy.duration import Duration
+from sensor_msgs.msg import Image
+
+from hma_depth_ros.ros.depth_node.image_input import OVERRUN
 
 from .conftest import Predictions, StartBench
-from .graph import DEADLINE, Bench, info_message, rgb_message, stamp, until
+from .graph import DEADLINE, DEEP, Bench, info_message, rgb_message, stamp, until
 
 FLOOD = 40
 
@@ -208,6 +211,32 @@ def test_every_image_is_accounted_for_at_any_time(start: StartBench, parameters:
     assert last["frames waiting"] == "0"
     assert int(last["frames received"]) == statistics.arrived
     assert min(int(last[f"frames {fate}"]) for fate in ("processed", "skipped", "failed")) > 0
+
+
+def test_what_the_node_does_not_take_in_time_is_counted(start: StartBench):
+    """The middleware keeps the latest images, and says nothing of those that it drops for them."""
+    bench = start()
+    others: list[Image] = []
+    bench.tester.create_subscription(Image, "image", others.append, DEEP)
+    until(lambda: bench.image_publisher.get_subscription_count() == 2, "another subscriber")
+    bench.publish(rgb_message(1))
+    until(lambda: bench.camera.statistics.arrived == 1, "the first image")
+    busy, go_on = threading.Event(), threading.Event()
+
+    def hold_up() -> None:
+        timer.cancel()
+        busy.set()
+        go_on.wait(DEADLINE)
+
+    timer = bench.node.create_timer(0.0, hold_up)
+    until(busy.is_set, "a callback that takes long")
+    for number in range(2, 52):
+        bench.publish(rgb_message(number))
+    until(lambda: len(others) == 51, "all images at who takes them")
+    go_on.set()
+    until(lambda: bench.camera.statistics.arrived == 51, "all of them in the account")
+    assert bench.camera.statistics.dropped[OVERRUN] == 45, "the queue has room for five"
+    assert bench.figures()[f"dropped: {OVERRUN}"] == "45"
 
 
 def test_an_image_that_is_served_after_the_stop_is_dropped(start: StartBench):

@@ -32,6 +32,7 @@ from hma_depth_ros.inference.predictor import DepthPredictor, Prediction, predic
 from hma_depth_ros.messages.types import CAMERA_INFO, IMAGE
 from hma_depth_ros.ros import input_watch
 from hma_depth_ros.ros.depth_node import frame_loop, pairing
+from hma_depth_ros.ros.depth_node.engine_recovery import EngineRecovery
 from hma_depth_ros.ros.depth_node.frame_buffer import FrameBuffer
 from hma_depth_ros.ros.depth_node.frame_loop import FrameLoop
 from hma_depth_ros.ros.depth_node.load_predictor import LoadedModel
@@ -674,6 +675,7 @@ def test_the_end_waits_once_for_all_frames_under_way(monkeypatch: pytest.MonkeyP
             lockstep=False,
             together=1,
             workers=2,
+            recovery=EngineRecovery([], warn=print),
             ending=partial(bool, ending),
             logger=None,
         )

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -58,23 +61,18 @@ def _features(resnet: torchvision.models.ResNet) -> dict[int, Tensor]:
     return found
 
 
-@pytest.mark.parametrize("kind", ["pth", "safetensors", "in a trainer's file", "of 2017"])
+@pytest.mark.parametrize("kind", ["usual", "of a trainer", "of 2017"])
 @torch.no_grad()
 def test_features_are_those_of_the_files_network(
     tmp_path: Path, resnet: torchvision.models.ResNet, kind: str
 ):
-    path = tmp_path / ("r.safetensors" if kind == "safetensors" else "r.pth")
+    path = tmp_path / "r.safetensors"
     weights = resnet.state_dict()
-    if kind == "safetensors":
-        save_file(weights, path)
-    elif kind == "in a trainer's file":
-        torch.save(
-            {"epoch": 90, "state_dict": {f"module.{n}": t for n, t in weights.items()}}, path
-        )
+    if kind == "of a trainer":
+        weights = {f"module.{n}": t for n, t in weights.items()}
     elif kind == "of 2017":
-        torch.save({n: t for n, t in weights.items() if not n.endswith("tracked")}, path)
-    else:
-        torch.save(weights, path)
+        weights = {n: t for n, t in weights.items() if not n.endswith("tracked")}
+    save_file(weights, path)
     found = _loaded(path).encoder(IMAGE)
     for reduction, expected in _features(resnet).items():
         torch.testing.assert_close(found[reduction], expected)
@@ -91,8 +89,8 @@ def test_a_densenet_of_torchvision_too(tmp_path: Path, old: bool):
         pattern = re.compile(r"(denselayer\d+\.(?:norm|conv))([12]\.)")
         weights = {pattern.sub(r"\1.\2", name): t for name, t in weights.items()}
         assert "features.denseblock1.denselayer1.norm.1.weight" in weights
-    torch.save(weights, tmp_path / "d.pth")
-    found = _loaded(tmp_path / "d.pth", "densenet121").encoder(IMAGE)
+    save_file(weights, tmp_path / "d.safetensors")
+    found = _loaded(tmp_path / "d.safetensors", "densenet121").encoder(IMAGE)
     torch.testing.assert_close(found[2], densenet.features[:3](IMAGE))
     torch.testing.assert_close(found[4], densenet.features[:5](IMAGE))
 
@@ -108,41 +106,38 @@ def test_the_encoder_of_another_model_of_ours(tmp_path: Path):
 
 def _write(path: Path, kind: str, weights: dict[str, Tensor]) -> None:
     if kind == "another encoder":
-        torch.save(torchvision.models.resnet34().state_dict(), path)
+        save_file(torchvision.models.resnet34().state_dict(), path)
     elif kind == "another width":
-        torch.save({**weights, "conv1.weight": torch.zeros(32, 3, 7, 7)}, path)
+        save_file({**weights, "conv1.weight": torch.zeros(32, 3, 7, 7)}, path)
     elif kind == "half":
-        torch.save({n: t for n, t in weights.items() if not n.startswith("layer4")}, path)
+        save_file({n: t for n, t in weights.items() if not n.startswith("layer4")}, path)
     elif kind == "nan":
-        torch.save({**weights, "bn1.weight": weights["bn1.weight"] * torch.nan}, path)
-    elif kind == "code":
-        torch.save(torchvision.models.resnet18(), path)  # the module itself
-    elif kind == "list":
-        torch.save([1, 2], path)
+        save_file({**weights, "bn1.weight": weights["bn1.weight"] * torch.nan}, path)
+    elif kind == "empty":
+        save_file({}, path)
     elif kind == "pointer":
         path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 4\n")
     elif kind == "cut":
-        torch.save(weights, path)
+        save_file(weights, path)
         path.write_bytes(path.read_bytes()[:100_000])
 
 
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("none", "model.weights=encoder:.*none.pth: no such file"),
+        ("none", "model.weights=encoder:.*none.safetensors: no such file"),
         ("another width", r"of another network than resnet18: it has 'conv1.weight' as \(32, 3,"),
         ("half", r"it has no 'layer4.0.conv1.weight'; 25 tensors do not fit"),
-        ("nan", r"nan.pth: weights are not finite, the first in 'bn1.weight'"),
-        ("code", r"code.pth cannot be read as weights: "),
-        ("list", r"list.pth holds no weights by name"),
-        ("pointer", r"pointer.pth is a Git LFS pointer"),
-        ("cut", r"cut.pth cannot be read as weights: "),
+        ("nan", r"nan.safetensors: weights are not finite, the first in 'bn1.weight'"),
+        ("empty", r"empty.safetensors holds no weights"),
+        ("pointer", r"pointer.safetensors is a Git LFS pointer"),
+        ("cut", r"cut.safetensors cannot be read as weights: "),
     ],
 )
 def test_a_file_that_does_not_fit_is_one_line(
     tmp_path: Path, resnet: torchvision.models.ResNet, kind: str, message: str
 ):
-    path = tmp_path / f"{kind}.pth"
+    path = tmp_path / f"{kind}.safetensors"
     _write(path, kind, resnet.state_dict())
     with pytest.raises(HmaDepthError, match=message) as error:
         _loaded(path)
@@ -151,17 +146,40 @@ def test_a_file_that_does_not_fit_is_one_line(
 
 def test_a_deeper_network_is_not_taken_in_part(tmp_path: Path):
     """It has all layers of the smaller one, and they are not what was learnt together."""
-    _write(tmp_path / "r.pth", "another encoder", {})
+    _write(tmp_path / "r.safetensors", "another encoder", {})
     with pytest.raises(HmaDepthError, match=r"another network .* 'layer1.2.conv1.weight' as"):
-        _loaded(tmp_path / "r.pth")
+        _loaded(tmp_path / "r.safetensors")
 
 
-def test_old_torch_does_not_open_pickles(
-    tmp_path: Path, resnet: torchvision.models.ResNet, monkeypatch: pytest.MonkeyPatch
+class Planted:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.target,)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_a_pickle_is_not_opened(
+    tmp_path: Path, resnet: torchvision.models.ResNet, suffix: str, zipped: bool
 ):
-    monkeypatch.setattr(encoder_weights, "_torch_version", lambda: (2, 5))
-    torch.save(resnet.state_dict(), tmp_path / "r.pth")
-    with pytest.raises(HmaDepthError, match=r"not safe to open .*PyTorch 2.6 and up"):
-        _loaded(tmp_path / "r.pth")
-    save_file(resnet.state_dict(), tmp_path / "r.safetensors")
-    _loaded(tmp_path / "r.safetensors")
+    """Not the tensors in it either, however it is named; the line says how to convert one."""
+    path, planted = tmp_path / f"r{suffix}", tmp_path / "planted"
+    for content in (resnet.state_dict(), {"conv1.weight": Planted(planted)}):
+        torch.save(content, path, _use_new_zipfile_serialization=zipped)
+        with pytest.raises(HmaDepthError, match=r"is a pickle, .* not opened here; .*convert it: "):
+            _loaded(path)
+    assert not planted.exists()
+
+
+def test_the_conversion_that_is_named_works(tmp_path: Path, resnet: torchvision.models.ResNet):
+    source, target = tmp_path / "r.pth", tmp_path / "r.safetensors"
+    torch.save(resnet.state_dict(), source)
+    command = encoder_weights._CONVERSION.replace("IN.pth", str(source))
+    command = command.replace("OUT.safetensors", str(target)).replace("python3", sys.executable)
+    subprocess.run(shlex.split(command), check=True)
+    loaded = _loaded(target).encoder.backbone.state_dict()
+    assert torch.equal(loaded["conv1.weight"], resnet.conv1.weight)

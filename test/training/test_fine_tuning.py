@@ -91,7 +91,8 @@ def test_it_goes_on_from_the_bundled_model_by_default(
     assert config.data.train == (str(data / "train.txt"), str(other / "train.txt"))
     assert config.data.validation == str(data / "validation.txt")
     assert config.data.root is None
-    assert config.optimiser.epochs == 600 * 8 // 5, "600 steps of 8 of the 5 frames"
+    assert config.optimiser.epochs == 600 * 4 // 5, "600 steps of 4 of the 5 frames"
+    assert (config.crop.height, config.crop.width) == (160, 448)
     assert config.optimiser.learning_rate == 1e-5
     assert config.optimiser.frozen_statistics
 

@@ -19,6 +19,8 @@ from hma_depth_ros.data.depth.ground_truth import read_ground_truth
 from hma_depth_ros.data.image_file import read_rgb
 from hma_depth_ros.data.splits.located_split import read_located_split
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.evaluation.depth_ranges import frame_traits
+from hma_depth_ros.inference.plausibility import UPRIGHT, usual_ranges
 from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.network.checkpoint import read_info
 from hma_depth_ros.training.config_file import load_config
@@ -102,6 +104,18 @@ def _check_tensorboard(folder: Path) -> None:
     assert picture is not None
     assert min(picture.shape[:2]) > 300
     assert picture.std() > 20
+
+
+def test_checkpoints_know_what_depth_their_training_frames_give(whole_run: Path, drives: Path):
+    entries = read_located_split(drives / "train.txt", drives)
+    for name in ("last", "best"):
+        path = whole_run / f"{name}.safetensors"
+        predictor = DepthPredictor.from_checkpoint(path, device="cpu")
+        expected = usual_ranges([frame_traits(predictor, entry) for entry in entries])
+        assert UPRIGHT in expected
+        assert read_info(path).depth_ranges.keys() == expected.keys()
+        for trait, found in read_info(path).depth_ranges.items():
+            assert found == pytest.approx(expected[trait], abs=2e-3), trait
 
 
 def test_a_run_folder_says_what_the_run_was(whole_run: Path, drives: Path):

@@ -20,6 +20,7 @@ import yaml
 
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import atomic_path
+from hma_depth_ros.structured_text import parse_json, parse_yaml
 
 _INFORMATION = "rosbag2_bagfile_information"
 _METADATA = "metadata.yaml"
@@ -52,7 +53,7 @@ class PartsFolder:
             with atomic_path(note) as temporary:
                 temporary.write_text(json.dumps(wanted, indent=1) + "\n", encoding="utf-8")
         try:
-            noted = json.loads(note.read_text(encoding="utf-8"))
+            noted = parse_json(note.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise HmaDepthError(f"cannot read {note}: {error}; remove {self.folder}") from error
         if noted != wanted:
@@ -129,9 +130,9 @@ class PartsFolder:
     def _metadata(self, index: int) -> dict[str, Any]:
         file = self.part(index) / _METADATA
         try:
-            content = yaml.safe_load(file.read_text(encoding="utf-8"))
+            content = parse_yaml(file.read_text(encoding="utf-8"))
             return dict(content[_INFORMATION])
-        except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise HmaDepthError(f"cannot read {file}: {error}; remove {file.parent}") from error
 
     @contextmanager

@@ -8,7 +8,6 @@ from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import yaml
 from rosbags.interfaces import Qos
 
 from hma_depth_ros.bags.recorded_qos import recorded_qos
@@ -19,6 +18,7 @@ from hma_depth_ros.bags.storage.unpacking import unpacked_file
 from hma_depth_ros.data.text_file import read_text
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.file_kind import known_kind
+from hma_depth_ros.structured_text import parse_yaml
 
 METADATA = "metadata.yaml"
 _INFORMATION = "rosbag2_bagfile_information"
@@ -92,13 +92,13 @@ def _kind(file: Path) -> str:
 
 def _listed(path: Path) -> BagFiles:
     try:
-        content = yaml.safe_load(read_text(path / METADATA, "the metadata of the bag"))
+        content = parse_yaml(read_text(path / METADATA, "the metadata of the bag"))
         information: dict[str, Any] = content[_INFORMATION]
         files = [path / PurePath(name).name for name in information["relative_file_paths"]]
         topics = [t["topic_metadata"] for t in information["topics_with_message_count"]]
         compression = information.get("compression_format")
         qos = {topic["name"]: topic.get("offered_qos_profiles") for topic in topics}
-    except (ValueError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         reason = " ".join(str(error).split())
         raise HmaDepthError(
             f"cannot read the bag {path}: its {METADATA} is damaged ({reason}); name a storage "

@@ -26,6 +26,8 @@ _IDL_FILE = re.compile(r"^=+\nIDL: .*\n", re.MULTILINE)
 #: Types whose messages the tools look into.
 _DECODED = (IMAGE, COMPRESSED_IMAGE, CAMERA_INFO, POINT_CLOUD, TF_MESSAGE)
 _LANGUAGES = ("ros2msg", "ros2idl", "omgidl")
+#: Elements of a fixed array of strings or messages, and of numbers.
+_MOST_UNROLLED, _MOST_NUMBERS = 1_000, 1 << 24
 _MESSAGE_TYPE = re.compile(r"\w+/msg/\w+")
 
 
@@ -107,6 +109,7 @@ def _typestore(type_name: str, definition: Definition, digest: str) -> Typestore
 def _defined(type_name: str, definition: Definition, digest: str) -> Typestore:
     try:
         types = _parsed(type_name, definition)
+        _check_arrays(types)
         types |= _standard_parts(types)
         store = get_typestore(Stores.EMPTY)
         store.register(types)
@@ -144,11 +147,33 @@ def _parsed(type_name: str, definition: Definition) -> dict[str, Any]:
         return dict(get_types_from_msg(definition.text, type_name))
     if definition.format not in _LANGUAGES:
         raise DefinitionError(f"it is in {definition.format or 'an unknown language'}")
+    if "<<" in definition.text:  # 1 << 99999999999 is a number of 12 GB
+        raise DefinitionError("it computes with <<")
     types: dict[str, Any] = {}
     for text in _IDL_FILE.split(definition.text):
         if text.strip():
             types |= get_types_from_idl(text)
     return types
+
+
+def _check_arrays(types: dict[str, Any]) -> None:
+    """See that reading a message takes no longer than its bytes make it.
+
+    rosbags writes out a line of code for each element of a fixed array of strings or messages, and
+    nothing at all limits how many elements without a size a sequence can have.
+
+    Raises:
+        DefinitionError: an array of no elements, or of too many.
+
+    """
+    for _, fields in types.values():
+        for name, (node, content) in fields:
+            if node != Nodetype.ARRAY:
+                continue
+            (part, kind), length = content
+            unrolled = part == Nodetype.NAME or kind[0] == "string"
+            if not 0 < length <= (_MOST_UNROLLED if unrolled else _MOST_NUMBERS):
+                raise DefinitionError(f"its array {name} has {length} elements")
 
 
 def _standard_parts(types: dict[str, Any]) -> dict[str, Any]:

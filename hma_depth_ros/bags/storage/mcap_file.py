@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
@@ -190,6 +191,10 @@ class McapFile:
         return _chunk_records(data[_RECORD.size :]) if part.is_chunk else data
 
     def _read(self, offset: int, size: int) -> bytes:
+        if not 0 <= offset <= offset + size <= self._size:  # room for `size` is made first
+            raise McapError(
+                f"a record of {size} bytes at {offset} is not in a file of {self._size}"
+            )
         # Threads and iterators read at the same time: they must not share a position in the file.
         data = os.pread(self._file.fileno(), size, offset)
         while len(data) < size:  # a call gives 2 GB at most
@@ -225,6 +230,10 @@ class McapFile:
                 else:
                     _declare(contents, kind, record)
         except McapError:
+            return None
+        # Of one chunk listed a thousand times, a thousand copies would be in memory at once.
+        ends = sorted((part.offset, part.offset + part.size) for part in contents.parts)
+        if any(end > following for (_, end), (following, _) in pairwise(ends)):
             return None
         # A writer may leave out any of it, and bare messages are in no index.
         messages = contents.counts.total()

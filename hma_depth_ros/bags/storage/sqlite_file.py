@@ -1,11 +1,16 @@
-"""SQLite files of rosbag2, of all versions of its tables."""
+"""SQLite files of rosbag2, of all versions of its tables.
+
+A database can hold more than data: views, virtual tables and computed columns run when they are
+read, and can run for ever. And any column can hold a value of any type. Both are refused.
+"""
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import numpy as np
@@ -24,10 +29,12 @@ class SqliteFile:
 
         Raises:
             sqlite3.Error: not such a file, or one that is damaged.
+            ValueError: one that holds something else than data.
 
         """
         self._database = _connected(path)
         try:
+            _check_tables(self._database)
             self.channels = self._channels()
             ((first, last),) = self._database.execute(
                 "SELECT MIN(timestamp), MAX(timestamp) FROM messages"
@@ -35,7 +42,7 @@ class SqliteFile:
         except BaseException:
             self._database.close()
             raise
-        self.span = None if first is None else (int(first), int(last))
+        self.span = None if first is None else (_whole(first), _whole(last))
 
     def close(self) -> None:
         """Close the file."""
@@ -48,6 +55,7 @@ class SqliteFile:
 
         Raises:
             sqlite3.Error: the file is damaged.
+            ValueError: likewise.
 
         """
         conditions, values = _among(channels)
@@ -60,13 +68,17 @@ class SqliteFile:
             "ORDER BY timestamp, id",
             values,
         )
-        return map(StoredMessage._make, rows)
+        return (
+            StoredMessage(_whole(stamp), _whole(number), _of_type(data, bytes))
+            for stamp, number, data in rows
+        )
 
     def stamps(self, channels: Collection[int]) -> Stamps:
         """See `Storage`.
 
         Raises:
             sqlite3.Error: the file is damaged.
+            ValueError: likewise.
 
         """
         conditions, values = _among(channels)
@@ -74,11 +86,13 @@ class SqliteFile:
             f"SELECT timestamp FROM messages WHERE {conditions}",
             values,
         )
-        return np.array([stamp for (stamp,) in rows], np.int64)
+        return np.array([_whole(stamp) for (stamp,) in rows], np.int64)
 
     def _channels(self) -> list[Channel]:
         definitions = {
-            row["topic_type"]: Definition(row["encoding"], row["encoded_message_definition"])
+            _text(row["topic_type"]): Definition(
+                _text(row["encoding"]), _text(row["encoded_message_definition"])
+            )
             for row in self._rows("message_definitions")
         }
         counts = dict(
@@ -86,12 +100,12 @@ class SqliteFile:
         )
         return [
             Channel(
-                id=row["id"],
-                topic=row["name"],
-                type=row["type"],
-                encoding=row["serialization_format"],
+                id=_whole(row["id"]),
+                topic=_text(row["name"]),
+                type=_text(row["type"]),
+                encoding=_text(row["serialization_format"]),
                 definition=definitions.get(row["type"], Definition("", "")),
-                digest=row.get("type_description_hash", ""),
+                digest=_text(row.get("type_description_hash", "")),
                 qos=recorded_qos(row.get("offered_qos_profiles", "")),
                 count=counts.get(row["id"], 0),
             )
@@ -126,6 +140,52 @@ def _connected(path: Path) -> sqlite3.Connection:
         else:
             return database
     raise AssertionError
+
+
+#: Those that are read; all but `messages` and `topics` may be missing.
+_TABLES = ("messages", "topics", "message_definitions")
+_DECLARED = "SELECT type, sql FROM sqlite_master WHERE name = ? COLLATE NOCASE"
+#: Of a column in PRAGMA table_xinfo: it is stored, not computed.
+_STORED = 0
+
+
+def _check_tables(database: sqlite3.Connection) -> None:
+    """See that reading the tables reads stored rows and does nothing else.
+
+    Raises:
+        ValueError: one is a view or a virtual table, or has computed columns.
+
+    """
+    for name in _TABLES:
+        kinds = database.execute(_DECLARED, [name])
+        for kind, statement in kinds:
+            plain = kind == "table" and re.match(r"CREATE\s+TABLE\b", str(statement), re.IGNORECASE)
+            columns = database.execute(f"PRAGMA table_xinfo({name})").fetchall() if plain else []
+            if not plain or any(column[-1] != _STORED for column in columns):
+                raise ValueError(f"'{name}' is not a table of stored rows")
+
+
+T = TypeVar("T")
+
+
+def _of_type(value: Any, kind: type[T]) -> T:
+    """A value that a column of rosbag2's holds in that type.
+
+    Raises:
+        ValueError: it is of another one.
+
+    """
+    if not isinstance(value, kind):
+        raise ValueError(f"a column holds {type(value).__name__} in place of {kind.__name__}")
+    return value
+
+
+def _whole(value: Any) -> int:
+    return _of_type(value, int)
+
+
+def _text(value: Any) -> str:
+    return _of_type(value, str)
 
 
 def _among(channels: Collection[int]) -> tuple[str, list[int]]:

@@ -19,6 +19,7 @@ from hma_depth_ros.data.splits.split_file import SplitEntry, write_split
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import atomic_path
 from hma_depth_ros.geometry.camera import Intrinsics, PinholeCamera
+from hma_depth_ros.structured_text import parse_json
 
 #: The lists; what a network is judged by comes last.
 LISTS = ("train", "validation", "test")
@@ -145,7 +146,7 @@ def write_image(path: Path, image: npt.NDArray[np.uint8]) -> None:
 def _json(line: str) -> dict[str, Any] | None:
     """A line of the journal; None of one that a killed run has not finished."""
     try:
-        content = json.loads(line)
+        content = parse_json(line)
     except ValueError:
         return None
     return content if isinstance(content, dict) else None

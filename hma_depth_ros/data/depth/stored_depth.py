@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -29,17 +28,19 @@ def read_stored_depth(
     if path.suffix.lower() != ".npy":
         return read_depth_png(path, units_per_metre=units_per_metre)
     try:
-        stored = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError, MemoryError, BadZipFile) as error:
+        # Mapped, since otherwise room is made for whatever the header says.
+        with np.errstate(over="ignore"):
+            stored = np.load(path, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # odd headers are answered with nearly every kind
         kind = known_kind(path)
-        reason = f"it is {kind}" if kind else str(error)
+        reason = f"it is {kind}" if kind else " ".join(str(error).split())
         raise HmaDepthError(f"cannot read the depth {path}: {reason}") from error
     if not isinstance(stored, np.ndarray) or not np.issubdtype(stored.dtype, np.floating):
         raise HmaDepthError(f"{path} does not hold an array of floating-point metres")
     depth = np.squeeze(stored)
     if depth.ndim != 2:
         raise HmaDepthError(f"{path} holds an array of shape {stored.shape}, not (H, W)")
-    return np.asarray(depth, np.float32)
+    return np.array(depth, np.float32)
 
 
 def write_stored_depth(

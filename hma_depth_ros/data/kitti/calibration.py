@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from hma_depth_ros.data.image_limits import UNPROVEN_PIXELS
 from hma_depth_ros.data.kitti import standard_calibration as standard
 from hma_depth_ros.data.text_file import read_text
 from hma_depth_ros.errors import HmaDepthError
@@ -289,7 +290,10 @@ def check_rotation(matrix: Matrix, key: str, path: Path | str) -> None:
 
 def _size(values: Matrix, key: str, path: Path | str) -> tuple[int, int]:
     width, height = values.tolist()
-    if not all(1 <= side <= _LARGEST and side.is_integer() for side in (width, height)):
+    sides = (width, height)
+    if not all(1 <= s <= _LARGEST and s.is_integer() for s in sides) or (
+        width * height > UNPROVEN_PIXELS
+    ):
         raise HmaDepthError(f"{path}, {key}: not an image size: {width:g}x{height:g}")
     return int(width), int(height)
 

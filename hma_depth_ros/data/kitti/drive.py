@@ -38,6 +38,8 @@ _FRAME = re.compile(r"[0-9]{1,10}")
 _NAME = re.compile(r"\d{4}_\d\d_\d\d_drive_\d{4}_sync")
 
 _BILLION = 1_000_000_000
+#: Nanoseconds since 1970 that no longer fit into ROS's messages, which count seconds in 31 bits.
+_END_OF_TIME = 2**31 * _BILLION
 
 
 @dataclass(frozen=True)
@@ -118,9 +120,14 @@ class SensorStream:
                 f"{path} has no time for frame {frame} (line {frame + 1} of {len(self._stamps)})"
             )
         try:
-            return self.parse_time(self._stamps[frame])
+            stamp = self.parse_time(self._stamps[frame])
         except ValueError as error:
             raise HmaDepthError(f"{path}, line {frame + 1}: {error}") from error
+        if not 0 <= stamp < _END_OF_TIME:
+            raise HmaDepthError(
+                f"{path}, line {frame + 1}: a message can have no time before 1970 or after 2038"
+            )
+        return stamp
 
     @cached_property
     def _stamps(self) -> list[str]:

@@ -28,6 +28,8 @@ from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import as_given
 
 _BILLION = 1_000_000_000
+#: Seconds; no time of a frame is so late.
+_LONGEST = 10**12
 
 
 class OdometryStream(SensorStream):
@@ -52,7 +54,9 @@ class OdometryStream(SensorStream):
 
         """
         try:
-            return int(Decimal(text) * _BILLION)
+            seconds = Decimal(text)
+            # Before it becomes a whole number: 1e999999 would be one of a million digits.
+            return int(seconds * _BILLION) if abs(seconds) < _LONGEST else _LONGEST * _BILLION
         except (InvalidOperation, ValueError, OverflowError):
             raise ValueError(f"not a number of seconds: {text!r}") from None
 

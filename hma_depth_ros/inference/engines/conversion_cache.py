@@ -1,9 +1,12 @@
-"""Converted models on disk, so that a conversion of seconds happens once for each checkpoint."""
+"""Converted models on disk, so that a conversion of seconds happens once for each checkpoint.
+
+What lies there is run as it is. So it lies where nobody but the user can write, and each entry has
+the digest of what it holds, for damage.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,26 +17,9 @@ from safetensors.numpy import save_file
 from hma_depth_ros import __version__
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import atomic_path
+from hma_depth_ros.private_cache import VARIABLE, private_cache
 
-#: Names the folder that replaces the default one.
-VARIABLE = "HMA_DEPTH_CACHE"
 _DIGEST = "sha256"
-
-
-def cache_folder() -> Path:
-    """`$HMA_DEPTH_CACHE`, else `hma_depth_ros` in `$XDG_CACHE_HOME` or `~/.cache`.
-
-    Raises:
-        HmaDepthError: that is in a home folder, and the user has none (a service without HOME).
-
-    """
-    try:
-        if chosen := os.environ.get(VARIABLE):
-            return Path(chosen).expanduser()
-        base = os.environ.get("XDG_CACHE_HOME")
-        return (Path(base) if base else Path.home() / ".cache") / "hma_depth_ros"
-    except RuntimeError as error:
-        raise HmaDepthError(f"there is no folder for the cache: {error}") from error
 
 
 def file_digest(path: Path) -> str:
@@ -65,15 +51,15 @@ def cached(
         source: `file_digest` of what is converted; its content counts, not its name.
         kind: of the result, with the version of the runtime that it is for.
         convert: does it.
-        warn: told of an entry that cannot be used, and of a folder that cannot be written; both
-            only cost time.
+        warn: told of an entry that cannot be used, and of a folder that cannot be written or that
+            others can write into; all of it only costs time.
 
     """
-    not_kept = f"the conversion is not kept (set {VARIABLE} to a writable folder)"
+    not_kept = f"the conversion is not kept (set {VARIABLE} to a folder of your own)"
     try:
-        entry = cache_folder() / f"{source[:32]}-{kind}-{__version__}.safetensors"
+        entry = private_cache() / f"{source[:32]}-{kind}-{__version__}.safetensors"
     except HmaDepthError as error:
-        warn(f"{error}; {not_kept}")
+        warn(f"{error}; the conversion is not kept")
         return convert()
     try:
         if entry.exists():

@@ -48,8 +48,8 @@ def start_engine(
     """Start the engine that the request means, and check it.
 
     `engine` `auto` tries those for the device, the fastest first, and does without one whose
-    package is missing. An engine that deviates too far gives way to fp32, at last to PyTorch's,
-    with a warning; where there is none, it stays, with a warning too.
+    package is missing. An engine that deviates too far, or raises, gives way to fp32, at last to
+    PyTorch's, with a warning; where there is none, one that deviates stays, with a warning too.
 
     Raises:
         HmaDepthError: what was asked for cannot be had.
@@ -77,7 +77,12 @@ def start_engine(
                 side_by_side=request.side_by_side,
                 warn=warn,
             )
+            reference = _is_reference(engine) and not request.compiled
+            outcome = _checked(source, engine) if self_check and not reference else None
         except HmaDepthError as error:
+            if isinstance(error, _BrokenEngineError) and first_error is None:
+                others = _fallbacks(source, names, error.engine)
+                attempts.extend(other for other in others if other not in attempts)
             if attempts and not isinstance(error, MissingPackageError):
                 reasons.append(f"engine {name} is left out: {error}")
                 warn(reasons[-1])
@@ -85,10 +90,9 @@ def start_engine(
             continue
         if not self_check:
             return StartedEngine(engine, UNCHECKED, "; ".join(reasons))
-        if _is_reference(engine) and not request.compiled:
+        if outcome is None:
             verdict = f"{failed}; fp32 torch took over" if failed else REFERENCE
             return StartedEngine(engine, verdict, "; ".join(reasons))
-        outcome = source.check(engine)
         if outcome.passed:
             passed = f"passed, {_figures(outcome)}"
             verdict = f"{failed}; fp32 {engine.name} {passed}" if failed else passed
@@ -110,6 +114,23 @@ def start_engine(
         warn(f"there is no fp32 to fall back to ({first_error}); {deviating.name} goes on")
         return StartedEngine(deviating, failed, "; ".join(reasons), deviates=True)
     raise first_error
+
+
+class _BrokenEngineError(HmaDepthError):
+    """An engine has started, and does not run."""
+
+    def __init__(self, engine: Engine, error: Exception) -> None:
+        super().__init__(f"in {engine.precision} on {engine.hardware} it does not run ({error!r})")
+        self.engine = engine
+
+
+def _checked(source: ModelSource, engine: Engine) -> SelfCheck:
+    try:
+        return source.check(engine)
+    except HmaDepthError:
+        raise
+    except Exception as error:  # engines fail in any way
+        raise _BrokenEngineError(engine, error) from error
 
 
 def _fallbacks(source: ModelSource, names: list[str], deviating: Engine) -> list[tuple[str, str]]:

@@ -13,15 +13,20 @@ from hma_depth_ros.file_kind import known_kind
 from hma_depth_ros.inference.engines.conversion_cache import file_digest
 from hma_depth_ros.inference.engines.onnx_conversion import onnx_metadata, read_onnx
 from hma_depth_ros.inference.engines.openvino_core import openvino_core
+from hma_depth_ros.inference.engines.self_check import GRID
 from hma_depth_ros.network.checkpoint import (
+    LARGEST_INPUT,
     METADATA_KEY,
     CheckpointInfo,
     decode_info,
     encode_info,
     read_info,
 )
+from hma_depth_ros.network.model_config import is_count, is_finite
+from hma_depth_ros.structured_text import parse_json
 
 EXPORT_KEY = "hma_depth_export"
+PRECISIONS_OF_FILES = ("fp32", "fp16", "int8")
 
 
 class ModelFormat(Enum):
@@ -50,6 +55,16 @@ class ExportRecord:
     reference: tuple[float, ...]
     #: SHA-256 of the file of the weights, where they have one of their own (OpenVINO's .bin).
     weights: str = ""
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS_OF_FILES:
+            raise ValueError(f"precision must be one of {', '.join(PRECISIONS_OF_FILES)}")
+        if not (isinstance(self.source, str) and isinstance(self.weights, str)):
+            raise ValueError("source and weights must be digests")
+        if not all(is_count(side, LARGEST_INPUT) for side in self.reference_size):
+            raise ValueError(f"reference_size must be up to {LARGEST_INPUT} pixels each way")
+        if len(self.reference) != GRID**2 or not all(is_finite(d) for d in self.reference):
+            raise ValueError(f"reference must be {GRID**2} depths")
 
 
 @dataclass(frozen=True)
@@ -84,15 +99,15 @@ def read_exported(path: Path) -> ExportedFile:
             "`export` command"
         )
     try:
-        content = json.loads(metadata[EXPORT_KEY])
+        content = parse_json(metadata[EXPORT_KEY])
         record = ExportRecord(
             content["precision"],
             content["source"],
-            (int(content["reference_size"][0]), int(content["reference_size"][1])),
-            tuple(float(value) for value in content["reference"]),
-            str(content.get("weights", "")),
+            (content["reference_size"][0], content["reference_size"][1]),
+            tuple(content["reference"]),
+            content.get("weights", ""),
         )
-    except (KeyError, IndexError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
         raise HmaDepthError(f"{path}: metadata '{EXPORT_KEY}' not understood: {error}") from error
     beside = path.with_suffix(".bin")
     if record.weights and file_digest(beside) != record.weights:
@@ -113,7 +128,7 @@ def _read_openvino(path: Path) -> tuple[Any, dict[str, str]]:
         model = openvino_core().read_model(path)
         keys = [key for key in (METADATA_KEY, EXPORT_KEY) if model.has_rt_info([key])]
         return model, {key: str(model.get_rt_info([key]).astype(str)) for key in keys}
-    except RuntimeError as error:
+    except Exception as error:  # OpenVINO's own, and Python's of metadata that are no text
         reason = " ".join(str(error).split())
         raise HmaDepthError(f"{path} is not a readable OpenVINO model: {reason}") from error
 

@@ -65,7 +65,7 @@ class ModelSource:
         """
         self.path = path
         self.format = ModelFormat.of(path)
-        self._identity = _identity(path)
+        self.identity = _identity(path)  #: changes when the file is written anew
         self._model: HmaDepth | None = None
         self._exported: ExportedFile | None = None
         self.info: CheckpointInfo
@@ -249,7 +249,7 @@ class ModelSource:
 
         """
         digest = file_digest(self.path)
-        if _identity(self.path) != self._identity:
+        if _identity(self.path) != self.identity:
             raise HmaDepthError(f"{self.path} has changed since it was loaded; start again")
         return digest
 

@@ -83,16 +83,40 @@ def read_onnx(path: Path) -> Any:
     """
     onnx = import_onnx()
     try:
-        model = onnx.load(path)
+        # What `export` writes is one file: no other one that it may name is opened.
+        model = onnx.load(path, load_external_data=False)
     except FileNotFoundError as error:
         raise HmaDepthError(f"no checkpoint {path}") from error
     except Exception as error:  # protobuf's own, which differ between its versions
-        what = known_kind(path) or f"not a readable ONNX file: {error}"
+        what = known_kind(path) or f"not a readable ONNX file: {' '.join(str(error).split())}"
         raise HmaDepthError(f"{path} is {what}") from error
     if not model.graph.node:
         what = known_kind(path) or "not a readable ONNX file: it holds no graph"
         raise HmaDepthError(f"{path} is {what}")
+    if problem := _not_of_export(model):
+        raise HmaDepthError(f"{path} is not made by this package's `export` command: {problem}")
     return model
+
+
+def _not_of_export(model: Any) -> str | None:
+    """What a graph has that no network of ours has; None if there is nothing."""
+    # Of loops and branches a graph could be made that never ends.
+    odd = [
+        node.op_type
+        for node in model.graph.node
+        if any(a.HasField("g") or a.graphs for a in node.attribute)
+    ]
+    if odd:
+        return f"it has graphs within its graph ({odd[0]})"
+    if model.functions:
+        return "it has functions"
+    tensors = [*model.graph.initializer, *(a.t for n in model.graph.node for a in n.attribute)]
+    if any(tensor.external_data for tensor in tensors):
+        return "its weights are in other files"
+    inputs = model.graph.input
+    if not inputs or len(inputs[0].type.tensor_type.shape.dim) != 4:
+        return "its input is no image"
+    return None
 
 
 def onnx_metadata(model: Any) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,10 +15,10 @@ import torch
 from torch import Tensor
 
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.inference.engines.conversion_cache import VARIABLE, cache_folder
 from hma_depth_ros.inference.engines.cpu import cpu_name
 from hma_depth_ros.inference.engines.engine import MissingPackageError, check_precision
 from hma_depth_ros.inference.engines.exported_graph import CHANNELS, INPUT, PLANES, scale_names
+from hma_depth_ros.inference.engines.kept_files import drop_changed_files, note_files
 from hma_depth_ros.inference.engines.onnx_conversion import only_outputs, onnx_fixed_size
 from hma_depth_ros.inference.engines.onnxruntime_binding import run_bound
 from hma_depth_ros.inference.engines.padding import (
@@ -32,7 +33,9 @@ from hma_depth_ros.inference.engines.padding import (
 from hma_depth_ros.network.device import choose_device
 from hma_depth_ros.network.model import ScaleMaps
 from hma_depth_ros.network.model_config import ModelConfig
+from hma_depth_ros.private_cache import private_cache
 
+_LOG = logging.getLogger(__name__)
 _ERRORS_ONLY = 3
 _TENSORRT, _CUDA = "TensorrtExecutionProvider", "CUDAExecutionProvider"
 _GPU_PROVIDERS = (_TENSORRT, _CUDA)
@@ -89,18 +92,11 @@ def _engine_folder(model: bytes, size: tuple[int, int]) -> Path:
     and would run an old engine for a network that was trained on (microsoft/onnxruntime#6455).
 
     Raises:
-        HmaDepthError: it cannot be made.
+        HmaDepthError: it cannot be made, or others can write into it.
 
     """
     digest = hashlib.sha256(model).hexdigest()[:32]
-    folder = cache_folder() / "tensorrt" / digest / f"{size[0]}x{size[1]}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise HmaDepthError(
-            f"cannot make {folder}: {error.strerror}; set {VARIABLE} to a writable folder"
-        ) from error
-    return folder
+    return private_cache("tensorrt", digest, f"{size[0]}x{size[1]}")
 
 
 def _profiles(config: ModelConfig, size: tuple[int, int]) -> dict[str, str]:
@@ -272,10 +268,15 @@ class OnnxRuntimeEngine:
         options.log_severity_level = _ERRORS_ONLY
         options.intra_op_num_threads = self._threads
         providers = _providers(gpu, self._content, self._config, self.precision, size)
+        kept = [Path(o["trt_engine_cache_path"]) for name, o in providers if name == _TENSORRT]
+        for folder in kept:
+            drop_changed_files(folder, _LOG.warning)
         try:
             session = runtime.InferenceSession(self._content, options, providers=providers)
         except Exception as error:  # its exceptions have no common base
             raise HmaDepthError(f"ONNX Runtime cannot run this model: {error}") from error
+        for folder in kept:
+            note_files(folder)
         provider = session.get_providers()[0].removesuffix("ExecutionProvider")
         if gpu is not None and provider == "CPU":
             # It goes on without a word where a library of CUDA's is missing.

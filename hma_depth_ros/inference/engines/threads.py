@@ -7,14 +7,22 @@ import torch
 
 from hma_depth_ros.inference.engines.engine import Engine
 
+#: PyTorch's own choice, before anybody has changed it.
+_ALL = torch.get_num_threads()
 
-def leave_cores_to(engine: Engine) -> None:
+
+def leave_cores_to(engine: Engine, threads: int = 0) -> None:
     """Give PyTorch and OpenCV one thread in this process where another runtime has the network.
 
     What is left to them takes a few milliseconds in one thread. A second one saves little of that,
     and where the runtime's or DDS's threads have its core, the first waits for it at every barrier:
     on two busy cores hundreds of milliseconds.
+
+    Args:
+        engine: runs the network.
+        threads: of PyTorch, where it has the network on the CPU; 0 leaves it the choice.
+
     """
-    if (engine.name, engine.device.type) != ("torch", "cpu"):
-        torch.set_num_threads(1)
+    has_network = (engine.name, engine.device.type) == ("torch", "cpu")
+    torch.set_num_threads((threads or _ALL) if has_network else 1)
     cv2.setNumThreads(1)

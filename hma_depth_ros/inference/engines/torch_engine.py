@@ -14,6 +14,7 @@ from hma_depth_ros.inference.engines.cuda_graph import CapturedModel
 from hma_depth_ros.inference.engines.engine import check_precision, needs_calibration
 from hma_depth_ros.inference.engines.folding import fold_batch_norm, zero_planes
 from hma_depth_ros.network.checkpoint import Preprocessing
+from hma_depth_ros.network.compiled_kernels import keep_kernels_private
 from hma_depth_ros.network.float32 import float32_means_float32
 from hma_depth_ros.network.model import HmaDepth, ScaleMaps
 
@@ -92,6 +93,7 @@ class TorchEngine:
     @torch.inference_mode()
     def _compile(self, model: HmaDepth) -> Callable[[Tensor, Tensor | None], ScaleMaps]:
         """Compile, and run once: what is missing shows only then."""
+        keep_kernels_private()
         compiled: Callable[[Tensor, Tensor | None], ScaleMaps] = torch.compile(model)
         image = torch.zeros((1, 3, *_COMPILED_AT), device=self.device, dtype=self._type)
         try:

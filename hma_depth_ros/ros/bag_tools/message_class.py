@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import re
+from pathlib import Path
 from typing import Any
 
 from hma_depth_ros.errors import HmaDepthError
@@ -23,8 +25,23 @@ def message_class(type_name: str) -> type[Any] | None:
             "such as sensor_msgs/msg/Image"
         )
     package, name = match.groups()
-    try:
-        module = importlib.import_module(f"{package}.msg")
-    except ModuleNotFoundError:
+    if not _has_messages(package):
         return None
-    return getattr(module, name, None)
+    return getattr(importlib.import_module(f"{package}.msg"), name, None)
+
+
+def _has_messages(package: str) -> bool:
+    """Whether an installed package has messages, without running anything of it.
+
+    A bag names any package, and importing one runs it. In the current folder, where `python3 -m`
+    looks first, may lie what has come with the bag.
+    """
+    try:
+        found = importlib.util.find_spec(package)
+    except ValueError:  # of a module that Python has not found as one, such as __main__
+        return False
+    if found is None or not found.origin:
+        return False
+    folder = Path(found.origin).parent
+    here = folder.parent.resolve() == Path.cwd().resolve()
+    return (folder / "msg" / "__init__.py").is_file() and not here

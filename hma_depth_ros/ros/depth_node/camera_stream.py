@@ -33,7 +33,13 @@ from hma_depth_ros.ros.depth_node.degraded_modes import (
 )
 from hma_depth_ros.ros.depth_node.ground_frame import GroundFrame
 from hma_depth_ros.ros.depth_node.height_correction import HeightCorrection
-from hma_depth_ros.ros.depth_node.image_input import REPLACED, UNPAIRED, Frame, ImageInput
+from hma_depth_ros.ros.depth_node.image_input import (
+    OVERRUN,
+    REPLACED,
+    UNPAIRED,
+    Frame,
+    ImageInput,
+)
 from hma_depth_ros.ros.depth_node.outputs import Outputs
 from hma_depth_ros.ros.depth_node.parameters import DepthNodeParameters
 from hma_depth_ros.ros.depth_node.plausibility_watch import PlausibilityWatch
@@ -47,6 +53,10 @@ ACKNOWLEDGE_SECONDS = 10.0
 
 #: Modes whose beginning is logged with them; of the others it is where their cause is found.
 LOGGED_MODES = (Mode.STALE, Mode.OVERLOADED, Mode.IMPLAUSIBLE)
+
+
+#: What is reported on of the network's numbers.
+NETWORK = "the network"
 
 
 @dataclass(frozen=True)
@@ -334,6 +344,7 @@ class CameraStream:
         assert self._clock is not None
         predicted = time.perf_counter()
         self.reporter.solved(self.image_topic())
+        self._note_undefined(prediction)
         header = job.frame.image.header
         info = None
         if INFO in job.topics and job.info is not None and job.camera is not None:
@@ -352,7 +363,15 @@ class CameraStream:
         finished = time.perf_counter()
         if prediction.sample is not None:  # now that nobody waits for it
             self._judge(job, prediction.sample)
+        self.height.look(
+            prediction,
+            job.predictor.mount,
+            applied=job.request.scale,
+            stride=job.values.cloud_stride,
+            limit=job.values.height_scale_limit,
+        )
         now = self._clock.now()
+        # The last of all: what raises before makes the frame a failed one, and of one kind only.
         self.statistics.count_processed(
             latency=finished - job.frame.arrival,
             age=(now - Time.from_msg(header.stamp)).nanoseconds / 1e9 if now else None,
@@ -362,13 +381,6 @@ class CameraStream:
                 **prediction.seconds,
                 "publish": finished - predicted,
             },
-        )
-        self.height.look(
-            prediction,
-            job.predictor.mount,
-            applied=job.request.scale,
-            stride=job.values.cloud_stride,
-            limit=job.values.height_scale_limit,
         )
 
     def _judge(self, job: Job, sample: npt.NDArray[np.float32]) -> None:
@@ -394,6 +406,18 @@ class CameraStream:
             self.reporter.problem(subject, f"{error}; camera_height and camera_pitch count")
         else:
             self.reporter.solved(subject)
+
+    def _note_undefined(self, prediction: Prediction) -> None:
+        """Count and say that the network gave something that is no number, which stays NaN."""
+        if prediction.undefined:
+            self.statistics.count_undefined()
+            self.reporter.problem(
+                NETWORK,
+                f"it gives no number (NaN) for {prediction.undefined} pixels of an image, which "
+                "are published as NaN: its weights or its engine's precision are not good for it",
+            )
+        elif prediction.seconds:
+            self.reporter.solved(NETWORK)
 
     def _await_subscribers(self, topics: Set[str], ending: Callable[[], bool]) -> None:
         """Hold the next frame back until this one has arrived everywhere."""
@@ -433,7 +457,7 @@ class CameraStream:
         facts = CameraFacts(
             arrived=snapshot.received + snapshot.waiting,
             through=snapshot.processed + sum(snapshot.skipped.values()),
-            replaced=snapshot.dropped.get(REPLACED, 0),
+            replaced=sum(snapshot.dropped.get(cause, 0) for cause in (REPLACED, OVERRUN)),
             unpaired=snapshot.dropped.get(UNPAIRED, 0),
             lost=self.lost,
             quiet=waited if snapshot.quiet is None else min(snapshot.quiet, waited),

@@ -22,8 +22,11 @@ MEANINGS = {
     "frames skipped": "that nobody wanted anything of",
     "skipped: CAUSE": "nobody listens",
     "frames failed": "that could not be processed",
-    "failed: CAUSE": "a bad image, a bad request, an internal error; the message says more",
+    "failed: CAUSE": "a bad image, a bad request, the network failed, an internal error; the "
+    "message says more",
     "frames waiting": "of which it is not decided yet",
+    "frames with NaN of the network": "of the processed ones, those with pixels for which the "
+    "network gave no number; they are NaN in the outputs",
     "images lost in transport": "before they came here; missing where the middleware does not tell",
     "rate [Hz]": "frames processed in a second, since the message before",
     "latency PERCENTILE [ms]": "p50, p95 and max, from an image's arrival to its last output",
@@ -125,6 +128,7 @@ def _figures(camera: CameraStatus, state: str) -> dict[str, str]:
         figures[f"frames {fate}"] = str(sum(counts.values()))
         figures |= {f"{fate}: {cause}": str(count) for cause, count in sorted(counts.items())}
     figures["frames waiting"] = str(snapshot.waiting)
+    figures["frames with NaN of the network"] = str(snapshot.undefined)
     if camera.lost is not None:
         figures["images lost in transport"] = str(camera.lost)
     figures["rate [Hz]"] = f"{snapshot.rate:.2f}"

@@ -10,13 +10,17 @@ from contextlib import contextmanager
 from typing import Any
 
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.inference.engines.engine_memory import free_memory, is_out_of_memory
 from hma_depth_ros.inference.predictor import Prediction
 from hma_depth_ros.inference.together import predict_together
 from hma_depth_ros.messages.image import BadImageError
 from hma_depth_ros.ros.depth_node.camera_stream import CameraStream, Job
+from hma_depth_ros.ros.depth_node.engine_recovery import EngineRecovery, described
 from hma_depth_ros.ros.depth_node.frame_buffer import FrameBuffer
 from hma_depth_ros.ros.depth_node.image_input import STOPPED, Frame
 
+#: Why frames fail that the engine raised at.
+NETWORK_FAILED = "the network failed"
 #: How long the end of the process waits for the frames under way.
 LAST_FRAME_SECONDS = 0.5
 
@@ -31,6 +35,7 @@ class FrameLoop:
         lockstep: bool,
         together: int,
         workers: int,
+        recovery: EngineRecovery,
         ending: Callable[[], bool],
         logger: Any,
     ) -> None:
@@ -41,11 +46,12 @@ class FrameLoop:
             lockstep: whether every frame is processed, instead of the latest one only.
             together: how many cameras' images may go through the network as one batch.
             workers: how many frames, of as many cameras, may be under way side by side.
+            recovery: is told how the network does.
             ending: whether the process is about to end.
             logger: of the node.
 
         """
-        self._streams, self._together = streams, together
+        self._streams, self._together, self._recovery = streams, together, recovery
         self._ending, self._logger = ending, logger
         self._over = False
         self._buffer: FrameBuffer[CameraStream, Frame] = FrameBuffer(streams, keep_all=lockstep)
@@ -84,9 +90,16 @@ class FrameLoop:
             if taken:
                 self._process(taken)
                 self._buffer.done(stream for stream, _ in taken)
-                continue
-            for stream in self._streams:
+            else:
+                self._prepare()
+
+    def _prepare(self) -> None:
+        for stream in self._streams:
+            attempt = self._recovery.attempt
+            try:
                 stream.prepare(self._together)
+            except Exception as error:  # no image is concerned yet; the first one will be
+                self._note_failure(error, attempt, ())
 
     def _process(self, taken: Sequence[tuple[CameraStream, Frame]]) -> None:
         """From frames, one of each camera, to what is published of them."""
@@ -95,14 +108,68 @@ class FrameLoop:
             with self._faults_of(stream):
                 if (job := stream.begin(frame)) is not None:
                     jobs.append((stream, job))
-        predictions: Sequence[Prediction | HmaDepthError] = ()
-        with self._faults_of(*(stream for stream, _ in jobs)):
-            predictions = _predictions([job for _, job in jobs], self._together)
+        predictions = self._predict(jobs)
         for (stream, job), prediction in zip(jobs, predictions, strict=False):
             with self._faults_of(stream):
                 if isinstance(prediction, HmaDepthError):
                     raise prediction
                 stream.finish(job, prediction, self._ending)
+
+    def _predict(
+        self, jobs: Sequence[tuple[CameraStream, Job]]
+    ) -> Sequence[Prediction | HmaDepthError]:
+        """What the network gives; nothing, and counted, if it fails."""
+        streams = [stream for stream, _ in jobs]
+        if self._recovery.given_up:
+            for stream in streams:
+                stream.statistics.count_failed(NETWORK_FAILED)
+            return ()
+        attempt = self._recovery.attempt
+        with self._faults_of(*streams):
+            try:
+                found = self._with_what_memory_there_is([job for _, job in jobs])
+            except HmaDepthError:
+                raise
+            except Exception as error:  # engines fail in any way
+                self._note_failure(error, attempt, streams)
+                return ()
+            if any(isinstance(one, Prediction) and one.seconds for one in found):
+                self._recovery.works()
+            return found
+        return ()
+
+    def _with_what_memory_there_is(
+        self, jobs: Sequence[Job]
+    ) -> Sequence[Prediction | HmaDepthError]:
+        try:
+            return _predictions(jobs, self._together)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            self._logger.warning(
+                f"out of memory ({described(error)}); what was kept is given back, once more",
+                throttle_duration_sec=5.0,
+            )
+        # Not in the handler, where the error still holds what the frame had.
+        free_memory(jobs[0].predictor.engine)
+        return _predictions(jobs, self._together)
+
+    def _note_failure(
+        self, error: Exception, attempt: int, streams: Sequence[CameraStream]
+    ) -> None:
+        """Count what the network has failed at, and have something done about it."""
+        if self._ending():  # it is being taken away
+            self._over = True
+            for stream in streams:
+                stream.statistics.count_dropped(STOPPED)
+            return
+        for stream in streams:
+            stream.statistics.count_failed(NETWORK_FAILED)
+            stream.reporter.problem(
+                stream.image_topic(), f"the network has failed with {described(error)}"
+            )
+        self._logger.error("".join(traceback.format_exception(error)), throttle_duration_sec=5.0)
+        self._recovery.failed(error, attempt)
 
     @contextmanager
     def _faults_of(self, *streams: CameraStream) -> Iterator[None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from hma_depth_ros.ros.depth_node.parameters import DepthNodeParameters
 from hma_depth_ros.ros.depth_node.statistics import FrameStatistics
 from hma_depth_ros.ros.input_watch import InputWatch
 from hma_depth_ros.ros.latched_input import LatchedInput, is_latched
+from hma_depth_ros.ros.sequence_gaps import SequenceGaps
 from hma_depth_ros.ros.topic_qos import input_qos, with_overrides
 
 #: Topics before remapping: their type, and what is taken, for people (docs/node.md has the table).
@@ -42,6 +43,8 @@ INPUTS: dict[str, tuple[Any, str]] = {
 STOPPED = "the node was stopped"
 #: Why they are dropped when the node is slower than the camera.
 REPLACED = "replaced by a newer frame"
+#: Likewise, if it is so slow that they did not get beyond the subscription's own queue.
+OVERRUN = "replaced before the node could take it"
 #: Why they are dropped with exact pairing.
 UNPAIRED = "no camera_info of its stamp"
 
@@ -94,6 +97,8 @@ class ImageInput:
         self._statistics, self._reporter = statistics, reporter
         self._closed = False
         self._latest_stamp = 0
+        self._gaps = SequenceGaps()
+        self._missing = self._overrun = 0  # images; the second, of these not lost on the way
         self._latched_info: LatchedInput | None = None
         self.pairing: CachedPairing | ExactPairing = (
             ExactPairing(self._store, lost=self._count_unpaired)
@@ -109,7 +114,7 @@ class ImageInput:
         kind, _ = INPUTS["image/compressed" if values.image_transport == "compressed" else "image"]
         try:
             infos = self._subscribe(CameraInfo, info_topic, self._on_info)
-            images = self._subscribe(kind, image_topic, self.on_image)
+            images = self._subscribe(kind, image_topic, self._take)
         except BaseException:
             self.close()
             raise
@@ -118,7 +123,7 @@ class ImageInput:
         if values.pairing == "cached" and not is_latched(infos.qos_profile):
             self._latched_info = LatchedInput(node, CameraInfo, info_topic, self._on_info)
 
-    def _subscribe(self, kind: Any, topic: str, callback: Callable[[Any], None]) -> Any:
+    def _subscribe(self, kind: Any, topic: str, callback: Callable[..., None]) -> Any:
         qos = input_qos(lockstep=self._values.lockstep)
         qos = with_overrides(self._node, topic, "subscription", qos)
         subscription = self._node.create_subscription(kind, topic, callback, qos)
@@ -141,6 +146,16 @@ class ImageInput:
             self._node.destroy_subscription(subscription)
         self.subscriptions = []
         self._statistics.count_dropped(STOPPED, self.pairing.waiting)
+
+    def _take(self, image: Any, info: Mapping[str, Any]) -> None:
+        """Count what is missing before an image, and take it."""
+        if missing := self._gaps.note(info):
+            self._missing += missing
+            overrun = self._missing - (self.watch.lost or 0)
+            if overrun > self._overrun:
+                self._statistics.count_missed(OVERRUN, overrun - self._overrun)
+                self._overrun = overrun
+        self.on_image(image)
 
     def on_image(self, image: Any) -> None:
         """Take an image."""

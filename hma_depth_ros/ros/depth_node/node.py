@@ -19,6 +19,7 @@ from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 
+from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.inference.transfer import host_memory
 from hma_depth_ros.ros.clock_watch import ClockWatch
@@ -27,6 +28,7 @@ from hma_depth_ros.ros.depth_node.camera_stream import CameraStream
 from hma_depth_ros.ros.depth_node.declared_parameters import DeclaredParameters
 from hma_depth_ros.ros.depth_node.degraded_modes import Mode
 from hma_depth_ros.ros.depth_node.diagnostics import CameraStatus, diagnostic_array
+from hma_depth_ros.ros.depth_node.engine_recovery import EngineRecovery
 from hma_depth_ros.ros.depth_node.frame_loop import FrameLoop
 from hma_depth_ros.ros.depth_node.load_predictor import LoadedModel
 from hma_depth_ros.ros.depth_node.parameters import DepthNodeParameters
@@ -65,6 +67,7 @@ class DepthNode(ManagedNode):
         super().__init__(node_name, stop=stop, **kwargs)
         self.cameras: list[CameraStream] = []
         self._model: LoadedModel | None = None
+        self._recovery: EngineRecovery | None = None  # of the model's engine
         self._loop: FrameLoop | None = None
         self._clock_watch: ClockWatch | None = None
         self._reporter = ConditionLog(self.get_logger().warning)  # of what is no camera's
@@ -155,6 +158,7 @@ class DepthNode(ManagedNode):
             self.ending, lambda: LoadedModel(values, side_by_side=side_by_side, warn=warn)
         )
         self._values, self._model = values, model
+        self._recovery = EngineRecovery(model.measures(), warn=self.get_logger().warning)
         try:
             allocate = partial(host_memory, device=model.engine.device)
             endpoints: list[tuple[str, Entity]] = [("/diagnostics", "publisher")]
@@ -171,15 +175,18 @@ class DepthNode(ManagedNode):
     @logged
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe and start the worker."""
+        assert self._model is not None and self._recovery is not None
+        if self._recovery.given_up:
+            raise HmaDepthError(_given_up(self._recovery.given_up))
         result = super().on_activate(state)
         values = self._values
-        assert self._model is not None
         self._clock_watch = clock = ClockWatch(self, self._reporter)
         self._loop = loop = FrameLoop(
             self.cameras,
             lockstep=values.lockstep,
             together=self.together(self._model.predictor(values)),
             workers=self._model.engine.side_by_side,
+            recovery=self._recovery,
             ending=self.ending,
             logger=self.get_logger(),
         )
@@ -226,9 +233,18 @@ class DepthNode(ManagedNode):
         for camera in self.cameras:
             camera.release()
         on_cuda = self._model is not None and self._model.engine.device.type == "cuda"
-        self._model = None
+        self._model = self._recovery = None
         if on_cuda:
             torch.cuda.empty_cache()
+
+    def _look_after_engine(self) -> None:
+        """Leave the active state once nothing helps the engine any more."""
+        if self._loop is None or self._recovery is None or not self._recovery.given_up:
+            return
+        words = _given_up(self._recovery.given_up)
+        self.get_logger().error(words)
+        if self.trigger_deactivate() == TransitionCallbackReturn.SUCCESS:
+            self.failure = words
 
     # --- diagnostics ----------------------------------------------------------------------------
 
@@ -240,11 +256,26 @@ class DepthNode(ManagedNode):
         return self._model.setup()
 
     def _look(self) -> None:
+        self._look_after_engine()
         for camera in self.cameras:
             if camera.input is not None:
                 camera.input.look()
 
+    def _look_for_namesakes(self) -> None:
+        """Report other nodes of this one's name: ROS lets them be, and mixes them up."""
+        name, own = self.get_fully_qualified_name(), (self.get_name(), self.get_namespace())
+        if self.get_node_names_and_namespaces().count(own) > 1:
+            self._reporter.problem(
+                name,
+                "there is another node of this name (or was until a moment ago, if it was killed): "
+                "their topics, services and diagnostics cannot be told apart. Rename one, with "
+                "-r __node:=NAME or -r __ns:=/NAMESPACE",
+            )
+        else:
+            self._reporter.solved(name)
+
     def _publish_diagnostics(self) -> None:
+        self._look_for_namesakes()
         has_time = True
         if self._clock_watch is not None:
             self._clock_watch.look()
@@ -278,3 +309,7 @@ class DepthNode(ManagedNode):
             scale=camera.height.figures(),
             depth_scale=values.depth_scale,
         )
+
+
+def _given_up(reason: str) -> str:
+    return f"{reason}; nothing has helped. To load it anew: cleanup, configure, activate"

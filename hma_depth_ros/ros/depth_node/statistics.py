@@ -24,6 +24,7 @@ class Snapshot:
     dropped: Mapping[str, int]  #: that the node had no time or no calibration for, by cause
     skipped: Mapping[str, int]  #: that nobody wanted anything of, by cause
     failed: Mapping[str, int]  #: that could not be processed, by cause
+    undefined: int  #: of the processed ones, those with pixels that the network gave no number for
     rate: float  #: processed frames per second since the previous snapshot
     latency: Mapping[str, float] | None  #: p50, p95, max: from arrival to last output published
     age: float | None  #: mean of the node's clock minus the stamp, when the outputs were out
@@ -37,6 +38,7 @@ class FrameStatistics:
 
     arrived: int = 0
     processed: int = 0
+    undefined: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
     skipped: Counter[str] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
@@ -53,6 +55,12 @@ class FrameStatistics:
         """One more frame is there; what becomes of it is counted later, exactly once."""
         with self._lock:
             self.arrived += 1
+
+    def count_missed(self, cause: str, frames: int) -> None:
+        """So many frames were here and have given way before anything was done with them."""
+        with self._lock:
+            self.arrived += frames
+            self.dropped[cause] += frames
 
     def count_dropped(self, cause: str, frames: int = 1) -> None:
         """So many frames had to give way."""
@@ -71,6 +79,11 @@ class FrameStatistics:
         with self._lock:
             if frames:
                 fate[cause] += frames
+
+    def count_undefined(self) -> None:
+        """Of one frame that is processed the network gave NaN."""
+        with self._lock:
+            self.undefined += 1
 
     def count_processed(
         self, *, latency: float, age: float | None, stages: Mapping[str, float]
@@ -100,6 +113,7 @@ class FrameStatistics:
                 dropped=dict(self.dropped),
                 skipped=dict(self.skipped),
                 failed=dict(self.failed),
+                undefined=self.undefined,
                 rate=(self.processed - processed_before) / max(now - before, 1e-9),
                 latency=_percentiles(self._latencies),
                 age=float(np.mean(self._ages)) if self._ages else None,

@@ -1,0 +1,1 @@
+"""Hours of the depth node's process, watched: `soak`."""

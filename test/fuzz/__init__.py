@@ -1,0 +1,1 @@
+"""What comes from outside, damaged in every way: see docs/security.md."""

@@ -42,7 +42,8 @@ needs_reader = pytest.mark.skipif(
 def shown(value: Any) -> Any:
     """A message of rosbags as read_bag.js shows it."""
     if is_dataclass(value):
-        names = [field.name for field in fields(value) if field.name.islower()]
+        # Beside the fields there are constants, in capitals, and the type's name.
+        names = [field.name for field in fields(value) if field.name[0].islower()]
         return {name: shown(getattr(value, name)) for name in names}
     if isinstance(value, np.ndarray) and value.size > LONG:
         data = value.tobytes()

@@ -8,7 +8,7 @@ import pytest
 
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.geometry.camera_planes import Mount
-from hma_depth_ros.inference.height_scale import (
+from hma_depth_ros.inference.road_scale import (
     LEAST_FRAMES,
     WINDOW,
     HeightScale,
@@ -46,8 +46,7 @@ def test_a_road_alone_is_exact() -> None:
     mount = Mount(2.2, 0.3)
     found = scale_by_height(street(mount, wall=80.0) / np.float32(1.2), CAMERA, mount)
     assert found is not None
-    assert found.scale == pytest.approx(1.2, rel=1e-5)
-    assert found.share == 1.0
+    assert (found.scale, found.share) == pytest.approx((1.2, 1.0), rel=1e-5)
 
 
 def test_pixels_that_are_not_square_and_large_images() -> None:

@@ -162,6 +162,14 @@ def test_what_a_size_needs_on_a_gpu_is_built_when_the_calibration_tells_it(
     other.infer(rgb_message(1), info_message())
     assert prepared == []
     monkeypatch.setattr(DepthPredictor, "builds_for_size", True)
+    boundless = info_message()
+    boundless.width = boundless.height = 65535
+    boundless.p = [5e4, 0.0, 3e4, 0.0, 0.0, 5e4, 3e4, 0.0, 0.0, 0.0, 1.0, 0.0]
+    waiting = start()
+    waiting.publish(boundless)
+    until(lambda: waiting.camera.input.pairing.latest is not None, "its arrival")
+    assert waiting.change("deactivate")
+    assert prepared == []  # before an image shows that it is so
     bench = start()
     bench.publish(info_message())
     until(lambda: bool(prepared), "the preparation")

@@ -147,7 +147,7 @@ def test_a_file_that_does_not_fit_is_one_line(
 def test_a_deeper_network_is_not_taken_in_part(tmp_path: Path):
     """It has all layers of the smaller one, and they are not what was learnt together."""
     _write(tmp_path / "r.safetensors", "another encoder", {})
-    with pytest.raises(HmaDepthError, match=r"another network .* 'layer1.2.conv1.weight' as"):
+    with pytest.raises(HmaDepthError, match=r"another network .* 'layer1\.2\."):
         _loaded(tmp_path / "r.safetensors")
 
 

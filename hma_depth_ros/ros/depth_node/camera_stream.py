@@ -13,6 +13,7 @@ from rclpy.lifecycle import LifecycleNode
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image
 
+from hma_depth_ros.data.image_limits import UNPROVEN_PIXELS
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.inference.engines.engine_choice import StartedEngine
@@ -255,6 +256,8 @@ class CameraStream:
             return
         info = images.pairing.latest
         if self._size is not None or info is None or not info.width or not info.height:
+            return
+        if info.width * info.height > UNPROVEN_PIXELS:  # no room for what is only said to come
             return
         self._size = size = int(info.height), int(info.width)
         logger, started = self._node.get_logger(), time.perf_counter()

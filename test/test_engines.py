@@ -190,8 +190,8 @@ os.kill(os.getpid(), signal.SIGUSR1)
 
 def test_threads_reach_openvino(source: ModelSource):
     engine = start(source, "openvino", threads=1)
-    compiled = engine._request.get_compiled_model()  # type: ignore[attr-defined]
-    assert compiled.get_property("INFERENCE_NUM_THREADS") == 1
+    assert isinstance(engine, OpenVinoEngine)
+    assert engine._compiled.get_property("INFERENCE_NUM_THREADS") == 1
 
 
 @pytest.mark.parametrize(
@@ -274,8 +274,8 @@ def test_onnxruntime_on_cuda_says_what_pytorch_says(
 
 def test_only_what_is_asked_for_is_computed(source: ModelSource, monkeypatch: pytest.MonkeyPatch):
     engine = start(source, "openvino")
-    outputs = engine._request.get_compiled_model().outputs  # type: ignore[attr-defined]
-    assert len(outputs) == 4 + 3, "maps of the scales, and nothing of full size"
+    assert isinstance(engine, OpenVinoEngine)
+    assert len(engine._compiled.outputs) == 4 + 3, "maps of the scales, and nothing of full size"
     predictor = DepthPredictor(engine, source.info)
     maps = type(engine(noise(32, 32)))
     monkeypatch.setattr(maps, "masks", lambda _: pytest.fail("nobody asked for masks"))

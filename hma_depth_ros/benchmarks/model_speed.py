@@ -17,6 +17,7 @@ from hma_depth_ros.benchmarks.stages import measure_stages
 from hma_depth_ros.benchmarks.timing import Timing, take_turns
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.camera_input import camera_input
+from hma_depth_ros.inference.engines.cpu import has_bf16
 from hma_depth_ros.inference.engines.engine import Engine
 from hma_depth_ros.inference.engines.model_file import ModelFormat
 from hma_depth_ros.inference.engines.model_source import ModelSource
@@ -164,8 +165,10 @@ def _usual_size(source: ModelSource) -> tuple[int, int]:
 
 
 def _precisions(device: torch.device) -> tuple[str, ...]:
-    """The full and the half type that the `torch` engine is used with."""
-    return ("fp32", "fp16") if device.type == "cuda" else ("fp32", "bf16")
+    """The full type, and the half one where the device has it."""
+    if device.type == "cuda":
+        return ("fp32", "fp16")
+    return ("fp32", "bf16") if has_bf16() else ("fp32",)
 
 
 def random_checkpoint(name: str, folder: Path) -> Path:

@@ -43,6 +43,7 @@ from hma_depth_ros.inference.engines.model_file import ModelFormat, read_model_i
 from hma_depth_ros.inference.engines.model_source import ModelSource
 from hma_depth_ros.inference.points import CloudLayout
 from hma_depth_ros.inference.predictor import OUTPUTS
+from hma_depth_ros.structured_text import parse_json
 
 #: Of the engines what `auto` would choose, and PyTorch.
 _FASTEST = "auto:auto,torch:fp32"
@@ -216,7 +217,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.report is not None:
         from hma_depth_ros.html_report.benchmark_page import write_benchmark_page
 
-        write_benchmark_page(arguments.report, json.loads(text))
+        write_benchmark_page(arguments.report, parse_json(text))
     return 0
 
 

@@ -7,13 +7,13 @@ page loads nothing, so that it can be sent and kept.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import check_writable, shown
+from hma_depth_ros.structured_text import parse_json
 
 _BAGS = (".mcap", ".db3")
 
@@ -85,7 +85,7 @@ def _of_json(path: Path, panels: Path | None, output: Path) -> None:
 
 def _content(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise HmaDepthError(
             f"{shown(path)} is neither a bag, a training run nor JSON of evaluate_* or benchmark: "

@@ -22,6 +22,14 @@ _signal = ctypes.CDLL(None).signal
 _signal.argtypes, _signal.restype = [ctypes.c_int, ctypes.c_void_p], ctypes.c_void_p
 
 
+class ChildError(HmaDepthError):
+    """A process has failed; its last lines are quoted as such."""
+
+    def __str__(self) -> str:
+        """Return the message, of several lines."""
+        return "\n".join(str(HmaDepthError(line)) for line in str(self.args[0]).split("\n"))
+
+
 class Child:
     """A process whose output goes to a log file."""
 
@@ -108,12 +116,12 @@ class Children:
         """Check that no process has failed.
 
         Raises:
-            HmaDepthError: one has, quoting its last lines.
+            ChildError: one has, quoting its last lines.
 
         """
         for child in self._children:
             if child.status:
-                raise HmaDepthError(
+                raise ChildError(
                     f"the {child.name} ended with status {child.status}; {child.quotation()}"
                 )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.structured_text import parse_json
 
 
 class LoggedValidation(BaseModel):
@@ -52,7 +52,7 @@ def read_training_log(path: Path) -> TrainingLog:
         if number == len(lines) and not line.endswith("\n"):
             continue
         try:
-            content = json.loads(line)
+            content = parse_json(line)
             if "validation" in content:
                 log.validations.append(LoggedValidation.model_validate(content))
             else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -31,6 +30,7 @@ from hma_depth_ros.html_report.page_parts import (
 from hma_depth_ros.html_report.page_texts import counted, fixed, flattened, titled
 from hma_depth_ros.html_report.svg_chart import Chart, Series, line_chart, thinned
 from hma_depth_ros.html_report.training_log import TrainingLog, read_training_log
+from hma_depth_ros.structured_text import parse_json
 from hma_depth_ros.training.run_config import TrainConfig
 from hma_depth_ros.training.run_folder import RunFolder
 from hma_depth_ros.visualization.attention_color import scale_names
@@ -253,7 +253,7 @@ def _thinned_note(log: TrainingLog) -> str:
 
 def _environment(folder: RunFolder) -> Mapping[str, Any]:
     try:
-        found = json.loads(folder.environment.read_text(encoding="utf-8"))
+        found = parse_json(folder.environment.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise HmaDepthError(f"cannot read {folder.environment}: {error}") from error
     if not isinstance(found, Mapping):

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from hma_depth_ros.data.image_file import read_rgb, write_png
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import atomic_path
+from hma_depth_ros.structured_text import parse_json
 from hma_depth_ros.visualization.attention_color import colorize_attention
 from hma_depth_ros.visualization.birds_eye import BirdsEyeExtent, mark_points, splat
 from hma_depth_ros.visualization.confidence_color import colorize_confidence
@@ -154,7 +155,7 @@ def read_layers(folder: Path) -> FrameLayers:
     """
     path = folder / _NOTE
     try:
-        note = LayerNote(**json.loads(path.read_text(encoding="utf-8")))
+        note = LayerNote(**parse_json(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
         raise HmaDepthError(f"cannot read {path}: {error}; write the pictures anew") from error
     files = {name: folder / f"{name}.png" for name in LAYERS}

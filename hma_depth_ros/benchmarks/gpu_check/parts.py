@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from hma_depth_ros.inference.engines.cpu import has_bf16
+
 #: The repository, if this is a checkout: tests are not installed.
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -16,7 +18,8 @@ _ENGINES = (
     *("torch-eager:fp32", "torch-eager:fp16", "torch-untuned:fp32", "torch-untuned:fp16"),
     *("torch:fp32", "torch:fp16", "torch:bf16"),
 )
-_CPU_ENGINES = ("torch-eager:fp32", "torch:bf16")
+# Without instructions for it bf16 takes minutes on a CPU.
+_CPU_ENGINES = ("torch-eager:fp32", "torch:bf16" if has_bf16() else "torch:fp32")
 
 
 @dataclass(frozen=True)

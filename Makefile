@@ -1,6 +1,6 @@
 # `make demo` and `make test` need nothing but python3 with its venv module; see `make help`.
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-faults test-jazzy soak fuzz lint api docs foxglove gpu-check clean distclean
+.PHONY: help venv demo test test-long test-faults test-jazzy soak fuzz lint api docs foxglove gpu-check clean distclean
 
 # Without PYTHON=... an existing environment keeps the Python it was made with.
 PYTHON ?= $(shell .venv/bin/python -c pass 2>/dev/null && echo .venv/bin/python || echo python3)
@@ -30,11 +30,11 @@ demo: venv ## bag -> node -> recorder over DDS [BAG=folder | DRIVE=KITTI drive] 
 	@$(VENV) -m hma_depth_ros demo \
 	  $(if $(BAG),--bag "$(BAG)") $(if $(DRIVE),--drive "$(DRIVE)") $(if $(OUTPUT),--output "$(OUTPUT)")
 
-# Two at a time: one test waits for a ROS graph while another computes. The tests of a file share
-# what they convert, render and train, so they stay together.
+# Three at a time, on two cores: one test waits for a ROS graph while others compute. The tests of a file
+# share what they convert, render and train, so they stay together; the longest files come first.
 test: lint ## lint, then all tests [ARGS="-k NAME ..." for pytest]
 	@echo "== pytest"
-	@$(VENV) -m pytest --numprocesses=2 --dist=loadfile $(ARGS)
+	@$(VENV) -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder $(ARGS)
 
 # One after the other: they load the machine by themselves.
 test-faults: venv ## all that goes wrong, in the long form: half an hour [ARGS=...]
@@ -45,6 +45,10 @@ test-faults: venv ## all that goes wrong, in the long form: half an hour [ARGS=.
 
 soak: venv ## the node for an hour, watched [MINUTES=60] [OUTPUT=folder] [ARGS="--image-size 188x621 ..."]
 	@$(VENV) -m hma_depth_ros soak --minutes $(or $(MINUTES),60) --output "$(or $(OUTPUT),soak_output)" $(ARGS)
+
+test-long: venv ## what takes more than half a minute a test; .ci/run has it, too [ARGS=...]
+	@echo "== pytest, long"
+	@$(VENV) -m pytest --numprocesses=2 --dist=load -m long $(ARGS)
 
 # What depends on ROS, with the oldest one that the package supports.
 test-jazzy: venv ## tests of node, bags and demo with ROS 2 Jazzy, in .venv-jazzy [ARGS=...]

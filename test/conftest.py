@@ -69,10 +69,21 @@ def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> 
     return _Module.from_parent(parent, path=module_path)
 
 
+#: Files that take longest, which would keep one process at work when all others have ended.
+_FIRST = (
+    *("test_runs.py", "test_process_bag.py", "test_engines.py", "test_export.py"),
+    *("test_camera_planes.py", "test_rig.py", "test_bag_to_dataset.py", "test_half_written.py"),
+    *("test_demo.py", "test_examples.py", "test_evaluate_kitti.py", "test_replay_record.py"),
+    *("test_benchmark_files.py", "test_input_faults.py", "test_synthetic_traffic.py"),
+)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what is marked `cuda` where there is no GPU."""
+    """Order the files, and skip what is marked `cuda` where there is no GPU."""
     import torch
 
+    ranks = {name: rank for rank, name in enumerate(_FIRST)}
+    items.sort(key=lambda item: ranks.get(item.path.name, len(ranks)))
     if torch.cuda.is_available():
         return
     for item in items:

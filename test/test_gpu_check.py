@@ -27,6 +27,7 @@ def part(name: str, code: str, seconds: float = 60.0, *needs: str) -> Part:
     return Part(name, "for the test", seconds, (sys.executable, "-c", code), needs)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(1200)
 def test_on_the_cpu(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     names = "card,model_bundled,training,resume"

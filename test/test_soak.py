@@ -203,6 +203,7 @@ def test_figures_of_a_process():
         read_process(process.pid)
 
 
+@pytest.mark.long
 def test_a_few_seconds_of_it(tmp_path: Path, tiny_checkpoint: Path):
     """The real node, the real camera, all topics."""
     words = ["--minutes", "0.03", "--warm-up", "0.5", "--rate", "20", "--image-size", "38x124"]

@@ -35,6 +35,7 @@ def commands() -> list[list[str]]:
     return [shlex.split(line)[3:] for line in lines if line.strip()]
 
 
+@pytest.mark.long
 def test_they_run_and_the_network_learns(
     tmp_path: Path,
     tiny_checkpoint: Path,

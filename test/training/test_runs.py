@@ -222,6 +222,7 @@ def test_two_processes_follow_the_curve_of_one(calm_run: Path, drives: Path, tmp
     np.testing.assert_allclose(validated[1], validated[0], rtol=1e-4)
 
 
+@pytest.mark.long
 def test_each_processes_own_statistics_follow_another_curve(
     calm_run: Path, drives: Path, tmp_path: Path
 ):

@@ -455,6 +455,7 @@ def test_cudnn_is_tuned_where_it_is_wanted_and_may_be(
     assert told == [expected]
 
 
+@pytest.mark.long
 def test_a_compiled_step_is_the_same_step(monkeypatch: pytest.MonkeyPatch):
     """Captured and differentiated as torch.compile does it; its C++ would take a minute."""
     compiled_modules = []

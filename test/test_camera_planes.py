@@ -140,7 +140,7 @@ def test_every_engine_takes_the_cameras_maps(checkpoint: Path, name: str):
         assert float((expected.depth() / other.depth() - 1).abs().median()) > 1e-2
 
 
-@pytest.mark.parametrize("name", ["any.onnx", "fixed.xml"])
+@pytest.mark.parametrize("name", [pytest.param("any.onnx", marks=pytest.mark.long), "fixed.xml"])
 def test_exported_files_take_them_too(checkpoint: Path, tmp_path: Path, name: str):
     """Either format and either kind of size; all four together, without maps, in test_export.py."""
     for package in ("openvino", "onnx", "onnxruntime", "onnxscript"):

@@ -133,6 +133,7 @@ def test_bf16_is_close(source: ModelSource, reference: Engine, name: str):
     assert float((found.masks().sum(1) - 1).abs().max()) < 1e-6
 
 
+@pytest.mark.long
 def test_openvino_converts_models_without_attention(tmp_path: Path):
     """Their coarser maps are enlarged to the finest one's size, which must not be written down."""
     config = replace(CONFIG, encoder="test_efficientnet", attention=False)

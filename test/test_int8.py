@@ -27,6 +27,8 @@ from hma_depth_ros.network.model_config import ModelConfig
 CONFIG = ModelConfig("test_efficientnet", (128, 64, 16, 8, 8), aspp_channels=16)
 SIZE = (64, 96)
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:

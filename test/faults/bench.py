@@ -203,11 +203,16 @@ class FaultBench:
         )
 
     def connect(self) -> None:
-        """Wait until the node is active and both sides know each other, by an image that passes."""
+        """Wait until the node is active and both know each other: an image passes, calibrated."""
         self.until(self.images.get_subscription_count, "the node's subscription")
         self.until(self.infos.get_subscription_count, "its second one")
-        self.infos.publish(graph.info_message())
-        self.passes()
+
+        def calibrated() -> bool:
+            self.infos.publish(graph.info_message())  # the node may not know of the publisher yet
+            self.passes()
+            return "uncalibrated" not in self.figures()["modes"]
+
+        self.until(calibrated, "a calibration that arrives")
 
     def next_stamp(self) -> float:
         """That no image had before."""

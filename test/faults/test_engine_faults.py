@@ -43,7 +43,7 @@ def test_once_is_one_image(bench: FaultBench):
     bench.send()
     bench.until(lambda: failures(bench) == before + 1, "the failure")
     status = bench.status()
-    assert status.level == WARN
+    assert status.level == WARN, status.message
     assert "the network has failed with RuntimeError: engine" in status.message
     assert "and more lines" not in status.message
     bench.passes()

@@ -133,6 +133,7 @@ def test_one_process_decides_what_is_done_of_a_run(tmp_path: Path, monkeypatch: 
     assert begun == [False, True]
 
 
+@pytest.mark.long
 def test_two_processes_train_the_variants_together(tmp_path: Path):
     write_drives(tmp_path, drives=1, frames=8)
     output = tmp_path / "ablation"

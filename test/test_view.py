@@ -16,6 +16,7 @@ from hma_depth_ros.bags.kitti.drive_bag import write_kitti_bag
 from hma_depth_ros.bags.reader import BagReader
 from hma_depth_ros.bags.transforms import Transforms
 from hma_depth_ros.cli import run_command
+from hma_depth_ros.data.image_file import write_png
 from hma_depth_ros.data.kitti.drive import KittiDrive
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.synthetic.kitti_writer import write_kitti_drive
@@ -133,6 +134,19 @@ def test_wrong_arguments_are_named(
     target = str(tmp_path / "x.rrd")
     assert run_command("view", [*(names.get(a, a) for a in arguments), "--save", target]) == 2
     assert complaint in capsys.readouterr().err
+
+
+@needs_rerun
+def test_a_folder_of_images_is_shown(
+    tmp_path: Path, tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, target = tmp_path / "pictures", tmp_path / "x.rrd"
+    folder.mkdir()
+    for name in ("a.png", "b.PNG"):
+        write_png(folder / name, np.full((40, 60, 3), 90, np.uint8))
+    words = ["--checkpoint", str(tiny_checkpoint), "--save", str(target)]
+    assert run_command("view", [str(folder), *words]) == 0
+    assert f"{target}: 2 images" in capsys.readouterr().out
 
 
 def test_without_rerun_one_line_says_so(

@@ -1,7 +1,8 @@
 """A bag, images or the running node in Rerun's viewer: pictures, cloud, LiDAR, the car's way.
 
-WHAT is a bag (a folder or an .mcap or .db3 file), a KITTI raw drive or odometry sequence, or image
-files. A bag that has depth is shown as it is; of everything else the network makes depth first.
+WHAT is a bag (a folder or an .mcap or .db3 file), a KITTI raw drive or odometry sequence, or images
+(files, or a folder of them). A bag that has depth is shown as it is; of everything else the network
+makes depth first.
 """
 
 from __future__ import annotations
@@ -98,9 +99,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 @contextmanager
 def _recorded(arguments: argparse.Namespace) -> Iterator[tuple[Contents, Iterable[Moment]]]:
     """Contents and moments of files."""
+    from hma_depth_ros.data.folder_files import files_in
     from hma_depth_ros.data.splits.listed_path import IMAGE_SUFFIXES
 
     paths: list[Path] = arguments.what
+    if len(paths) == 1 and paths[0].is_dir():  # of images, where it is no bag and no drive
+        paths = files_in(paths[0], IMAGE_SUFFIXES) or paths
     load = partial(_predictor, arguments)
     if all(path.suffix.lower() in IMAGE_SUFFIXES for path in paths):
         from hma_depth_ros.viewer.predicted import image_moments

@@ -15,7 +15,7 @@ from hma_depth_ros.messages.depth_image import depth_array
 from hma_depth_ros.messages.depth_topics import COMPRESSED_DEPTH, POINTS
 from hma_depth_ros.messages.pictures import rgb_image
 from hma_depth_ros.messages.point_cloud import cloud_xyz
-from hma_depth_ros.messages.stamps import header_stamp
+from hma_depth_ros.messages.stamps import raw_header_stamp
 from hma_depth_ros.messages.weight_image import weight_array
 from hma_depth_ros.visualization.contact_sheet import spread
 from hma_depth_ros.visualization.tiles import FrameView
@@ -44,16 +44,17 @@ def bag_frames(bag: Path, *, image_topic: str, count: int, max_depth: float) -> 
         recorded = [t for t in topics if t in reader.topics and reader.topics[t].count]
         stamps_of: dict[str, set[int]] = {topic: set() for topic in recorded}
         for message in reader.messages(recorded):
-            stamps_of[message.topic].add(header_stamp(reader.decode(message)))
+            if (stamp := raw_header_stamp(message.data)) is not None:
+                stamps_of[message.topic].add(stamp)
         stamps = sorted(set.intersection(*stamps_of.values())) if recorded else []
         if not stamps or not {image_topic, DEPTH_TOPIC} <= set(recorded):
             raise HmaDepthError(f"{bag} has no frame with both {image_topic} and {DEPTH_TOPIC}")
         chosen = {stamps[index] for index in spread(len(stamps), count)}
         frames: dict[int, dict[str, Any]] = defaultdict(dict)
         for message in reader.messages(recorded):
-            decoded = reader.decode(message)
-            if (stamp := header_stamp(decoded)) in chosen:
-                frames[stamp][message.topic] = decoded
+            stamp = raw_header_stamp(message.data)
+            if stamp is not None and stamp in chosen:
+                frames[stamp][message.topic] = reader.decode(message)
     first = min(stamps_of[image_topic])
     return [
         _view(

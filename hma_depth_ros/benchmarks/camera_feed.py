@@ -15,7 +15,9 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
 from hma_depth_ros.benchmarks.predictor_speed import camera_of, street
+from hma_depth_ros.demo.children import Child, Children
 from hma_depth_ros.demo.local_node import LocalNode
+from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.ros.cv_bridge_images import image_message
 from hma_depth_ros.ros.topic_qos import output_qos
 
@@ -146,3 +148,20 @@ def _camera_info(size: tuple[int, int]) -> CameraInfo:
     info.p = [camera.fx, 0.0, camera.cx, 0.0, 0.0, camera.fy, camera.cy, 0.0, 0.0, 0.0, 1.0, 0.0]
     info.k = [camera.fx, 0.0, camera.cx, 0.0, camera.fy, camera.cy, 0.0, 0.0, 1.0]
     return info
+
+
+def wait_for_node(
+    camera: Camera, node: Child, local: LocalNode, children: Children, *, seconds: float
+) -> None:
+    """Wait until the camera's depth node subscribes to it and publishes.
+
+    Raises:
+        HmaDepthError: it does not in that time, says an error, or a process ends.
+
+    """
+    deadline = time.monotonic() + seconds
+    while not camera.connected:
+        children.check()
+        if time.monotonic() > deadline or node.has_said("[ERROR]"):
+            raise HmaDepthError(f"the node does not get ready; {node.quotation()}")
+        local.wait(0.1)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from hma_depth_ros.benchmarks.camera_feed import Camera, Turn, feed
+from hma_depth_ros.benchmarks.camera_feed import Camera, Turn, feed, wait_for_node
 from hma_depth_ros.benchmarks.candidates import start_engines, threads_as_in_the_node
 from hma_depth_ros.benchmarks.joined import NodeCandidate, join
 from hma_depth_ros.benchmarks.predictor_speed import street
@@ -23,7 +23,7 @@ from hma_depth_ros.benchmarks.rig import Rig
 from hma_depth_ros.benchmarks.timing import Timing
 from hma_depth_ros.demo.children import Child, Children
 from hma_depth_ros.demo.environment import free_domain, isolated_environment
-from hma_depth_ros.demo.local_node import LocalNode, local_node
+from hma_depth_ros.demo.local_node import local_node
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.engines.model_source import ModelSource
 from hma_depth_ros.inference.predictor import DepthPredictor
@@ -188,7 +188,7 @@ def measure_node(plan: NodePlan, folder: Path, *, warn: Callable[[str], object])
                 for space in group.namespaces
             }
             for camera, node in zip(cameras.values(), nodes, strict=True):
-                _wait_for(camera, node, local, children)
+                wait_for_node(camera, node, local, children, seconds=_START)
             for _ in range(plan.rounds):
                 for run in runs:
                     _time_forward(run, plan.image_size)
@@ -247,15 +247,6 @@ def _name(engine: str, rig: Rig, plan: NodePlan) -> str:
     if rig.one_node:
         words.append("one node")
     return ", ".join(words)
-
-
-def _wait_for(camera: Camera, node: Child, local: LocalNode, children: Children) -> None:
-    deadline = time.monotonic() + _START
-    while not camera.connected:
-        children.check()
-        if time.monotonic() > deadline or node.has_said("[ERROR]"):
-            raise HmaDepthError(f"the node does not get ready; {node.quotation()}")
-        local.wait(0.1)
 
 
 def _time_forward(run: _Run, size: tuple[int, int]) -> None:

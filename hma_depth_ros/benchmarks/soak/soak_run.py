@@ -18,7 +18,7 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.qos import QoSProfile
 
-from hma_depth_ros.benchmarks.camera_feed import Camera, Turn
+from hma_depth_ros.benchmarks.camera_feed import Camera, Turn, wait_for_node
 from hma_depth_ros.benchmarks.soak.frame_account import FATES, Audit
 from hma_depth_ros.benchmarks.soak.frame_fates import PATIENCE, FrameFates
 from hma_depth_ros.benchmarks.soak.process_figures import busy_seconds, read_process
@@ -129,7 +129,7 @@ def run_soak(
                 local.node, NAMESPACE, plan.image_size, topics, listener_qos=QoSProfile(depth=_KEPT)
             )
             local.node.create_subscription(DiagnosticArray, "/diagnostics", soak.take, 50)
-            _wait_for(camera, node, local, children)
+            wait_for_node(camera, node, local, children, seconds=_START)
             _knock(camera, soak.audit, local, children)
             try:
                 _Run(plan, soak, camera, node, local, tell=tell).run(children)
@@ -143,15 +143,6 @@ def _command(plan: SoakPlan) -> list[str]:
     flags = [word for parameter in parameters for word in ("-p", parameter)]
     program = [sys.executable, "-m", "hma_depth_ros", "depth_node"]
     return [*program, "--ros-args", "-r", f"__ns:={NAMESPACE}", *flags]
-
-
-def _wait_for(camera: Camera, node: Child, local: LocalNode, children: Children) -> None:
-    deadline = time.monotonic() + _START
-    while not camera.connected:
-        children.check()
-        if time.monotonic() > deadline or node.has_said("[ERROR]"):
-            raise HmaDepthError(f"the node does not get ready; {node.quotation()}")
-        local.wait(0.1)
 
 
 def _knock(camera: Camera, audit: Audit, local: LocalNode, children: Children) -> None:

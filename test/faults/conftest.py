@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import pytest
-import rclpy
 from rclpy.context import Context
-from rclpy.node import Node
 
-from hma_depth_ros.ros.transport import use_large_message_profile
-
-from .bench import FaultBench
+from .bench import FaultBench, graph
 
 StartFaults = Callable[..., FaultBench]
 
@@ -24,14 +18,8 @@ StartFaults = Callable[..., FaultBench]
 @pytest.fixture(scope="session")
 def context() -> Iterator[Context]:
     """Rclpy in this process."""
-    context = Context()
-    with mock.patch.dict(os.environ):
-        use_large_message_profile()
-        rclpy.init(context=context)
-        # Fast DDS reads its profile when the process makes its first participant.
-        Node("first", context=context).destroy_node()
-    yield context
-    rclpy.shutdown(context=context)
+    with graph.initialised() as context:
+        yield context
 
 
 def _factory(

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import pytest
-import rclpy
 import torch
 from rclpy.context import Context
-from rclpy.node import Node
 
 from hma_depth_ros.inference.predictor import DepthPredictor, Prediction
-from hma_depth_ros.ros.transport import use_large_message_profile
 
-from .graph import DEADLINE, Bench, rgb_message, until
+from .graph import DEADLINE, Bench, initialised, rgb_message, until
 
 #: Of the checkpoint.
 NETWORK_WIDTH, FOCAL_LENGTH = 48, 40.0
@@ -30,14 +25,8 @@ StartBench = Callable[..., Bench]
 @pytest.fixture(scope="session")
 def context() -> Iterator[Context]:
     """rclpy, apart from the default context that other tests may start and shut down."""
-    context = Context()
-    with mock.patch.dict(os.environ):
-        use_large_message_profile()
-        rclpy.init(context=context)
-        # Fast DDS reads its profile when the process makes its first participant.
-        Node("first", context=context).destroy_node()
-    yield context
-    rclpy.shutdown(context=context)
+    with initialised() as context:
+        yield context
 
 
 @pytest.fixture(scope="session")

@@ -14,12 +14,15 @@ import threading
 import time
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
+from unittest import mock
 
 import numpy as np
 import numpy.typing as npt
+import rclpy
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.srv import ChangeState, GetState
@@ -35,6 +38,7 @@ from std_msgs.msg import Header
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.ros.depth_node.node import DepthNode
 from hma_depth_ros.ros.spin import make_executor
+from hma_depth_ros.ros.transport import use_large_message_profile
 
 T = TypeVar("T")
 
@@ -68,6 +72,19 @@ OPTIONAL_TYPES = {"confidence": Image}
 MASKS = [topic for topic in TYPES if topic.startswith("attention/scale")]
 
 _numbers = itertools.count(1)
+
+
+@contextmanager
+def initialised() -> Iterator[Context]:
+    """A context of rclpy whose participants move large messages."""
+    context = Context()
+    with mock.patch.dict(os.environ):
+        use_large_message_profile()
+        rclpy.init(context=context)
+        # Fast DDS reads its profile when the process makes its first participant.
+        Node("first", context=context).destroy_node()
+    yield context
+    rclpy.shutdown(context=context)
 
 
 def until(condition: Callable[[], T], what: str, seconds: float = DEADLINE) -> T:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 #: Characters that end a line or command a terminal.
 _CONTROL = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]")
@@ -20,6 +22,27 @@ class HmaDepthError(Exception):
     def __str__(self) -> str:
         """Return the message."""
         return _CONTROL.sub(lambda found: repr(found[0])[1:-1], super().__str__())
+
+
+def one_line(error: Exception) -> str:
+    """What an error of some library says, in one line; its type where it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+@contextmanager
+def errors_as(what: str) -> Iterator[None]:
+    """Turn whatever the parsing of foreign bytes stumbles over into one line.
+
+    Raises:
+        HmaDepthError: one of the block as it is, or of any other error `what` and its reason.
+
+    """
+    try:
+        yield
+    except HmaDepthError:
+        raise
+    except Exception as error:
+        raise HmaDepthError(f"{what}: {one_line(error)}") from error
 
 
 def environment_error(error: Exception) -> str | None:

@@ -11,6 +11,8 @@ from typing import Any
 
 import yaml
 
+from hma_depth_ros.errors import one_line
+
 #: Values that aliases (`*name`) may stand for beside what is written out.
 _MOST_REPEATED = 10_000
 _TOO_DEEP = "it is nested too deeply"
@@ -100,4 +102,4 @@ def _size(node: yaml.Node, known: dict[int, int], around: set[int]) -> int:
 def _reason(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return _TOO_DEEP
-    return " ".join(str(error).split()) or type(error).__name__
+    return one_line(error)

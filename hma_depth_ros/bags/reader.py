@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import islice
@@ -24,7 +24,7 @@ from hma_depth_ros.bags.storage.definitions import (
 )
 from hma_depth_ros.bags.storage.storage_file import Channel, Stamps, Storage, in_order
 from hma_depth_ros.bags.storage.unpacking import unpacked_message
-from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.errors import HmaDepthError, errors_as
 from hma_depth_ros.messages.types import IMAGE_TYPES
 
 #: Messages of a topic that are tried for one that is whole.
@@ -271,17 +271,10 @@ class BagReader:
                 f"({len(message.data)} bytes)"
             ) from error
 
-    @contextmanager
-    def _damage(self) -> Iterator[None]:
+    def _damage(self) -> AbstractContextManager[None]:
         # Damaged bytes are answered with whatever the parsing of a format stumbles over: the
         # formats' own errors, struct.error, sqlite3 and zstd errors. Only that is guarded.
-        try:
-            yield
-        except HmaDepthError:
-            raise
-        except Exception as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise HmaDepthError(f"cannot read the bag {self.path}: {reason}") from error
+        return errors_as(f"cannot read the bag {self.path}")
 
 
 def _messages_of(

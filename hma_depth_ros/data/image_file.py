@@ -14,7 +14,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
 from hma_depth_ros.data.image_limits import excess
-from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.errors import HmaDepthError, one_line
 from hma_depth_ros.file_kind import known_kind
 from hma_depth_ros.files import atomic_path
 
@@ -127,7 +127,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         what = f": it is {kind}{rare}" if kind else ""
         raise HmaDepthError(f"{path} is not an image that can be read{what}") from error
     except Exception as error:  # Pillow's decoders raise nearly every kind for damaged files
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        reason = getattr(error, "strerror", None) or one_line(error)
         raise HmaDepthError(f"cannot read the image {path}: {reason}") from error
 
 

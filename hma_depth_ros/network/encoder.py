@@ -5,7 +5,7 @@ from __future__ import annotations
 import timm
 from torch import Tensor, nn
 
-from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.errors import HmaDepthError, one_line
 
 #: Reduction factors of the features that the decoder takes, fine to coarse.
 ENCODER_REDUCTIONS = (2, 4, 8, 16, 32)
@@ -29,7 +29,7 @@ class Encoder(nn.Module):
         except RuntimeError as error:
             raise HmaDepthError(f"timm cannot build the encoder '{name}': {error}") from error
         except OSError as error:  # what all failed downloads are, and a full disk
-            reason = " ".join(str(error).split())
+            reason = one_line(error)
             raise HmaDepthError(
                 f"the ImageNet weights of '{name}' cannot be downloaded: {reason} Once "
                 "downloaded they are kept; without a network take them from a file by "

@@ -16,7 +16,7 @@ from hma_depth_ros.bags.storage.sqlite_file import SqliteFile
 from hma_depth_ros.bags.storage.storage_file import Storage
 from hma_depth_ros.bags.storage.unpacking import unpacked_file
 from hma_depth_ros.data.text_file import read_text
-from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.errors import HmaDepthError, one_line
 from hma_depth_ros.file_kind import known_kind
 from hma_depth_ros.structured_text import parse_yaml
 
@@ -99,7 +99,7 @@ def _listed(path: Path) -> BagFiles:
         compression = information.get("compression_format")
         qos = {topic["name"]: topic.get("offered_qos_profiles") for topic in topics}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise HmaDepthError(
             f"cannot read the bag {path}: its {METADATA} is damaged ({reason}); name a storage "
             f"file of it instead, or remove {METADATA}"

@@ -13,6 +13,7 @@ from rosbags.typesys.store import Typestore
 
 from hma_depth_ros.bags.storage.storage_file import Channel, Definition
 from hma_depth_ros.bags.typestore import TYPESTORE
+from hma_depth_ros.errors import one_line
 from hma_depth_ros.messages.types import (
     CAMERA_INFO,
     COMPRESSED_IMAGE,
@@ -118,7 +119,7 @@ def _defined(type_name: str, definition: Definition, digest: str) -> Typestore:
     except DefinitionError:
         raise
     except Exception as error:  # the parsers stumble over whatever a file says
-        reason = " ".join(str(error).split())[:60] or type(error).__name__
+        reason = one_line(error)[:60]
         raise DefinitionError(reason) from error
     if digest and found != digest:
         raise DefinitionError("it is of another version of the type than the messages")

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hma_depth_ros.data.depth.depth_png import UNITS_PER_METRE, read_depth_png, write_depth_png
-from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.errors import HmaDepthError, one_line
 from hma_depth_ros.file_kind import known_kind
 from hma_depth_ros.files import atomic_path
 
@@ -33,7 +33,7 @@ def read_stored_depth(
             stored = np.load(path, mmap_mode="r", allow_pickle=False)
     except Exception as error:  # odd headers are answered with nearly every kind
         kind = known_kind(path)
-        reason = f"it is {kind}" if kind else " ".join(str(error).split())
+        reason = f"it is {kind}" if kind else one_line(error)
         raise HmaDepthError(f"cannot read the depth {path}: {reason}") from error
     if not isinstance(stored, np.ndarray) or not np.issubdtype(stored.dtype, np.floating):
         raise HmaDepthError(f"{path} does not hold an array of floating-point metres")

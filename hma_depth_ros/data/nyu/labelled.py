@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hma_depth_ros.data.nyu.mat_elements import plain_arrays
-from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.errors import HmaDepthError, errors_as, one_line
 from hma_depth_ros.file_kind import known_kind
 
 if TYPE_CHECKING:
@@ -143,16 +143,9 @@ class LabelledFile:
             raise ValueError("a text is none")
         return "".join(map(chr, np.ravel(codes)))
 
-    @contextmanager
-    def _odd_file(self) -> Iterator[None]:
+    def _odd_file(self) -> AbstractContextManager[None]:
         # h5py answers damaged files, and references to something else, with nearly every kind.
-        try:
-            yield
-        except HmaDepthError:
-            raise
-        except Exception as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise HmaDepthError(f"{self._path} is damaged: {reason}") from error
+        return errors_as(f"{self._path} is damaged")
 
 
 @contextmanager
@@ -173,7 +166,7 @@ def open_labelled(path: Path, *, depth: DepthKind = "raw") -> Iterator[LabelledF
         file = h5py.File(path, "r")
     except Exception as error:  # of a damaged file not OSError alone
         kind = known_kind(path)
-        reason = f"it is {kind}" if kind and "HDF5" not in kind else " ".join(str(error).split())
+        reason = f"it is {kind}" if kind and "HDF5" not in kind else one_line(error)
         raise HmaDepthError(f"{path} is not HDF5, or truncated: {reason}") from error
     with file:
         yield LabelledFile(path, file, depth)
@@ -200,6 +193,6 @@ def read_official_split(path: Path) -> tuple[list[int], list[int]]:
         )
     except Exception as error:  # scipy raises nearly every kind for other files
         kind = known_kind(path)
-        reason = f"it is {kind}" if kind else " ".join(str(error).split())
+        reason = f"it is {kind}" if kind else one_line(error)
         raise HmaDepthError(f"{path} is not NYU Depth v2's splits.mat: {reason}") from error
     return train.tolist(), test.tolist()

@@ -8,7 +8,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.errors import HmaDepthError, one_line
 from hma_depth_ros.file_kind import known_kind
 from hma_depth_ros.inference.engines.conversion_cache import file_digest
 from hma_depth_ros.inference.engines.onnx_conversion import onnx_metadata, read_onnx
@@ -129,7 +129,7 @@ def _read_openvino(path: Path) -> tuple[Any, dict[str, str]]:
         keys = [key for key in (METADATA_KEY, EXPORT_KEY) if model.has_rt_info([key])]
         return model, {key: str(model.get_rt_info([key]).astype(str)) for key in keys}
     except Exception as error:  # OpenVINO's own, and Python's of metadata that are no text
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise HmaDepthError(f"{path} is not a readable OpenVINO model: {reason}") from error
 
 

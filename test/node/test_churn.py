@@ -100,7 +100,8 @@ def test_a_hundred_lives_while_subscribers_come_and_go(
         return answer(ask, GetState.Request()).current_state.label == "active"
 
     try:
-        alive_until(change.service_is_ready, "the node")
+        for client in (ask, change):  # each is found by itself: a request sent before that is lost
+            alive_until(client.service_is_ready, client.srv_name)
         alive_until(active, "the active state")
         with coming_and_going(context, namespace) as received:
             for _ in range(CYCLES):

@@ -59,6 +59,7 @@ def test_a_process_from_start_to_two_ctrl_c(
             checkpoint: {checkpoint}
             device: cpu
             lockstep: true
+            stale_after: 0.0  # no camera runs here until the node is asked to end
         """,
     )
     received: list[Image] = []

@@ -21,7 +21,8 @@ from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.dataset_rules import KITTI
 from hma_depth_ros.evaluation.quick_error import ErrorMeasure, validate
 from hma_depth_ros.geometry.camera import Intrinsics, PinholeCamera
-from hma_depth_ros.inference.predictor import DepthPredictor, Prediction
+from hma_depth_ros.inference.prediction import Prediction
+from hma_depth_ros.inference.predictor import DepthPredictor
 
 DAY, DRIVE = "2011_09_26", "2011_09_26_drive_0001_sync"
 OFFICIAL = KittiCalibration.standard().camera(2)

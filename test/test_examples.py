@@ -32,7 +32,8 @@ from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.metrics import depth_metrics
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.geometry.camera_planes import Mount
-from hma_depth_ros.inference.predictor import DepthPredictor, Prediction
+from hma_depth_ros.inference.prediction import Prediction
+from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.messages.types import POINT_CLOUD
 from hma_depth_ros.synthetic.synthetic_drive import KITTI_CAMERA, SyntheticDrive, SyntheticFrame
 

@@ -22,7 +22,8 @@ from hma_depth_ros.inference.pixel_format import PixelFormat
 from hma_depth_ros.inference.pixels import network_input, to_device
 from hma_depth_ros.inference.plan import Region, kitti_benchmark_crop, plan_input
 from hma_depth_ros.inference.points import CloudLayout, write_cloud
-from hma_depth_ros.inference.predictor import DepthPredictor, Output, OutputArrays
+from hma_depth_ros.inference.prediction import Output, OutputArrays
+from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.inference.resampling import blended_depth, full_masks, resample, resampled
 from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing
 from hma_depth_ros.network.device import choose_device

@@ -20,7 +20,8 @@ from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.inference.bundled import self_check_image
 from hma_depth_ros.inference.engines.model_source import ModelSource
 from hma_depth_ros.inference.points import CloudLayout
-from hma_depth_ros.inference.predictor import DepthPredictor, Output, OutputArrays
+from hma_depth_ros.inference.prediction import Output, OutputArrays
+from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.network.device import choose_device
 
 #: fx over the image's width, KITTI's.

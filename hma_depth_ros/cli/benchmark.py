@@ -42,7 +42,7 @@ from hma_depth_ros.inference.engines.engine_names import ENGINES
 from hma_depth_ros.inference.engines.model_file import ModelFormat, read_model_info
 from hma_depth_ros.inference.engines.model_source import ModelSource
 from hma_depth_ros.inference.points import CloudLayout
-from hma_depth_ros.inference.predictor import OUTPUTS
+from hma_depth_ros.inference.prediction import OUTPUTS
 from hma_depth_ros.structured_text import parse_json
 
 #: Of the engines what `auto` would choose, and PyTorch.

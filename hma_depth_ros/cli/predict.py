@@ -25,7 +25,7 @@ from hma_depth_ros.files import atomic_path, shown
 from hma_depth_ros.geometry.camera import PinholeCamera
 
 if TYPE_CHECKING:
-    from hma_depth_ros.inference.predictor import Prediction
+    from hma_depth_ros.inference.prediction import Prediction
     from hma_depth_ros.visualization.tiles import FrameView
 
 

@@ -25,7 +25,7 @@ from hma_depth_ros.evaluation.protocol_windows import kitti_crop
 from hma_depth_ros.evaluation.protocols import View
 from hma_depth_ros.inference.bundled import default_checkpoint
 from hma_depth_ros.inference.pixel_format import PixelFormat
-from hma_depth_ros.inference.predictor import Output, Prediction, PredictionRequest
+from hma_depth_ros.inference.prediction import Output, Prediction, PredictionRequest
 from hma_depth_ros.inference.together import at_a_time, predict_together
 
 

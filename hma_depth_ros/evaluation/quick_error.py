@@ -20,7 +20,8 @@ from hma_depth_ros.evaluation.protocol_windows import garg_window, kitti_crop
 from hma_depth_ros.evaluation.protocols import Protocol, protocols_by_name
 from hma_depth_ros.evaluation.score import score
 from hma_depth_ros.geometry.window import whole_image
-from hma_depth_ros.inference.predictor import DepthPredictor, Output
+from hma_depth_ros.inference.prediction import Output
+from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.network.error_estimate import WITHIN_ONE_SIGMA
 
 #: Like `bts`, but the network sees the whole image, as it does in the node.

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -25,98 +24,34 @@ from hma_depth_ros.inference.marks import Mark
 from hma_depth_ros.inference.pixel_format import PixelFormat, check_image
 from hma_depth_ros.inference.pixels import network_input, to_device
 from hma_depth_ros.inference.plan import InputPlan, Region, plan_input
-from hma_depth_ros.inference.plausibility import SAMPLE_STRIDE
-from hma_depth_ros.inference.points import CloudLayout, pack_colors, write_cloud
-from hma_depth_ros.inference.resampling import (
-    blended_depth,
-    full_masks,
-    full_uncertainty,
-    resample,
-    resampled,
+from hma_depth_ros.inference.points import CloudLayout
+from hma_depth_ros.inference.postprocess import NetworkAnswer, OutputForm, output_tensors
+from hma_depth_ros.inference.prediction import (
+    OUTPUTS,
+    OWN_MEMORY,
+    Output,
+    OutputArrays,
+    Prediction,
+    PredictionRequest,
+    Resolution,
 )
 from hma_depth_ros.inference.transfer import to_host
 from hma_depth_ros.network.checkpoint import CheckpointInfo
-from hma_depth_ros.network.error_estimate import confidence
 from hma_depth_ros.network.model import ScaleMaps
 
 _LOG = logging.getLogger(__name__)
-
-Output = Literal["depth", "attention", "points", "uncertainty", "confidence", "sample"]
-#: All that a prediction can hold.
-OUTPUTS: frozenset[Output] = frozenset(get_args(Output))
-
-
-@dataclass
-class Prediction:
-    """What was asked for, as NumPy arrays of one size (H, W), and how long it took."""
-
-    #: Of the arrays: the image's camera, or the network input's with `resolution="network"`.
-    camera: PinholeCamera | None
-    #: (H, W) float32, metres along the optical axis; NaN outside the region, +inf beyond the range.
-    depth: npt.NDArray[np.float32] | None = None
-    #: (S, H, W) float32, coarse to fine: masks M_s that sum to 1, NaN outside the region.
-    attention: npt.NDArray[np.float32] | None = None
-    #: (H, W) float32: sigma of ln(depth), which about two thirds of the errors are below; NaN
-    #: outside the region. None of a model that does not estimate it.
-    uncertainty: npt.NDArray[np.float32] | None = None
-    #: (H, W) float32 in [0, 1]: probability that depth is within a factor of 1.25 of the true one,
-    #: by the uncertainty; NaN outside the region.
-    confidence: npt.NDArray[np.float32] | None = None
-    #: (H, W, columns of the layout) float32: points with packed colours, (H, W) of the filter.
-    cloud: npt.NDArray[np.float32] | None = None
-    #: Pixels of the network's depth, or else of its masks, that are no number: NaN in the arrays.
-    undefined: int = 0
-    #: (h, w) float32: every 16th pixel of what the network sees, metres for its training focal
-    #: length, to judge by (`inference/plausibility.py`).
-    sample: npt.NDArray[np.float32] | None = None
-    #: Seconds by stage: preprocess, forward, postprocess.
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def points(self) -> npt.NDArray[np.float32] | None:
-        """(H, W, 3) float32, metres in the optical frame (REP 103); NaN without depth."""
-        return None if self.cloud is None else self.cloud[..., :3]
-
-
-@dataclass(frozen=True)
-class OutputArrays:
-    """Memory for a prediction's arrays, in their shapes and types; None is memory of their own.
-
-    Planes (H, W) and clouds are contiguous. Page-locked memory (`host_memory`) saves CUDA a copy.
-    """
-
-    depth: npt.NDArray[np.float32] | None = None
-    attention: npt.NDArray[np.float32] | None = None
-    uncertainty: npt.NDArray[np.float32] | None = None
-    confidence: npt.NDArray[np.float32] | None = None
-    #: With zeros in the padding columns.
-    cloud: npt.NDArray[np.float32] | None = None
-
-
-@dataclass(frozen=True)
-class PredictionRequest:
-    """What `DepthPredictor.predict` takes."""
-
-    image: npt.NDArray[np.uint8]
-    camera: PinholeCamera | None
-    pixel_format: PixelFormat
-    outputs: Collection[Output]
-    out: OutputArrays = field(default_factory=OutputArrays)
-    scale: float = 1.0  #: factor on this image's depth, beside the predictor's own
 
 
 @dataclass(frozen=True)
 class _Prepared:
     """An image on its way to the network."""
 
+    request: PredictionRequest
     plan: InputPlan
-    camera: PinholeCamera | None
     network_camera: PinholeCamera | None
     pixels: Tensor  #: (H, W, C), uint8, on the engine's device
-    pixel_format: PixelFormat
     network_pixels: Tensor  #: (1, 3, h, w), values 0 to 255
     planes: Tensor | None  #: (1, C, h, w), the camera's maps
-    scale: float  #: factor on its depth, beside the predictor's own
     begin: Mark  #: of this, and
     end: Mark  #: its end
 
@@ -150,7 +85,7 @@ class DepthPredictor:
         *,
         region: Region | None = None,
         input_width: int | None = None,
-        resolution: Literal["image", "network"] = "image",
+        resolution: Resolution = "image",
         max_range: float | None = None,
         cloud_layout: CloudLayout = CloudLayout.PADDED,
         cloud_filter: CloudFilter = ALL_POINTS,
@@ -198,7 +133,7 @@ class DepthPredictor:
         threads: int = 0,
         region: Region | None = None,
         input_width: int | None = None,
-        resolution: Literal["image", "network"] = "image",
+        resolution: Resolution = "image",
         max_range: float | None = None,
         cloud_layout: CloudLayout = CloudLayout.PADDED,
         cloud_filter: CloudFilter = ALL_POINTS,
@@ -317,7 +252,7 @@ class DepthPredictor:
         *,
         pixel_format: PixelFormat = PixelFormat.RGB,
         outputs: Collection[Output] = OUTPUTS,
-        out: OutputArrays = OutputArrays(),
+        out: OutputArrays = OWN_MEMORY,
         scale: float = 1.0,
     ) -> Prediction:
         """Depth, masks and points of one rectified image.
@@ -336,11 +271,8 @@ class DepthPredictor:
             HmaDepthError: the camera is for another image size, or the region is not inside.
 
         """
-        prepared = self._prepare(
-            PredictionRequest(image, camera, pixel_format, outputs, out, scale)
-        )
-        forward = _Forward(self.engine, prepared.network_pixels, prepared.planes)
-        return self._finish(prepared, forward, 0, outputs, out)
+        request = PredictionRequest(image, camera, pixel_format, outputs, out, scale)
+        return predict_requests([(self, request)])[0]
 
     def predict_batch(
         self,
@@ -382,14 +314,12 @@ class DepthPredictor:
         pixels = to_device(image, self.engine.device)
         network_pixels = network_input(pixels, plan, pixel_format)
         return _Prepared(
+            request=request,
             plan=plan,
-            camera=camera,
             network_camera=network_camera,
             pixels=pixels,
-            pixel_format=pixel_format,
             network_pixels=network_pixels,
             planes=self._camera_input(plan.network_size, network_camera),
-            scale=request.scale,
             begin=begin,
             end=Mark(self.engine.device),
         )
@@ -405,150 +335,44 @@ class DepthPredictor:
             self._planes = key, on_device
         return self._planes[1]
 
-    def _finish(
-        self,
-        frame: _Prepared,
-        forward: _Forward,
-        index: int,
-        outputs: Collection[Output],
-        out: OutputArrays,
-    ) -> Prediction:
+    def _finish(self, frame: _Prepared, forward: _Forward, index: int) -> Prediction:
         """What was asked for, of the maps of one image, the `index`-th of a forward pass."""
         begin = Mark(self.engine.device)
-        plan, maps = frame.plan, forward.maps_of(index)
-        in_image = self.resolution == "image"
-        prediction = Prediction(camera=frame.camera if in_image else frame.network_camera)
-        tensors: dict[str, Tensor] = {}
-        with_points = "points" in outputs and prediction.camera is not None
-        certain = maps.uncertainty is not None
-        if "uncertainty" in outputs and certain:
-            tensors["uncertainty"] = self._error(maps, plan, None, out.uncertainty)
-        sure = None
-        if certain and (
-            "confidence" in outputs or (with_points and self.cloud_filter.min_confidence)
-        ):
-            sure = self._error(maps, plan, confidence, out.confidence)
-            if "confidence" in outputs:
-                tensors["confidence"] = sure
-        blended = None
-        if {"depth", "sample"} & set(outputs) or with_points:
-            blended = blended_depth(maps)
-            tensors["undefined"] = _count_undefined(blended)
-            if "sample" in outputs:
-                tensors["sample"] = _sampled(blended)
-        if blended is not None and ("depth" in outputs or with_points):
-            factor = self.scale * frame.scale * self.depth_scale(frame.network_camera)
-            depth = self._depth(blended * factor, plan, out.depth)
-            if "depth" in outputs:
-                tensors["depth"] = depth
-            if with_points:
-                assert prediction.camera is not None
-                image, rgb = frame.pixels, frame.pixel_format.rgb
-                if not in_image:
-                    image, rgb = frame.network_pixels[0].permute(1, 2, 0), PixelFormat.RGB.rgb
-                points = self.cloud_filter.of(
-                    depth,
-                    sure,
-                    prediction.camera.fx,
-                    limited=self.max_range is not None,
-                )
-                step = self.cloud_filter.stride
-                colors = pack_colors(image[::step, ::step], rgb)
-                camera = prediction.camera.every(step)
-                tensors["cloud"] = self._cloud(points, camera, colors, out.cloud)
-        if "attention" in outputs and maps.attentions:
-            masks = full_masks(maps)
-            if "undefined" not in tensors:  # any other mask's NaN are the last one's, too
-                tensors["undefined"] = _count_undefined(masks[:, -1])
-            tensors["attention"] = self._restored(masks, plan, out.attention)
-        arrays = to_host(tensors, {name: getattr(out, name, None) for name in tensors})
-        prediction.undefined = int(arrays["undefined"][0]) if "undefined" in arrays else 0
-        prediction.depth = arrays.get("depth")
-        prediction.attention = arrays.get("attention")
-        prediction.uncertainty = arrays.get("uncertainty")
-        prediction.confidence = arrays.get("confidence")
-        prediction.cloud = arrays.get("cloud")
-        prediction.sample = arrays.get("sample")
-        prediction.seconds = {
-            "preprocess": frame.begin.until(frame.end),
-            "forward": forward.seconds / forward.count,
-            "postprocess": begin.until(Mark(self.engine.device)),
-        }
-        return prediction
-
-    def _depth(
-        self, scaled: Tensor, plan: InputPlan, out: npt.NDArray[np.float32] | None
-    ) -> Tensor:
-        """Depth (H, W) in metres at the output resolution, of the network's (1, 1, h, w)."""
-        planes = None if out is None else out[None]
-        depth = self._restored(scaled, plan, planes)[0]
-        if self.max_range is not None:
-            depth.masked_fill_(depth > self.max_range, torch.inf)
-        return depth
-
-    def _error(
-        self,
-        maps: ScaleMaps,
-        plan: InputPlan,
-        function: Callable[[Tensor], Tensor] | None,
-        out: npt.NDArray[np.float32] | None,
-    ) -> Tensor:
-        """Calibrated sigma (H, W) of ln(depth), or a function of it, at the output resolution."""
-        sigma = full_uncertainty(maps) * self.info.uncertainty_scale
-        planes = None if out is None else out[None]
-        return self._restored(sigma if function is None else function(sigma), plan, planes)[0]
-
-    def _restored(
-        self, maps: Tensor, plan: InputPlan, out: npt.NDArray[np.float32] | None
-    ) -> Tensor:
-        """Undo resize and crop: (1, C, h, w) -> (C, H, W), NaN where the network saw nothing.
-
-        On the CPU in `out`, if it is given.
-        """
-        in_network = self.resolution == "network"
-        size = plan.network_size if in_network else plan.image_size
-        whole = in_network or plan.is_whole_image
-        if out is not None and maps.device.type == "cpu":
-            restored = torch.from_numpy(out)
-        elif whole:
-            return resampled(maps, size)[0]
-        else:
-            restored = maps.new_empty((maps.shape[1], *size))
-        window = restored
-        if not whole:
-            restored.fill_(torch.nan)
-            region = plan.region
-            rows = slice(region.top, region.top + region.height)
-            columns = slice(region.left, region.left + region.width)
-            window = restored[:, rows, columns]
-        resample(maps, window[None])
-        return restored
-
-    def _cloud(
-        self,
-        depth: Tensor,
-        camera: PinholeCamera,
-        colors: Tensor,
-        out: npt.NDArray[np.float32] | None,
-    ) -> Tensor:
-        if out is not None and depth.device.type == "cpu":
-            cloud = torch.from_numpy(out)
-        else:
-            cloud = torch.zeros((*depth.shape, self.cloud_layout.value), device=depth.device)
-        write_cloud(cloud, depth, camera, colors, self.cloud_layout)
-        return cloud
-
-
-def _count_undefined(values: Tensor) -> Tensor:
-    """How many are NaN, as float32 (1,): it goes to the host with the arrays."""
-    return values.isnan().sum(dtype=torch.float32).reshape(1)
-
-
-def _sampled(depth: Tensor) -> Tensor:
-    """Some pixels (h', w') of (1, 1, h, w), in memory of their own; three rows, if there are."""
-    steps = (min(SAMPLE_STRIDE, max(side // 3, 1)) for side in depth.shape[2:])
-    rows, columns = (slice(step // 2, None, step) for step in steps)
-    return depth[0, 0, rows, columns].float().contiguous()
+        request = frame.request
+        camera = request.camera if self.resolution == "image" else frame.network_camera
+        factor = self.scale * request.scale * self.depth_scale(frame.network_camera)
+        tensors = output_tensors(
+            NetworkAnswer(
+                maps=forward.maps_of(index),
+                plan=frame.plan,
+                depth_factor=factor,
+                sigma_factor=self.info.uncertainty_scale,
+                camera=camera,
+                pixels=frame.pixels,
+                pixel_format=request.pixel_format,
+                network_pixels=frame.network_pixels,
+            ),
+            OutputForm(self.resolution, self.max_range, self.cloud_layout, self.cloud_filter),
+            request.outputs,
+            request.out,
+        )
+        arrays = to_host(tensors, {name: getattr(request.out, name, None) for name in tensors})
+        undefined = arrays.get("undefined")
+        return Prediction(
+            camera=camera,
+            depth=arrays.get("depth"),
+            attention=arrays.get("attention"),
+            uncertainty=arrays.get("uncertainty"),
+            confidence=arrays.get("confidence"),
+            cloud=arrays.get("cloud"),
+            undefined=0 if undefined is None else int(undefined[0]),
+            sample=arrays.get("sample"),
+            seconds={
+                "preprocess": frame.begin.until(frame.end),
+                "forward": forward.seconds / forward.count,
+                "postprocess": begin.until(Mark(self.engine.device)),
+            },
+        )
 
 
 @torch.inference_mode()
@@ -578,10 +402,15 @@ def predict_requests(
     planes = [frame.planes for frame in prepared if frame.planes is not None]
     forward = _Forward(
         engine,
-        torch.cat([frame.network_pixels for frame in prepared]),
-        torch.cat(planes) if planes else None,
+        _batch([frame.network_pixels for frame in prepared]),
+        _batch(planes) if planes else None,
     )
     return [
-        predictor._finish(frame, forward, index, request.outputs, request.out)
-        for index, ((predictor, request), frame) in enumerate(zip(requests, prepared, strict=True))
+        predictor._finish(frame, forward, index)
+        for index, ((predictor, _), frame) in enumerate(zip(requests, prepared, strict=True))
     ]
+
+
+def _batch(tensors: Sequence[Tensor]) -> Tensor:
+    """Along the first axis; a single one is not copied."""
+    return tensors[0] if len(tensors) == 1 else torch.cat(list(tensors))

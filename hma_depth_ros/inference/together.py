@@ -6,12 +6,8 @@ from collections.abc import Hashable, Sequence
 from contextlib import suppress
 
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.inference.predictor import (
-    DepthPredictor,
-    Prediction,
-    PredictionRequest,
-    predict_requests,
-)
+from hma_depth_ros.inference.prediction import Prediction, PredictionRequest
+from hma_depth_ros.inference.predictor import DepthPredictor, predict_requests
 
 #: Images that fill a GPU at usual sizes; more take as long one by one, and more memory.
 USUAL_MOST = 4

@@ -6,7 +6,7 @@ from collections.abc import Collection, Set
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # with it comes PyTorch, for seconds of which players and recorders have no use
-    from hma_depth_ros.inference.predictor import Output
+    from hma_depth_ros.inference.prediction import Output
 
 #: Relative to the namespace of the node, or of a bag's camera.
 DEPTH, INFO, POINTS = "depth/image", "depth/camera_info", "points"

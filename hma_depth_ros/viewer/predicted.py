@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from hma_depth_ros.data.image_file import read_rgb
 from hma_depth_ros.geometry.camera import PinholeCamera
-from hma_depth_ros.inference.predictor import DepthPredictor, Output
+from hma_depth_ros.inference.prediction import Output
+from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.viewer.moment import Contents, Moment
 
 #: Nanoseconds from image to image where nothing says when they were taken.

@@ -12,7 +12,8 @@ import pytest
 import torch
 from rclpy.context import Context
 
-from hma_depth_ros.inference.predictor import DepthPredictor, Prediction
+from hma_depth_ros.inference.prediction import Prediction
+from hma_depth_ros.inference.predictor import DepthPredictor
 
 from .graph import DEADLINE, Bench, initialised, rgb_message, until
 

@@ -28,7 +28,8 @@ from hma_depth_ros.inference import together
 from hma_depth_ros.inference.cloud_filter import CloudFilter
 from hma_depth_ros.inference.engines.torch_engine import TorchEngine
 from hma_depth_ros.inference.plan import Region
-from hma_depth_ros.inference.predictor import DepthPredictor, Prediction, predict_requests
+from hma_depth_ros.inference.prediction import Prediction
+from hma_depth_ros.inference.predictor import DepthPredictor, predict_requests
 from hma_depth_ros.messages.types import CAMERA_INFO, IMAGE
 from hma_depth_ros.ros import input_watch
 from hma_depth_ros.ros.depth_node import frame_loop, pairing

@@ -13,7 +13,8 @@ from hma_depth_ros.bags.new_messages import (
 )
 from hma_depth_ros.bags.processing.output_settings import OutputSettings
 from hma_depth_ros.bags.typestore import TYPESTORE
-from hma_depth_ros.inference.predictor import DepthPredictor, Prediction, PredictionRequest
+from hma_depth_ros.inference.prediction import Prediction, PredictionRequest
+from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.messages.camera_info import camera_from_info, info_for_camera
 from hma_depth_ros.messages.compressed_depth import compressed_depth
 from hma_depth_ros.messages.depth_image import encoded_depth

@@ -28,7 +28,8 @@ from hma_depth_ros.bags.transforms import TF_STATIC_TOPIC
 from hma_depth_ros.bags.typestore import TYPESTORE
 from hma_depth_ros.bags.writer import BagWriter
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.inference.predictor import DepthPredictor, PredictionRequest
+from hma_depth_ros.inference.prediction import PredictionRequest
+from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.inference.together import predict_together
 from hma_depth_ros.messages.camera_info import BadCalibrationError, foreign_frame
 from hma_depth_ros.messages.stamps import header_stamp, stamp_text

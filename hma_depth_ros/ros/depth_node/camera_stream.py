@@ -18,7 +18,8 @@ from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.inference.engines.engine_choice import StartedEngine
 from hma_depth_ros.inference.plausibility import depth_traits, upright_trait
-from hma_depth_ros.inference.predictor import DepthPredictor, Prediction, PredictionRequest
+from hma_depth_ros.inference.prediction import Prediction, PredictionRequest
+from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.inference.upright import turned_traits
 from hma_depth_ros.messages.camera_info import camera_from_info, info_for_camera
 from hma_depth_ros.messages.depth_topics import COMPRESSED_DEPTH, DEPTH, INFO, POINTS

@@ -11,7 +11,7 @@ from typing import Any
 
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.engines.engine_memory import free_memory, is_out_of_memory
-from hma_depth_ros.inference.predictor import Prediction
+from hma_depth_ros.inference.prediction import Prediction
 from hma_depth_ros.inference.together import predict_together
 from hma_depth_ros.messages.image import BadImageError
 from hma_depth_ros.ros.depth_node.camera_stream import CameraStream, Job

@@ -7,7 +7,8 @@ import threading
 import numpy.typing as npt
 
 from hma_depth_ros.geometry.camera_planes import Mount
-from hma_depth_ros.inference.predictor import DepthPredictor, Prediction
+from hma_depth_ros.inference.prediction import Prediction
+from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.inference.road_scale import LEAST_FRAMES, ScaleSmoother, scale_by_height
 from hma_depth_ros.ros.depth_node.parameters import DepthNodeParameters
 

@@ -12,7 +12,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
 
 from hma_depth_ros.inference.points import CloudLayout
-from hma_depth_ros.inference.predictor import Output, OutputArrays, Prediction
+from hma_depth_ros.inference.prediction import Output, OutputArrays, Prediction
 from hma_depth_ros.messages.compressed_depth import compressed_depth
 from hma_depth_ros.messages.depth_image import METRES, encoded_depth
 from hma_depth_ros.messages.depth_topics import (

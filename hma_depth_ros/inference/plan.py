@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.geometry.window import kitti_crop
+from hma_depth_ros.network.model import SIZE_MULTIPLE
 
 #: Up to which length in pixels the plan enlarges a side: a strip of an image, resized to the
 #: network's width, would have thousands of times its pixels, and take all of the memory.
 LARGEST_ENLARGED = 8192
+
+#: By which share of its height at most the network's input is stretched or squeezed.
+_MOST_STRETCH = 1 / 8
 
 
 @dataclass(frozen=True)
@@ -37,8 +41,8 @@ def kitti_benchmark_crop(*, width: int, height: int) -> Region:
 class InputPlan:
     """Crop, then resize: how an image of `image_size` becomes the network's input.
 
-    Padding to the encoder's multiple of 32 is the network's own affair, at its right and bottom
-    border, where it moves no pixel.
+    What is no multiple of the encoder's 32 then is padded by the network itself, at its right and
+    bottom border, where it moves no pixel.
     """
 
     image_size: tuple[int, int]  #: (H, W)
@@ -73,8 +77,10 @@ def plan_input(
 ) -> InputPlan:
     """Plan for an image of (H, W); by default the whole image at its own size.
 
-    `input_width` resizes the region to that width and keeps its aspect ratio, so that one focal
-    length goes on to serve both axes.
+    `input_width` resizes the region to that width, and to the multiple of 32 rows that is nearest
+    to its aspect ratio: a network that has seen no padding in training is better off with a few
+    percent of stretch, which the camera's fx and fy tell, than with rows that are no image. Where
+    the stretch would be more than an eighth the aspect ratio is kept.
 
     Raises:
         HmaDepthError: the region is empty or reaches beyond the image, or it is so narrow that the
@@ -102,4 +108,10 @@ def plan_input(
             f"{input_width}x{scaled_height} for the network; choose a wider region, or a smaller "
             "input_width"
         )
-    return InputPlan(image_size, region, (scaled_height, input_width))
+    return InputPlan(image_size, region, (_whole_blocks(scaled_height), input_width))
+
+
+def _whole_blocks(rows: int) -> int:
+    """The multiple of 32 next to a number of rows, or that number if none is near."""
+    blocks = (rows + SIZE_MULTIPLE // 2) // SIZE_MULTIPLE * SIZE_MULTIPLE
+    return blocks if abs(blocks - rows) <= _MOST_STRETCH * rows else rows

@@ -41,7 +41,8 @@ class Preprocessing:
     #: Mean and standard deviation of R, G, B in [0, 1].
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
-    #: Images are resized to this width, keeping the aspect ratio; None takes them as they are.
+    #: Images are resized to this width, and to about their aspect ratio; None takes them as they
+    #: are.
     input_width: int | None = None
     #: Focal length in pixels, at the network's input, that the depth is metric for; images of
     #: another focal length have their depth scaled by fx / focal_length, as in BTS. None: no

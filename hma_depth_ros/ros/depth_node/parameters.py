@@ -96,8 +96,8 @@ class DepthNodeParameters:
     )
     input_width: int = parameter(
         0,
-        "Width in pixels that the network's input is resized to, keeping its aspect ratio; 0 is "
-        "the checkpoint's choice.",
+        "Width in pixels that the network's input is resized to, with about its aspect ratio "
+        "(rows are the nearest multiple of 32); 0 is the checkpoint's choice.",
         limits=(0, 8192),
         of_camera=True,
     )

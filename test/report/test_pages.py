@@ -19,6 +19,7 @@ from hma_depth_ros.bags.reader import BagReader
 from hma_depth_ros.bags.writer import BagWriter
 from hma_depth_ros.cli import run_command
 from hma_depth_ros.data.depth.depth_png import write_depth_png
+from hma_depth_ros.data.splits.dataset_layout import KITTI, NYU
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.html_report.benchmark_page import benchmark_page
 from hma_depth_ros.html_report.embedded_pictures import embedded, webp_uri
@@ -181,6 +182,22 @@ def test_the_figures_of_an_evaluation_are_on_its_page():
     # Every sigma is 0.1: ln 1.02 and ln 1.1 are within it, ln 1.2 within two.
     assert page.after("Within 1 sigma") == "50.0%"
     assert page.after("Within 2 sigma") == "75.0%"
+
+
+def test_words_are_those_of_the_data_set():
+    """As `evaluate_*` names it: the paper's table is KITTI's, and NYU has no drives."""
+    by_name = {}
+    for layout in (KITTI, NYU):
+        content = evaluation()
+        content = {"bts_cap80": content.pop("full_cap80"), **content}
+        content["run"]["data_set"] = layout.name
+        by_name[layout.name] = page_of(content).texts
+    kitti, nyu = by_name["KITTI"], by_name["NYU Depth v2"]
+    assert "HMA-Depth-ResNet 50" in kitti
+    assert kitti[kitti.index("this evaluation") + 4] == "0.180"
+    assert "By drive and frame" in kitti
+    assert "this evaluation" not in nyu
+    assert "AbsRel by scene, worst first" in nyu
 
 
 def test_frames_are_shown_once_the_worst_first():

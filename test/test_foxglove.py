@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hma_depth_ros.bags.kitti.drive_bag import write_kitti_bag
 from hma_depth_ros.bags.reader import BagReader
 from hma_depth_ros.cli import run_command
 from hma_depth_ros.messages.depth_topics import (
@@ -25,8 +24,6 @@ from hma_depth_ros.messages.depth_topics import (
     POINTS,
     attention_topic,
 )
-from hma_depth_ros.synthetic.kitti_writer import write_kitti_drive
-from hma_depth_ros.synthetic.synthetic_drive import KITTI_CAMERA, SyntheticDrive
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 READER = REPOSITORY / "test" / "foxglove"
@@ -56,11 +53,8 @@ def shown(value: Any) -> Any:
 
 
 @needs_reader
-def test_foxglove_reads_what_we_do(tmp_path: Path, tiny_checkpoint: Path) -> None:
-    camera = KITTI_CAMERA.resize(width=124, height=38)
-    street = SyntheticDrive(seed=5, frames=1, camera=camera, sampling=1)
-    write_kitti_bag(write_kitti_drive(street, tmp_path / "street"), tmp_path / "in")
-    arguments = [tmp_path / "in", tmp_path / "out", "--checkpoint", tiny_checkpoint]
+def test_foxglove_reads_what_we_do(bag: Path, tmp_path: Path, tiny_checkpoint: Path) -> None:
+    arguments = [bag, tmp_path / "out", "--checkpoint", tiny_checkpoint]
     options = ["--outputs", "depth,camera_info,masks,cloud,color", "--compress-depth", "--compress"]
     assert run_command("process_bag", [*map(str, arguments), "--device", "cpu", *options]) == 0
 
@@ -69,14 +63,14 @@ def test_foxglove_reads_what_we_do(tmp_path: Path, tiny_checkpoint: Path) -> Non
     done = subprocess.run([str(node), script, file], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    with BagReader(tmp_path / "out") as bag:
+    with BagReader(tmp_path / "out") as out:
         assert {name: topic["count"] for name, topic in found.items()} == {
-            name: topic.count for name, topic in bag.topics.items() if topic.count
+            name: topic.count for name, topic in out.topics.items() if topic.count
         }
         assert f"/{COMPRESSED_DEPTH}" in found
         for name, topic in found.items():
-            assert (topic["type"], topic["encoding"]) == (bag.topics[name].type, "ros2msg")
-            assert topic["first"] == shown(bag.first(name)), name
+            assert (topic["type"], topic["encoding"]) == (out.topics[name].type, "ros2msg")
+            assert topic["first"] == shown(out.first(name)), name
 
 
 def panels(layout: dict[str, Any]) -> list[str]:

@@ -12,15 +12,13 @@ import numpy as np
 import pytest
 
 from hma_depth_ros.bags.gps_places import EARTH, add_gps_places
-from hma_depth_ros.bags.kitti.drive_bag import write_kitti_bag
 from hma_depth_ros.bags.reader import BagReader
 from hma_depth_ros.bags.transforms import Transforms
 from hma_depth_ros.cli import run_command
 from hma_depth_ros.data.image_file import write_png
 from hma_depth_ros.data.kitti.drive import KittiDrive
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.synthetic.kitti_writer import write_kitti_drive
-from hma_depth_ros.synthetic.synthetic_drive import CAMERA, KITTI_CAMERA, SyntheticDrive
+from hma_depth_ros.synthetic.synthetic_drive import CAMERA
 from hma_depth_ros.viewer.bag_topics import find_viewed_topics
 from hma_depth_ros.viewer.moment import Moment
 from hma_depth_ros.viewer.screenshot import write_screenshot
@@ -31,26 +29,12 @@ except ImportError:
     rerun = None
 
 needs_rerun = pytest.mark.skipif(rerun is None, reason="needs rerun-sdk: pip install rerun-sdk")
-FRAMES = 3
+FRAMES = 8  #: of `drive`
 
 
 @pytest.fixture(scope="module")
-def drive(tmp_path_factory: pytest.TempPathFactory) -> KittiDrive:
-    camera = KITTI_CAMERA.resize(width=124, height=38)
-    street = SyntheticDrive(seed=5, frames=FRAMES, camera=camera, sampling=1)
-    return write_kitti_drive(street, tmp_path_factory.mktemp("street"))
-
-
-@pytest.fixture(scope="module")
-def bag(drive: KittiDrive, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("bag") / "drive"
-    write_kitti_bag(drive, out)
-    return out
-
-
-@pytest.fixture(scope="module")
-def processed(bag: Path, tiny_checkpoint: Path) -> Path:
-    out = bag.parent / "processed"
+def processed(bag: Path, tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("processed") / "bag"
     arguments = [str(bag), str(out), "--checkpoint", str(tiny_checkpoint), "--device", "cpu"]
     assert run_command("process_bag", [*arguments, "--compress-depth"]) == 0
     return out

@@ -72,7 +72,6 @@ _FACTS = {
     "engine": "Engine",
     "precision": "Precision",
     "hardware": "Computed on",
-    "data_set": "Protocols of",
 }
 
 

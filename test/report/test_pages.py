@@ -76,6 +76,9 @@ def test_whole_numbers_have_whole_ticks_and_one_value_is_in_the_middle():
     few = line_chart("t", [Series("s", [(1, 1), (2, 1), (3, 2)])], x_label="", y_label="")
     assert [tick.label for tick in few.x_ticks] == ["1", "2", "3"]
     one = line_chart("t", [Series("s", [(4, 2)], dots=True)], x_label="", y_label="", zero=False)
+    thin = line_chart("t", [Series("s", [(1, 0.12)])], x_label="", y_label="")
+    labels = [tick.label for tick in thin.y_ticks]
+    assert labels == ["0.000", "0.025", "0.050", "0.075", "0.100", "0.125"]
     (tick,) = one.x_ticks
     (dot,) = one.series[0].dots
     assert (tick.label, float(dot.x)) == ("4", (LEFT + RIGHT) / 2)

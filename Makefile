@@ -85,8 +85,9 @@ api: venv ## write docs/api.md, and the tables of other pages, from the code
 docs: ## the documentation as a site, strictly checked, in site/
 	@$(PYTHON) .ci/make_docs.py
 
-foxglove: ## install Foxglove's reader for the test of bags, 13 MB by npm
+foxglove: venv ## install Foxglove's reader and its settings for test/test_foxglove.py: 13 MB by npm, 19 by pip
 	@npm install --prefix test/foxglove --ignore-scripts --no-audit --no-fund --no-package-lock
+	@$(VENV) -m pip --disable-pip-version-check install --quiet --no-deps foxglove-sdk==0.30.3
 
 # Installs nothing: on a machine with a GPU that has PyTorch and no .venv, PYTHON=python3 is taken.
 gpu-check: ## all that wants a GPU, in eight minutes [OUTPUT=folder] [ARGS="--parts card,tests ..."]

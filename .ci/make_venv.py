@@ -28,7 +28,7 @@ REQUIREMENTS = (ROOT / "requirements.txt", ROOT / "requirements-dev.txt")
 PIP = "pip==26.3"
 
 OLDEST, NEWEST = (3, 10), (3, 13)
-#: As measured with Python 3.11: of the runtime, and with the tests' tools. The documents say the same.
+#: As measured with Python 3.11, of the runtime (True) and of all; the documents say the same.
 DOWNLOAD_GB, DISK_GB = {True: "3.4", False: "3.9"}, {True: "6.8", False: "7.9"}
 SMOKE_TEST = "import torch, torchvision, timm, cv2, rosbags, rclpy, sensor_msgs.msg, hma_depth_ros"
 #: Megabytes from one line of progress to the next.
@@ -138,8 +138,8 @@ def create(*, runtime: bool) -> None:
 def install(*, runtime: bool) -> None:
     """Install pip, the pinned requirements and, editable, the package itself."""
     say(
-        f"installing pinned requirements: up to {DOWNLOAD_GB[runtime]} GB to download (PyTorch with its "
-        "CUDA libraries is most of it), 2 minutes on a fast line and 15 at 30 Mbit/s"
+        f"installing pinned requirements: up to {DOWNLOAD_GB[runtime]} GB to download (PyTorch with "
+        "its CUDA libraries is most of it), 2 minutes on a fast line and 15 at 30 Mbit/s"
     )
     # Not yet the pip that reports its progress.
     run(python(), "-m", "pip", "--disable-pip-version-check", "install", "--quiet", PIP)
@@ -221,10 +221,8 @@ def main(arguments: Sequence[str] = ()) -> None:
     if is_up_to_date(runtime=runtime):
         return
     create(runtime=runtime)
-    for stamp in (STAMP, RUNTIME_STAMP):
-        stamp.unlink(
-            missing_ok=True
-        )  # until all is done, an interrupted run must not look complete
+    for stamp in (STAMP, RUNTIME_STAMP):  # an interrupted run must not look complete
+        stamp.unlink(missing_ok=True)
     install(runtime=runtime)
     RUNTIME_STAMP.write_text(fingerprint(runtime=True), encoding="utf-8")
     if not runtime:

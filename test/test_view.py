@@ -29,6 +29,7 @@ except ImportError:
     rerun = None
 
 needs_rerun = pytest.mark.skipif(rerun is None, reason="needs rerun-sdk: pip install rerun-sdk")
+REPOSITORY = Path(__file__).resolve().parent.parent
 FRAMES = 8  #: of `drive`
 
 
@@ -159,3 +160,26 @@ def test_rerun_reads_what_was_saved(processed: Path, tmp_path: Path) -> None:
     assert rows["/figures/AbsRel_against_LiDAR"] >= FRAMES
     planes = set(re.findall(r"- (/\S+) - data columns: [^\n]*Pinhole", done.stdout))
     assert planes == {"/world/camera/image_plane"}
+
+
+@needs_rerun
+def test_a_bag_by_rerun_itself_has_one_image_plane_without_the_depths_camera_info(
+    processed: Path, tmp_path: Path
+) -> None:
+    """As docs/viewing.md has it; with both Rerun complains of two that define one frame."""
+    page = (REPOSITORY / "docs" / "viewing.md").read_text(encoding="utf-8")
+    (option,) = re.findall(r"mcap convert BAG\.mcap (--\S+) '", page)
+    (topic,) = re.findall(rf"{option} '(\S+)'", page)
+    (file,) = processed.glob("*.mcap")
+    rerun_program, saved = (sys.executable, "-m", "rerun_cli"), tmp_path / "bag.rrd"
+
+    def planes(*options: str) -> set[str]:
+        convert = (*rerun_program, "mcap", "convert", str(file), "-o", str(saved), *options)
+        subprocess.run(convert, capture_output=True, check=True)
+        show = (*rerun_program, "rrd", "print", "-v", str(saved))
+        done = subprocess.run(show, capture_output=True, text=True, check=True)
+        return set(re.findall(r"- (/\S+) - data columns: [^\n]*Pinhole", done.stdout))
+
+    own = "/kitti/camera_color_left/camera_info"
+    assert planes() == {own, "/depth/camera_info"}
+    assert planes(option, topic) == {own}

@@ -29,7 +29,7 @@ PIP = "pip==26.3"
 
 OLDEST, NEWEST = (3, 10), (3, 13)
 #: As measured with Python 3.11, of the runtime (True) and of all; the documents say the same.
-DOWNLOAD_GB, DISK_GB = {True: "3.4", False: "3.9"}, {True: "6.8", False: "7.9"}
+DOWNLOAD_GB, DISK_GB = {True: "3.3", False: "3.7"}, {True: "6.8", False: "7.9"}
 SMOKE_TEST = "import torch, torchvision, timm, cv2, rosbags, rclpy, sensor_msgs.msg, hma_depth_ros"
 #: Megabytes from one line of progress to the next.
 STRIDE_MB = 500
@@ -138,8 +138,8 @@ def create(*, runtime: bool) -> None:
 def install(*, runtime: bool) -> None:
     """Install pip, the pinned requirements and, editable, the package itself."""
     say(
-        f"installing pinned requirements: up to {DOWNLOAD_GB[runtime]} GB to download (PyTorch with "
-        "its CUDA libraries is most of it), 2 minutes on a fast line and 15 at 30 Mbit/s"
+        f"installing pinned requirements: up to {DOWNLOAD_GB[runtime]} GB to download (most of it "
+        "is PyTorch with its CUDA libraries), 2 minutes on a fast line and 15 at 30 Mbit/s"
     )
     # Not yet the pip that reports its progress.
     run(python(), "-m", "pip", "--disable-pip-version-check", "install", "--quiet", PIP)

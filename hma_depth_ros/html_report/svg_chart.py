@@ -167,7 +167,7 @@ class _TightAxis(Axis):
 
 def _number(value: float, step: float, log: bool) -> str:
     if log:
-        return f"{value:.0e}".replace("e-0", "e-") if value < 1e-3 else f"{value:g}"
+        return f"{value:.0e}".replace("e-0", "e-") if value < 2e-3 else f"{value:g}"
     if abs(value) >= 10_000:
         return f"{value / 1000:g}k"
     # As many decimals as the step has, so that all numbers of an axis have the same.

@@ -360,6 +360,9 @@ def test_the_page_of_a_run_without_its_data(tmp_path: Path):
     start = page.texts.index("AbsRel by drive at the end, worst first")
     assert page.texts[start + 1 : start + 5] == ["q", "0.600", "p", "0.300"]
     assert {"line m1", "line m2"} <= {found["class"] for found in page.of("polyline")}
+    folder.metrics.unlink()
+    with pytest.raises(HmaDepthError, match=r"holds nothing yet: .* every run.log_every steps"):
+        write_training_page(tmp_path / "page.html", folder.path)
     folder.metrics.write_text('{"step": 1, "loss": "much"}\n')
     with pytest.raises(HmaDepthError, match=r"metrics.jsonl, line 1, is not what train logs"):
         write_training_page(tmp_path / "page.html", folder.path)

@@ -44,6 +44,7 @@ SMALL = (
     "optimiser.batch_size=2",
     "data.workers=0",
     "run.tensorboard=false",
+    "run.log_every=1",
 )
 OPEN = ["--data", "ROOT", "--split", "eigen_train_files_with_gt.txt", "--output", "runs/{number}"]
 
@@ -141,13 +142,11 @@ def test_reports(here: Path, bag: Path, capsys: pytest.CaptureFixture[str]):
     left = {
         "evaluate_kitti": ["--json", "val.json", "--panels", "panels"],
         "benchmark": ["--json", "speed.json", "--rounds", "1", "--cameras", ""],
-        "train": ["run.log_every=1"],  # five steps are all
     }
     direct, later = (commands(block.text) for block in blocks_run_by(__file__, "reports.md"))
     pages = set()
     for number, words in enumerate([*direct, *later]):
-        name, *rest = _argv(words, number)
-        argv = [name, *left.get(name, []), *rest]
+        argv = [*_argv(words, number), *left.get(words[0], [])]
         assert run(argv) == 0, (argv, capsys.readouterr().err)
         page = here / next(word for word in words if word.endswith(".html"))
         assert "<main>" in page.read_text(encoding="utf-8"), words

@@ -1,6 +1,6 @@
 # `make demo` and `make test` need nothing but python3 with its venv module; see `make help`.
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-long test-faults test-jazzy soak fuzz lint api docs foxglove gpu-check clean distclean
+.PHONY: help venv runtime demo test test-long test-faults test-jazzy soak fuzz lint api docs foxglove gpu-check clean distclean
 
 # Without PYTHON=... an existing environment keeps the Python it was made with.
 PYTHON ?= $(shell .venv/bin/python -c pass 2>/dev/null && echo .venv/bin/python || echo python3)
@@ -26,7 +26,10 @@ help: ## list the targets
 venv: ## create or update .venv; the other targets do it when they need it
 	@$(PYTHON) .ci/make_venv.py
 
-demo: venv ## bag -> node -> recorder over DDS [BAG=folder | DRIVE=KITTI drive] [OUTPUT=folder]
+runtime: ## .venv without the tests' tools: no more than `make demo` needs
+	@$(PYTHON) .ci/make_venv.py --runtime
+
+demo: runtime ## bag -> node -> recorder over DDS [BAG=folder | DRIVE=KITTI drive] [OUTPUT=folder]
 	@$(VENV) -m hma_depth_ros demo \
 	  $(if $(BAG),--bag "$(BAG)") $(if $(DRIVE),--drive "$(DRIVE)") $(if $(OUTPUT),--output "$(OUTPUT)")
 
@@ -43,7 +46,7 @@ test-faults: venv ## all that goes wrong, in the long form: half an hour [ARGS=.
 	  test/node/test_bad_input.py test/node/test_churn.py test/node/test_executable.py test/node/test_lifecycle.py \
 	  test/bags/test_recording.py test/test_process_bag.py test/training/test_runs.py $(ARGS)
 
-soak: venv ## the node for an hour, watched [MINUTES=60] [OUTPUT=folder] [ARGS="--image-size 188x621 ..."]
+soak: runtime ## the node for an hour, watched [MINUTES=60] [OUTPUT=folder] [ARGS="--image-size 188x621 ..."]
 	@$(VENV) -m hma_depth_ros soak --minutes $(or $(MINUTES),60) --output "$(or $(OUTPUT),soak_output)" $(ARGS)
 
 test-long: venv ## what takes more than half a minute a test; .ci/run has it, too [ARGS=...]
@@ -82,8 +85,9 @@ api: venv ## write docs/api.md, and the tables of other pages, from the code
 docs: ## the documentation as a site, strictly checked, in site/
 	@$(PYTHON) .ci/make_docs.py
 
-foxglove: ## install Foxglove's reader for the test of bags, 13 MB by npm
+foxglove: venv ## install Foxglove's reader and its settings for test/test_foxglove.py: 13 MB by npm, 19 by pip
 	@npm install --prefix test/foxglove --ignore-scripts --no-audit --no-fund --no-package-lock
+	@$(VENV) -m pip --disable-pip-version-check install --quiet --no-deps foxglove-sdk==0.30.3
 
 # Installs nothing: on a machine with a GPU that has PyTorch and no .venv, PYTHON=python3 is taken.
 gpu-check: ## all that wants a GPU, in eight minutes [OUTPUT=folder] [ARGS="--parts card,tests ..."]

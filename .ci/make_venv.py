@@ -1,7 +1,8 @@
 """Create `.venv` with all pinned requirements and the package itself, or reuse it if up to date.
 
 Run by the Makefile with the Python that the environment shall have; standard library only. An
-environment is up to date when the stamp inside it equals the hash of all that shaped it.
+environment is up to date when the stamp inside it equals the hash of all that shaped it. With
+`--runtime` it gets what the package runs on and no tools of its tests, which may join it later.
 """
 
 from __future__ import annotations
@@ -20,12 +21,15 @@ from typing import NoReturn
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 STAMP = VENV / "hma_depth_ros.stamp"
+RUNTIME_STAMP = VENV / "hma_depth_ros_runtime.stamp"
+#: What the package runs on, and what its tests need.
 REQUIREMENTS = (ROOT / "requirements.txt", ROOT / "requirements-dev.txt")
 # Older releases start a broken download of a large wheel from its first byte.
 PIP = "pip==26.3"
 
 OLDEST, NEWEST = (3, 10), (3, 13)
-DOWNLOAD_GB, DISK_GB = 3.2, 6.5
+#: As measured with Python 3.11, of the runtime (True) and of all; the documents say the same.
+DOWNLOAD_GB, DISK_GB = {True: "3.3", False: "3.7"}, {True: "6.8", False: "7.9"}
 SMOKE_TEST = "import torch, torchvision, timm, cv2, rosbags, rclpy, sensor_msgs.msg, hma_depth_ros"
 #: Megabytes from one line of progress to the next.
 STRIDE_MB = 500
@@ -67,18 +71,25 @@ def why_not_this_python() -> str | None:
     return None
 
 
-def fingerprint() -> str:
+def requirements(*, runtime: bool) -> Sequence[Path]:
+    """Files of what is installed."""
+    return REQUIREMENTS[:1] if runtime else REQUIREMENTS
+
+
+def fingerprint(*, runtime: bool = False) -> str:
     """Hash of everything that decides what the environment holds."""
     parts = [f"{sys.version_info[:2]}", str(ROOT), PIP]
-    parts += [path.read_text(encoding="utf-8") for path in (*REQUIREMENTS, ROOT / "setup.py")]
+    files = (*requirements(runtime=runtime), ROOT / "setup.py")
+    parts += [path.read_text(encoding="utf-8") for path in files]
     # Each command is an executable of the environment.
     parts += sorted(path.name for path in (ROOT / "hma_depth_ros" / "cli").glob("*.py"))
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def is_up_to_date() -> bool:
+def is_up_to_date(*, runtime: bool = False) -> bool:
     """Whether the stamp fits and the environment's Python still runs."""
-    if not STAMP.is_file() or STAMP.read_text(encoding="utf-8") != fingerprint():
+    stamp = RUNTIME_STAMP if runtime else STAMP
+    if not stamp.is_file() or stamp.read_text(encoding="utf-8") != fingerprint(runtime=runtime):
         return False
     return answers("-c", "pass")
 
@@ -111,28 +122,28 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in foreign}
 
 
-def create() -> None:
+def create(*, runtime: bool) -> None:
     """Make the bare environment anew unless a usable one of the same Python is there."""
     same_python = f"import sys; sys.exit(sys.version_info[:2] != {sys.version_info[:2]})"
     if answers("-c", same_python) and answers("-m", "pip", "--version"):
         say(f"going on with {VENV}")
         return
     free_gb = shutil.disk_usage(ROOT).free / 1e9
-    if free_gb < DISK_GB:
-        fail(f"{ROOT} has {free_gb:.1f} GB of free disk, and .venv needs {DISK_GB:.1f} GB")
+    if free_gb < float(DISK_GB[runtime]):
+        fail(f"{ROOT} has {free_gb:.1f} GB of free disk, and .venv needs {DISK_GB[runtime]} GB")
     say(f"creating {VENV} with Python {platform.python_version()}")
     run(sys.executable, "-m", "venv", "--clear", str(VENV))
 
 
-def install() -> None:
+def install(*, runtime: bool) -> None:
     """Install pip, the pinned requirements and, editable, the package itself."""
     say(
-        f"installing pinned requirements: up to {DOWNLOAD_GB} GB to download (PyTorch with its "
-        "CUDA libraries is most of it), 2 minutes on a fast line and 15 at 30 Mbit/s"
+        f"installing pinned requirements: up to {DOWNLOAD_GB[runtime]} GB to download (most of it "
+        "is PyTorch with its CUDA libraries), 2 minutes on a fast line and 15 at 30 Mbit/s"
     )
     # Not yet the pip that reports its progress.
     run(python(), "-m", "pip", "--disable-pip-version-check", "install", "--quiet", PIP)
-    pip_install(*(f"--requirement={path}" for path in REQUIREMENTS))
+    pip_install(*(f"--requirement={path}" for path in requirements(runtime=runtime)))
     install_package()
 
 
@@ -202,16 +213,20 @@ def fail(message: str) -> NoReturn:
     sys.exit(f"[venv] {message}")
 
 
-def main() -> None:
+def main(arguments: Sequence[str] = ()) -> None:
     """Bring `.venv` up to date; silent if it is."""
+    runtime = "--runtime" in arguments
     if problem := why_not_this_python():
         fail(problem)
-    if is_up_to_date():
+    if is_up_to_date(runtime=runtime):
         return
-    create()
-    STAMP.unlink(missing_ok=True)  # until all is done, an interrupted run must not look complete
-    install()
-    STAMP.write_text(fingerprint(), encoding="utf-8")
+    create(runtime=runtime)
+    for stamp in (STAMP, RUNTIME_STAMP):  # an interrupted run must not look complete
+        stamp.unlink(missing_ok=True)
+    install(runtime=runtime)
+    RUNTIME_STAMP.write_text(fingerprint(runtime=True), encoding="utf-8")
+    if not runtime:
+        STAMP.write_text(fingerprint(), encoding="utf-8")
     say("ready")
 
 
@@ -224,4 +239,4 @@ def run_script(bring_up_to_date: Callable[[], None]) -> None:
 
 
 if __name__ == "__main__":
-    run_script(main)
+    run_script(lambda: main(sys.argv[1:]))

@@ -6,8 +6,12 @@ import os
 from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from hma_depth_ros.data.kitti.drive import KittiDrive
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -128,3 +132,43 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     preprocessing = Preprocessing(input_width=48, focal_length=40.0)
     save_checkpoint(path, model, CheckpointInfo(config, preprocessing))
     return path
+
+
+@pytest.fixture(scope="session")
+def uncertain_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As `tiny_checkpoint`, of a model that estimates its error too."""
+    import torch
+
+    from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
+    from hma_depth_ros.network.model import HmaDepth
+    from hma_depth_ros.network.model_config import ModelConfig
+
+    config = ModelConfig("test_efficientnet", (32, 24, 16, 8, 8), aspp_channels=8, uncertainty=True)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        model = HmaDepth(config)
+    path = tmp_path_factory.mktemp("checkpoint") / "uncertain.safetensors"
+    preprocessing = Preprocessing(input_width=150, focal_length=90.0)
+    save_checkpoint(path, model, CheckpointInfo(config, preprocessing, uncertainty_scale=1.7))
+    return path
+
+
+@pytest.fixture(scope="session")
+def drive(tmp_path_factory: pytest.TempPathFactory) -> KittiDrive:
+    """A rendered street of eight frames, a tenth of KITTI's width."""
+    from hma_depth_ros.synthetic.kitti_writer import write_kitti_drive
+    from hma_depth_ros.synthetic.synthetic_drive import KITTI_CAMERA, SyntheticDrive
+
+    camera = KITTI_CAMERA.resize(width=124, height=38)
+    street = SyntheticDrive(seed=5, frames=8, camera=camera, sampling=1)
+    return write_kitti_drive(street, tmp_path_factory.mktemp("street"))
+
+
+@pytest.fixture(scope="session")
+def bag(drive: KittiDrive, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`drive` as kitti2bag's bag."""
+    from hma_depth_ros.bags.kitti.drive_bag import write_kitti_bag
+
+    out = tmp_path_factory.mktemp("bag") / "drive"
+    write_kitti_bag(drive, out)
+    return out

@@ -15,10 +15,7 @@ from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.inference.cloud_filter import ALL_POINTS, CloudFilter
 from hma_depth_ros.inference.pixel_format import PixelFormat
 from hma_depth_ros.inference.predictor import DepthPredictor
-from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
 from hma_depth_ros.network.error_estimate import confidence
-from hma_depth_ros.network.model import HmaDepth
-from hma_depth_ros.network.model_config import ModelConfig
 
 FX = 720.0
 CAMERA = PinholeCamera(fx=180.0, fy=160.0, cx=70.3, cy=30.9, width=151, height=76)
@@ -89,21 +86,6 @@ def test_confidence_is_the_laplace_distribution_s():
         assert float(confidence(torch.tensor(sigma))) == pytest.approx(expected, rel=1e-3)
 
 
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(3)
-        model = HmaDepth(
-            ModelConfig("test_efficientnet", (32, 24, 16, 8, 8), aspp_channels=8, uncertainty=True)
-        )
-    info = CheckpointInfo(
-        model.config, Preprocessing(input_width=150, focal_length=90.0), uncertainty_scale=1.7
-    )
-    path = tmp_path_factory.mktemp("filter") / "m.safetensors"
-    save_checkpoint(path, model, info)
-    return path
-
-
 def image() -> np.ndarray:
     size = (CAMERA.height, CAMERA.width, 3)
     return np.random.default_rng(0).integers(0, 256, size, dtype=np.uint8)
@@ -111,11 +93,11 @@ def image() -> np.ndarray:
 
 @pytest.mark.parametrize("resolution", ["image", "network"])
 @pytest.mark.parametrize("stride", [1, 2, 3])
-def test_the_cloud_is_the_depth_image_s(checkpoint: Path, stride: int, resolution: str):
+def test_the_cloud_is_the_depth_image_s(uncertain_checkpoint: Path, stride: int, resolution: str):
     """Every n-th pixel of it, with colour; others and less confident ones are NaN."""
     pixels = image()
     predictor = DepthPredictor.from_checkpoint(
-        checkpoint,
+        uncertain_checkpoint,
         device="cpu",
         resolution=resolution,  # type: ignore[arg-type]
     )
@@ -145,9 +127,9 @@ def test_the_cloud_is_the_depth_image_s(checkpoint: Path, stride: int, resolutio
         np.testing.assert_allclose(found.confidence, again, atol=1e-6)
 
 
-def test_grey_and_four_channels_are_thinned_too(checkpoint: Path):
+def test_grey_and_four_channels_are_thinned_too(uncertain_checkpoint: Path):
     predictor = DepthPredictor.from_checkpoint(
-        checkpoint, device="cpu", cloud_filter=CloudFilter(stride=2)
+        uncertain_checkpoint, device="cpu", cloud_filter=CloudFilter(stride=2)
     )
     rgb = image()
     bgra = np.dstack([rgb[..., ::-1], np.full(rgb.shape[:2], 9, np.uint8)])

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from hma_depth_ros.bags.bag_cameras import camera_info_beside
 from hma_depth_ros.bags.new_messages import (
+    camera_info_message,
     compressed_image_message,
     image_message,
     organised_cloud_message,
@@ -40,7 +41,8 @@ from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save
 from hma_depth_ros.network.model import HmaDepth
 from hma_depth_ros.network.model_config import ModelConfig
 
-WIDTH, HEIGHT, FOCAL = 160, 97, 130.0
+WIDTH, HEIGHT = 160, 97
+EYE = PinholeCamera(fx=130, fy=130, cx=80, cy=48.5, width=WIDTH, height=HEIGHT)
 FRAMES = 6
 START = 1_317_042_145_000_000_000  # KITTI's first drive, 2011
 PERIOD = 100_000_000
@@ -49,20 +51,6 @@ DIAGNOSTICS = "diagnostic_msgs/msg/DiagnosticArray"
 
 def street(index: int) -> np.ndarray:
     return np.random.default_rng(index).integers(0, 255, (HEIGHT, WIDTH, 3), np.uint8)
-
-
-def camera_info(stamp: int) -> Any:
-    k = [FOCAL, 0, WIDTH / 2, 0, FOCAL, HEIGHT / 2, 0, 0, 1]
-    roi = message(
-        "sensor_msgs/msg/RegionOfInterest",
-        **dict.fromkeys(("x_offset", "y_offset", "height", "width"), 0),
-        do_rectify=False,
-    )
-    return message(
-        CAMERA_INFO, header=header(stamp, "eye"), height=HEIGHT, width=WIDTH, roi=roi,
-        distortion_model="plumb_bob", d=np.zeros(5), k=np.array(k, float), r=np.eye(3).ravel(),
-        p=np.insert(k, [3, 6, 9], 0.0), binning_x=0, binning_y=0,
-    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +64,8 @@ def drive(tmp_path_factory: pytest.TempPathFactory) -> Path:
             stamp = START + index * PERIOD
             image = image_message(street(index), "rgb8", stamp=stamp, frame="eye")
             bag.write("/car/left/image_raw", stamp, image)
-            bag.write("/car/left/camera_info", stamp, camera_info(stamp))
+            info = camera_info_message(EYE, stamp=stamp, frame="eye")
+            bag.write("/car/left/camera_info", stamp, info)
     return path
 
 
@@ -300,9 +289,9 @@ def test_the_whole_demo(drive: Path, checkpoint: Path, tmp_path: Path):
     assert {len(recorded[topic]) for topic in everything - {"/diagnostics"}} == {FRAMES}
 
     predictor = DepthPredictor.from_checkpoint(checkpoint, device="cpu")
-    camera = PinholeCamera(FOCAL, FOCAL, WIDTH / 2, HEIGHT / 2, WIDTH, HEIGHT)
+
     for index in range(FRAMES):
-        expected = predictor.predict(street(index), camera).depth
+        expected = predictor.predict(street(index), EYE).depth
         assert expected is not None
         depth = depth_array(recorded[DEPTH_TOPIC][index])
         np.testing.assert_allclose(depth, expected, rtol=1e-2)  # bf16, if there is

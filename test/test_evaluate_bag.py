@@ -16,11 +16,16 @@ import pytest
 
 from hma_depth_ros.bags.kitti.dialect import KITTI2MCAP
 from hma_depth_ros.bags.kitti.drive_bag import BagOptions, write_kitti_bag
-from hma_depth_ros.bags.new_messages import cloud_message, compressed_image_message, image_message
+from hma_depth_ros.bags.new_messages import (
+    camera_info_message,
+    cloud_message,
+    compressed_image_message,
+    image_message,
+)
 from hma_depth_ros.bags.reader import BagReader
 from hma_depth_ros.bags.scoring.depth_truth import match_nearest
 from hma_depth_ros.bags.transforms import Transforms, transform_message
-from hma_depth_ros.bags.typestore import header, message
+from hma_depth_ros.bags.typestore import message
 from hma_depth_ros.bags.writer import BagWriter
 from hma_depth_ros.cli import run_command
 from hma_depth_ros.data.depth.depth_png import read_depth_png
@@ -51,6 +56,7 @@ TO_CAMERA = np.array([[0, -1, 0, 0], [0, 0, -1, -0.2], [1, 0, 0, -0.3], [0, 0, 0
 SECOND = 1_000_000_000
 START = 1_317_042_145 * SECOND
 LIMIT = 50_000_000
+INFO = camera_info_message(CAMERA_MODEL, stamp=START, frame="eye")
 
 
 def truth_of(index: int) -> Depth:
@@ -71,26 +77,6 @@ def scan_of(index: int) -> npt.NDArray[np.float32]:
     return (points @ inverse[:3, :3].T + inverse[:3, 3]).astype(np.float32)
 
 
-def info_message(stamp: int) -> Any:
-    p = np.zeros((3, 4))
-    p[:, :3] = CAMERA_MODEL.matrix
-    roi = dict.fromkeys(("x_offset", "y_offset", "height", "width"), 0)
-    return message(
-        CAMERA_INFO,
-        header=header(stamp, "eye"),
-        width=CAMERA_MODEL.width,
-        height=CAMERA_MODEL.height,
-        distortion_model="",
-        d=np.zeros(0),
-        k=np.zeros(9),
-        r=np.zeros(9),
-        p=p.ravel(),
-        binning_x=0,
-        binning_y=0,
-        roi=message("sensor_msgs/msg/RegionOfInterest", do_rectify=False, **roi),
-    )
-
-
 def write_bag(
     path: Path,
     *,
@@ -108,7 +94,7 @@ def write_bag(
         bag.add_topic("/cloud_of_depth", POINT_CLOUD)
         if info:
             bag.add_topic("/other/camera_info", CAMERA_INFO)
-            bag.write("/other/camera_info", START, info_message(START))
+            bag.write("/other/camera_info", START, INFO)
         if tf:
             bag.add_topic("/tf_static", TF_MESSAGE)
             # car -> lidar and car -> eye: the way between them goes up and down the tree.
@@ -333,7 +319,7 @@ def moving_bag(path: Path, *, until: float = 1.0, motion: bool = True) -> Path:
         odd = transform_message("base", "odd", np.eye(4), START)
         odd.transform.rotation.w = 0.0  # no rotation: nobody's business but its own
         bag.write("/tf_static", START, message(TF_MESSAGE, transforms=[*edges, odd]))
-        bag.write("/depth/camera_info", START, info_message(START))
+        bag.write("/depth/camera_info", START, INFO)
         for step in range(int(until * 50)) if motion else ():
             stamp = START + step * SECOND // 50
             odometry = transform_message("odom", "base", pose_of(stamp), stamp)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import zlib
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 import pytest
 
-from hma_depth_ros.bags.kitti.drive_bag import write_kitti_bag
+from hma_depth_ros.bags.kitti.dialect import KITTI2BAG
 from hma_depth_ros.bags.reader import BagReader
 from hma_depth_ros.cli import run_command
 from hma_depth_ros.messages.depth_topics import (
@@ -25,8 +26,6 @@ from hma_depth_ros.messages.depth_topics import (
     POINTS,
     attention_topic,
 )
-from hma_depth_ros.synthetic.kitti_writer import write_kitti_drive
-from hma_depth_ros.synthetic.synthetic_drive import KITTI_CAMERA, SyntheticDrive
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 READER = REPOSITORY / "test" / "foxglove"
@@ -56,11 +55,8 @@ def shown(value: Any) -> Any:
 
 
 @needs_reader
-def test_foxglove_reads_what_we_do(tmp_path: Path, tiny_checkpoint: Path) -> None:
-    camera = KITTI_CAMERA.resize(width=124, height=38)
-    street = SyntheticDrive(seed=5, frames=1, camera=camera, sampling=1)
-    write_kitti_bag(write_kitti_drive(street, tmp_path / "street"), tmp_path / "in")
-    arguments = [tmp_path / "in", tmp_path / "out", "--checkpoint", tiny_checkpoint]
+def test_foxglove_reads_what_we_do(bag: Path, tmp_path: Path, tiny_checkpoint: Path) -> None:
+    arguments = [bag, tmp_path / "out", "--checkpoint", tiny_checkpoint]
     options = ["--outputs", "depth,camera_info,masks,cloud,color", "--compress-depth", "--compress"]
     assert run_command("process_bag", [*map(str, arguments), "--device", "cpu", *options]) == 0
 
@@ -69,14 +65,14 @@ def test_foxglove_reads_what_we_do(tmp_path: Path, tiny_checkpoint: Path) -> Non
     done = subprocess.run([str(node), script, file], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    with BagReader(tmp_path / "out") as bag:
+    with BagReader(tmp_path / "out") as out:
         assert {name: topic["count"] for name, topic in found.items()} == {
-            name: topic.count for name, topic in bag.topics.items() if topic.count
+            name: topic.count for name, topic in out.topics.items() if topic.count
         }
         assert f"/{COMPRESSED_DEPTH}" in found
         for name, topic in found.items():
-            assert (topic["type"], topic["encoding"]) == (bag.topics[name].type, "ros2msg")
-            assert topic["first"] == shown(bag.first(name)), name
+            assert (topic["type"], topic["encoding"]) == (out.topics[name].type, "ros2msg")
+            assert topic["first"] == shown(out.first(name)), name
 
 
 def panels(layout: dict[str, Any]) -> list[str]:
@@ -86,9 +82,14 @@ def panels(layout: dict[str, Any]) -> list[str]:
     return [*panels(layout["first"]), *panels(layout["second"])]
 
 
-def test_the_layout_shows_the_nodes_topics() -> None:
+def layout() -> dict[str, Any]:
     path = REPOSITORY / "config" / "depth.foxglove.json"
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+def test_the_layout_shows_the_nodes_topics() -> None:
+    content = layout()
     assert sorted(panels(content["layout"])) == sorted(content["configById"])
     pictures = [
         panel["imageMode"]["imageTopic"]
@@ -99,4 +100,54 @@ def test_the_layout_shows_the_nodes_topics() -> None:
     own = [f"/{name}" for name in (DEPTH_COLOR, ATTENTION_COLOR, CONFIDENCE)]
     assert sorted(pictures[1:]) == sorted([*own, *masks])  # beside the camera's own
     (world,) = [panel for name, panel in content["configById"].items() if name.startswith("3D!")]
-    assert {f"/{POINTS}", f"/{INFO}"} <= set(world["topics"])
+    assert set(world["topics"]) == {
+        f"/{POINTS}",
+        f"/{INFO}",
+        KITTI2BAG.lidar_topic,
+    }
+    assert pictures[0] == KITTI2BAG.image_topic(2)
+
+
+def check_settings(settings: dict[str, Any], kind: Any, *own: str) -> None:
+    """Each setting is one that a class of Foxglove's own SDK has, with a value that it takes.
+
+    Args:
+        settings: of a panel or a part of it.
+        kind: the dataclass.
+        own: names of settings that the SDK writes by itself.
+
+    """
+    hints = get_type_hints(kind)
+    fields_by_key = {re.sub(r"_(.)", lambda m: m[1].upper(), f.name): f.name for f in fields(kind)}
+    for key, value in settings.items():
+        if key in own:
+            continue
+        assert key in fields_by_key, (kind, key)
+        hint = hints[fields_by_key[key]]
+        parts = get_args(hint) or (hint,)
+        words = [word for part in parts if get_origin(part) is Literal for word in get_args(part)]
+        assert not words or value in words, (kind, key, value)
+
+
+def test_the_layout_is_made_of_settings_that_foxglove_has() -> None:
+    """As foxglove-sdk has them, whose names are those of a layout's file."""
+    sdk = pytest.importorskip("foxglove.layouts", reason="needs foxglove-sdk: make foxglove")
+    titles = ("foxglovePanelTitle", "lichtblickPanelTitle")
+    kinds = {
+        "Image": sdk.ImageConfig,
+        "3D": sdk.ThreeDeeConfig,
+        "DiagnosticSummary": sdk.DiagnosticsSummaryConfig,
+    }
+    for name, panel in layout()["configById"].items():
+        check_settings(panel, kinds[name.partition("!")[0]], *titles)
+        assert panel[titles[0]] == panel[titles[1]]
+        if "imageMode" in panel:
+            check_settings(panel["imageMode"], sdk.ImageModeConfig)
+        if "topics" in panel:
+            check_settings(panel["cameraState"], sdk.ThreeDeeCameraState)
+            check_settings(panel["scene"], sdk.BaseRendererSceneSettings)
+            check_settings(panel["layers"]["grid"], sdk.BaseRendererGridLayerSettings, "layerId")
+            topics = dict(panel["topics"])
+            check_settings(topics.pop(f"/{INFO}"), sdk.BaseRendererCameraTopicSettings)
+            for cloud in topics.values():
+                check_settings(cloud, sdk.BaseRendererPointCloudTopicSettings)

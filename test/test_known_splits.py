@@ -7,7 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from hma_depth_ros.data.frame_name import KittiFrame, frame_name, kitti_frame, scene_name
+from hma_depth_ros.data.frame_name import (
+    KittiFrame,
+    frame_name,
+    kitti_frame,
+    scene_name,
+    short_scene_names,
+)
 from hma_depth_ros.data.splits.known_splits import EIGEN_TEST_DRIVES, fingerprint, identify
 from hma_depth_ros.data.splits.split_file import SplitEntry, read_split
 
@@ -102,3 +108,19 @@ def test_a_list_that_lost_ground_truth_is_not_verified(lists: Path):
 )
 def test_scenes(path: str, scene: str):
     assert scene_name(Path(path)) == scene
+
+
+@pytest.mark.parametrize(
+    ("names", "short"),
+    [
+        (["/data/nyu/kitchen", "/data/nyu/office"], ["kitchen", "office"]),
+        (["/data/a/x/image", "/data/a/y/image", "scene-1"], ["x/image", "y/image", "scene-1"]),
+        (["/data/image", DRIVE], ["image", DRIVE]),
+        (["rel/image", "/abs/image"], ["rel/image", "/abs/image"]),
+        ([], []),
+    ],
+)
+def test_scenes_that_are_folders_are_shown_without_what_they_share(
+    names: list[str], short: list[str]
+):
+    assert short_scene_names(names) == dict(zip(names, short, strict=True))

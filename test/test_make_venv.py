@@ -127,6 +127,44 @@ def test_interrupted_installation_goes_on_and_is_never_taken_for_complete(
     assert make_venv.is_up_to_date()
 
 
+def test_the_demo_s_environment_grows_into_that_of_the_tests(
+    make_venv: ModuleType, monkeypatch: pytest.MonkeyPatch
+):
+    build_by_hand(make_venv)
+    make_venv.STAMP.unlink()
+    make_venv.RUNTIME_STAMP.write_text(make_venv.fingerprint(runtime=True))
+    installed: list[str] = []
+    monkeypatch.setattr(make_venv, "run", lambda *_: None)
+    monkeypatch.setattr(make_venv, "pip_install", lambda *a, venv=None: installed.extend(a))
+    monkeypatch.setattr(make_venv, "answers", lambda *_: True)  # as if pip were inside
+    make_venv.main(["--runtime"])
+    assert installed == []
+    make_venv.main()
+    run, tests = (make_venv.ROOT / f"requirements{end}.txt" for end in ("", "-dev"))
+    assert installed[:2] == [f"--requirement={run}", f"--requirement={tests}"]
+    assert make_venv.is_up_to_date()
+
+    # What the tests need is nothing to the demo; what the demo needs is to the tests, too.
+    tests.write_text("pytest==9.2.0\n")
+    assert make_venv.is_up_to_date(runtime=True)
+    assert not make_venv.is_up_to_date()
+    run.write_text("numpy==2.2.6\n")
+    installed.clear()
+    make_venv.main(["--runtime"])
+    assert [name for name in installed if name.startswith("--req")] == [f"--requirement={run}"]
+    assert not make_venv.is_up_to_date()
+
+
+def test_sizes_are_told_alike(make_venv: ModuleType):
+    download, disk = make_venv.DOWNLOAD_GB, make_venv.DISK_GB
+    told = f"{download[True]} GB to download and {disk[True]} GB on disk"
+    more = float(download[False]) - float(download[True]), float(disk[False]) - float(disk[True])
+    for page in (REPOSITORY / "README.md", REPOSITORY / "docs" / "start.md"):
+        text = " ".join(page.read_text(encoding="utf-8").split())
+        assert told in text, page
+        assert f"{more[0]:.1f} and {more[1]:.1f} GB more" in text, page
+
+
 # What pip says, in the order of an installation from an index with a mirror.
 TALK = """\
 WARNING: Location 'file:///mirror/torch/' is ignored: it is neither a file nor a directory.
@@ -233,7 +271,8 @@ def test_full_disk_is_told_before_anything_is_written(
 ):
     usage = shutil.disk_usage(make_venv.ROOT)._replace(free=2 * 10**9)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
-    with pytest.raises(SystemExit, match=r"2\.0 GB of free disk, and \.venv needs 6\.5 GB"):
+    needed = make_venv.DISK_GB[False]
+    with pytest.raises(SystemExit, match=rf"2\.0 GB of free disk, and \.venv needs {needed} GB"):
         make_venv.main()
     assert not make_venv.VENV.exists()
 
@@ -270,6 +309,8 @@ def test_make_passes_its_variables_on():
     assert jazzy.index("make_jazzy_venv.py") < jazzy.index(".venv-jazzy/bin/python -m pytest")
     assert {"test/node", "test/test_demo.py", "test/test_replay_record.py"} <= set(jazzy.split())
     assert dry_run("venv", "PYTHON=python3.12").startswith("python3.12 .ci/make_venv.py")
+    assert ".ci/make_venv.py --runtime\n" in dry_run("demo")
+    assert ".ci/make_venv.py\n" in dry_run("test")
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")

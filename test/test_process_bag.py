@@ -36,28 +36,13 @@ from hma_depth_ros.messages.image import image_array
 from hma_depth_ros.messages.point_cloud import cloud_array
 from hma_depth_ros.messages.stamps import header_stamp
 from hma_depth_ros.messages.types import CAMERA_INFO, IMAGE
-from hma_depth_ros.synthetic.kitti_writer import write_kitti_drive
-from hma_depth_ros.synthetic.synthetic_drive import CAMERA, KITTI_CAMERA, SyntheticDrive
+from hma_depth_ros.synthetic.synthetic_drive import CAMERA
 
-FRAMES = 8
+FRAMES = 8  #: of `drive`
 IMAGE_TOPIC, INFO_TOPIC = KITTI2BAG.image_topic(CAMERA), KITTI2BAG.camera_info_topic(CAMERA)
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 Process = Callable[..., int]
-
-
-@pytest.fixture(scope="module")
-def drive(tmp_path_factory: pytest.TempPathFactory) -> KittiDrive:
-    camera = KITTI_CAMERA.resize(width=124, height=38)
-    street = SyntheticDrive(seed=5, frames=FRAMES, camera=camera, sampling=1)
-    return write_kitti_drive(street, tmp_path_factory.mktemp("street"))
-
-
-@pytest.fixture(scope="module")
-def bag(drive: KittiDrive, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("bag") / "drive"
-    write_kitti_bag(drive, out)
-    return out
 
 
 @pytest.fixture

@@ -624,3 +624,6 @@ def test_the_command_writes_drive_and_bag(tmp_path: Path, capsys: pytest.Capture
     assert "13 messages" in capsys.readouterr().out
     assert run_command("synthetic_drive", [*options, "--bag", str(bag)]) == 2
     assert "--bag" in capsys.readouterr().err
+    for pitch, said in (("4", "--camera-pitch in radians"), ("0.4", "turned by 0.35 radians")):
+        assert run_command("synthetic_drive", [*options, "--camera-pitch", pitch]) == 2
+        assert said in capsys.readouterr().err

@@ -12,15 +12,13 @@ import numpy as np
 import pytest
 
 from hma_depth_ros.bags.gps_places import EARTH, add_gps_places
-from hma_depth_ros.bags.kitti.drive_bag import write_kitti_bag
 from hma_depth_ros.bags.reader import BagReader
 from hma_depth_ros.bags.transforms import Transforms
 from hma_depth_ros.cli import run_command
 from hma_depth_ros.data.image_file import write_png
 from hma_depth_ros.data.kitti.drive import KittiDrive
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.synthetic.kitti_writer import write_kitti_drive
-from hma_depth_ros.synthetic.synthetic_drive import CAMERA, KITTI_CAMERA, SyntheticDrive
+from hma_depth_ros.synthetic.synthetic_drive import CAMERA
 from hma_depth_ros.viewer.bag_topics import find_viewed_topics
 from hma_depth_ros.viewer.moment import Moment
 from hma_depth_ros.viewer.screenshot import write_screenshot
@@ -31,26 +29,13 @@ except ImportError:
     rerun = None
 
 needs_rerun = pytest.mark.skipif(rerun is None, reason="needs rerun-sdk: pip install rerun-sdk")
-FRAMES = 3
+REPOSITORY = Path(__file__).resolve().parent.parent
+FRAMES = 8  #: of `drive`
 
 
 @pytest.fixture(scope="module")
-def drive(tmp_path_factory: pytest.TempPathFactory) -> KittiDrive:
-    camera = KITTI_CAMERA.resize(width=124, height=38)
-    street = SyntheticDrive(seed=5, frames=FRAMES, camera=camera, sampling=1)
-    return write_kitti_drive(street, tmp_path_factory.mktemp("street"))
-
-
-@pytest.fixture(scope="module")
-def bag(drive: KittiDrive, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("bag") / "drive"
-    write_kitti_bag(drive, out)
-    return out
-
-
-@pytest.fixture(scope="module")
-def processed(bag: Path, tiny_checkpoint: Path) -> Path:
-    out = bag.parent / "processed"
+def processed(bag: Path, tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("processed") / "bag"
     arguments = [str(bag), str(out), "--checkpoint", str(tiny_checkpoint), "--device", "cpu"]
     assert run_command("process_bag", [*arguments, "--compress-depth"]) == 0
     return out
@@ -175,3 +160,26 @@ def test_rerun_reads_what_was_saved(processed: Path, tmp_path: Path) -> None:
     assert rows["/figures/AbsRel_against_LiDAR"] >= FRAMES
     planes = set(re.findall(r"- (/\S+) - data columns: [^\n]*Pinhole", done.stdout))
     assert planes == {"/world/camera/image_plane"}
+
+
+@needs_rerun
+def test_a_bag_by_rerun_itself_has_one_image_plane_without_the_depths_camera_info(
+    processed: Path, tmp_path: Path
+) -> None:
+    """As docs/viewing.md has it; with both Rerun complains of two that define one frame."""
+    page = (REPOSITORY / "docs" / "viewing.md").read_text(encoding="utf-8")
+    (option,) = re.findall(r"mcap convert BAG\.mcap (--\S+) '", page)
+    (topic,) = re.findall(rf"{option} '(\S+)'", page)
+    (file,) = processed.glob("*.mcap")
+    rerun_program, saved = (sys.executable, "-m", "rerun_cli"), tmp_path / "bag.rrd"
+
+    def planes(*options: str) -> set[str]:
+        convert = (*rerun_program, "mcap", "convert", str(file), "-o", str(saved), *options)
+        subprocess.run(convert, capture_output=True, check=True)
+        show = (*rerun_program, "rrd", "print", "-v", str(saved))
+        done = subprocess.run(show, capture_output=True, text=True, check=True)
+        return set(re.findall(r"- (/\S+) - data columns: [^\n]*Pinhole", done.stdout))
+
+    own = "/kitti/camera_color_left/camera_info"
+    assert planes() == {own, "/depth/camera_info"}
+    assert planes(option, topic) == {own}

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from hma_depth_ros.bags.typestore import header, message
+from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.messages.image import ENCODINGS
-from hma_depth_ros.messages.types import COMPRESSED_IMAGE, IMAGE, POINT_CLOUD
+from hma_depth_ros.messages.types import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, POINT_CLOUD
 
 #: Of sensor_msgs/PointField.
 _FLOAT32 = 7
@@ -57,6 +58,32 @@ def compressed_image_message(data: bytes, form: str, *, stamp: int, frame: str) 
         header=header(stamp, frame),
         format=form,
         data=np.frombuffer(data, np.uint8),
+    )
+
+
+def camera_info_message(camera: PinholeCamera, *, stamp: int, frame: str) -> Any:
+    """CameraInfo for a bag, of rectified images: K is P's, no distortion.
+
+    Args:
+        camera: of the images.
+        stamp: nanoseconds.
+        frame: name of the optical frame.
+
+    """
+    window = dict.fromkeys(("x_offset", "y_offset", "height", "width"), 0)
+    return message(
+        CAMERA_INFO,
+        header=header(stamp, frame),
+        height=camera.height,
+        width=camera.width,
+        distortion_model="plumb_bob",
+        d=np.zeros(5),
+        k=camera.matrix.ravel(),
+        r=np.eye(3).ravel(),
+        p=np.column_stack([camera.matrix, np.zeros(3)]).ravel(),
+        binning_x=0,
+        binning_y=0,
+        roi=message("sensor_msgs/msg/RegionOfInterest", do_rectify=False, **window),
     )
 
 

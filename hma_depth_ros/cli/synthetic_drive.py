@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import re
 from collections.abc import Sequence
@@ -15,7 +14,8 @@ from hma_depth_ros.bags.kitti.drive_bag import write_kitti_bag
 from hma_depth_ros.data.kitti.layout import SYNTHETIC_DRIVES
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.camera import PinholeCamera
-from hma_depth_ros.geometry.camera_planes import USUAL_MOUNT, Mount
+from hma_depth_ros.geometry.camera_planes import Mount
+from hma_depth_ros.inference.mount_arguments import add_mount_arguments, mount_of
 from hma_depth_ros.synthetic.kitti_writer import write_kitti_drive
 from hma_depth_ros.synthetic.synthetic_drive import KITTI_CAMERA, SyntheticDrive
 
@@ -54,20 +54,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PIXELS",
         help="of another camera, with square pixels and the principal point in the image's middle",
     )
-    parser.add_argument(
-        "--camera-height",
-        type=float,
-        default=USUAL_MOUNT.height,
-        metavar="METRES",
-        help="of the camera above the road (default: %(default)s, KITTI's)",
-    )
-    parser.add_argument(
-        "--camera-pitch",
-        type=float,
-        default=0.0,
-        metavar="DEGREES",
-        help="that the camera looks below the horizon; the LiDAR stays level (default: 0)",
-    )
+    add_mount_arguments(parser)
     parser.add_argument(
         "--bag", type=Path, help="new folder for a rosbag2 of the drive, as kitti_to_bag makes it"
     )
@@ -90,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         seed=arguments.seed,
         frames=arguments.frames,
         camera=_camera(width, height, arguments.focal_length),
-        mount=_mount(arguments.camera_height, arguments.camera_pitch),
+        mount=_mount(arguments),
     )
     columns = (TextColumn("rendering"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns) as progress:
@@ -120,13 +107,15 @@ def _camera(width: int, height: int, focal_length: float | None) -> PinholeCamer
     return KITTI_CAMERA.resize(width=width, height=height)
 
 
-def _mount(height: float, pitch: float) -> Mount:
-    if not 0.5 <= height <= 5.0 or not -20.0 <= pitch <= 20.0:
+def _mount(arguments: argparse.Namespace) -> Mount:
+    """The LiDAR stays level."""
+    mount = mount_of(arguments)
+    if not 0.5 <= mount.height <= 5.0 or not -0.35 <= mount.pitch <= 0.35:
         raise HmaDepthError(
-            f"--camera-height {height:g} --camera-pitch {pitch:g}: rendered cars have cameras 0.5 "
-            "to 5 m above the road, turned by 20 degrees at most"
+            f"--camera-height {mount.height:g} --camera-pitch {mount.pitch:g}: rendered cars have "
+            "cameras 0.5 to 5 m above the road, turned by 0.35 radians (20 degrees) at most"
         )
-    return Mount(height, math.radians(pitch))
+    return mount
 
 
 def _size(text: str) -> tuple[int, int]:

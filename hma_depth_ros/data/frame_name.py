@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import takewhile
+from pathlib import Path, PurePosixPath
 
 _DRIVE = r"(?P<drive>\d{4}_\d\d_\d\d_drive_\d{4}_sync)"
 _FRAME = r"(?P<frame>\d{10})"
@@ -68,6 +70,23 @@ def scene_name(path: Path) -> str:
         return drive
     found = _SCENE.search(path.stem)
     return f"scene-{found[1]}" if found else path.parent.as_posix()
+
+
+def short_scene_names(names: Iterable[str]) -> dict[str, str]:
+    """Names of `scene_name` as a reader wants them, by name.
+
+    Those that are folders lose what all of them begin with.
+    """
+    folders = {name: PurePosixPath(name).parts for name in names}
+    paths = [parts for parts in folders.values() if len(parts) > 1]
+    common = takewhile(
+        lambda level: len(set(level)) == 1, zip(*(p[:-1] for p in paths), strict=False)
+    )
+    begin = len(list(common))
+    return {
+        name: str(PurePosixPath(*parts[begin:])) if len(parts) > 1 else name
+        for name, parts in folders.items()
+    }
 
 
 def frame_name(path: Path) -> str:

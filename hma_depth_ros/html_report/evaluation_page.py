@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from hma_depth_ros.data.frame_name import short_scene_names
+from hma_depth_ros.data.splits.dataset_layout import KITTI, NYU
 from hma_depth_ros.data.splits.entry_camera import source_line
 from hma_depth_ros.evaluation.metrics import HIGHER_IS_BETTER
 from hma_depth_ros.evaluation.report.metric_table import metric_title
@@ -70,7 +72,6 @@ _FACTS = {
     "engine": "Engine",
     "precision": "Precision",
     "hardware": "Computed on",
-    "data_set": "Data set",
 }
 
 
@@ -112,7 +113,8 @@ def evaluation_page(
     if first.by_depth:
         parts: list[Part] = [Charts(_by_distance(first)), _distance_table(first)]
         sections.append(Section("By distance", parts, _where_pixels_are(key, first)))
-    sections.append(Section("By drive and frame", _by_drive(first)))
+    word = _word(run)
+    sections.append(Section(f"By {word} and frame", _by_drive(first, word)))
     if first.reliability is not None:
         sections.append(_reliability(first.reliability))
     if frames:
@@ -126,6 +128,11 @@ def _headline(figures: ProtocolFigures, run: Mapping[str, Any]) -> str:
     given = (run.get(name) for name in ("checkpoint", "predictions", "bag"))
     what = next((PurePath(_name(value)).stem for value in given if value), "Depth")
     return f"{what} on {counted(len(figures.per_image), 'frame')}"
+
+
+def _word(run: Mapping[str, Any]) -> str:
+    """What frames of one recording are called."""
+    return "scene" if run.get("data_set") == NYU.name else "drive"
 
 
 def _name(value: object) -> str:
@@ -164,8 +171,8 @@ def _overview(
         named = "; ".join(str(problem) for problem in left_out[:3])
         more = f" and {len(left_out) - 3} more" if len(left_out) > 3 else ""
         parts.append(Note(f"Left out: {named}{more}", warning=True))
-    kitti = run.get("data_set") == "kitti"
-    return [*parts, *_metric_tables(by_key, with_paper=kitti and key == "bts_cap80")]
+    with_paper = run.get("data_set") == KITTI.name and "bts_cap80" in by_key
+    return [*parts, *_metric_tables(by_key, _word(run), with_paper=with_paper)]
 
 
 def _of_expected(scored: int, counts: Mapping[str, Any]) -> str:
@@ -180,7 +187,9 @@ def _large(metric: str, value: float) -> tuple[str, str]:
     return fixed(value, 2 if value >= 10 else 3), _UNITS.get(metric, "")
 
 
-def _metric_tables(by_key: Mapping[str, ProtocolFigures], *, with_paper: bool) -> list[Part]:
+def _metric_tables(
+    by_key: Mapping[str, ProtocolFigures], word: str, *, with_paper: bool
+) -> list[Part]:
     parts: list[Part] = []
     groups: dict[tuple[str, ...], list[str]] = {}
     for key, figures in by_key.items():
@@ -192,10 +201,10 @@ def _metric_tables(by_key: Mapping[str, ProtocolFigures], *, with_paper: bool) -
             figures = by_key[key]
             means = (fixed(figures.mean[name]) for name in metrics)
             rows.append(Row([key, f"{len(figures.per_image):,}", *means], "strong"))
-            rows += _interval_rows(figures, metrics)
+            rows += _interval_rows(figures, metrics, word)
         caption = (
             "Means over frames. 95 % intervals by bootstrap: over frames, for other frames of "
-            "these drives; over drives, for other drives."
+            f"these {word}s; over {word}s, for other {word}s."
         )
         title = "Every figure with its protocol and cap"
         parts.append(DataTable(title, ["", "frames", *map(titled, metrics)], rows, caption))
@@ -211,16 +220,16 @@ def _metric_tables(by_key: Mapping[str, ProtocolFigures], *, with_paper: bool) -
     return parts
 
 
-def _interval_rows(figures: ProtocolFigures, metrics: Sequence[str]) -> list[Row]:
+def _interval_rows(figures: ProtocolFigures, metrics: Sequence[str], word: str) -> list[Row]:
     rows = []
     kinds = [("95 %", "", figures.confidence_95)]
     if figures.confidence_95_over_scenes is not None:
-        drives = f"{len(figures.by_drive)} drives"
-        kinds.append(("95 % over drives", drives, figures.confidence_95_over_scenes))
+        drives = f"{len(figures.by_drive)} {word}s"
+        kinds.append((f"95 % over {word}s", drives, figures.confidence_95_over_scenes))
     for name, of, ends in kinds:
-        for side, word in enumerate(("from", "to")):
+        for side, end in enumerate(("from", "to")):
             cells = (fixed(ends[metric][side]) for metric in metrics)
-            rows.append(Row([f"{name} {word}", of if side == 0 else "", *cells], "faint"))
+            rows.append(Row([f"{name} {end}", of if side == 0 else "", *cells], "faint"))
     return rows
 
 
@@ -267,18 +276,20 @@ def _distance_table(figures: ProtocolFigures) -> Folded:
     return Folded("The same as a table", [DataTable("", head, rows)])
 
 
-def _by_drive(figures: ProtocolFigures) -> list[Part]:
+def _by_drive(figures: ProtocolFigures, word: str) -> list[Part]:
     metric = "abs_rel" if "abs_rel" in figures.mean else "abs_error_rel"
     parts: list[Part] = []
     worst_first = sorted(figures.by_drive.items(), key=lambda item: -item[1].mean[metric])
     if len(worst_first) > 1:
+        short = short_scene_names(figures.by_drive)
         values = [
-            (name, own.mean[metric], fixed(own.mean[metric])) for name, own in worst_first[:_DRIVES]
+            (short[name], own.mean[metric], fixed(own.mean[metric]))
+            for name, own in worst_first[:_DRIVES]
         ]
         notes = [counted(own.images, "frame") for _, own in worst_first[:_DRIVES]]
         more = len(worst_first) - _DRIVES
-        caption = f"{more} drives with smaller errors are left out." if more > 0 else ""
-        title = f"{metric_title(metric)} by drive, worst first"
+        caption = f"{more} {word}s with smaller errors are left out." if more > 0 else ""
+        title = f"{metric_title(metric)} by {word}, worst first"
         parts.append(bars(title, values, notes=notes, caption=caption))
     if len(figures.per_image) > 1:
         parts.append(Charts(_by_frame(figures, metric)))

@@ -16,8 +16,8 @@ from hma_depth_ros.visualization.color_scale import ColorScale, confidence_scale
 from hma_depth_ros.visualization.frame_layers import LAYERS, FrameLayers, Picture
 
 _LOSSLESS = 101
-#: Ends of a ramp in its box.
-KEY_LEFT, KEY_RIGHT = 12, 308
+#: Ends of a ramp in its box, with room for half a number beside them.
+KEY_LEFT, KEY_RIGHT = 16, 304
 
 
 @dataclass(frozen=True)

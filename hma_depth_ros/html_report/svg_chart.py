@@ -167,16 +167,12 @@ class _TightAxis(Axis):
 
 def _number(value: float, step: float, log: bool) -> str:
     if log:
-        return f"{value:.0e}".replace("e-0", "e-") if value < 1e-3 else f"{value:g}"
+        return f"{value:.0e}".replace("e-0", "e-") if value < 2e-3 else f"{value:g}"
     if abs(value) >= 10_000:
         return f"{value / 1000:g}k"
-    places = 0 if step <= 0 else max(0, -math.floor(math.log10(step) + 1e-9))
-    text = f"{value:.{places}f}"
-    if places and not math.isclose(float(text), value, abs_tol=step * 1e-6):
-        text = f"{value:.{places + 1}f}"  # such as 2.5
-    elif not places and value != round(value):
-        text = f"{value:.1f}"
-    return text.replace("-", "\N{MINUS SIGN}")
+    # As many decimals as the step has, so that all numbers of an axis have the same.
+    places = next((n for n in range(7) if math.isclose(round(step, n), step, rel_tol=1e-6)), 7)
+    return f"{value:.{places}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def line_chart(

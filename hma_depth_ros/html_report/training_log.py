@@ -42,8 +42,14 @@ def read_training_log(path: Path) -> TrainingLog:
         HmaDepthError: it cannot be read, or has nothing in it.
 
     """
+    nothing = HmaDepthError(
+        f"{path} holds nothing yet: a run writes there every run.log_every steps, and when it "
+        "validates"
+    )
     try:
         text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise nothing from None
     except (OSError, ValueError) as error:
         raise HmaDepthError(f"cannot read the log {path}: {error}") from error
     log = TrainingLog()
@@ -63,7 +69,7 @@ def read_training_log(path: Path) -> TrainingLog:
                 f"{path}, line {number}, is not what train logs: {type(error).__name__}"
             ) from error
     if not log.steps and not log.validations:
-        raise HmaDepthError(f"{path} holds nothing yet: the run has not come to its first figures")
+        raise nothing
     return log
 
 

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from hma_depth_ros.data.frame_name import short_scene_names
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.metrics import HIGHER_IS_BETTER
 from hma_depth_ros.evaluation.quick_error import ALL
@@ -177,7 +178,8 @@ def _validation(log: TrainingLog) -> list[Part]:
     if len(drives) > 1:
         last = validations[-1].validation
         worst_first = sorted(drives, key=lambda drive: -last[drive]["abs_rel"])
-        values = [(d, last[d]["abs_rel"], fixed(last[d]["abs_rel"])) for d in worst_first]
+        short = short_scene_names(drives)
+        values = [(short[d], last[d]["abs_rel"], fixed(last[d]["abs_rel"])) for d in worst_first]
         parts.append(bars("AbsRel by drive at the end, worst first", values))
     rows = [
         Row(
@@ -194,9 +196,10 @@ def _validation(log: TrainingLog) -> list[Part]:
 
 
 def _by_drive(log: TrainingLog, drives: Sequence[str]) -> Chart:
+    short = short_scene_names(drives)
     series = [
         Series(
-            drive,
+            short[drive],
             [
                 (found.epoch + 1.0, found.validation[drive]["abs_rel"])
                 for found in log.validations

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hma_depth_ros.bags.new_messages import image_message
+from hma_depth_ros.bags.new_messages import camera_info_message, image_message
 from hma_depth_ros.bags.transforms import transform_message
 from hma_depth_ros.bags.typestore import header, message
 from hma_depth_ros.bags.writer import BagWriter
@@ -132,7 +132,8 @@ class Car:
             cloud = timed_cloud(points, after, self.time_field, stamp=stamp + self.clock)
             bag.write("/lidar", stamp, cloud)
         taken = stamp + self.image_delay
-        bag.write("/camera/camera_info", taken, info_message(taken))
+        info = camera_info_message(CAMERA, stamp=taken, frame="eye")
+        bag.write("/camera/camera_info", taken, info)
         image = image_message(self.picture(frame), "rgb8", stamp=taken, frame="eye")
         bag.write("/camera/image_rect", taken, image)
 
@@ -142,27 +143,6 @@ class Car:
         row, column = np.mgrid[0 : CAMERA.height, 0 : CAMERA.width]
         grey = 128 + 100 * np.sin(x * 0.9 + row * 0.2) * np.cos(column * 0.05)
         return np.repeat(grey[..., None], 3, axis=2).astype(np.uint8)
-
-
-def info_message(stamp: int) -> Any:
-    """CameraInfo of `CAMERA`."""
-    p = np.zeros((3, 4))
-    p[:, :3] = CAMERA.matrix
-    roi = dict.fromkeys(("x_offset", "y_offset", "height", "width"), 0)
-    return message(
-        CAMERA_INFO,
-        header=header(stamp, "eye"),
-        width=CAMERA.width,
-        height=CAMERA.height,
-        distortion_model="",
-        d=np.zeros(0),
-        k=np.zeros(9),
-        r=np.zeros(9),
-        p=p.ravel(),
-        binning_x=0,
-        binning_y=0,
-        roi=message("sensor_msgs/msg/RegionOfInterest", do_rectify=False, **roi),
-    )
 
 
 def odometry(stamp: int, x: float) -> Any:

@@ -13,11 +13,12 @@ import pytest
 import yaml
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
-from hma_depth_ros.bags.new_messages import image_message
+from hma_depth_ros.bags.new_messages import camera_info_message, image_message
 from hma_depth_ros.bags.reader import BagReader
 from hma_depth_ros.bags.typestore import TYPESTORE, message
 from hma_depth_ros.bags.writer import BagWriter
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.messages.image import image_array
 from hma_depth_ros.messages.types import CAMERA_INFO, IMAGE
 
@@ -152,18 +153,9 @@ def test_definitions_in_idl_and_names_of_ros_1(tmp_path: Path) -> None:
     bag.add(
         "/own", ("my_msgs/msg/Own", "ros2idl", idl.encode()), {START: b"\x00\x01\0\0\x09\0\0\0"}
     )
-    roi = dict.fromkeys(("x_offset", "y_offset", "height", "width", "do_rectify"), 0)
-    info = message(
-        CAMERA_INFO,
-        header=picture(1).header,
-        distortion_model="",
-        **dict.fromkeys(("height", "width", "binning_x", "binning_y"), 0),
-        d=np.zeros(5),
-        k=np.zeros(9),
-        r=np.zeros(9),
-        p=np.arange(12.0),
-        roi=message("sensor_msgs/msg/RegionOfInterest", **roi),
-    )
+    eye = PinholeCamera(fx=9, fy=8, cx=3, cy=2, width=7, height=5)
+    info = camera_info_message(eye, stamp=START, frame="eye")
+    info.p = np.arange(12.0)
     bag.add(
         "/eye/camera_info", (CAMERA_INFO, "ros2msg", old.encode()), {START: cdr(info, CAMERA_INFO)}
     )

@@ -44,6 +44,7 @@ SMALL = (
     "optimiser.batch_size=2",
     "data.workers=0",
     "run.tensorboard=false",
+    "run.log_every=1",
 )
 OPEN = ["--data", "ROOT", "--split", "eigen_train_files_with_gt.txt", "--output", "runs/{number}"]
 
@@ -129,6 +130,33 @@ def test_what_bts_has_predicted(here: Path, capsys: pytest.CaptureFixture[str]):
     for protocol in ("bts_cap80", "kb_garg_cap80"):
         assert result[protocol]["mean"]["abs_rel"] == pytest.approx(0, abs=1e-6)
     assert [path.name for path in (here / "result").glob("*.png")] == [f"{TESTED}_{truth.name}"]
+
+
+@pytest.mark.long  # the bundled network goes through every frame
+def test_reports(here: Path, bag: Path, capsys: pytest.CaptureFixture[str]):
+    """Every kind of page, by its own command and of what that leaves."""
+    shutil.copy(here / "eigen_train_files_with_gt.txt", here / "ROOT" / "split.txt")
+    for name in ("TRAIN", "VAL"):
+        (here / name).symlink_to("ROOT")
+    shutil.copytree(bag, here / "drive_bag")
+    left = {
+        "evaluate_kitti": ["--json", "val.json", "--panels", "panels"],
+        "benchmark": ["--json", "speed.json", "--rounds", "1", "--cameras", ""],
+    }
+    direct, later = (commands(block.text) for block in blocks_run_by(__file__, "reports.md"))
+    pages = set()
+    for number, words in enumerate([*direct, *later]):
+        argv = [*_argv(words, number), *left.get(words[0], [])]
+        assert run(argv) == 0, (argv, capsys.readouterr().err)
+        page = here / next(word for word in words if word.endswith(".html"))
+        assert "<main>" in page.read_text(encoding="utf-8"), words
+        pages.add(page.name)
+        page.unlink()
+    assert pages == {"val.html", "depth.html", "bag.html", "run.html", "speed.html"}
+    assert [words[0] for words in direct] == [
+        *("evaluate_kitti", "process_bag", "evaluate_bag", "train", "benchmark")
+    ]
+    assert {words[0] for words in later} == {"report"}
 
 
 def test_evaluation_and_lists(

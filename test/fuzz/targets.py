@@ -24,7 +24,7 @@ from PIL import Image
 from rosbags.rosbag2 import StoragePlugin
 
 from hma_depth_ros.bags.bag_cameras import find_cameras
-from hma_depth_ros.bags.new_messages import image_message
+from hma_depth_ros.bags.new_messages import camera_info_message, image_message
 from hma_depth_ros.bags.reader import BagReader
 from hma_depth_ros.bags.storage.definitions import DefinitionError, Definitions
 from hma_depth_ros.bags.storage.storage_file import Channel, Definition
@@ -45,6 +45,7 @@ from hma_depth_ros.data.semantic_labels import read_labels
 from hma_depth_ros.data.splits.located_split import locate
 from hma_depth_ros.data.splits.split_file import read_split
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.messages.camera_info import camera_from_info, info_for_camera
 from hma_depth_ros.messages.depth_image import depth_array
 from hma_depth_ros.messages.pictures import rgb_image
@@ -169,31 +170,7 @@ def npy_files() -> list[bytes]:
 
 # Messages.
 
-
-def _camera_info() -> Any:
-    zero = message(
-        "sensor_msgs/msg/RegionOfInterest",
-        x_offset=0,
-        y_offset=0,
-        height=0,
-        width=0,
-        do_rectify=False,
-    )
-    p = np.array([30.0, 0, 12, 0, 0, 30, 10, 0, 0, 0, 1, 0])
-    return message(
-        CAMERA_INFO,
-        header=header(10**18, "eye"),
-        height=20,
-        width=24,
-        distortion_model="plumb_bob",
-        d=np.zeros(5),
-        k=p.reshape(3, 4)[:, :3].ravel(),
-        r=np.eye(3).ravel(),
-        p=p,
-        binning_x=0,
-        binning_y=0,
-        roi=zero,
-    )
+EYE = PinholeCamera(fx=30, fy=30, cx=12, cy=10, width=24, height=20)
 
 
 def cloud_message(points: np.ndarray, **changes: Any) -> Any:
@@ -254,7 +231,7 @@ def messages() -> dict[str, Any]:
     return {
         IMAGE: image_message(pixels(), "rgb8", stamp=10**18, frame="eye"),
         COMPRESSED_IMAGE: compressed,
-        CAMERA_INFO: _camera_info(),
+        CAMERA_INFO: camera_info_message(EYE, stamp=10**18, frame="eye"),
         POINT_CLOUD: _cloud(),
         TF_MESSAGE: _transforms(),
     }

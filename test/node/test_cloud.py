@@ -8,15 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-import torch
 from sensor_msgs.msg import CameraInfo, PointCloud2
 
 from hma_depth_ros.geometry.backprojection import back_project
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.inference.predictor import DepthPredictor
-from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
-from hma_depth_ros.network.model import HmaDepth
-from hma_depth_ros.network.model_config import ModelConfig
 
 from .conftest import StartBench
 from .graph import (
@@ -136,26 +132,13 @@ def test_sensor_msgs_py_reads_it(start: StartBench):
     np.testing.assert_array_equal(points, points_of(outputs["points"]))
 
 
-@pytest.fixture(scope="module")
-def doubting(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Checkpoint of a model that estimates its error."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(4)
-        model = HmaDepth(
-            ModelConfig("test_efficientnet", (32, 24, 16, 8, 8), aspp_channels=8, uncertainty=True)
-        )
-    path = tmp_path_factory.mktemp("doubting") / "m.safetensors"
-    save_checkpoint(path, model, CheckpointInfo(model.config, Preprocessing(input_width=48)))
-    return path
-
-
-def test_confidence_and_what_it_leaves_of_the_points(start: StartBench, doubting: Path):
+def test_confidence_and_what_it_leaves_of_the_points(start: StartBench, uncertain_checkpoint: Path):
     """All of it live: the next frame has it."""
-    bench = listening(start, "confidence", checkpoint=str(doubting), edge_filter=0.0)
+    bench = listening(start, "confidence", checkpoint=str(uncertain_checkpoint), edge_filter=0.0)
     first = bench.infer(rgb_message(1), info_message())
     check_points(first)
     sure, depth = pixels_of(first["confidence"]), pixels_of(first["depth/image"])
-    expected = DepthPredictor.from_checkpoint(doubting, device="cpu").predict(
+    expected = DepthPredictor.from_checkpoint(uncertain_checkpoint, device="cpu").predict(
         noise(), CAMERA, outputs={"confidence"}
     )
     assert expected.confidence is not None

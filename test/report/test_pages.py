@@ -19,6 +19,7 @@ from hma_depth_ros.bags.reader import BagReader
 from hma_depth_ros.bags.writer import BagWriter
 from hma_depth_ros.cli import run_command
 from hma_depth_ros.data.depth.depth_png import write_depth_png
+from hma_depth_ros.data.splits.dataset_layout import KITTI, NYU
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.html_report.benchmark_page import benchmark_page
 from hma_depth_ros.html_report.embedded_pictures import embedded, webp_uri
@@ -75,6 +76,9 @@ def test_whole_numbers_have_whole_ticks_and_one_value_is_in_the_middle():
     few = line_chart("t", [Series("s", [(1, 1), (2, 1), (3, 2)])], x_label="", y_label="")
     assert [tick.label for tick in few.x_ticks] == ["1", "2", "3"]
     one = line_chart("t", [Series("s", [(4, 2)], dots=True)], x_label="", y_label="", zero=False)
+    thin = line_chart("t", [Series("s", [(1, 0.12)])], x_label="", y_label="")
+    labels = [tick.label for tick in thin.y_ticks]
+    assert labels == ["0.000", "0.025", "0.050", "0.075", "0.100", "0.125"]
     (tick,) = one.x_ticks
     (dot,) = one.series[0].dots
     assert (tick.label, float(dot.x)) == ("4", (LEFT + RIGHT) / 2)
@@ -181,6 +185,22 @@ def test_the_figures_of_an_evaluation_are_on_its_page():
     # Every sigma is 0.1: ln 1.02 and ln 1.1 are within it, ln 1.2 within two.
     assert page.after("Within 1 sigma") == "50.0%"
     assert page.after("Within 2 sigma") == "75.0%"
+
+
+def test_words_are_those_of_the_data_set():
+    """As `evaluate_*` names it: the paper's table is KITTI's, and NYU has no drives."""
+    by_name = {}
+    for layout in (KITTI, NYU):
+        content = evaluation()
+        content = {"bts_cap80": content.pop("full_cap80"), **content}
+        content["run"]["data_set"] = layout.name
+        by_name[layout.name] = page_of(content).texts
+    kitti, nyu = by_name["KITTI"], by_name["NYU Depth v2"]
+    assert "HMA-Depth-ResNet 50" in kitti
+    assert kitti[kitti.index("this evaluation") + 4] == "0.180"
+    assert "By drive and frame" in kitti
+    assert "this evaluation" not in nyu
+    assert "AbsRel by scene, worst first" in nyu
 
 
 def test_frames_are_shown_once_the_worst_first():
@@ -340,6 +360,9 @@ def test_the_page_of_a_run_without_its_data(tmp_path: Path):
     start = page.texts.index("AbsRel by drive at the end, worst first")
     assert page.texts[start + 1 : start + 5] == ["q", "0.600", "p", "0.300"]
     assert {"line m1", "line m2"} <= {found["class"] for found in page.of("polyline")}
+    folder.metrics.unlink()
+    with pytest.raises(HmaDepthError, match=r"holds nothing yet: .* every run.log_every steps"):
+        write_training_page(tmp_path / "page.html", folder.path)
     folder.metrics.write_text('{"step": 1, "loss": "much"}\n')
     with pytest.raises(HmaDepthError, match=r"metrics.jsonl, line 1, is not what train logs"):
         write_training_page(tmp_path / "page.html", folder.path)

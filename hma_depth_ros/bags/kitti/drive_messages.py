@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from hma_depth_ros.bags.kitti.dialect import KittiDialect
 from hma_depth_ros.bags.new_messages import (
+    camera_info_message,
     cloud_message,
     compressed_image_message,
     image_message,
@@ -23,7 +24,7 @@ from hma_depth_ros.data.image_file import is_plain, read_rgb
 from hma_depth_ros.data.kitti.calibration import KittiCalibration, rigid_transform
 from hma_depth_ros.data.kitti.drive import load_velodyne
 from hma_depth_ros.data.kitti.oxts import read_oxts
-from hma_depth_ros.messages.types import CAMERA_INFO, IMU, NAV_SAT_FIX, TF_MESSAGE
+from hma_depth_ros.messages.types import IMU, NAV_SAT_FIX, TF_MESSAGE
 
 Matrix = npt.NDArray[np.float64]
 
@@ -175,39 +176,18 @@ def _vector(values: tuple[float, float, float]) -> Any:
 
 
 def camera_info(calibration: KittiCalibration, camera: int) -> Any:
-    """CameraInfo of the rectified images: K = P, no distortion.
+    """CameraInfo of the rectified images, still without stamp and frame: K = P, no distortion.
 
     P is what sensor_msgs/CameraInfo asks for: Tx = -fx baseline of a right camera, 0 of a left one.
     KITTI's own P_rect refers to camera 0 throughout.
     """
     pinhole = calibration.camera(camera)
-    left = calibration.calibration(_LEFT_CAMERA[camera]) if camera % 2 else None
-    p = np.zeros((3, 4))
-    p[:, :3] = pinhole.matrix
-    if left is not None:
+    info = camera_info_message(pinhole, stamp=0, frame="")
+    if camera % 2:
+        left = calibration.calibration(_LEFT_CAMERA[camera])
         offset = calibration.calibration(camera).offset_from_camera_0 - left.offset_from_camera_0
-        p[0, 3] = pinhole.fx * offset[0]
-    return message(
-        CAMERA_INFO,
-        header=None,
-        height=pinhole.height,
-        width=pinhole.width,
-        distortion_model="plumb_bob",
-        d=np.zeros(5),
-        k=pinhole.matrix.ravel(),
-        r=np.eye(3).ravel(),
-        p=p.ravel(),
-        binning_x=0,
-        binning_y=0,
-        roi=message(
-            "sensor_msgs/msg/RegionOfInterest",
-            x_offset=0,
-            y_offset=0,
-            height=0,
-            width=0,
-            do_rectify=False,
-        ),
-    )
+        info.p[3] = pinhole.fx * offset[0]
+    return info
 
 
 def static_transforms(

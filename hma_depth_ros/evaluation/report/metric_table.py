@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
+from hma_depth_ros.data.frame_name import short_scene_names
 from hma_depth_ros.evaluation.metrics import BENCHMARK_METRICS, DEPTH_METRICS, HIGHER_IS_BETTER
 from hma_depth_ros.evaluation.protocols import Protocol
 from hma_depth_ros.evaluation.report.paper_table import TABLE_1, TABLE_1_METRICS, TABLE_1_PROTOCOL
@@ -113,9 +114,10 @@ def _depth_table(key: str, figures: Figures) -> Table:
 
 def _scene_table(key: str, figures: Figures) -> Table:
     table = _table(f"{key} by drive or scene", TABLE_1_METRICS)
+    short = short_scene_names(figures.by_scene)
     for scene, own in figures.by_scene.items():
         means = (f"{own.mean[name]:.3f}" for name in TABLE_1_METRICS)
-        table.add_row(scene, str(len(own.per_image)), *means)
+        table.add_row(short[scene], str(len(own.per_image)), *means)
     return table
 
 

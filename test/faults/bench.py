@@ -73,7 +73,7 @@ class FaultBench:
         """
         self.namespace = f"/fault_{os.getpid()}_{next(_numbers)}"
         self.faults = folder / "faults.json"
-        self._order()
+        self.order()
         self._log = folder / "node.log"
         parameters = {
             "checkpoint": checkpoint,
@@ -276,9 +276,10 @@ class FaultBench:
     def fault(self, fault: str = "", **order: Any) -> None:
         """Have the engines fail so from the next image on; without arguments they work."""
         self.quiet()  # no image that was sent before is to meet the fault
-        self._order(fault, **order)
+        self.order(fault, **order)
 
-    def _order(self, fault: str = "", **order: Any) -> None:
+    def order(self, fault: str = "", **order: Any) -> None:
+        """As `fault`, at once; engines that hang go on."""
         new = self.faults.with_suffix(".new")
         new.write_text(json.dumps({"fault": fault, "number": next(_numbers), **order}))
         new.replace(self.faults)

@@ -44,6 +44,7 @@ NOTHING_WRONG = CameraFacts(
     fallback="",
     deviates=False,
     implausible="",
+    stalled="",
 )
 LIMITS = DepthNodeParameters(stale_after=1.0, warn_dropped=0.5, warn_lost=0.1, share_window=4.0)
 
@@ -327,9 +328,10 @@ def test_a_model_without_ranges_calls_nothing_implausible():
     assert watch.reason == ""
 
 
-def test_implausible_is_an_error(judged: Judged):
+def test_implausible_and_stalled_are_errors(judged: Judged):
     assert judged.after(implausible="too near") == {Mode.IMPLAUSIBLE: Severity.ERROR}
-    assert judged.after(implausible="") == {}
+    assert judged.after(implausible="", stalled="for ever") == {Mode.ENGINE_STALLED: Severity.ERROR}
+    assert judged.after(stalled="") == {}
 
 
 def test_a_covered_lens_is_implausible_until_it_is_free(start: StartBench):

@@ -157,37 +157,41 @@ def test_a_camera_waits_for_its_own_frame_or_for_all_workers(
     assert watch.silence("front", workers=2) == Silence(22.0, 10.0)
     assert watch.silence("right", workers=2) == Silence(11.0, 10.0), "the one that came last"
     assert second.end() is None
-    # One that compiles will be free again.
+
+
+def test_a_worker_that_compiles_will_be_free_again(
+    watch: StallWatch[str], clock: Clock, goes: Callable[..., Pass]
+):
     goes(["rear"], 2)
-    clock.now += 30.0
-    assert not watch.silence("right", workers=2).stalled  # type: ignore[union-attr]
+    clock.now += 10.0
+    goes(["front"])
+    clock.now += 20.0
+    assert watch.silence("front", workers=2) == Silence(20.0, 10.0)
+    assert watch.silence("right", workers=2) == Silence(30.0, 10.0 * FIRST_TIMES)
 
 
 def test_whoever_is_left_behind_hears_of_it(
     watch: StallWatch[str], clock: Clock, goes: Callable[..., Pass]
 ):
-    """And not before its seconds are over, nor if it is not in the network."""
+    """And nobody is who is not in the network."""
     one = goes(["front", "rear"])
     ident = one.thread.ident
-    clock.now += 4.9
-    assert watch.leave(ident, after=5.0) is None
     assert not watch.left
-    clock.now += 0.1
-    assert watch.leave(ident, after=5.0) == ("front", "rear")
+    assert watch.leave(ident) == ("front", "rear")
     assert watch.left
-    assert watch.leave(ident, after=5.0) is None, "once"
+    assert watch.leave(ident) is None, "once"
     clock.now += 100.0
     assert watch.silence("front", workers=1) is None, "nobody waits for it"
     assert isinstance(one.end(), LeftBehindError)
     assert not watch.left
-    assert watch.leave(ident, after=0.0) is None
-    assert watch.leave(None, after=0.0) is None, "a thread that was not started"
+    assert watch.leave(ident) is None
+    assert watch.leave(None) is None, "a thread that was not started"
 
 
 def test_what_is_left_behind_and_fails_is_left_behind(
     watch: StallWatch[str], goes: Callable[..., Pass]
 ):
     one = goes(["front"])
-    assert watch.leave(one.thread.ident, after=0.0) == ("front",)
+    assert watch.leave(one.thread.ident) == ("front",)
     assert isinstance(one.end(fails=True), LeftBehindError)
     assert not watch.left

@@ -55,8 +55,7 @@ def test_the_diagnostics_go_on_while_a_model_is_loaded(
 
     monkeypatch.setattr(node, "LoadedModel", slow)
     bench = start(autostart=False, engine_timeout=timeout, inputs={"publish": False})
-    client = bench.tester.create_client(ChangeState, f"{bench.name}/change_state")
-    until(client.service_is_ready, "the service")
+    client = bench.client(ChangeState, "change_state")
     request = ChangeState.Request()
     request.transition.label = "configure"
     answer = client.call_async(request)

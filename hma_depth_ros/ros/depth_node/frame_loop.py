@@ -98,20 +98,23 @@ class FrameLoop:
             stream.statistics.count_dropped(STOPPED, left)
         begun = time.monotonic()
         for worker in self.workers:
-            while worker.is_alive() and not self._leaves(worker):
-                if self._ending() and time.monotonic() - begun >= LAST_FRAME_SECONDS:
+            while worker.is_alive():
+                waited = time.monotonic() - begun
+                if self._ending() and waited >= LAST_FRAME_SECONDS:
                     return
+                if waited >= LEAVE_SECONDS and self._leaves(worker):
+                    break
                 worker.join(_POLL)
 
     def _leaves(self, worker: threading.Thread) -> bool:
-        """Whether a worker is in the network for so long that it is not waited for."""
-        streams = self._watch.leave(worker.ident, after=LEAVE_SECONDS)
+        """Whether a worker is in the network, and is not waited for any longer."""
+        streams = self._watch.leave(worker.ident)
         if streams is None:
             return False
         for stream in streams:
             stream.statistics.count_dropped(STOPPED)
         self._logger.warning(
-            f"the network has not answered for {LEAVE_SECONDS:g} s or more: it is not waited for"
+            f"the network has not answered within {LEAVE_SECONDS:g} s: it is not waited for"
         )
         return True
 

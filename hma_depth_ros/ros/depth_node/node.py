@@ -33,7 +33,11 @@ from hma_depth_ros.ros.depth_node.engine_recovery import EngineRecovery
 from hma_depth_ros.ros.depth_node.frame_loop import FrameLoop
 from hma_depth_ros.ros.depth_node.load_predictor import LoadedModel
 from hma_depth_ros.ros.depth_node.parameters import DepthNodeParameters
-from hma_depth_ros.ros.depth_node.stall_watch import Silence, StallWatch
+from hma_depth_ros.ros.depth_node.stall_watch import (
+    FIRST_TIMES,
+    Silence,
+    StallWatch,
+)
 from hma_depth_ros.ros.depth_node.statistics import FrameStatistics
 from hma_depth_ros.ros.managed_node import ManagedNode, logged
 from hma_depth_ros.ros.parameter_types import ParameterError
@@ -296,11 +300,11 @@ class DepthNode(ManagedNode):
             if now < due:
                 return
             due = now + values.diagnostics_period
-            if 0 < values.engine_timeout < now - begun:
+            if 0 < FIRST_TIMES * values.engine_timeout < now - begun:
                 self._reporter.problem(
                     LOADING,
-                    f"the network is not loaded after {now - begun:.0f} s; an engine may be "
-                    "compiling for minutes, and one that hangs is ended with the process only",
+                    f"the network is not loaded after {now - begun:.0f} s; what hangs here is "
+                    "ended with the process only",
                 )
             self._publish_diagnostics()
 

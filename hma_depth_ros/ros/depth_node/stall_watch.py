@@ -100,18 +100,17 @@ class StallWatch(Generic[C]):
             if left:
                 raise LeftBehindError
 
-    def leave(self, thread: int | None, *, after: float) -> Sequence[C] | None:
-        """Wait no longer for a thread that has been in the network for so many seconds.
+    def leave(self, thread: int | None) -> Sequence[C] | None:
+        """Wait no longer for a thread that is in the network.
 
         Returns:
-            The cameras whose frames nobody else will account for; None if it is not so.
+            The cameras whose frames nobody else will account for; None if it is not there.
 
         """
         with self._lock:
-            this = self._under_way.get(thread or 0)
-            if this is None or self._clock() - this.since < after:
+            this = self._under_way.pop(thread or 0, None)
+            if this is None:
                 return None
-            del self._under_way[thread or 0]
             self._left.add(this)
             return this.cameras
 

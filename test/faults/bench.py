@@ -16,7 +16,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +157,12 @@ class FaultBench:
         self.until(lambda: len(self.statuses) > seen + 1, "diagnostics")
         return self.statuses[-1]
 
+    def recovers(self) -> None:
+        """Wait until images pass and nothing is wrong; a silence between the two may be."""
+        self.until(
+            lambda: self.passes() and self.status().level == OK, "diagnostics without a problem"
+        )
+
     def figures(self) -> dict[str, str]:
         """Keys and values of such a message."""
         return {pair.key: pair.value for pair in self.status().values}
@@ -286,13 +292,33 @@ class FaultBench:
 
     def call(self, kind: Any, service: str, request: Any) -> Any:
         """Call one of the node's services."""
+        future = self.client(kind, service).call_async(request)
+        self.until(future.done, f"the answer of {service}")
+        return future.result()
+
+    def client(self, kind: Any, service: str) -> Any:
+        """Of one of the node's services; both know of each other, or the answer would be lost."""
         if service not in self._clients:
             name = f"{self.namespace}/depth_node/{service}"
             client = self._clients[service] = self.tester.create_client(kind, name)
             self.until(client.service_is_ready, name)
-        future = self._clients[service].call_async(request)
-        self.until(future.done, f"the answer of {service}")
-        return future.result()
+            self._await_being_known()
+        return self._clients[service]
+
+    def _await_being_known(self) -> None:
+        """Wait until the node knows of what the tester has made: the last of it is answered."""
+        name = f"{self.namespace}/depth_node/get_state"
+        client = self.tester.create_client(GetState, name)
+        self.until(client.service_is_ready, name)
+
+        def answered() -> bool:
+            future = client.call_async(GetState.Request())
+            with suppress(AssertionError):
+                graph.until(future.done, "the answer", 2.0)
+            return bool(future.done())
+
+        self.until(answered, "an answer")
+        self.tester.destroy_client(client)
 
     def state(self) -> str:
         """State of the life cycle."""

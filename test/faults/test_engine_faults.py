@@ -11,7 +11,7 @@ from lifecycle_msgs.srv import ChangeState
 
 from hma_depth_ros.ros.depth_node.engine_recovery import PATIENCE
 
-from .bench import DEADLINE, ERROR, OK, WARN, FaultBench, graph
+from .bench import DEADLINE, ERROR, WARN, FaultBench, graph
 from .conftest import StartFaults
 
 FAILED = "failed: the network failed"
@@ -53,7 +53,7 @@ def test_once_is_one_image(bench: FaultBench):
     bench.passes()
     assert failures(bench) == before + 1
     assert bench.figures()["engine"] == engine
-    assert bench.status().level == OK
+    bench.recovers()
     assert "started anew" not in bench.log()[-2000:]
 
 
@@ -65,7 +65,7 @@ def test_one_that_goes_on_failing_is_started_anew(bench: FaultBench):
     bench.hears(f"engine {number} has a fault: the engine is started anew")
     bench.passes()
     assert bench.figures()["precision"] == "bf16"
-    assert bench.status().level == OK
+    bench.recovers()
 
 
 @pytest.mark.faults
@@ -107,7 +107,7 @@ def test_where_nothing_helps_the_node_says_so_and_can_be_recovered(bench: FaultB
     for transition in ("cleanup", "configure", "activate"):
         assert bench.change(transition), transition
     bench.connect()
-    assert bench.status().level == OK
+    bench.recovers()
     assert bench.figures()["precision"] == "bf16"
 
 
@@ -134,8 +134,7 @@ def test_not_a_number_stays_one_and_is_counted(bench: FaultBench):
     status = bench.status()
     assert status.level == WARN
     assert "it gives no number (NaN) for" in status.message
-    bench.passes()
-    assert bench.status().level == OK
+    bench.recovers()
     assert int(bench.figures()[key]) == before + 1
 
 
@@ -225,7 +224,7 @@ def test_one_that_hangs_is_told_and_the_node_goes_on(hanging: FaultBench):
     hanging.until(lambda: hanging.figures()["modes"] == "none", "the end of the mode")
     hanging.hears("engine_stalled: no longer")
     assert hanging.quiet().waiting == 0
-    assert hanging.status().level == OK
+    hanging.recovers()
     assert "started anew" not in hanging.log()
 
 
@@ -249,7 +248,7 @@ def test_one_that_hangs_is_left_behind_and_another_one_loaded(hanging: FaultBenc
     hanging.order("hang", engines=[1])  # which lets one go on, too
     assert hanging.change("activate")
     hanging.connect()
-    assert hanging.status().level == OK
+    hanging.recovers()
     assert hanging.quiet().since(account).causes["dropped: the node was stopped"] == 0
 
 
@@ -260,7 +259,7 @@ def test_one_that_answers_late_may_be_used_again(hanging: FaultBench):
     hanging.order()
     hanging.until(lambda: hanging.change("activate"), "the end of the pass")
     hanging.connect()
-    assert hanging.status().level == OK
+    hanging.recovers()
 
 
 @pytest.mark.faults
@@ -274,9 +273,7 @@ def test_a_signal_ends_one_that_hangs(hanging: FaultBench, number: signal.Signal
     elif moment == "deactivating":
         request = ChangeState.Request()
         request.transition.label = "deactivate"
-        client = hanging.tester.create_client(ChangeState, "depth_node/change_state")
-        hanging.until(client.service_is_ready, "the service")
-        client.call_async(request)
+        hanging.client(ChangeState, "change_state").call_async(request)
     hanging.process.send_signal(number)
     assert hanging.process.wait(DEADLINE) == 0, hanging.log()[-3000:]
     assert "Traceback" not in hanging.log()

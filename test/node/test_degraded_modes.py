@@ -109,23 +109,28 @@ def test_a_share_that_has_been_above_its_limit_must_fall_well_below(judged: Judg
 
 
 def test_few_images_make_no_share(judged: Judged):
-    for _ in range(5):
-        found = judged.after(arrived=1, replaced=1)
-    assert LEAST_IMAGES > 4
-    assert found == {}
+    assert LEAST_IMAGES == 5
+    for fate, mode in (("replaced", Mode.OVERLOADED), ("lost", Mode.TRANSPORT_LOSS)):
+        arrived = 1 if fate == "replaced" else 0
+        for _ in range(5):
+            assert judged.after(arrived=arrived, **{fate: 1}) == {}, "4 in the window"
+        found = judged.after(arrived=2 * arrived, **{fate: 2})
+        assert found == {mode: Severity.WARN}, "5 in the window"
+        judged.after(60.0)
 
 
 def test_losses_count_beside_what_arrives(judged: Judged):
     """12 of 112 are more than a tenth, and 11 of 111 are not."""
-    for _ in range(4):
-        found = judged.after(arrived=25, lost=3)
-    assert found == {Mode.TRANSPORT_LOSS: Severity.WARN}
+    for _ in range(3):
+        assert judged.after(arrived=25, lost=3) == {}, "not a whole window yet"
+    assert judged.after(arrived=25, lost=3) == {Mode.TRANSPORT_LOSS: Severity.WARN}
     for _ in range(4):
         found = judged.after(arrived=25)
     assert found == {}
     judged.after(arrived=100, lost=11)
     for _ in range(3):
         assert judged.after() == {}
+    assert judged.after(4.0, arrived=90, lost=10) == {}, "a tenth is not more than a tenth"
     assert judged.after(lost=None) == {}, "nobody counts"
 
 
@@ -297,6 +302,10 @@ def test_implausible_begins_and_ends_after_frames_in_a_row():
     assert judge(watch, *[math.nan] * 3) == [False, False, True]
     assert "no finite number" in watch.reason
     assert judge(watch, 2.0, frames=0) == [False], "0 is never"
+    assert judge(watch, 2.0, 2.0) == [False, False]
+    assert judge(watch, 2.0, frames=0) == [False]
+    assert judge(watch, 2.0, 2.0, 2.0) == [False, False, True], "and begins anew"
+    assert judge(PlausibilityWatch(), 2.5, 4.5, 2.5) == [False] * 3, "no farther than 0.5 widths"
 
 
 def test_three_looks_at_the_turned_image_must_agree():

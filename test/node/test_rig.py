@@ -125,12 +125,6 @@ class RigBench(Bench):
         return status
 
 
-@pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A busy machine's silence between two frames is no problem of a camera's."""
-    monkeypatch.setattr(input_watch, "SILENCE_SECONDS", 60.0)
-
-
 StartRig = Callable[..., RigBench]
 
 
@@ -373,10 +367,8 @@ def test_frames_of_several_cameras_are_under_way_side_by_side(
         bench.send(name, rgb_message(6))
     until(lambda: len(predictions.outputs) == 6, "two frames at the network")
     until(lambda: sum(c.statistics.arrived for c in bench.node.cameras) == 8, "the third")
-    release = threading.Timer(0.1, predictions.release)
-    release.start()
+    predictions.release_once_it_stops(bench)
     assert bench.change("deactivate")
-    release.join()
     processed = sum(camera.statistics.processed for camera in bench.node.cameras)
     dropped = [camera.statistics.dropped["the node was stopped"] for camera in bench.node.cameras]
     assert (processed, sorted(dropped)) == (6, [0, 0, 1]), "those under way were finished"
@@ -604,15 +596,8 @@ def test_each_camera_has_its_own_diagnostics(rig: StartRig, monkeypatch: pytest.
     bench.hears("nobody publishes it; remap rear/image:=/your/topic")
     bench.hear("front", "depth/image")
     bench.calibrate("front")
-    number = 0
-
-    def front_is_well() -> bool:
-        nonlocal number
-        number += 1
-        bench.send("front", rgb_message(number))
-        return bench.account("front").level == OK
-
-    until(front_is_well, "a good status")
+    bench.tester.create_timer(0.05, lambda: bench.send("front", rgb_message(1)))
+    until(lambda: bench.account("front").level == OK, "a good status")
     until(lambda: bench.of("front").statistics.processed, "a frame's figures")
     front, rear = bench.account("front"), bench.account("rear")
     assert (front.hardware_id, rear.hardware_id) == ("any", "camera 7")
@@ -642,10 +627,8 @@ def test_through_the_life_cycle(rig: StartRig, predictions: Predictions):
         until(lambda: len(predictions.outputs) % 3 == 0, "a frame at the network")
         bench.send("b", rgb_message(2))
         until(lambda: bench.of("b").statistics.snapshot().waiting == 1, "the other camera's")
-        release = threading.Timer(0.2, predictions.release)
-        release.start()
+        predictions.release_once_it_stops(bench)
         assert bench.change("deactivate")
-        release.join()
         assert bench.of("b").statistics.dropped["the node was stopped"] > 0
         assert bench.change("cleanup")
         topics = {name for name, _ in bench.tester.get_topic_names_and_types()}

@@ -114,7 +114,20 @@ def test_a_large_image_that_is_there_is_read(tmp_path: Path):
     assert path.stat().st_size < 5_000
     assert read_rgb(path).shape == (side, side, 3)
     assert excess(12000, 12000, 20_000) is None
+    assert excess(8 * 1032, 2100, 2100) is None and excess(8 * 1032 + 1, 2100, 2100)
+    assert excess(4096, 4096, 100) is None and excess(4097, 4096, 100), "16 MiB are believed"
     assert excess(13000, 14000, 10**9) is not None and MOST_PIXELS < 13000 * 14000
+
+
+def test_a_text_that_swells_in_a_picture_is_damage():
+    """Pillow answers it with another kind of exception than other damage."""
+    whole = png(16, 16)
+    body = b"zTXt" + b"Comment\0\0" + zlib.compress(bytes(2 << 20))
+    text = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    at = whole.index(b"IDAT") - 4
+    compressed = SimpleNamespace(format="png", data=whole[:at] + text + whole[at:])
+    with pytest.raises(HmaDepthError, match="is damaged: Decompressed data too large"):
+        rgb_image(compressed)
 
 
 def test_a_calibration_makes_no_room_for_its_images(tmp_path: Path):
@@ -191,6 +204,9 @@ MERGES = "a0: &a0 {k: v}\n" + "".join(
         ("a: !!timestamp x", "groupdict"),
         ("? {a: b}\n: c", "unhashable"),
         ("a: !!python/object/apply:os.system [true]", "could not determine a constructor"),
+        ("a: !!python/name:os.system ''", "could not determine a constructor"),
+        ("a: !!python/tuple [1]", "could not determine a constructor"),
+        ("[" * 101 + "]" * 101, "nested too deeply"),
     ],
 )
 def test_hostile_yaml_is_refused(tmp_path: Path, text: str, reason: str):
@@ -210,6 +226,8 @@ def test_anchors_as_people_use_them_are_read():
         "c": [{"k": 1}, {"k": 1}],
     }
     assert parse_yaml("") is None
+    assert parse_yaml("[" * 100 + "]" * 100) is not None
+    assert len(parse_yaml("- 0\n" * 20_000)) == 20_000, "what is written may be long"
 
 
 def test_deep_json_is_refused():

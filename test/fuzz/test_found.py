@@ -316,6 +316,25 @@ def test_a_chunk_becomes_no_larger_than_it_says(method: str):
         unpacked_chunk(compress(b"x"), method, size=1 << 40, checksum=0)
 
 
+@pytest.mark.parametrize("method", ["zstd", "lz4", ""])
+def test_a_chunk_is_what_it_says(method: str, monkeypatch: pytest.MonkeyPatch):
+    compress: Callable[[bytes], bytes]
+    compress = {"zstd": zstd.compress, "lz4": lz4.frame.compress, "": bytes}[method]
+    records = np.random.default_rng(0).bytes(1000)
+    packed, checksum = compress(records), zlib.crc32(records)
+    monkeypatch.setattr(unpacking, "_MOST_BYTES", 1000)
+    for known in (checksum, 0):
+        assert unpacked_chunk(packed, method, size=1000, checksum=known) == records
+    for size, stated in ((1000, checksum ^ 1), (1001, 0)):
+        with pytest.raises(ValueError, match=r"is wrong|is larger than"):
+            unpacked_chunk(packed, method, size=size, checksum=stated)
+    monkeypatch.setattr(unpacking, "_MOST_BYTES", 2000)
+    with pytest.raises(ValueError, match="its checksum or size is wrong"):
+        unpacked_chunk(packed, method, size=1001, checksum=0)
+    with pytest.raises(ValueError, match="cut short" if method else "is wrong"):
+        unpacked_chunk(packed[:-10], method, size=1000, checksum=0)
+
+
 def test_a_frame_of_lz4_makes_no_room_for_what_it_says():
     data = bytearray(lz4.frame.compress(b"abc", store_size=True))
     data[6:14] = struct.pack("<Q", 1 << 36)
@@ -333,6 +352,8 @@ def test_a_message_of_many_frames_is_refused(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(unpacking, "_MOST_BYTES", 10)
     with pytest.raises(ValueError, match="more than 10 bytes"):
         unpacked_message(zstd.compress(bytes(11)))
+    with pytest.raises(ValueError, match="more than 10 bytes"):
+        unpacked_message(zstd.compress(bytes(8)) * 2)
 
 
 def mcap(tmp_path: Path, change: Callable[[bytes], bytes]) -> Path:

@@ -399,6 +399,71 @@ def test_one_chunk_listed_often_is_read_once(tmp_path: Path):
         assert len(list(bag.messages())) == bag.topics["/a"].count == 1
 
 
+def summary_of(data: bytes) -> tuple[int, int]:
+    """Where the summary of an MCAP file begins and ends."""
+    end = len(data) - 8 - 20 - 9
+    (begin,) = struct.unpack_from("<Q", data, end + 9)
+    return begin, end
+
+
+def without(kind: int) -> Callable[[bytes], bytes]:
+    """Leave the records of one kind out of the summary."""
+
+    def change(data: bytes) -> bytes:
+        at, end = begin, _ = summary_of(data)
+        kept = b""
+        while at < end:
+            (length,) = struct.unpack_from("<Q", data, at + 1)
+            if data[at] != kind:
+                kept += data[at : at + 9 + length]
+            at += 9 + length
+        assert len(kept) < end - begin
+        return data[:begin] + kept + data[end:]
+
+    return change
+
+
+def elsewhere(data: bytes) -> bytes:
+    """Say that the summary is where the file is not."""
+    _, end = summary_of(data)
+    return data[: end + 9] + struct.pack("<Q", 1 << 40) + data[end + 17 :]
+
+
+def long_name(data: bytes) -> bytes:
+    """In the summary the topic's name is longer than the record that it is in."""
+    begin, _ = summary_of(data)
+    name = struct.pack("<I", 2) + b"/a"
+    assert data.count(name, begin) == 1
+    return data[:begin] + data[begin:].replace(name, struct.pack("<I", 1000) + b"/a")
+
+
+@pytest.mark.parametrize(
+    "change", [without(4), without(8), without(11), elsewhere, long_name], ids=str
+)
+def test_a_summary_that_is_not_whole_is_done_without(
+    tmp_path: Path, change: Callable[[bytes], bytes]
+):
+    with BagReader(mcap(tmp_path, change)) as bag:
+        assert len(list(bag.messages())) == bag.topics["/a"].count == 1
+
+
+def test_a_field_longer_than_its_record_is_damage(tmp_path: Path):
+    """Of the data themselves, which nothing else tells."""
+    bag = MCAP_BYTES.Mcap(checksum=0)
+    bag.add("/a", ("std_msgs/msg/String", "ros2msg", b"string data\n"), {5: bytes(12)})
+    path = tmp_path / "bag.mcap"
+    name = struct.pack("<I", 2) + b"/a"
+    path.write_bytes(bag.whole().replace(name, struct.pack("<I", 1000) + b"/a"))
+    with (
+        pytest.raises(HmaDepthError, match="a record ends in the midst of a field"),
+        BagReader(path),
+    ):
+        raise AssertionError
+    path.write_bytes(b"X" + bag.whole()[1:])
+    with pytest.raises(HmaDepthError, match="it is no MCAP file"), BagReader(path):
+        raise AssertionError
+
+
 def database(path: Path, *statements: str) -> Path:
     base = sqlite3.connect(path)
     base.executescript(
@@ -428,6 +493,7 @@ ROW = "SELECT 1 AS id, 1 AS topic_id, zeroblob(1000000000) AS data, 5 AS timesta
             "CREATE TABLE messages(id, topic_id, timestamp, data AS (zeroblob(9)))",
         ),
         ("CREATE VIEW message_definitions AS SELECT zeroblob(1000000000) AS topic_type",),
+        ("CREATE VIRTUAL TABLE message_definitions USING rtree(id, low, high)",),
     ],
 )
 def test_a_database_that_computes_is_refused(tmp_path: Path, statements: tuple[str, ...]):
@@ -456,6 +522,15 @@ def test_a_column_of_another_type_is_named(tmp_path: Path, statement: str, said:
     path = database(tmp_path / "bag.db3", statement)
     with pytest.raises(HmaDepthError, match=said), BagReader(path) as bag:
         list(bag.messages())
+
+
+def test_every_stamp_is_whole(tmp_path: Path):
+    """Also one between others, which the bag's beginning and end do not show."""
+    more = (f"INSERT INTO messages VALUES({n}, 1, {t}, X'00')" for n, t in ((2, 5.5), (3, 6)))
+    with BagReader(database(tmp_path / "bag.db3", *more)) as bag:
+        for read in (lambda: list(bag.messages()), bag.stamps):
+            with pytest.raises(HmaDepthError, match="float in place of int"):
+                read()
 
 
 def test_a_database_as_it_should_be_is_read(tmp_path: Path):

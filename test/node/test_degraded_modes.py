@@ -210,7 +210,7 @@ def test_uncalibrated_ends_with_the_calibration(start: StartBench):
     status = reaches(bench, "uncalibrated", ERROR)
     assert "no camera_info has arrived" in status.message
     bench.info_publisher = bench.tester.create_publisher(type(info_message()), "camera_info", 10)
-    until(bench.info_publisher.get_subscription_count, "the node's subscription")
+    bench.connect()
     bench.infer(rgb_message(2), info_message())
     until(lambda: is_well(bench), "the end of it")
 

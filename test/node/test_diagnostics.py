@@ -134,6 +134,7 @@ def test_stamps_are_ros_time_and_so_is_the_age(start: StartBench):
     bench.listen("depth/image")
     clock = bench.tester.create_publisher(Clock, "/clock", 1)
     until(clock.get_subscription_count, "the node's clock")
+    until(lambda: bench.node.count_publishers("/clock"), "the clock at the node")
     now = 1_317_000_000.0
     clock.publish(Clock(clock=stamp(now)))
     until(lambda: bench.node.get_clock().now().nanoseconds == int(now * 1e9), "the time")
@@ -186,6 +187,7 @@ def test_simulated_time_that_does_not_come_is_no_time(
 
     clock = bench.tester.create_publisher(Clock, "/clock", 1)
     until(clock.get_subscription_count, "the node's clock")
+    until(lambda: bench.node.count_publishers("/clock"), "the clock at the node")
     if not ticks:
         until(lambda: "no time has come yet" in bench.status().message, "the silent publisher")
         return

@@ -542,6 +542,7 @@ def test_who_waits_for_a_calibration_lets_others_pass(
     bench.send("late", info_message())
     bench.last("late/points", 2)
     assert bench.of("late").statistics.dropped == {"replaced by a newer frame": 1}
+    until(bench.said, "a warning in the log")
     (said,) = bench.said()
     assert said.startswith(f"{bench.namespace}/bad/camera_info: camera_info has no calibration")
 

@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -33,25 +35,31 @@ def test_a_signal_at_every_stage_of_the_start(
     space = f"/signals_{os.getpid()}_{number.name.lower()}"
     log = tmp_path / "log"
 
-    def start() -> subprocess.Popen[str]:
+    @contextmanager
+    def running() -> Iterator[subprocess.Popen[str]]:
+        command = [*program, "-r", f"__ns:={space}", *flags]
         with log.open("w") as output:
-            return started(
-                [*program, "-r", f"__ns:={space}", *flags], stdout=output, stderr=subprocess.STDOUT
-            )
+            process = started(command, stdout=output, stderr=subprocess.STDOUT)
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
 
-    process, begin = start(), time.monotonic()
-    graph.until(lambda: "engine: torch" in log.read_text(), "the active state", DEADLINE)
-    whole = time.monotonic() - begin
-    process.send_signal(number)
-    assert process.wait(DEADLINE) == 0
+    begin = time.monotonic()
+    with running() as process:
+        graph.until(lambda: "engine: torch" in log.read_text(), "the active state", 5 * DEADLINE)
+        whole = time.monotonic() - begin
+        process.send_signal(number)
+        assert process.wait(DEADLINE) == 0
     late = 0
     for stage in STAGES:
-        process = start()
-        time.sleep(stage * whole)
-        heeded = heeds_signals(process.pid)
-        late += heeded
-        process.send_signal(number)
-        status = process.wait(DEADLINE)
+        with running() as process:
+            time.sleep(stage * whole)
+            heeded = heeds_signals(process.pid)
+            late += heeded
+            process.send_signal(number)
+            status = process.wait(DEADLINE)
         said = log.read_text()
         if not heeded:  # Python has not yet come to the package
             assert status in {0, -number}, (stage, said)

@@ -555,6 +555,26 @@ def test_a_definition_that_never_ends_is_refused(language: str, text: str):
         Definitions().typestore(channel)
 
 
+@pytest.mark.parametrize(
+    ("kind", "most"), [("string", 1000), ("std_msgs/Header", 1000), ("float64", 1 << 24)]
+)
+def test_a_fixed_array_has_its_limit(kind: str, most: int):
+    header = "=" * 80 + "\nMSG: std_msgs/Header\nstring frame_id\n"
+
+    def store(length: int, digest: str = "") -> object:
+        text = f"{kind}[{length}] x\n{header if '/' in kind else ''}"
+        definition = Definition("ros2msg", text)
+        return Definitions().typestore(
+            Channel(1, "/a", "a/msg/B", "cdr", definition, digest, (), 1)
+        )
+
+    store(most)
+    with pytest.raises(DefinitionError, match=f"its array x has {most + 1} elements"):
+        store(most + 1)
+    with pytest.raises(DefinitionError, match="of another version of the type"):
+        store(1, "RIHS01_" + "0" * 64)
+
+
 def test_a_definition_writes_no_code():
     """Rosbags makes Python of it; names and values stay names and values."""
     ran = Path("/tmp/hma_depth_fuzz_ran")

@@ -53,9 +53,17 @@ def environment() -> dict[str, str]:
 
 
 def started(command: Sequence[object], **options: Any) -> subprocess.Popen[str]:
-    """Start a Python process: a script or `-m MODULE`, with its arguments."""
+    """Start a Python process: a script or `-m MODULE`, with its arguments.
+
+    As from a terminal: a shell lets what it starts in the background ignore SIGINT, and the tests
+    may be such. Until it has come to the package's code, a process would go on doing so.
+    """
     words = [sys.executable, *map(str, command)]
-    return subprocess.Popen(words, text=True, env=environment(), **options)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return subprocess.Popen(words, text=True, env=environment(), **options)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class FaultBench:
@@ -127,7 +135,7 @@ class FaultBench:
         """All that the node has said."""
         return self._log.read_text(errors="replace")
 
-    def until(self, condition: Callable[[], Any], what: str) -> Any:
+    def until(self, condition: Callable[[], Any], what: str, seconds: float = DEADLINE) -> Any:
         """Wait until `condition()` is true, as long as the node lives."""
 
         def lives() -> Any:
@@ -135,7 +143,7 @@ class FaultBench:
             return condition()
 
         try:
-            return graph.until(lives, what, DEADLINE)
+            return graph.until(lives, what, seconds)
         except AssertionError as error:
             raise AssertionError(f"{error}; its log: {self.log()[-3000:]}") from error
 
@@ -210,7 +218,7 @@ class FaultBench:
 
     def connect(self) -> None:
         """Wait until the node is active and both know each other: an image passes, calibrated."""
-        self.until(self.images.get_subscription_count, "the node's subscription")
+        self.until(self.images.get_subscription_count, "the node's subscription", 5 * DEADLINE)
         self.until(self.infos.get_subscription_count, "its second one")
 
         def calibrated() -> bool:

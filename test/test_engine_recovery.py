@@ -71,6 +71,8 @@ def test_one_measure_after_the_other():
         "RuntimeError: it is broken"
     )
     assert taken.said[0] == f"{recovery.given_up}: restart"
+    fails(recovery, 1)
+    assert f"in {PATIENCE} images in a row" in recovery.given_up, "it stays as it was"
 
 
 def test_what_began_before_a_measure_is_no_failure_of_its_result():
@@ -129,8 +131,10 @@ def test_after_many_good_ones_all_measures_are_there_again():
     fails(recovery, PATIENCE)
     for _ in range(HEALED - 1):
         recovery.works()
+    fails(recovery, 1)
+    recovery.works()
     fails(recovery, PATIENCE)
-    assert taken == ["restart", "plain"], "too few"
+    assert taken == ["restart", "plain"], "too few in a row"
     for _ in range(HEALED):
         recovery.works()
     fails(recovery, PATIENCE)

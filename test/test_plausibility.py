@@ -42,6 +42,7 @@ def road(rows: int = 12, columns: int = 20) -> npt.NDArray[np.float32]:
 def test_traits_are_quantiles_of_the_middle_and_its_distance_to_the_bottom():
     depth = road()
     depth[5, 8:] *= np.exp(0.5, dtype=np.float32)
+    depth[10:, 12:] *= np.exp(0.25, dtype=np.float32)  # a fifth of the bottom
     traits = depth_traits(depth)
     assert traits == pytest.approx(
         {
@@ -60,7 +61,7 @@ def test_traits_are_quantiles_of_the_middle_and_its_distance_to_the_bottom():
     assert turned["middle 90% over bottom 50%"] == pytest.approx(-0.5)
     assert upright_trait(traits, {"middle 90%": 1.75}) == pytest.approx({UPRIGHT: 0.75})
     assert upright_trait(traits, {"middle 90%": 0.5}) == {UPRIGHT: 1.5}, "no image is too upright"
-    assert depth_traits(depth[:2]) == upright_trait({}, {}) == {}
+    assert depth_traits(depth[:2]) == upright_trait({}, {}) == upright_trait(traits, {}) == {}
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, 0.0, -1.0])
@@ -78,6 +79,7 @@ def test_strangeness_is_in_widths_of_the_range():
     assert strangeness({"a": 4.0, "b": 0.5}, ranges) == (0.5, "a")
     assert strangeness({"a": 4.0, "b": -0.75}, ranges) == (0.75, "b")
     assert strangeness({}, ranges) == (0.0, ""), "an older version has fewer traits"
+    assert strangeness({"a": 2.0}, {"a": (1.0, 1.0)}) == (1000.0, "a"), "no width at all"
 
 
 def test_ranges_leave_out_a_few_frames():

@@ -221,9 +221,9 @@ def test_a_topic_that_cannot_be_recorded_does_not_end_the_others(
     publisher = node.create_publisher(String, "/words", 100)
     node.create_timer(0.05, lambda: publisher.publish(String(data="x")))
     node.create_publisher(Bool, "/odd", 1)
-    assert len(_record(node, tmp_path / "out", "/words", "/odd", duration=0.5)) >= 3
+    assert len(_record(node, tmp_path / "out", "/words", "/odd", least=3)) >= 3
     with pytest.raises(HmaDepthError, match=r"cannot record /odd: .*Bool is not installed"):
-        _record(node, tmp_path / "other", "/odd", duration=0.5)
+        _record(node, tmp_path / "other", "/odd", least=0)
 
 
 # --- inside this process ------------------------------------------------------------------------
@@ -239,17 +239,28 @@ def node() -> Iterator[Any]:
     context.try_shutdown()
 
 
-def _record(node: Any, path: Path, *topics: str, duration: float = 1.0) -> list[tuple[str, Any]]:
-    """Record for some time and return topics and contents."""
+def _record(node: Any, path: Path, *topics: str, least: int = 1) -> list[tuple[str, Any]]:
+    """Record until so many messages have come, and half a second more; topics and contents."""
     from hma_depth_ros.ros.bag_tools.recorder import BagRecorder, TopicRequest
 
     stop = threading.Event()
-    give_up = threading.Timer(20.0, stop.set)
-    give_up.start()
     with BagWriter(path) as bag:
-        recorder = BagRecorder(node, bag, [TopicRequest.parse(topic) for topic in topics])
-        recorder.run(stop=stop, duration=duration, on_connected=lambda: None)
-    give_up.cancel()
+
+        def look() -> None:
+            deadline = time.monotonic() + TIMEOUT
+            while sum(bag.counts.values()) < least and time.monotonic() < deadline:
+                time.sleep(0.01)
+            stop.wait(0.5)  # for what should not come
+            stop.set()
+
+        watch = threading.Thread(target=look)
+        watch.start()
+        try:
+            recorder = BagRecorder(node, bag, [TopicRequest.parse(topic) for topic in topics])
+            recorder.run(stop=stop, on_connected=lambda: None)
+        finally:
+            stop.set()
+            watch.join()
     with BagReader(path) as reader:
         return [(raw.topic, reader.decode(raw)) for raw in reader.messages()]
 
@@ -265,7 +276,7 @@ def test_latched_messages_reach_those_who_come_late(
         assert replayer.play(rate=2.0, stop=threading.Event())
         assert time.monotonic() - begin >= 0.04  # 80 ms at double speed
         assert replayer.report.sent == {"/latched": 1, "/words": 5}
-        recorded = _record(node, tmp_path / "late", "/latched", "/words", duration=0.5)
+        recorded = _record(node, tmp_path / "late", "/latched", "/words")
     assert [(topic, text.data) for topic, text in recorded] == [("/latched", "always")]
     with BagReader(tmp_path / "late") as late:
         durability = {name: topic.qos[0].durability.name for name, topic in late.topics.items()}
@@ -281,9 +292,9 @@ def test_a_part_of_the_bag_with_what_is_latched_before_it(
         replayer = BagReplayer(node, bag, start=0.03, duration=0.03)
         begin = time.monotonic()
         assert replayer.play(rate=0.1, stop=threading.Event())
-        assert 0.1 <= time.monotonic() - begin < 2  # the word at 40 ms, 10 ms after the start
+        assert time.monotonic() - begin >= 0.1  # the word at 40 ms, 10 ms after the start
         assert replayer.report.sent == {"/latched": 0, "/words": 1}
-        recorded = _record(node, tmp_path / "late", "/latched", duration=0.5)
+        recorded = _record(node, tmp_path / "late", "/latched")
         with pytest.raises(HmaDepthError, match=r"has nothing after 1 s: it ends at 0\.080 s"):
             BagReplayer(node, bag, start=1.0)
     assert [text.data for _, text in recorded] == ["always"]
@@ -311,7 +322,7 @@ def test_pausing_by_service_and_topic(small_bag: Path, node: Any) -> None:
     stop = threading.Event()
 
     def until(done: Any) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + TIMEOUT
         while not done():
             assert time.monotonic() < deadline
             time.sleep(0.01)
@@ -324,10 +335,11 @@ def test_pausing_by_service_and_topic(small_bag: Path, node: Any) -> None:
         until(lambda: states == [True] and len(clocks) > 3)
         assert replayer.report.sent == {"/words": 0}
         assert len(set(clocks)) == 1  # time stands still
-        assert set_paused.wait_for_service(10)
+        assert set_paused.wait_for_service(TIMEOUT)
         answer = set_paused.call(SetBool.Request(data=False))
         assert (answer.success, answer.message) == (True, "running")
         until(lambda: replayer.report.sent["/words"] >= 1)
+        until(publisher.get_subscription_count)
         publisher.publish(Bool(data=True))
         until(lambda: pause.paused)
         time.sleep(0.2)
@@ -335,13 +347,14 @@ def test_pausing_by_service_and_topic(small_bag: Path, node: Any) -> None:
         assert sent < 5
         time.sleep(1.2)  # more than the second from word to word
         assert replayer.report.sent["/words"] == sent
-        assert toggle.wait_for_service(10)
+        assert toggle.wait_for_service(TIMEOUT)
         assert toggle.call(Trigger.Request()).message == "running"
         until(lambda: replayer.report.sent["/words"] > sent)
         stop.set()
         player.join(10)
+        until(lambda: len(states) == 4)
     assert states == [True, False, True, False]
-    assert replayer.report.late == 0  # a pause is no lateness
+    assert replayer.report.worst_delay < 1.0  # a pause of 1.4 s is no lateness
 
 
 @pytest.fixture
@@ -381,13 +394,13 @@ def test_an_image_waits_for_the_output_of_the_one_before(image_bag: Path, node: 
     with served(node), served(worker), BagReader(image_bag) as bag:
         replayer = BagReplayer(worker, bag)
         assert replayer.cameras == ["/eye"]
-        replayer.wait_for_subscribers({"/eye": 1}, timeout=20, stop=stop)
-        replayer.back_pressure = BackPressure(worker, {"/eye": "/depth"}, timeout=10)
-        replayer.back_pressure.connect(timeout=20, stop=stop)
+        replayer.wait_for_subscribers({"/eye": 1}, timeout=TIMEOUT, stop=stop)
+        replayer.back_pressure = BackPressure(worker, {"/eye": "/depth"}, timeout=TIMEOUT)
+        replayer.back_pressure.connect(timeout=TIMEOUT, stop=stop)
         assert replayer.play(rate=100.0, stop=stop)
         # What is not waited for goes out at once: a node may need it to process its image.
         assert replayer.report.sent == {"/eye": 6, "/words": 6}
-        assert replayer.report.late == 0
+        assert replayer.report.worst_delay < 0.4  # and not the half second of six images
     numbers = [number for _, number in events[::2]]
     assert numbers == list(range(6))
     assert events == [(what, number) for number in numbers for what in ("in", "out")]
@@ -408,7 +421,7 @@ def test_nobody_answers_in_lockstep(image_bag: Path, node: Any) -> None:
         with pytest.raises(HmaDepthError, match=r"nobody publishes /depth after 0\.2 s"):
             replayer.back_pressure.connect(timeout=0.2, stop=stop)
         node.create_publisher(Image, "/depth", 10)
-        replayer.back_pressure.connect(timeout=20, stop=stop)
+        replayer.back_pressure.connect(timeout=TIMEOUT, stop=stop)
         with pytest.raises(
             HmaDepthError, match=r"on /depth within 0\.3 s for the image of stamp \d+\.961661696 on"
         ):
@@ -427,8 +440,15 @@ def test_long_silence_is_skipped(tmp_path: Path, node: Any) -> None:
         assert BagReplayer(node, bag).play(rate=2.0, stop=threading.Event())
         assert 0.5 <= time.monotonic() - begin < 10  # a second, and the tenth, at double speed
         stop = threading.Event()
-        threading.Timer(0.7, stop.set).start()
         replayer = BagReplayer(node, bag, longest_silence=float("inf"))
+
+        def give_up() -> None:
+            while not replayer.report.sent["/words"]:
+                time.sleep(0.01)
+            stop.wait(0.7)
+            stop.set()
+
+        threading.Thread(target=give_up, daemon=True).start()
         assert not replayer.play(rate=2.0, stop=stop)
         assert replayer.report.sent == {"/words": 1}
 
@@ -457,7 +477,7 @@ def test_there_is_one_clock(tmp_path: Path, node: Any) -> None:
         ):
             seconds.clear()
             replayer.play(rate=1.0, stop=threading.Event())
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + TIMEOUT
             while len(seconds) < 3 and time.monotonic() < deadline:
                 executor.spin_once(timeout_sec=0.1)
             assert set(seconds) == {expected}
@@ -494,13 +514,13 @@ def test_clock_runs_with_the_bag(small_bag: Path, tmp_path: Path, node: Any) -> 
     executor.add_node(node)
     with BagReader(small_bag) as bag:
         replayer = BagReplayer(node, bag, topics=["/words"], clock_rate=500.0)
-        assert replayer.play(rate=0.5, stop=threading.Event())
-    deadline = time.monotonic() + 5
+        assert replayer.play(rate=0.1, stop=threading.Event())
+    deadline = time.monotonic() + TIMEOUT
     while START + 80 * MILLISECOND not in times and time.monotonic() < deadline:
         executor.spin_once(timeout_sec=0.1)
     executor.shutdown()
     assert times == sorted(times)
-    # With every message, and between them: 160 ms at 500 Hz.
+    # With every message, and between them: 800 ms at 500 Hz, of which a busy machine keeps a few.
     assert {START + i * 20 * MILLISECOND for i in range(5)} <= set(times)
     assert len(times) > 25
 
@@ -513,7 +533,7 @@ def test_the_recorder_takes_what_a_publisher_offers(tmp_path: Path, node: Any) -
         String, "/loose", QoSProfile(depth=10, reliability=QoSReliabilityPolicy.BEST_EFFORT)
     )
     node.create_timer(0.05, lambda: publisher.publish(String(data="x")))
-    recorded = _record(node, tmp_path / "loose", "/loose", duration=0.5)
+    recorded = _record(node, tmp_path / "loose", "/loose", least=3)
     assert len(recorded) >= 3
     with BagReader(tmp_path / "loose") as bag:
         assert bag.topics["/loose"].qos[0].reliability.name == "BEST_EFFORT"
@@ -535,7 +555,7 @@ def test_a_middleware_need_not_count_what_is_lost(
     monkeypatch.setattr(event_handler.EventHandler, "__init__", unsupported)
     publisher = node.create_publisher(String, "/uncounted", 10)
     node.create_timer(0.05, lambda: publisher.publish(String(data="x")))
-    recorded = _record(node, tmp_path / "uncounted", "/uncounted", duration=0.5)
+    recorded = _record(node, tmp_path / "uncounted", "/uncounted")
     assert {message.data for _, message in recorded} == {"x"}
 
 
@@ -552,13 +572,13 @@ def test_what_has_arrived_is_written_when_the_recording_is_stopped(
     stop.set()
     with BagWriter(tmp_path / "queued") as bag:
         recorder = BagRecorder(node, bag, [TopicRequest("/queued")])
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + TIMEOUT
         while not (recorder.connected and publisher.get_subscription_count()):
             assert time.monotonic() < deadline
             time.sleep(0.02)
         for index in range(30):
             publisher.publish(String(data=str(index)))
-        assert publisher.wait_for_all_acked(Duration(seconds=10))
+        assert publisher.wait_for_all_acked(Duration(seconds=TIMEOUT))
         recorder.run(stop=stop, on_connected=lambda: None)
         assert bag.counts == {"/queued": 30}
     with BagReader(tmp_path / "queued") as reader:

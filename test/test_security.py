@@ -205,6 +205,39 @@ def test_a_folder_of_ones_own_is_made_and_used(own_cache: Path):
     assert warnings == []
 
 
+def test_a_conversion_is_of_one_model_kind_and_version(
+    own_cache: Path, monkeypatch: pytest.MonkeyPatch
+):
+    from hma_depth_ros.inference.engines import conversion_cache
+
+    def get(source: str, kind: str) -> bytes:
+        parts = {"graph": f"{source[0]} {kind}".encode()}
+        return cached(source, kind, lambda: parts, warnings.append)["graph"]
+
+    warnings: list[str] = []
+    for source in ("a" * 64, "b" * 64):
+        for kind in ("onnx", "openvino"):
+            assert get(source, kind) == f"{source[0]} {kind}".encode()
+    monkeypatch.setattr(conversion_cache, "__version__", "0.0.another")
+    newer = cached("a" * 64, "onnx", lambda: {"graph": b"newer"}, warnings.append)
+    assert newer == {"graph": b"newer"}
+    assert len(list(own_cache.glob("*.safetensors"))) == 5
+    monkeypatch.undo()
+    assert warnings == []
+
+
+def test_a_conversion_without_a_digest_is_made_again(own_cache: Path):
+    import numpy as np
+    from safetensors.numpy import save_file
+
+    converted([])
+    (entry,) = own_cache.glob("*.safetensors")
+    save_file({"graph": np.frombuffer(b"theirs", np.uint8)}, entry)
+    warnings: list[str] = []
+    assert converted(warnings) == b"ours"
+    assert "its checksum is wrong" in warnings[0]
+
+
 @pytest.mark.parametrize("mode", [0o777, 0o1777, 0o702])
 def test_a_planted_conversion_is_not_run(own_cache: Path, mode: int):
     converted([])
@@ -230,6 +263,27 @@ def test_a_folder_around_it_that_others_can_write_is_as_bad(own_cache: Path, tmp
     assert f"others may write into {tmp_path}" in warnings[0]
     tmp_path.chmod(0o1777)
     assert converted(warnings) == b"theirs"
+
+
+def test_every_folder_around_it_counts(tmp_path: Path):
+    """Also those above what a link leads to."""
+    far, near = tmp_path / "far", tmp_path / "near"
+    for folder in (far / "a" / "b", near):
+        folder.mkdir(parents=True)
+    (near / "link").symlink_to(far / "a")
+    far.chmod(0o777)
+    for folder in (far / "a" / "b" / "cache", near / "link" / "b"):
+        with pytest.raises(HmaDepthError, match=f"others may write into {far} "):
+            private_folder(folder, cure="x")
+    far.chmod(0o755)
+    assert private_folder(near / "link" / "b", cure="x") == (far / "a" / "b").resolve()
+
+
+def test_what_is_roots_is_nobody_elses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Of a user who is not root the folders above are, in any case."""
+    if os.geteuid() == 0:
+        monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    assert private_folder(tmp_path / "cache", cure="x") == (tmp_path / "cache").resolve()
 
 
 @pytest.mark.parametrize(
@@ -272,6 +326,10 @@ def test_the_private_group_of_a_user_is_nobody_else(
     with pytest.raises(HmaDepthError, match="others may write"):
         private_folder(folder, cure="x")
     members[:] = []
+    with monkeypatch.context() as other:
+        other.setattr(os, "getegid", lambda: folder.stat().st_gid + 1)
+        with pytest.raises(HmaDepthError, match="others may write"):
+            private_folder(folder, cure="x")
     users.append(Entry(pw_name="you", pw_gid=me.pw_gid))
     with pytest.raises(HmaDepthError, match="others may write"):
         private_folder(folder, cure="x")
@@ -283,13 +341,14 @@ def test_files_that_a_library_keeps_are_checked(tmp_path: Path):
     (tmp_path / "a.engine").write_bytes(b"ours")
     (tmp_path / "b.profile").write_bytes(b"ours")
     note_files(tmp_path)
+    (tmp_path / ".hidden").write_bytes(b"of a note that is being written")
     drop_changed_files(tmp_path, warnings.append)
     assert warnings == []
     (tmp_path / "a.engine").write_bytes(b"theirs")
     (tmp_path / "c.engine").write_bytes(b"theirs")
     drop_changed_files(tmp_path, warnings.append)
     assert [Path(w.split()[0]).name for w in warnings] == ["a.engine", "c.engine"]
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["b.profile", "sha256.json"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".hidden", "b.profile", "sha256.json"]
     for note in ("[]", "", '{"b.profile": 1}', "[" * 9999):
         (tmp_path / "b.profile").write_bytes(b"ours")
         (tmp_path / "sha256.json").write_text(note)

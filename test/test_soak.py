@@ -64,12 +64,19 @@ def test_an_account_that_does_not(changes: dict[str, int], words: str):
     assert found.faults == [f"message 2: {words}"]
 
 
+def test_more_than_was_received_is_as_wrong():
+    account = FrameAccount.of(status(frames_received=9))
+    assert account.faults() == ["9 received, but 10 accounted for"]
+
+
 def test_images_are_not_taken_back():
     fewer = status(frames_received=9, frames_processed=4)
     assert audit([status(), fewer]).faults == [
         "message 2: received fell from 10 to 9",
         "message 2: processed fell from 5 to 4",
     ]
+    more = status(frames_received=11, frames_processed=6)
+    assert len(audit([status(), more, status()]).faults) == 2, "each is compared with the last"
 
 
 def test_what_came_since():

@@ -21,8 +21,18 @@ class GivenUpError(HmaDepthError):
     """Nobody wants the result any more."""
 
 
-def unless(given_up: Callable[[], bool], work: Callable[[], T]) -> T:
+def unless(
+    given_up: Callable[[], bool],
+    work: Callable[[], T],
+    *,
+    meanwhile: Callable[[], object] = lambda: None,
+) -> T:
     """Return what `work` does in a thread of its own; not even a call into C holds the caller up.
+
+    Args:
+        given_up: whether to wait no longer.
+        work: what takes long.
+        meanwhile: is called ten times a second, by the caller's thread.
 
     Raises:
         GivenUpError: `given_up` came first. The thread is left alone then.
@@ -44,6 +54,7 @@ def unless(given_up: Callable[[], bool], work: Callable[[], T]) -> T:
         thread.join(_POLL)
         if given_up():
             raise GivenUpError("the process ends")
+        meanwhile()
     if errors:
         raise errors[0]
     return results[0]

@@ -16,7 +16,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +53,17 @@ def environment() -> dict[str, str]:
 
 
 def started(command: Sequence[object], **options: Any) -> subprocess.Popen[str]:
-    """Start a Python process: a script or `-m MODULE`, with its arguments."""
+    """Start a Python process: a script or `-m MODULE`, with its arguments.
+
+    As from a terminal: a shell lets what it starts in the background ignore SIGINT, and the tests
+    may be such. Until it has come to the package's code, a process would go on doing so.
+    """
     words = [sys.executable, *map(str, command)]
-    return subprocess.Popen(words, text=True, env=environment(), **options)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return subprocess.Popen(words, text=True, env=environment(), **options)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class FaultBench:
@@ -73,7 +81,7 @@ class FaultBench:
         """
         self.namespace = f"/fault_{os.getpid()}_{next(_numbers)}"
         self.faults = folder / "faults.json"
-        self._order()
+        self.order()
         self._log = folder / "node.log"
         parameters = {
             "checkpoint": checkpoint,
@@ -127,7 +135,7 @@ class FaultBench:
         """All that the node has said."""
         return self._log.read_text(errors="replace")
 
-    def until(self, condition: Callable[[], Any], what: str) -> Any:
+    def until(self, condition: Callable[[], Any], what: str, seconds: float = DEADLINE) -> Any:
         """Wait until `condition()` is true, as long as the node lives."""
 
         def lives() -> Any:
@@ -135,7 +143,7 @@ class FaultBench:
             return condition()
 
         try:
-            return graph.until(lives, what, DEADLINE)
+            return graph.until(lives, what, seconds)
         except AssertionError as error:
             raise AssertionError(f"{error}; its log: {self.log()[-3000:]}") from error
 
@@ -156,6 +164,12 @@ class FaultBench:
         seen = len(self.statuses)
         self.until(lambda: len(self.statuses) > seen + 1, "diagnostics")
         return self.statuses[-1]
+
+    def recovers(self) -> None:
+        """Wait until images pass and nothing is wrong; a silence between the two may be."""
+        self.until(
+            lambda: self.passes() and self.status().level == OK, "diagnostics without a problem"
+        )
 
     def figures(self) -> dict[str, str]:
         """Keys and values of such a message."""
@@ -204,7 +218,7 @@ class FaultBench:
 
     def connect(self) -> None:
         """Wait until the node is active and both know each other: an image passes, calibrated."""
-        self.until(self.images.get_subscription_count, "the node's subscription")
+        self.until(self.images.get_subscription_count, "the node's subscription", 5 * DEADLINE)
         self.until(self.infos.get_subscription_count, "its second one")
 
         def calibrated() -> bool:
@@ -276,22 +290,43 @@ class FaultBench:
     def fault(self, fault: str = "", **order: Any) -> None:
         """Have the engines fail so from the next image on; without arguments they work."""
         self.quiet()  # no image that was sent before is to meet the fault
-        self._order(fault, **order)
+        self.order(fault, **order)
 
-    def _order(self, fault: str = "", **order: Any) -> None:
+    def order(self, fault: str = "", **order: Any) -> None:
+        """As `fault`, at once; engines that hang go on."""
         new = self.faults.with_suffix(".new")
         new.write_text(json.dumps({"fault": fault, "number": next(_numbers), **order}))
         new.replace(self.faults)
 
     def call(self, kind: Any, service: str, request: Any) -> Any:
         """Call one of the node's services."""
+        future = self.client(kind, service).call_async(request)
+        self.until(future.done, f"the answer of {service}")
+        return future.result()
+
+    def client(self, kind: Any, service: str) -> Any:
+        """Of one of the node's services; both know of each other, or the answer would be lost."""
         if service not in self._clients:
             name = f"{self.namespace}/depth_node/{service}"
             client = self._clients[service] = self.tester.create_client(kind, name)
             self.until(client.service_is_ready, name)
-        future = self._clients[service].call_async(request)
-        self.until(future.done, f"the answer of {service}")
-        return future.result()
+            self._await_being_known()
+        return self._clients[service]
+
+    def _await_being_known(self) -> None:
+        """Wait until the node knows of what the tester has made: the last of it is answered."""
+        name = f"{self.namespace}/depth_node/get_state"
+        client = self.tester.create_client(GetState, name)
+        self.until(client.service_is_ready, name)
+
+        def answered() -> bool:
+            future = client.call_async(GetState.Request())
+            with suppress(AssertionError):
+                graph.until(future.done, "the answer", 2.0)
+            return bool(future.done())
+
+        self.until(answered, "an answer")
+        self.tester.destroy_client(client)
 
     def state(self) -> str:
         """State of the life cycle."""

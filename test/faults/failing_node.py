@@ -1,14 +1,16 @@
 """The depth node's process with engines that fail as told: `failing_node.py FILE --ros-args ...`.
 
-FILE is JSON: `fault` (raise, memory, nan or nothing at all), `engines` (numbers of those that it
-befalls, in the order in which they were started, from 1 on) and `times` (images; all if null). It
-is read for every image, so that a test can change it while the node runs.
+FILE is JSON: `fault` (raise, memory, nan, hang or nothing at all), `engines` (numbers of those that
+it befalls, in the order in which they were started, from 1 on) and `times` (images; all if null).
+It is read for every image, so that a test can change it while the node runs. An engine that hangs
+does so until FILE is another.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -43,6 +45,11 @@ class Faults:
         self._left -= 1
         return str(order.get("fault", ""))
 
+    def hang(self) -> None:
+        """Do not return as long as the file stays as it was when `now` read it."""
+        while self._path.read_text() == self._text:
+            time.sleep(0.05)
+
 
 class FailingEngine:
     """Another engine, on which a fault may come."""
@@ -61,6 +68,8 @@ class FailingEngine:
             raise RuntimeError(f"engine {self._number} has a fault\nand more lines")
         if fault == "memory":
             raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
+        if fault == "hang":
+            self._faults.hang()
         maps = self._engine(image, planes)
         if fault == "nan":  # in the upper left quarter
             finest = maps.depths[-1]

@@ -1,13 +1,17 @@
-"""What runs the network fails: raises once or always, gives NaN, or lacks memory."""
+"""What runs the network fails: raises once or always, gives NaN, lacks memory, or never answers."""
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
+from lifecycle_msgs.srv import ChangeState
 
 from hma_depth_ros.ros.depth_node.engine_recovery import PATIENCE
 
-from .bench import ERROR, OK, WARN, FaultBench, graph
+from .bench import DEADLINE, ERROR, WARN, FaultBench, graph
 from .conftest import StartFaults
 
 FAILED = "failed: the network failed"
@@ -49,7 +53,7 @@ def test_once_is_one_image(bench: FaultBench):
     bench.passes()
     assert failures(bench) == before + 1
     assert bench.figures()["engine"] == engine
-    assert bench.status().level == OK
+    bench.recovers()
     assert "started anew" not in bench.log()[-2000:]
 
 
@@ -61,7 +65,7 @@ def test_one_that_goes_on_failing_is_started_anew(bench: FaultBench):
     bench.hears(f"engine {number} has a fault: the engine is started anew")
     bench.passes()
     assert bench.figures()["precision"] == "bf16"
-    assert bench.status().level == OK
+    bench.recovers()
 
 
 @pytest.mark.faults
@@ -103,7 +107,7 @@ def test_where_nothing_helps_the_node_says_so_and_can_be_recovered(bench: FaultB
     for transition in ("cleanup", "configure", "activate"):
         assert bench.change(transition), transition
     bench.connect()
-    assert bench.status().level == OK
+    bench.recovers()
     assert bench.figures()["precision"] == "bf16"
 
 
@@ -130,8 +134,7 @@ def test_not_a_number_stays_one_and_is_counted(bench: FaultBench):
     status = bench.status()
     assert status.level == WARN
     assert "it gives no number (NaN) for" in status.message
-    bench.passes()
-    assert bench.status().level == OK
+    bench.recovers()
     assert int(bench.figures()[key]) == before + 1
 
 
@@ -174,6 +177,106 @@ def test_one_that_fails_in_its_self_check_gives_way_as_it_is_started_anew(start:
     fails(bench, PATIENCE)
     bench.until(lambda: bench.state() == "inactive", "the node to give up")
     assert bench.status().level == ERROR
+
+
+# --- it never answers ---------------------------------------------------------------------------
+
+NO_ANSWER = "dropped: the network does not answer"
+
+
+@pytest.fixture
+def hanging(start: StartFaults) -> Iterator[FaultBench]:
+    """A node whose network has answered once, and then never again."""
+    bench = start(engine_timeout=1.0)
+    bench.connect()
+    bench.fault("hang")
+    bench.send()
+    yield bench
+    bench.order()
+
+
+def stalls(bench: FaultBench) -> str:
+    """Wait for the mode; the message with it."""
+    bench.until(lambda: "engine_stalled" in bench.figures()["modes"], "the mode")
+    status = bench.status()
+    assert status.level == ERROR
+    return str(status.message)
+
+
+def test_one_that_hangs_is_told_and_the_node_goes_on(hanging: FaultBench):
+    """It answers whatever it is asked, takes no image, and works again if the network does."""
+    message = stalls(hanging)
+    assert "engine_stalled: the network has not answered for" in message
+    assert "more than 1 (by engine_timeout)" in message
+    hanging.hears(f"{hanging.namespace}/image: engine_stalled: the network has not answered")
+    before = hanging.account
+    with hanging.camera(20):
+        hanging.until(lambda: int(hanging.figures().get(NO_ANSWER, "0")) > 10, "images left out")
+        assert hanging.set("max_range", 50.0).successful
+        assert not hanging.set("max_range", -1.0).successful
+        assert hanging.state() == "active"
+        assert not hanging.change("configure")
+    since = hanging.account.since(before)
+    assert since.processed == 0
+    assert hanging.account.waiting == 1
+    hanging.order()
+    hanging.passes()
+    hanging.until(lambda: hanging.figures()["modes"] == "none", "the end of the mode")
+    hanging.hears("engine_stalled: no longer")
+    assert hanging.quiet().waiting == 0
+    hanging.recovers()
+    assert "started anew" not in hanging.log()
+
+
+def test_one_that_hangs_is_left_behind_and_another_one_loaded(hanging: FaultBench):
+    """What a lifecycle manager can do; the thread that hangs comes back later, and is nobody's."""
+    stalls(hanging)
+    assert hanging.change("deactivate")
+    assert "it is not waited for" in hanging.log()
+    account = hanging.quiet()
+    assert account.waiting == 0
+    assert account.causes["dropped: the node was stopped"] == 1
+    assert not hanging.change("activate"), "the same engine is not tried again"
+    status = hanging.status()
+    assert status.level == ERROR
+    assert (
+        "the network has not answered yet since before the node was deactivated" in status.message
+    )
+    assert "cleanup, configure, activate" in status.message
+    for transition in ("cleanup", "configure"):
+        assert hanging.change(transition), transition
+    hanging.order("hang", engines=[1])  # which lets one go on, too
+    assert hanging.change("activate")
+    hanging.connect()
+    hanging.recovers()
+    assert hanging.quiet().since(account).causes["dropped: the node was stopped"] == 0
+
+
+@pytest.mark.faults
+def test_one_that_answers_late_may_be_used_again(hanging: FaultBench):
+    stalls(hanging)
+    assert hanging.change("deactivate")
+    hanging.order()
+    hanging.until(lambda: hanging.change("activate"), "the end of the pass")
+    hanging.connect()
+    hanging.recovers()
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("moment", ["at once", "stalled", "deactivating", "left behind"])
+def test_a_signal_ends_one_that_hangs(hanging: FaultBench, number: signal.Signals, moment: str):
+    if moment != "at once":
+        stalls(hanging)
+    if moment == "left behind":
+        assert hanging.change("deactivate")
+    elif moment == "deactivating":
+        request = ChangeState.Request()
+        request.transition.label = "deactivate"
+        hanging.client(ChangeState, "change_state").call_async(request)
+    hanging.process.send_signal(number)
+    assert hanging.process.wait(DEADLINE) == 0, hanging.log()[-3000:]
+    assert "Traceback" not in hanging.log()
 
 
 def first_number(bench: FaultBench) -> int:

@@ -114,7 +114,20 @@ def test_a_large_image_that_is_there_is_read(tmp_path: Path):
     assert path.stat().st_size < 5_000
     assert read_rgb(path).shape == (side, side, 3)
     assert excess(12000, 12000, 20_000) is None
+    assert excess(8 * 1032, 2100, 2100) is None and excess(8 * 1032 + 1, 2100, 2100)
+    assert excess(4096, 4096, 100) is None and excess(4097, 4096, 100), "16 MiB are believed"
     assert excess(13000, 14000, 10**9) is not None and MOST_PIXELS < 13000 * 14000
+
+
+def test_a_text_that_swells_in_a_picture_is_damage():
+    """Pillow answers it with another kind of exception than other damage."""
+    whole = png(16, 16)
+    body = b"zTXt" + b"Comment\0\0" + zlib.compress(bytes(2 << 20))
+    text = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    at = whole.index(b"IDAT") - 4
+    compressed = SimpleNamespace(format="png", data=whole[:at] + text + whole[at:])
+    with pytest.raises(HmaDepthError, match="is damaged: Decompressed data too large"):
+        rgb_image(compressed)
 
 
 def test_a_calibration_makes_no_room_for_its_images(tmp_path: Path):
@@ -191,6 +204,9 @@ MERGES = "a0: &a0 {k: v}\n" + "".join(
         ("a: !!timestamp x", "groupdict"),
         ("? {a: b}\n: c", "unhashable"),
         ("a: !!python/object/apply:os.system [true]", "could not determine a constructor"),
+        ("a: !!python/name:os.system ''", "could not determine a constructor"),
+        ("a: !!python/tuple [1]", "could not determine a constructor"),
+        ("[" * 101 + "]" * 101, "nested too deeply"),
     ],
 )
 def test_hostile_yaml_is_refused(tmp_path: Path, text: str, reason: str):
@@ -210,6 +226,8 @@ def test_anchors_as_people_use_them_are_read():
         "c": [{"k": 1}, {"k": 1}],
     }
     assert parse_yaml("") is None
+    assert parse_yaml("[" * 100 + "]" * 100) is not None
+    assert len(parse_yaml("- 0\n" * 20_000)) == 20_000, "what is written may be long"
 
 
 def test_deep_json_is_refused():
@@ -298,6 +316,25 @@ def test_a_chunk_becomes_no_larger_than_it_says(method: str):
         unpacked_chunk(compress(b"x"), method, size=1 << 40, checksum=0)
 
 
+@pytest.mark.parametrize("method", ["zstd", "lz4", ""])
+def test_a_chunk_is_what_it_says(method: str, monkeypatch: pytest.MonkeyPatch):
+    compress: Callable[[bytes], bytes]
+    compress = {"zstd": zstd.compress, "lz4": lz4.frame.compress, "": bytes}[method]
+    records = np.random.default_rng(0).bytes(1000)
+    packed, checksum = compress(records), zlib.crc32(records)
+    monkeypatch.setattr(unpacking, "_MOST_BYTES", 1000)
+    for known in (checksum, 0):
+        assert unpacked_chunk(packed, method, size=1000, checksum=known) == records
+    for size, stated in ((1000, checksum ^ 1), (1001, 0)):
+        with pytest.raises(ValueError, match=r"is wrong|is larger than"):
+            unpacked_chunk(packed, method, size=size, checksum=stated)
+    monkeypatch.setattr(unpacking, "_MOST_BYTES", 2000)
+    with pytest.raises(ValueError, match="its checksum or size is wrong"):
+        unpacked_chunk(packed, method, size=1001, checksum=0)
+    with pytest.raises(ValueError, match="cut short" if method else "is wrong"):
+        unpacked_chunk(packed[:-10], method, size=1000, checksum=0)
+
+
 def test_a_frame_of_lz4_makes_no_room_for_what_it_says():
     data = bytearray(lz4.frame.compress(b"abc", store_size=True))
     data[6:14] = struct.pack("<Q", 1 << 36)
@@ -315,6 +352,8 @@ def test_a_message_of_many_frames_is_refused(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(unpacking, "_MOST_BYTES", 10)
     with pytest.raises(ValueError, match="more than 10 bytes"):
         unpacked_message(zstd.compress(bytes(11)))
+    with pytest.raises(ValueError, match="more than 10 bytes"):
+        unpacked_message(zstd.compress(bytes(8)) * 2)
 
 
 def mcap(tmp_path: Path, change: Callable[[bytes], bytes]) -> Path:
@@ -360,6 +399,71 @@ def test_one_chunk_listed_often_is_read_once(tmp_path: Path):
         assert len(list(bag.messages())) == bag.topics["/a"].count == 1
 
 
+def summary_of(data: bytes) -> tuple[int, int]:
+    """Where the summary of an MCAP file begins and ends."""
+    end = len(data) - 8 - 20 - 9
+    (begin,) = struct.unpack_from("<Q", data, end + 9)
+    return begin, end
+
+
+def without(kind: int) -> Callable[[bytes], bytes]:
+    """Leave the records of one kind out of the summary."""
+
+    def change(data: bytes) -> bytes:
+        at, end = begin, _ = summary_of(data)
+        kept = b""
+        while at < end:
+            (length,) = struct.unpack_from("<Q", data, at + 1)
+            if data[at] != kind:
+                kept += data[at : at + 9 + length]
+            at += 9 + length
+        assert len(kept) < end - begin
+        return data[:begin] + kept + data[end:]
+
+    return change
+
+
+def elsewhere(data: bytes) -> bytes:
+    """Say that the summary is where the file is not."""
+    _, end = summary_of(data)
+    return data[: end + 9] + struct.pack("<Q", 1 << 40) + data[end + 17 :]
+
+
+def long_name(data: bytes) -> bytes:
+    """In the summary the topic's name is longer than the record that it is in."""
+    begin, _ = summary_of(data)
+    name = struct.pack("<I", 2) + b"/a"
+    assert data.count(name, begin) == 1
+    return data[:begin] + data[begin:].replace(name, struct.pack("<I", 1000) + b"/a")
+
+
+@pytest.mark.parametrize(
+    "change", [without(4), without(8), without(11), elsewhere, long_name], ids=str
+)
+def test_a_summary_that_is_not_whole_is_done_without(
+    tmp_path: Path, change: Callable[[bytes], bytes]
+):
+    with BagReader(mcap(tmp_path, change)) as bag:
+        assert len(list(bag.messages())) == bag.topics["/a"].count == 1
+
+
+def test_a_field_longer_than_its_record_is_damage(tmp_path: Path):
+    """Of the data themselves, which nothing else tells."""
+    bag = MCAP_BYTES.Mcap(checksum=0)
+    bag.add("/a", ("std_msgs/msg/String", "ros2msg", b"string data\n"), {5: bytes(12)})
+    path = tmp_path / "bag.mcap"
+    name = struct.pack("<I", 2) + b"/a"
+    path.write_bytes(bag.whole().replace(name, struct.pack("<I", 1000) + b"/a"))
+    with (
+        pytest.raises(HmaDepthError, match="a record ends in the midst of a field"),
+        BagReader(path),
+    ):
+        raise AssertionError
+    path.write_bytes(b"X" + bag.whole()[1:])
+    with pytest.raises(HmaDepthError, match="it is no MCAP file"), BagReader(path):
+        raise AssertionError
+
+
 def database(path: Path, *statements: str) -> Path:
     base = sqlite3.connect(path)
     base.executescript(
@@ -389,6 +493,7 @@ ROW = "SELECT 1 AS id, 1 AS topic_id, zeroblob(1000000000) AS data, 5 AS timesta
             "CREATE TABLE messages(id, topic_id, timestamp, data AS (zeroblob(9)))",
         ),
         ("CREATE VIEW message_definitions AS SELECT zeroblob(1000000000) AS topic_type",),
+        ("CREATE VIRTUAL TABLE message_definitions USING rtree(id, low, high)",),
     ],
 )
 def test_a_database_that_computes_is_refused(tmp_path: Path, statements: tuple[str, ...]):
@@ -419,6 +524,15 @@ def test_a_column_of_another_type_is_named(tmp_path: Path, statement: str, said:
         list(bag.messages())
 
 
+def test_every_stamp_is_whole(tmp_path: Path):
+    """Also one between others, which the bag's beginning and end do not show."""
+    more = (f"INSERT INTO messages VALUES({n}, 1, {t}, X'00')" for n, t in ((2, 5.5), (3, 6)))
+    with BagReader(database(tmp_path / "bag.db3", *more)) as bag:
+        for read in (lambda: list(bag.messages()), bag.stamps):
+            with pytest.raises(HmaDepthError, match="float in place of int"):
+                read()
+
+
 def test_a_database_as_it_should_be_is_read(tmp_path: Path):
     with BagReader(database(tmp_path / "bag.db3")) as bag:
         assert [m.stamp for m in bag.messages()] == [5]
@@ -439,6 +553,26 @@ def test_a_definition_that_never_ends_is_refused(language: str, text: str):
     channel = Channel(1, "/a", "a/msg/B", "cdr", Definition(language, text), "", (), 1)
     with guarded(most_bytes=LITTLE), pytest.raises(DefinitionError):
         Definitions().typestore(channel)
+
+
+@pytest.mark.parametrize(
+    ("kind", "most"), [("string", 1000), ("std_msgs/Header", 1000), ("float64", 1 << 24)]
+)
+def test_a_fixed_array_has_its_limit(kind: str, most: int):
+    header = "=" * 80 + "\nMSG: std_msgs/Header\nstring frame_id\n"
+
+    def store(length: int, digest: str = "") -> object:
+        text = f"{kind}[{length}] x\n{header if '/' in kind else ''}"
+        definition = Definition("ros2msg", text)
+        return Definitions().typestore(
+            Channel(1, "/a", "a/msg/B", "cdr", definition, digest, (), 1)
+        )
+
+    store(most)
+    with pytest.raises(DefinitionError, match=f"its array x has {most + 1} elements"):
+        store(most + 1)
+    with pytest.raises(DefinitionError, match="of another version of the type"):
+        store(1, "RIHS01_" + "0" * 64)
 
 
 def test_a_definition_writes_no_code():

@@ -14,6 +14,7 @@ from rclpy.context import Context
 
 from hma_depth_ros.inference.prediction import Prediction
 from hma_depth_ros.inference.predictor import DepthPredictor
+from hma_depth_ros.ros import input_watch
 
 from .graph import DEADLINE, Bench, initialised, rgb_message, until
 
@@ -21,6 +22,14 @@ from .graph import DEADLINE, Bench, initialised, rgb_message, until
 NETWORK_WIDTH, FOCAL_LENGTH = 48, 40.0
 
 StartBench = Callable[..., Bench]
+
+
+@pytest.fixture(scope="package", autouse=True)
+def patient() -> Iterator[None]:
+    """A busy machine's silence between two images is no problem of a camera's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(input_watch, "SILENCE_SECONDS", 1e9)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -100,6 +109,15 @@ class Predictions:
     def release(self) -> None:
         """Let them go on."""
         self._gate.set()
+
+    def release_once_it_stops(self, bench: Bench) -> None:
+        """Let them go on as soon as the node waits for its worker."""
+
+        def look() -> None:
+            if all(camera.input is None for camera in bench.node.cameras):
+                self.release()  # on_deactivate unsubscribes first
+
+        bench.tester.create_timer(0.02, look)
 
     def record(self, outputs: Collection[str]) -> None:
         """Note a call, and wait if told to."""

@@ -393,13 +393,18 @@ class Bench:
 
     # --- services ---
 
-    def call(self, kind: Any, service: str, request: Any) -> Any:
-        """Call one of the node's services."""
+    def client(self, kind: Any, service: str) -> Any:
+        """Of one of the node's services; both know of each other, or the answer would be lost."""
         if service not in self._clients:
             name = f"{self.namespace}/{self.name}/{service}"
             client = self._clients[service] = self.tester.create_client(kind, name)
             until(client.service_is_ready, name)
-        future = self._clients[service].call_async(request)
+            until(lambda: self.node.count_clients(name), f"client of {name}")
+        return self._clients[service]
+
+    def call(self, kind: Any, service: str, request: Any) -> Any:
+        """Call one of the node's services."""
+        future = self.client(kind, service).call_async(request)
         until(future.done, f"answer of {service}")
         return future.result()
 

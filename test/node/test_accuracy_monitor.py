@@ -110,7 +110,9 @@ class Monitored:
         }
         self._spinners = [Spinner(self.tester), Spinner(self.node)]
         for publisher in self.publishers.values():
-            until(publisher.get_subscription_count, f"subscription of {publisher.topic_name}")
+            topic = publisher.topic_name
+            until(publisher.get_subscription_count, f"subscription of {topic}")
+            until(lambda t=topic: self.node.count_publishers(t), f"publisher of {topic}")  # type: ignore[misc]
         for name in self.values:
             until(self.node._figures[name].get_subscription_count, f"listener of {name}")
 
@@ -192,7 +194,7 @@ def test_figures_are_those_of_the_metrics_over_the_window(
     assert pixels_of(monitor.errors[0]).mean() > pixels_of(monitor.errors[2]).mean()
     assert monitor.errors[0].header.stamp.sec == 1
     (status, *_) = until(
-        lambda: [s for s in monitor.statuses if s.message.startswith("AbsRel 0.")], "diagnostics"
+        lambda: [s for s in monitor.statuses if s.message == "AbsRel 0.150"], "the last diagnostics"
     )
     assert status.level == DiagnosticStatus.OK
     figures = {pair.key: pair.value for pair in status.values}

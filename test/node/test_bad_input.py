@@ -94,6 +94,7 @@ def survives(bench: Bench, message: Any, good: Callable[[float], Any]) -> list[s
     bench.infer(good(next(_numbers)))
     until(lambda: bench.status().level == b"\x00", "diagnostics without the problem")
     assert "internal error" not in statistics.failed
+    until(lambda: len(bench.said()) > said, "a warning in the log")
     return bench.said()[said:]
 
 
@@ -191,6 +192,7 @@ def test_every_broken_jpeg_has_another_size_and_is_said_once(compressed_bench: B
         bench.publish(compressed(bytes(number), next(_numbers)))
         until(lambda n=failed + number: statistics.failed["bad image"] == n, "the failure")  # type: ignore[misc]
         bench.infer(good_jpeg(next(_numbers)))
+    until(lambda: len(bench.said()) > said, "a warning in the log")
     assert len(bench.said()[said:]) == 1
 
 
@@ -252,6 +254,7 @@ def test_bad_calibrations(start: StartBench, kind: str):
     for number in range(1, REPEATS + 1):
         bench.publish(rgb_message(number))
         bench.last("depth/image", number)
+    until(bench.said, "a warning in the log")
     (warning,) = bench.said()
     assert warning.startswith(f"{bench.namespace}/camera_info: ")
     assert words in warning

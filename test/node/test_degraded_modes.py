@@ -44,6 +44,7 @@ NOTHING_WRONG = CameraFacts(
     fallback="",
     deviates=False,
     implausible="",
+    stalled="",
 )
 LIMITS = DepthNodeParameters(stale_after=1.0, warn_dropped=0.5, warn_lost=0.1, share_window=4.0)
 
@@ -108,23 +109,28 @@ def test_a_share_that_has_been_above_its_limit_must_fall_well_below(judged: Judg
 
 
 def test_few_images_make_no_share(judged: Judged):
-    for _ in range(5):
-        found = judged.after(arrived=1, replaced=1)
-    assert LEAST_IMAGES > 4
-    assert found == {}
+    assert LEAST_IMAGES == 5
+    for fate, mode in (("replaced", Mode.OVERLOADED), ("lost", Mode.TRANSPORT_LOSS)):
+        arrived = 1 if fate == "replaced" else 0
+        for _ in range(5):
+            assert judged.after(arrived=arrived, **{fate: 1}) == {}, "4 in the window"
+        found = judged.after(arrived=2 * arrived, **{fate: 2})
+        assert found == {mode: Severity.WARN}, "5 in the window"
+        judged.after(60.0)
 
 
 def test_losses_count_beside_what_arrives(judged: Judged):
     """12 of 112 are more than a tenth, and 11 of 111 are not."""
-    for _ in range(4):
-        found = judged.after(arrived=25, lost=3)
-    assert found == {Mode.TRANSPORT_LOSS: Severity.WARN}
+    for _ in range(3):
+        assert judged.after(arrived=25, lost=3) == {}, "not a whole window yet"
+    assert judged.after(arrived=25, lost=3) == {Mode.TRANSPORT_LOSS: Severity.WARN}
     for _ in range(4):
         found = judged.after(arrived=25)
     assert found == {}
     judged.after(arrived=100, lost=11)
     for _ in range(3):
         assert judged.after() == {}
+    assert judged.after(4.0, arrived=90, lost=10) == {}, "a tenth is not more than a tenth"
     assert judged.after(lost=None) == {}, "nobody counts"
 
 
@@ -204,7 +210,7 @@ def test_uncalibrated_ends_with_the_calibration(start: StartBench):
     status = reaches(bench, "uncalibrated", ERROR)
     assert "no camera_info has arrived" in status.message
     bench.info_publisher = bench.tester.create_publisher(type(info_message()), "camera_info", 10)
-    until(bench.info_publisher.get_subscription_count, "the node's subscription")
+    bench.connect()
     bench.infer(rgb_message(2), info_message())
     until(lambda: is_well(bench), "the end of it")
 
@@ -296,6 +302,10 @@ def test_implausible_begins_and_ends_after_frames_in_a_row():
     assert judge(watch, *[math.nan] * 3) == [False, False, True]
     assert "no finite number" in watch.reason
     assert judge(watch, 2.0, frames=0) == [False], "0 is never"
+    assert judge(watch, 2.0, 2.0) == [False, False]
+    assert judge(watch, 2.0, frames=0) == [False]
+    assert judge(watch, 2.0, 2.0, 2.0) == [False, False, True], "and begins anew"
+    assert judge(PlausibilityWatch(), 2.5, 4.5, 2.5) == [False] * 3, "no farther than 0.5 widths"
 
 
 def test_three_looks_at_the_turned_image_must_agree():
@@ -327,9 +337,10 @@ def test_a_model_without_ranges_calls_nothing_implausible():
     assert watch.reason == ""
 
 
-def test_implausible_is_an_error(judged: Judged):
+def test_implausible_and_stalled_are_errors(judged: Judged):
     assert judged.after(implausible="too near") == {Mode.IMPLAUSIBLE: Severity.ERROR}
-    assert judged.after(implausible="") == {}
+    assert judged.after(implausible="", stalled="for ever") == {Mode.ENGINE_STALLED: Severity.ERROR}
+    assert judged.after(stalled="") == {}
 
 
 def test_a_covered_lens_is_implausible_until_it_is_free(start: StartBench):

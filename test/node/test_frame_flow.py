@@ -145,22 +145,12 @@ def test_frames_that_wait_when_the_node_stops_are_counted(
     bench.listen("depth/image")
     bench.publish(info_message())
     predictions.hold_first_of_two(bench)
-    release_soon(bench, predictions)
+    predictions.release_once_it_stops(bench)
     assert bench.change("deactivate")
     assert bench.camera.statistics.processed == 1, "the frame under way is finished"
     assert bench.camera.statistics.dropped == {"the node was stopped": 1}
     bench.last("depth/image", 1)
     assert stamps(bench) == [1]
-
-
-def release_soon(bench: Bench, predictions: Predictions) -> None:
-    """Release the network as soon as the node waits for its worker."""
-
-    def look() -> None:
-        if bench.camera.input is None:  # on_deactivate unsubscribes first
-            predictions.release()
-
-    bench.tester.create_timer(0.02, look)
 
 
 @pytest.mark.parametrize(

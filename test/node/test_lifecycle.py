@@ -6,14 +6,18 @@ import gc
 import threading
 import weakref
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from diagnostic_msgs.msg import DiagnosticStatus
+from lifecycle_msgs.srv import ChangeState
 
 from hma_depth_ros.ros.depth_node import camera_stream, node
+from hma_depth_ros.ros.depth_node.load_predictor import LoadedModel
 
 from .conftest import StartBench
-from .graph import TYPES, Bench, info_message, rgb_message, until
+from .graph import DEADLINE, TYPES, Bench, info_message, rgb_message, until
 
 
 def workers(bench: Bench) -> list[threading.Thread]:
@@ -36,6 +40,37 @@ def own_topics(bench: Bench) -> set[str]:
 
 
 INPUTS = {"image", "camera_info"}
+
+
+@pytest.mark.parametrize("timeout", [0.1, 0.0])
+def test_the_diagnostics_go_on_while_a_model_is_loaded(
+    start: StartBench, monkeypatch: pytest.MonkeyPatch, timeout: float
+):
+    """And say so if it takes long: an engine may be compiling, or hang."""
+    go_on = threading.Event()
+
+    def slow(*args: Any, **kwargs: Any) -> LoadedModel:
+        assert go_on.wait(DEADLINE)
+        return LoadedModel(*args, **kwargs)
+
+    monkeypatch.setattr(node, "LoadedModel", slow)
+    bench = start(autostart=False, engine_timeout=timeout, inputs={"publish": False})
+    client = bench.client(ChangeState, "change_state")
+    request = ChangeState.Request()
+    request.transition.label = "configure"
+    answer = client.call_async(request)
+    until(lambda: bench.figures()["state"] == "configuring", "the diagnostics meanwhile")
+    status = bench.status()
+    assert status.level == DiagnosticStatus.WARN
+    if timeout:
+        until(lambda: "the network is not loaded after" in bench.status().message, "the warning")
+        bench.hears("configure: the network is not loaded after")
+    else:
+        assert status.message == "configuring"
+    go_on.set()
+    until(answer.done, "the answer")
+    assert answer.result().success
+    assert bench.status().message == "inactive"
 
 
 def test_autostart_activates(start: StartBench):

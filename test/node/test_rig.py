@@ -38,6 +38,7 @@ from hma_depth_ros.ros.depth_node.frame_buffer import FrameBuffer
 from hma_depth_ros.ros.depth_node.frame_loop import FrameLoop
 from hma_depth_ros.ros.depth_node.load_predictor import LoadedModel
 from hma_depth_ros.ros.depth_node.rig_node import RigNode
+from hma_depth_ros.ros.depth_node.stall_watch import StallWatch
 from hma_depth_ros.ros.parameter_types import ParameterError
 
 from .conftest import Predictions
@@ -123,12 +124,6 @@ class RigBench(Bench):
 
         status: DiagnosticStatus = until(found, f"diagnostics of {name}")
         return status
-
-
-@pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A busy machine's silence between two frames is no problem of a camera's."""
-    monkeypatch.setattr(input_watch, "SILENCE_SECONDS", 60.0)
 
 
 StartRig = Callable[..., RigBench]
@@ -373,10 +368,8 @@ def test_frames_of_several_cameras_are_under_way_side_by_side(
         bench.send(name, rgb_message(6))
     until(lambda: len(predictions.outputs) == 6, "two frames at the network")
     until(lambda: sum(c.statistics.arrived for c in bench.node.cameras) == 8, "the third")
-    release = threading.Timer(0.1, predictions.release)
-    release.start()
+    predictions.release_once_it_stops(bench)
     assert bench.change("deactivate")
-    release.join()
     processed = sum(camera.statistics.processed for camera in bench.node.cameras)
     dropped = [camera.statistics.dropped["the node was stopped"] for camera in bench.node.cameras]
     assert (processed, sorted(dropped)) == (6, [0, 0, 1]), "those under way were finished"
@@ -550,6 +543,7 @@ def test_who_waits_for_a_calibration_lets_others_pass(
     bench.send("late", info_message())
     bench.last("late/points", 2)
     assert bench.of("late").statistics.dropped == {"replaced by a newer frame": 1}
+    until(bench.said, "a warning in the log")
     (said,) = bench.said()
     assert said.startswith(f"{bench.namespace}/bad/camera_info: camera_info has no calibration")
 
@@ -604,15 +598,8 @@ def test_each_camera_has_its_own_diagnostics(rig: StartRig, monkeypatch: pytest.
     bench.hears("nobody publishes it; remap rear/image:=/your/topic")
     bench.hear("front", "depth/image")
     bench.calibrate("front")
-    number = 0
-
-    def front_is_well() -> bool:
-        nonlocal number
-        number += 1
-        bench.send("front", rgb_message(number))
-        return bench.account("front").level == OK
-
-    until(front_is_well, "a good status")
+    bench.tester.create_timer(0.05, lambda: bench.send("front", rgb_message(1)))
+    until(lambda: bench.account("front").level == OK, "a good status")
     until(lambda: bench.of("front").statistics.processed, "a frame's figures")
     front, rear = bench.account("front"), bench.account("rear")
     assert (front.hardware_id, rear.hardware_id) == ("any", "camera 7")
@@ -642,10 +629,8 @@ def test_through_the_life_cycle(rig: StartRig, predictions: Predictions):
         until(lambda: len(predictions.outputs) % 3 == 0, "a frame at the network")
         bench.send("b", rgb_message(2))
         until(lambda: bench.of("b").statistics.snapshot().waiting == 1, "the other camera's")
-        release = threading.Timer(0.2, predictions.release)
-        release.start()
+        predictions.release_once_it_stops(bench)
         assert bench.change("deactivate")
-        release.join()
         assert bench.of("b").statistics.dropped["the node was stopped"] > 0
         assert bench.change("cleanup")
         topics = {name for name, _ in bench.tester.get_topic_names_and_types()}
@@ -658,18 +643,26 @@ def test_through_the_life_cycle(rig: StartRig, predictions: Predictions):
 
 
 def test_the_end_waits_once_for_all_frames_under_way(monkeypatch: pytest.MonkeyPatch):
-    """Not for each of them, or two held up would take more than the end may."""
-    clock, waited = [100.0], list[float | None]()
+    """Not for each of them, or two held up would take more than the end may.
+
+    A node that goes on waits for a frame that is not in the network, such as one that is published.
+    """
+    clock = [100.0]
     monkeypatch.setattr(frame_loop, "time", SimpleNamespace(monotonic=lambda: clock[0]))
 
     class Worker:
+        ident = 1
+
+        def __init__(self) -> None:
+            self.end = clock[0] + 60.0
+
         def is_alive(self) -> bool:
-            return True
+            return clock[0] < self.end
 
-        def join(self, seconds: float | None) -> None:
-            waited.append(seconds)
-            clock[0] += 0.4
+        def join(self, seconds: float) -> None:
+            clock[0] += seconds
 
+    waited = []
     for ending in (True, False):
         loop = FrameLoop(
             [],
@@ -677,12 +670,15 @@ def test_the_end_waits_once_for_all_frames_under_way(monkeypatch: pytest.MonkeyP
             together=1,
             workers=2,
             recovery=EngineRecovery([], warn=print),
+            watch=StallWatch(1.0),
             ending=partial(bool, ending),
             logger=None,
         )
         loop.workers = [Worker(), Worker()]  # type: ignore[list-item]
+        begin = clock[0]
         loop.stop()
-    assert waited == [frame_loop.LAST_FRAME_SECONDS, pytest.approx(0.1), None, None]
+        waited.append(clock[0] - begin)
+    assert waited == pytest.approx([frame_loop.LAST_FRAME_SECONDS, 60.0], abs=0.11)
 
 
 def test_qos_of_one_camera_s_topic(rig: StartRig):

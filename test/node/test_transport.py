@@ -32,7 +32,7 @@ from hma_depth_ros.ros.transport import (
 )
 
 from .conftest import StartBench
-from .graph import Bench, until
+from .graph import DEADLINE, Bench, until
 
 FRAMES, HERTZ = 40, 15
 PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
@@ -52,7 +52,7 @@ def camera(topic: str, width: int, height: int) -> Iterator[subprocess.Popen[str
     )
     try:
         yield process
-        process.communicate("\n", timeout=30)
+        process.communicate("\n", timeout=DEADLINE)
     finally:
         process.kill()
         process.wait()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Set
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,7 +55,7 @@ from hma_depth_ros.ros.topic_qos import Entity, output_qos, with_overrides
 ACKNOWLEDGE_SECONDS = 10.0
 
 #: Modes whose beginning is logged with them; of the others it is where their cause is found.
-LOGGED_MODES = (Mode.STALE, Mode.OVERLOADED, Mode.IMPLAUSIBLE)
+LOGGED_MODES = (Mode.STALE, Mode.OVERLOADED, Mode.IMPLAUSIBLE, Mode.ENGINE_STALLED)
 
 
 #: What is reported on of the network's numbers.
@@ -342,8 +343,22 @@ class CameraStream:
             converted=converted,
         )
 
-    def finish(self, job: Job, prediction: Prediction, ending: Callable[[], bool]) -> None:
-        """Publish what was predicted; in lockstep wait until it has arrived, unless all ends."""
+    def finish(
+        self,
+        job: Job,
+        prediction: Prediction,
+        ending: Callable[[], bool],
+        in_network: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        """Publish what was predicted; in lockstep wait until it has arrived, unless all ends.
+
+        Args:
+            job: of `begin`.
+            prediction: for it.
+            ending: whether the process is about to end.
+            in_network: watches over another pass through the network.
+
+        """
         assert self.outputs is not None
         assert self._clock is not None
         predicted = time.perf_counter()
@@ -366,7 +381,7 @@ class CameraStream:
             self._await_subscribers(job.topics, ending)
         finished = time.perf_counter()
         if prediction.sample is not None:  # now that nobody waits for it
-            self._judge(job, prediction.sample)
+            self._judge(job, prediction.sample, in_network)
         self.height.look(
             prediction,
             job.predictor.mount,
@@ -387,13 +402,19 @@ class CameraStream:
             },
         )
 
-    def _judge(self, job: Job, sample: npt.NDArray[np.float32]) -> None:
+    def _judge(
+        self,
+        job: Job,
+        sample: npt.NDArray[np.float32],
+        in_network: Callable[[], AbstractContextManager[None]],
+    ) -> None:
         """See whether depth is like that of the training frames."""
         ranges, values = job.predictor.info.depth_ranges, job.values
         traits = depth_traits(sample)
         if values.implausible_frames and self._plausibility.turn_is_due(ranges, time.monotonic()):
             asked = job.request
-            turned = turned_traits(job.predictor, asked.image, asked.camera, asked.pixel_format)
+            with in_network():
+                turned = turned_traits(job.predictor, asked.image, asked.camera, asked.pixel_format)
             traits |= upright_trait(traits, turned)
         self._plausibility.take(
             traits, ranges, beyond=values.implausible_beyond, frames=values.implausible_frames
@@ -444,7 +465,9 @@ class CameraStream:
         lost = 0 if self.input is None else self.input.watch.lost
         return None if lost is None or self._lost_before is None else self._lost_before + lost
 
-    def modes(self, snapshot: Snapshot, started: StartedEngine | None) -> list[Degradation]:
+    def modes(
+        self, snapshot: Snapshot, started: StartedEngine | None, *, stalled: str = ""
+    ) -> list[Degradation]:
         """Degraded modes that the camera is in; none while it is not active.
 
         To be called now and then: what begins and ends between two calls is not seen.
@@ -452,6 +475,7 @@ class CameraStream:
         Args:
             snapshot: of its statistics, now.
             started: engine of the node.
+            stalled: why the network is taken to answer no more; empty if it is not.
 
         """
         if self.input is None or self._calibration is None or started is None:
@@ -469,6 +493,7 @@ class CameraStream:
             fallback=started.fallback,
             deviates=started.deviates,
             implausible=self._plausibility.reason,
+            stalled=stalled,
         )
         found = self._modes.look(facts, self.values, now)
         self._log_modes({degradation.mode: degradation.reason for degradation in found})

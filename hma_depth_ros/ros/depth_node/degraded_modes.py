@@ -25,6 +25,7 @@ class Mode(Enum):
     OVERLOADED = "overloaded"  #: too many images give way to newer ones
     TRANSPORT_LOSS = "transport_loss"  #: too many images do not get here
     ENGINE_FALLBACK = "engine_fallback"  #: what runs the network is not what was wanted
+    ENGINE_STALLED = "engine_stalled"  #: the network does not answer any more
     IMPLAUSIBLE = "implausible"  #: depth is unlike that of the frames that were trained on
 
 
@@ -62,6 +63,7 @@ class CameraFacts:
     fallback: str  #: why another engine runs than was wanted; empty if it does not
     deviates: bool  #: the engine does not reproduce the network, and there is nothing better
     implausible: str  #: why depth is unlike that of the training frames; empty if it is not
+    stalled: str  #: for how long the network has not answered; empty while it does
 
 
 class ModeLimits(Protocol):
@@ -115,7 +117,8 @@ class DegradedModes:
             self._overloaded(facts, before, limits, now - since) if full else None,
             self._transport_loss(facts, before, limits, now - since) if full else None,
             _engine_fallback(facts),
-            _implausible(facts),
+            _error(Mode.ENGINE_STALLED, facts.stalled),
+            _error(Mode.IMPLAUSIBLE, facts.implausible),
         )
         found = [degradation for degradation in judged if degradation is not None]
         self._current = {degradation.mode for degradation in found}
@@ -188,7 +191,5 @@ def _engine_fallback(facts: CameraFacts) -> Degradation | None:
     return Degradation(Mode.ENGINE_FALLBACK, severity, facts.fallback)
 
 
-def _implausible(facts: CameraFacts) -> Degradation | None:
-    if not facts.implausible:
-        return None
-    return Degradation(Mode.IMPLAUSIBLE, Severity.ERROR, facts.implausible)
+def _error(mode: Mode, reason: str) -> Degradation | None:
+    return Degradation(mode, Severity.ERROR, reason) if reason else None

@@ -18,7 +18,8 @@ MEANINGS = {
     "frames received": "processed + dropped + skipped + failed",
     "frames processed": "whose outputs were published",
     "frames dropped": "that the node had no time or no calibration for",
-    "dropped: CAUSE": "a newer one came, no CameraInfo of its stamp, the node was stopped",
+    "dropped: CAUSE": "a newer one came, no CameraInfo of its stamp, the node was stopped, the "
+    "network does not answer",
     "frames skipped": "that nobody wanted anything of",
     "skipped: CAUSE": "nobody listens",
     "frames failed": "that could not be processed",

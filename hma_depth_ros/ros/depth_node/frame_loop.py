@@ -7,6 +7,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from hma_depth_ros.errors import HmaDepthError
@@ -17,12 +18,16 @@ from hma_depth_ros.messages.image import BadImageError
 from hma_depth_ros.ros.depth_node.camera_stream import CameraStream, Job
 from hma_depth_ros.ros.depth_node.engine_recovery import EngineRecovery, described
 from hma_depth_ros.ros.depth_node.frame_buffer import FrameBuffer
-from hma_depth_ros.ros.depth_node.image_input import STOPPED, Frame
+from hma_depth_ros.ros.depth_node.image_input import STALLED, STOPPED, Frame
+from hma_depth_ros.ros.depth_node.stall_watch import LeftBehindError, Silence, StallWatch
 
 #: Why frames fail that the engine raised at.
 NETWORK_FAILED = "the network failed"
 #: How long the end of the process waits for the frames under way.
 LAST_FRAME_SECONDS = 0.5
+#: How long a deactivation waits for the network, and the executor with it.
+LEAVE_SECONDS = 5.0
+_POLL = 0.1  # seconds
 
 
 class FrameLoop:
@@ -36,6 +41,7 @@ class FrameLoop:
         together: int,
         workers: int,
         recovery: EngineRecovery,
+        watch: StallWatch[CameraStream],
         ending: Callable[[], bool],
         logger: Any,
     ) -> None:
@@ -47,11 +53,13 @@ class FrameLoop:
             together: how many cameras' images may go through the network as one batch.
             workers: how many frames, of as many cameras, may be under way side by side.
             recovery: is told how the network does.
+            watch: is told how long it takes.
             ending: whether the process is about to end.
             logger: of the node.
 
         """
-        self._streams, self._together, self._recovery = streams, together, recovery
+        self._streams, self._together = streams, together
+        self._recovery, self._watch = recovery, watch
         self._ending, self._logger = ending, logger
         self._over = False
         self._buffer: FrameBuffer[CameraStream, Frame] = FrameBuffer(streams, keep_all=lockstep)
@@ -66,38 +74,72 @@ class FrameLoop:
             worker.start()
 
     def put(self, stream: CameraStream, frame: Frame) -> bool:
-        """Store a frame; False if one was lost for it."""
+        """Store a frame; False if one was lost for it.
+
+        While the network is stalled none is stored: in lockstep they would fill the memory.
+        """
+        silence = self.silence(stream)
+        if silence is not None and silence.stalled:
+            stream.statistics.count_dropped(STALLED)
+            return True
         return self._buffer.put(stream, frame)
+
+    def silence(self, stream: CameraStream) -> Silence | None:
+        """Of the network towards this camera, beyond the usual."""
+        return self._watch.silence(stream, workers=len(self.workers))
 
     def prepare(self) -> None:
         """Build what is needed for cameras that are known by now, as soon as no frame waits."""
         self._buffer.interrupt()
 
     def stop(self) -> None:
-        """End after the frames under way; those that wait are counted as dropped."""
+        """End after the frames under way, if they come to an end; the rest counts as dropped."""
         for stream, left in self._buffer.close().items():
             stream.statistics.count_dropped(STOPPED, left)
-        deadline = time.monotonic() + LAST_FRAME_SECONDS if self._ending() else None
+        begun = time.monotonic()
         for worker in self.workers:
-            if worker.is_alive():
-                worker.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
+            while worker.is_alive():
+                waited = time.monotonic() - begun
+                if self._ending() and waited >= LAST_FRAME_SECONDS:
+                    return
+                if waited >= LEAVE_SECONDS and self._leaves(worker):
+                    break
+                worker.join(_POLL)
+
+    def _leaves(self, worker: threading.Thread) -> bool:
+        """Whether a worker is in the network, and is not waited for any longer."""
+        streams = self._watch.leave(worker.ident)
+        if streams is None:
+            return False
+        for stream in streams:
+            stream.statistics.count_dropped(STOPPED)
+        self._logger.warning(
+            f"the network has not answered within {LEAVE_SECONDS:g} s: it is not waited for"
+        )
+        return True
 
     def _work(self) -> None:
         while not self._over:
             taken = self._buffer.take(most=self._together, kind=CameraStream.network_size)
             if taken is None:
                 return
-            if taken:
-                self._process(taken)
-                self._buffer.done(stream for stream, _ in taken)
-            else:
-                self._prepare()
+            try:
+                if taken:
+                    self._process(taken)
+                    self._buffer.done(stream for stream, _ in taken)
+                else:
+                    self._prepare()
+            except LeftBehindError:
+                return
 
     def _prepare(self) -> None:
         for stream in self._streams:
             attempt = self._recovery.attempt
             try:
-                stream.prepare(self._together)
+                with self._watch.passing(()):
+                    stream.prepare(self._together)
+            except LeftBehindError:
+                raise
             except Exception as error:  # no image is concerned yet; the first one will be
                 self._note_failure(error, attempt, ())
 
@@ -109,11 +151,15 @@ class FrameLoop:
                 if (job := stream.begin(frame)) is not None:
                     jobs.append((stream, job))
         predictions = self._predict(jobs)
-        for (stream, job), prediction in zip(jobs, predictions, strict=False):
+        streams = [stream for stream, _ in jobs]
+        for number, prediction in enumerate(predictions):
+            stream, job = jobs[number]
             with self._faults_of(stream):
                 if isinstance(prediction, HmaDepthError):
                     raise prediction
-                stream.finish(job, prediction, self._ending)
+                kind = (self._recovery.attempt, "once more", *_sizes(jobs[number : number + 1]))
+                again = partial(self._watch.passing, streams[number:], kind)
+                stream.finish(job, prediction, self._ending, again)
 
     def _predict(
         self, jobs: Sequence[tuple[CameraStream, Job]]
@@ -127,14 +173,15 @@ class FrameLoop:
         attempt = self._recovery.attempt
         with self._faults_of(*streams):
             try:
-                found = self._with_what_memory_there_is([job for _, job in jobs])
-            except HmaDepthError:
+                with self._watch.passing(streams, (attempt, *_sizes(jobs))):
+                    found = self._with_what_memory_there_is([job for _, job in jobs])
+                    if any(isinstance(one, Prediction) and one.seconds for one in found):
+                        self._recovery.works()
+            except (HmaDepthError, LeftBehindError):
                 raise
             except Exception as error:  # engines fail in any way
                 self._note_failure(error, attempt, streams)
                 return ()
-            if any(isinstance(one, Prediction) and one.seconds for one in found):
-                self._recovery.works()
             return found
         return ()
 
@@ -169,13 +216,16 @@ class FrameLoop:
                 stream.image_topic(), f"the network has failed with {described(error)}"
             )
         self._logger.error("".join(traceback.format_exception(error)), throttle_duration_sec=5.0)
-        self._recovery.failed(error, attempt)
+        with self._watch.passing(()):  # another engine may have to be compiled
+            self._recovery.failed(error, attempt)
 
     @contextmanager
     def _faults_of(self, *streams: CameraStream) -> Iterator[None]:
         """Count what goes wrong with one frame of each of these cameras, and go on."""
         try:
             yield
+        except LeftBehindError:  # which has been accounted for
+            raise
         except HmaDepthError as error:
             bad = isinstance(error, BadImageError)
             for stream in streams:
@@ -190,6 +240,11 @@ class FrameLoop:
                     stream.statistics.count_failed("internal error")
             if not self._over:
                 self._logger.error(traceback.format_exc(), throttle_duration_sec=5.0)
+
+
+def _sizes(jobs: Sequence[tuple[CameraStream, Job]]) -> list[tuple[int, int] | None]:
+    """Of the network's input for each frame that goes there."""
+    return [stream.network_size(job.frame) for stream, job in jobs if job.request.outputs]
 
 
 def _predictions(jobs: Sequence[Job], together: int) -> list[Prediction | HmaDepthError]:

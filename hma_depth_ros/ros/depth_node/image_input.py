@@ -45,6 +45,8 @@ STOPPED = "the node was stopped"
 REPLACED = "replaced by a newer frame"
 #: Likewise, if it is so slow that they did not get beyond the subscription's own queue.
 OVERRUN = "replaced before the node could take it"
+#: Why they are dropped when the network is stalled.
+STALLED = "the network does not answer"
 #: Why they are dropped with exact pairing.
 UNPAIRED = "no camera_info of its stamp"
 

@@ -7,6 +7,7 @@ lockstep, each one), asks the predictor for what somebody listens to, and publis
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -32,6 +33,11 @@ from hma_depth_ros.ros.depth_node.engine_recovery import EngineRecovery
 from hma_depth_ros.ros.depth_node.frame_loop import FrameLoop
 from hma_depth_ros.ros.depth_node.load_predictor import LoadedModel
 from hma_depth_ros.ros.depth_node.parameters import DepthNodeParameters
+from hma_depth_ros.ros.depth_node.stall_watch import (
+    FIRST_TIMES,
+    Silence,
+    StallWatch,
+)
 from hma_depth_ros.ros.depth_node.statistics import FrameStatistics
 from hma_depth_ros.ros.managed_node import ManagedNode, logged
 from hma_depth_ros.ros.parameter_types import ParameterError
@@ -42,6 +48,12 @@ from hma_depth_ros.ros.transport import tune_malloc
 #: How often the node looks whether somebody latches its CameraInfo: a wait for the first one is not
 #: to be in vain.
 LOOK_SECONDS = 0.2
+
+#: What is said to take long.
+LOADING = "configure"
+
+#: Transitions that take a new engine.
+LOAD_ANEW = "cleanup, configure, activate"
 
 
 class DepthNode(ManagedNode):
@@ -68,6 +80,7 @@ class DepthNode(ManagedNode):
         self.cameras: list[CameraStream] = []
         self._model: LoadedModel | None = None
         self._recovery: EngineRecovery | None = None  # of the model's engine
+        self._watch: StallWatch[CameraStream] | None = None  # likewise
         self._loop: FrameLoop | None = None
         self._clock_watch: ClockWatch | None = None
         self._reporter = ConditionLog(self.get_logger().warning)  # of what is no camera's
@@ -125,6 +138,8 @@ class DepthNode(ManagedNode):
         if self._model is None or not self._declared.concern(changes):
             return
         self._values = self._declared.read()
+        if self._watch is not None:
+            self._watch.timeout = self._values.engine_timeout
         for camera in self.cameras:
             values = self._declared.read_own(self._values, camera.name)
             camera.apply(values, self._model.predictor(values))
@@ -154,11 +169,17 @@ class DepthNode(ManagedNode):
         # In lockstep a frame's outputs are delivered before the next frame is begun.
         side_by_side = 1 if values.lockstep else self.side_by_side(values)
         warn = self.get_logger().warning
-        model = unless(
-            self.ending, lambda: LoadedModel(values, side_by_side=side_by_side, warn=warn)
-        )
+        try:
+            model = unless(
+                self.ending,
+                lambda: LoadedModel(values, side_by_side=side_by_side, warn=warn),
+                meanwhile=self._while_loading(values),
+            )
+        finally:
+            self._reporter.solved(LOADING)
         self._values, self._model = values, model
         self._recovery = EngineRecovery(model.measures(), warn=self.get_logger().warning)
+        self._watch = StallWatch(values.engine_timeout)
         try:
             allocate = partial(host_memory, device=model.engine.device)
             endpoints: list[tuple[str, Entity]] = [("/diagnostics", "publisher")]
@@ -175,9 +196,15 @@ class DepthNode(ManagedNode):
     @logged
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe and start the worker."""
-        assert self._model is not None and self._recovery is not None
+        assert self._model is not None
+        assert self._recovery is not None and self._watch is not None
         if self._recovery.given_up:
             raise HmaDepthError(_given_up(self._recovery.given_up))
+        if self._watch.left:
+            raise HmaDepthError(
+                "the network has not answered yet since before the node was deactivated. To load "
+                f"it anew: {LOAD_ANEW}; if that does not help, end the process"
+            )
         result = super().on_activate(state)
         values = self._values
         self._clock_watch = clock = ClockWatch(self, self._reporter)
@@ -187,6 +214,7 @@ class DepthNode(ManagedNode):
             together=self.together(self._model.predictor(values)),
             workers=self._model.engine.side_by_side,
             recovery=self._recovery,
+            watch=self._watch,
             ending=self.ending,
             logger=self.get_logger(),
         )
@@ -233,8 +261,9 @@ class DepthNode(ManagedNode):
         for camera in self.cameras:
             camera.release()
         on_cuda = self._model is not None and self._model.engine.device.type == "cuda"
-        self._model = self._recovery = None
-        if on_cuda:
+        busy = self._watch is not None and self._watch.left
+        self._model = self._recovery = self._watch = None
+        if on_cuda and not busy:  # it waits for all that runs there
             torch.cuda.empty_cache()
 
     def _look_after_engine(self) -> None:
@@ -260,6 +289,26 @@ class DepthNode(ManagedNode):
         for camera in self.cameras:
             if camera.input is not None:
                 camera.input.look()
+
+    def _while_loading(self, values: DepthNodeParameters) -> Callable[[], None]:
+        """What to call while the executor waits for a model: the diagnostics go on."""
+        begun = due = time.monotonic()
+
+        def look() -> None:
+            nonlocal due
+            now = time.monotonic()
+            if now < due:
+                return
+            due = now + values.diagnostics_period
+            if 0 < FIRST_TIMES * values.engine_timeout < now - begun:
+                self._reporter.problem(
+                    LOADING,
+                    f"the network is not loaded after {now - begun:.0f} s; what hangs here is "
+                    "ended with the process only",
+                )
+            self._publish_diagnostics()
+
+        return look
 
     def _look_for_namesakes(self) -> None:
         """Report other nodes of this one's name: ROS lets them be, and mixes them up."""
@@ -295,7 +344,12 @@ class DepthNode(ManagedNode):
         if camera.input is not None:
             camera.input.watch.look()
         snapshot, values = camera.statistics.snapshot(), camera.values
-        modes = camera.modes(snapshot, self._model.started if self._model else None)
+        silence = self._silence(camera)
+        modes = camera.modes(
+            snapshot,
+            self._model.started if self._model else None,
+            stalled=str(silence) if silence is not None and silence.stalled else "",
+        )
         losses: list[str] = []
         if camera.input is not None and Mode.TRANSPORT_LOSS in {mode.mode for mode in modes}:
             losses = camera.input.watch.losses
@@ -310,6 +364,16 @@ class DepthNode(ManagedNode):
             depth_scale=values.depth_scale,
         )
 
+    def _silence(self, camera: CameraStream) -> Silence | None:
+        """Of the network towards a camera; it is said as long as it is no mode."""
+        silence = self._loop.silence(camera) if self._loop is not None else None
+        subject = f"{camera.image_topic()}: the first image of a size"
+        if silence is None or silence.stalled:
+            camera.reporter.solved(subject)
+        else:
+            camera.reporter.problem(subject, str(silence))
+        return silence
+
 
 def _given_up(reason: str) -> str:
-    return f"{reason}; nothing has helped. To load it anew: cleanup, configure, activate"
+    return f"{reason}; nothing has helped. To load it anew: {LOAD_ANEW}"

@@ -9,6 +9,7 @@ from hma_depth_ros.inference.engines.engine_names import ENGINES, PRECISIONS
 from hma_depth_ros.inference.plan import Region
 from hma_depth_ros.messages.weight_image import WEIGHT_ENCODINGS
 from hma_depth_ros.ros import parameter_table
+from hma_depth_ros.ros.depth_node.stall_watch import FIRST_TIMES
 from hma_depth_ros.ros.parameter_table import parameter
 from hma_depth_ros.ros.parameter_types import ParameterError
 
@@ -240,6 +241,13 @@ class DepthNodeParameters:
         "for that, in widths of the range.",
         limits=(0.0, 100.0),
         of_camera=True,
+    )
+    engine_timeout: float = parameter(
+        30.0,
+        "Seconds without an answer of the network after which the diagnostics say "
+        f"'engine_stalled' (ERROR); {FIRST_TIMES} times as long where an engine may be compiling, "
+        "as for the first image of a size; 0 is never.",
+        limits=(0.0, 3600.0),
     )
     diagnostics_period: float = parameter(
         1.0, "Seconds between two messages on /diagnostics.", limits=(0.05, 60.0), read_only=True

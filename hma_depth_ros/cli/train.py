@@ -146,7 +146,6 @@ def _fine_tuned(config: TrainConfig, arguments: argparse.Namespace) -> TrainConf
         found |= fitted(
             weights_file(config.model.weights),
             entries,
-            batch_size=config.optimiser.batch_size,
             report=None if folder is None else folder / REPORT,
         )
     config = load_config(

@@ -68,9 +68,7 @@ def lists_of(folder: Path, mixed: Sequence[str]) -> dict[str, Any]:
     return data
 
 
-def fitted(
-    weights: Path, entries: Sequence[SplitEntry], *, report: Path | None
-) -> dict[str, Any]:
+def fitted(weights: Path, entries: Sequence[SplitEntry], *, report: Path | None) -> dict[str, Any]:
     """Sections of the configuration that follow from the checkpoint and the frames.
 
     The network's input and the focal length that its depth is metric for stay those of the

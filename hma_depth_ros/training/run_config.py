@@ -68,7 +68,7 @@ class DataSection:
     second_weight: Share = 0.3  #: of a pixel's ground truth from there
     #: Frames of a drive of n are drawn n^-balance times as often as a drive's only one.
     balance: Share = 0.0
-    #: How much of an epoch is of each list of `train`, in proportion; empty: as its frames are many.
+    #: How much of an epoch is of each list of `train`, in proportion; empty: as many as there are.
     list_shares: tuple[Positive, ...] = ()
     epoch_frames: Count | None = None  #: drawn in an epoch; None: as many as there are
     cache: bool = False  #: read all frames at the start and keep them in memory

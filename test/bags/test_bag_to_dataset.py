@@ -203,9 +203,7 @@ def test_bad_bags_are_one_line(
     assert message.count("\n") == 1
 
 
-def test_clocks_that_may_differ_are_asked_about(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
+def test_clocks_that_may_differ_are_asked_about(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     for clock, offset in ((400_000_000, "-0.400"), (-400_000_000, "0.400"), (150_000_000, "")):
         bag = Car(frames=12, clock=clock).write(tmp_path / f"bag{clock}")
         assert make(bag, "--output", tmp_path / f"set{clock}", *ONE_LIST) == 0

@@ -19,9 +19,7 @@ from hma_depth_ros.training.config_file import load_config
 SIZE, FOCAL, HEIGHT = (200, 120), 150.0, 2.2
 
 
-def write_set(
-    folder: Path, frames: int = 6, *, height: float = HEIGHT, dark: bool = False
-) -> Path:
+def write_set(folder: Path, frames: int = 6, *, height: float = HEIGHT, dark: bool = False) -> Path:
     """Frames of a flat road under a textured sky, with lists and report."""
     row, column = np.mgrid[0 : SIZE[1], 0 : SIZE[0]]
     depth = np.where(row > 65, height * FOCAL / np.maximum(row - 55.0, 1), 0)

@@ -14,6 +14,7 @@ from torch import Tensor
 from hma_depth_ros.data.semantic_labels import NO_LABEL
 from hma_depth_ros.network.checkpoint import Preprocessing
 from hma_depth_ros.network.model import HmaDepth, ScaleMaps
+from hma_depth_ros.training import step
 from hma_depth_ros.training.accumulation import WholeSums
 from hma_depth_ros.training.config_file import load_config
 from hma_depth_ros.training.initial_weights import initial_model
@@ -233,7 +234,7 @@ def test_a_broken_batch_changes_nothing_at_all(broken: float, fused: bool):
 
 def test_auto_is_bf16_where_the_device_has_it(monkeypatch: pytest.MonkeyPatch):
     for has, expected in ((True, "bf16"), (False, "fp32")):
-        monkeypatch.setattr("hma_depth_ros.training.step.has_bf16", lambda has=has: has)
+        monkeypatch.setattr(step, "has_bf16", lambda has=has: has)
         assert precision_on(torch.device("cpu"), "auto") == expected
         assert precision_on(torch.device("cpu"), "fp32") == "fp32"
     for capability, expected in (((7, 5), "fp32"), ((8, 0), "bf16"), ((9, 0), "bf16")):

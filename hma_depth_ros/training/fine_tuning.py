@@ -22,8 +22,8 @@ FINETUNE = "finetune"
 #: `model.weights` of the checkpoint that comes with the package.
 BUNDLED = "bundled"
 
-#: Of a crop, which is as high as the frame: where the horizon lies tells most of the distance. In
-#: 60 steps crops of 448x160 of frames of 608x365 left scale and old frames worse than 224x352 did.
+#: Of a crop, which is as high as the frames of the lowest list: high crops served better than wide
+#: ones (docs/own_car.md), and frames enlarged to fill one would never be seen as at inference.
 _CROP_PIXELS, _LEAST_WIDTH, _MOST_WIDTH = 80_000, 192, 0.75
 _MULTIPLE = 32
 #: Of the crops, where lists are mixed in: of the own car; the other lists share the rest.
@@ -68,16 +68,18 @@ def lists_of(folder: Path, mixed: Sequence[str]) -> dict[str, Any]:
     return data
 
 
-def fitted(weights: Path, entries: Sequence[SplitEntry], *, report: Path | None) -> dict[str, Any]:
+def fitted(
+    weights: Path, lists: Sequence[Sequence[SplitEntry]], *, report: Path | None
+) -> dict[str, Any]:
     """Sections of the configuration that follow from the checkpoint and the frames.
 
     The network's input and the focal length that its depth is metric for stay those of the
-    checkpoint: depth of another camera is scaled, as at inference. The crop is a part of the frame,
-    of all its height: the network is told where it is, and more of them fit into half an hour.
+    checkpoint: depth of another camera is scaled, as at inference. The crop is a part of the frame:
+    the network is told where it is, and more of them fit into half an hour.
 
     Args:
         weights: the checkpoint.
-        entries: to train on, of which the first ones' camera is the new one.
+        lists: to train on, of which the first one's camera is the new one.
         report: of the data set, which may tell the camera's mount.
 
     Raises:
@@ -85,10 +87,11 @@ def fitted(weights: Path, entries: Sequence[SplitEntry], *, report: Path | None)
 
     """
     info = read_info(weights)
-    width, height = image_size(entries[0].image)
-    camera = entry_camera(entries[0], (height, width)).camera
+    sizes = [image_size(entries[0].image) for entries in lists]
+    width, height = sizes[0]
+    camera = entry_camera(lists[0][0], (height, width)).camera
     input_width = info.preprocessing.input_width or width
-    rows = _whole_blocks(height * input_width / width)
+    rows = _whole_blocks(min(rows * input_width / columns for columns, rows in sizes))
     most = int(_MOST_WIDTH * input_width)
     columns = _whole_blocks(min(max(_CROP_PIXELS // rows, _LEAST_WIDTH), most))
     return {
@@ -96,7 +99,6 @@ def fitted(weights: Path, entries: Sequence[SplitEntry], *, report: Path | None)
         "crop": {
             "height": rows,
             "width": columns,
-            "fill": True,
             "input_width": info.preprocessing.input_width,
             "focal_length": info.preprocessing.focal_length,
         },
@@ -124,11 +126,11 @@ def _mount(report: Path | None, camera: PinholeCamera) -> dict[str, float]:
     return {"mount_height": mount["height"], "mount_pitch": mount["pitch"]}
 
 
-def listed(paths: Sequence[str], root: Path | None) -> list[SplitEntry]:
-    """Entries of all lists with the paths of files that are there.
+def listed(paths: Sequence[str], root: Path | None) -> list[list[SplitEntry]]:
+    """Entries of each list with the paths of files that are there.
 
     Raises:
         HmaDepthError: a list cannot be read, or files are missing.
 
     """
-    return [entry for path in paths for entry in read_located_split(Path(path), root)]
+    return [read_located_split(Path(path), root) for path in paths]

@@ -116,8 +116,10 @@ class Trainer:
         optimiser = make_optimiser(self.model, settings)
         # Without folders and the like, which tell of a machine and not of the model.
         kept = ("crop", "augmentation", "loss", "optimiser")
-        drawn = ("balance", "list_shares", "epoch_frames", "minimum_depth")
-        drawn += ("second_truth", "second_weight")
+        drawn = (
+            *("balance", "list_shares", "epoch_frames", "minimum_depth"),
+            *("second_truth", "second_weight"),
+        )
         names = short_paths([*lists.description])
         self._recipe = {
             "lists": {names[path]: found for path, found in lists.description.items()},

@@ -100,9 +100,22 @@ def test_it_goes_on_from_the_bundled_model_by_default(
     assert (config.validation.every, config.validation.frames) == (1, 60)
     assert config.compute.precision == "auto"
     # As high as the frame (364 rows of 608), and as wide as 80,000 pixels allow.
-    assert (config.crop.height, config.crop.width, config.crop.fill) == (352, 224, True)
+    assert (config.crop.height, config.crop.width) == (352, 224)
     assert config.optimiser.learning_rate == 1e-5
     assert config.optimiser.frozen_statistics
+
+
+def test_no_list_has_frames_lower_than_the_crop(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """They would be enlarged, and the network would never see that camera as it is used."""
+    data, other = write_set(tmp_path / "set"), write_set(tmp_path / "other")
+    for path in (*other.glob("images/*.png"), *other.glob("depth/*.png")):
+        cv2.imwrite(str(path), cv2.imread(str(path), cv2.IMREAD_UNCHANGED)[20:60])
+    mixed = other / "train.txt"
+    assert train("--data", data, "--mix", mixed, "--mix", mixed, "--print-config") == 0
+    (tmp_path / "config.yaml").write_text(capsys.readouterr().out)
+    config = load_config(file=tmp_path / "config.yaml")
+    assert (config.crop.height, config.crop.width) == (96, 448), "40 rows of 200 columns, at 608"
+    assert config.data.list_shares == (0.75, 0.125, 0.125)
 
 
 def errors(folder: Path, *checkpoints: Path) -> list[float]:
@@ -120,9 +133,11 @@ def test_what_is_mixed_in_is_not_forgotten(tmp_path: Path, tiny_checkpoint: Path
     """Another car, 0.9 m above a dark road, was learned before."""
     old = write_set(tmp_path / "old", height=0.9, dark=True)
     own = write_set(tmp_path / "own")
-    steps = ("data.epoch_frames=80", "optimiser.batch_size=2", "optimiser.epochs=2")
-    steps += ("optimiser.learning_rate=3e-3", "optimiser.average_decay=0", "validation.every=2")
-    steps += ("data.workers=0", "run.tensorboard=false")
+    steps = (
+        *("data.epoch_frames=80", "optimiser.batch_size=2", "optimiser.epochs=2"),
+        *("optimiser.learning_rate=3e-3", "optimiser.average_decay=0", "validation.every=2"),
+        *("data.workers=0", "run.tensorboard=false"),
+    )
 
     def run(name: str, weights: Path, *arguments: object) -> tuple[Path, float]:
         output = tmp_path / name

@@ -140,31 +140,6 @@ def test_the_crop_of_kitti_is_cut_before_anything_else(tmp_path: Path):
     assert any(int(whole[SampleKey(e, 0)]["image"].max()) == 255 for e in range(20))
 
 
-def test_frames_lower_than_the_crop_are_not_enlarged_but_continued(wall: list[SplitEntry]):
-    """96 rows in 160: depth where the frame is, the frame's reflection and nothing else beside."""
-    settings = CropSettings(160, 128, "whole", input_width=192, focal_length=100.0, fill=True)
-    still = Augmentation(rotation=0.0, flip=0.0, colour=0.0)
-    dataset = CropDataset(wall, settings, still, seed=0, geometry="rays")
-    tops = set()
-    for epoch in range(20):
-        sample = dataset[SampleKey(epoch, 0)]
-        known = torch.nonzero(sample["depth"][0].any(dim=1)).ravel()
-        first, last = int(known[0]), int(known[-1])
-        assert last - first == 95 and len(known) == 96
-        tops.add(first)
-        image = sample["image"]
-        reflected = torch.flip(image[:, first + 1 : first + 1 + first], dims=[1])
-        assert torch.equal(image[:, :first], reflected[:, -first:] if first else reflected)
-        red = 255 - 6 * sample["depth"][0, first : last + 1]
-        assert (image[0, first : last + 1] - red.clamp(min=0)).abs().max() < 2
-        # The camera's rays are those of the frame: its middle row looks ahead.
-        down = sample["planes"][1]
-        assert down[1] * (first + 47.5) + down[2] == pytest.approx(0, abs=1e-6)
-    assert min(tops) < 10 and max(tops) > 50, "anywhere in the crop"
-    low = CropDataset(wall, CropSettings(160, 128, "whole", 192, 100.0), still, seed=0)
-    assert bool(low[SampleKey(0, 0)]["depth"].all()), "else it is enlarged"
-
-
 def test_each_list_has_its_share_of_an_epoch():
     lists = [0] * 6 + [1] * 90 + [2] * 4
     weights = shared_weights(np.ones(100), lists, (2.0, 1.0, 1.0), 40)

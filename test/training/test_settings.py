@@ -292,7 +292,6 @@ EFFECTS = {
     "crop.width": Effect("96", "batch"),
     "crop.input_width": Effect("120", "preprocessing"),
     "crop.focal_length": Effect("100", "preprocessing"),
-    "crop.fill": Effect("true", "batch", ("crop.height=64",)),
     "crop.sky": Effect("80", "batch"),
     "crop.camera_height": Effect("2", "batch", ("model.geometry=ground",)),
     "augmentation.pitch": Effect("5", "batch"),

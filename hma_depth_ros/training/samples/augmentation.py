@@ -95,23 +95,21 @@ class View:
         random: np.random.Generator,
         *,
         width: int | None = None,
-        fill: bool = False,
         camera: PinholeCamera | None = None,
     ) -> View:
         """Draw a crop of `size` of a frame, both (height, width).
 
         The frame is scaled to `width` (None: not at all), or if the crop needs it to more, and then
-        by the random zoom. With `fill` it is not enlarged for the crop's height: the crop goes
-        beyond it, above and below. Without its camera no pitch is drawn.
+        by the random zoom. Without its camera no pitch is drawn.
         """
-        needed = size[1] / frame[1] if fill else max(size[0] / frame[0], size[1] / frame[1])
+        needed = max(size[0] / frame[0], size[1] / frame[1])
         scale = max(1.0 if width is None else width / frame[1], needed)
         columns = int(np.ceil(frame[1] * scale * random.uniform(1, augmentation.zoom) - 1e-6))
         rows = round(frame[0] * columns / frame[1])
         return cls(
             frame,
             (rows, columns),
-            top=int(random.integers(min(0, rows - size[0]), max(0, rows - size[0]) + 1)),
+            top=int(random.integers(0, rows - size[0] + 1)),
             left=int(random.integers(0, columns - size[1] + 1)),
             size=size,
             angle=random.uniform(-augmentation.rotation, augmentation.rotation),

@@ -60,10 +60,6 @@ class CropSettings:
         721.5377  #: at that width, that depth is metric for; None: no matter (indoor)
     )
 
-    #: Frames lower than the crop are continued by their reflection, without ground truth; else they
-    #: are enlarged, and never seen at the size that they have at inference.
-    fill: bool = False
-
     #: Metres that pixels labelled as sky are given, where frames have labels (`find_labels`); None:
     #: no depth. Ground truth leaves the sky out, and a network that never hears of it builds walls.
     sky: float | None = None
@@ -230,7 +226,6 @@ class CropDataset(Dataset[Sample]):
             augmentation,
             random,
             width=settings.input_width,
-            fill=settings.fill,
             camera=frame.camera,
         )
         image = change_colours(view.image(frame.image), augmentation, random)

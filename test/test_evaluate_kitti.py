@@ -28,7 +28,6 @@ from hma_depth_ros.evaluation.protocols import PROTOCOLS
 from hma_depth_ros.evaluation.score import score
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.inference import together
-from hma_depth_ros.inference.engines import cpu
 from hma_depth_ros.inference.plan import Region
 from hma_depth_ros.inference.predictor import (
     DepthPredictor,
@@ -36,6 +35,7 @@ from hma_depth_ros.inference.predictor import (
     PredictionRequest,
     predict_requests,
 )
+from hma_depth_ros.network import cpu
 from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
 from hma_depth_ros.network.model import HmaDepth
 from hma_depth_ros.network.model_config import ModelConfig

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
 
-from hma_depth_ros.inference.engines.cpu import has_bf16
 from hma_depth_ros.network.affine_planes import affine_planes
 from hma_depth_ros.network.checkpoint import Preprocessing
 from hma_depth_ros.network.compiled_kernels import keep_kernels_private
+from hma_depth_ros.network.cpu import has_bf16
 from hma_depth_ros.network.float32 import float32_means_float32
 from hma_depth_ros.network.model import HmaDepth
 from hma_depth_ros.training.accumulation import AllReduce, WholeSums

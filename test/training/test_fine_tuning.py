@@ -109,7 +109,9 @@ def test_no_list_has_frames_lower_than_the_crop(tmp_path: Path, capsys: pytest.C
     """They would be enlarged, and the network would never see that camera as it is used."""
     data, other = write_set(tmp_path / "set"), write_set(tmp_path / "other")
     for path in (*other.glob("images/*.png"), *other.glob("depth/*.png")):
-        cv2.imwrite(str(path), cv2.imread(str(path), cv2.IMREAD_UNCHANGED)[20:60])
+        image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        assert image is not None
+        cv2.imwrite(str(path), image[20:60])
     mixed = other / "train.txt"
     assert train("--data", data, "--mix", mixed, "--mix", mixed, "--print-config") == 0
     (tmp_path / "config.yaml").write_text(capsys.readouterr().out)

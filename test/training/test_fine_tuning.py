@@ -155,7 +155,7 @@ def test_what_is_mixed_in_is_not_forgotten(tmp_path: Path, tiny_checkpoint: Path
     assert first == pytest.approx(on_old, abs=0.01)
     assert forgotten > 3 * first
     assert kept < forgotten / 3
-    assert on_own_mixed < 1.1 * on_own
+    assert on_own_mixed < 1.3 * on_own
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,8 @@ from hma_depth_ros.benchmarks.tables import node_tables
 from hma_depth_ros.benchmarks.timing import Timing, take_turns
 from hma_depth_ros.cli import benchmark, run_command
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.inference.engines.cpu import has_bf16
 from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
+from hma_depth_ros.network.cpu import has_bf16
 from hma_depth_ros.network.flops import count_flops
 from hma_depth_ros.network.model import HmaDepth
 from hma_depth_ros.network.model_config import ModelConfig

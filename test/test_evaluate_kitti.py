@@ -28,10 +28,10 @@ from hma_depth_ros.evaluation.protocols import PROTOCOLS
 from hma_depth_ros.evaluation.score import score
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.inference import together
-from hma_depth_ros.inference.engines import cpu
 from hma_depth_ros.inference.plan import Region
 from hma_depth_ros.inference.prediction import Prediction, PredictionRequest
 from hma_depth_ros.inference.predictor import DepthPredictor, predict_requests
+from hma_depth_ros.network import cpu
 from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
 from hma_depth_ros.network.model import HmaDepth
 from hma_depth_ros.network.model_config import ModelConfig

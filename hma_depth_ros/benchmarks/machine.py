@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from hma_depth_ros import __version__
-from hma_depth_ros.inference.engines.cpu import cpu_name
+from hma_depth_ros.network.cpu import cpu_name
 
 _PACKAGES = ("torch", "openvino", "onnxruntime", "onnxruntime-gpu", "timm", "numpy")
 

@@ -17,7 +17,6 @@ from hma_depth_ros.benchmarks.stages import measure_stages
 from hma_depth_ros.benchmarks.timing import Timing, take_turns
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.camera_input import camera_input
-from hma_depth_ros.inference.engines.cpu import has_bf16
 from hma_depth_ros.inference.engines.engine import Engine
 from hma_depth_ros.inference.engines.model_file import ModelFormat
 from hma_depth_ros.inference.engines.model_source import ModelSource
@@ -28,6 +27,7 @@ from hma_depth_ros.network.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
+from hma_depth_ros.network.cpu import has_bf16
 from hma_depth_ros.network.device import choose_device
 from hma_depth_ros.network.flops import count_flops
 from hma_depth_ros.network.model import HmaDepth

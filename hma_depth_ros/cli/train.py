@@ -142,11 +142,10 @@ def _fine_tuned(config: TrainConfig, arguments: argparse.Namespace) -> TrainConf
     names = arguments.split or found.get("data", {}).get("train") or config.data.train
     if names:
         root = arguments.data or config.data.root
-        entries = listed(names, None if root is None else Path(root))
+        lists = listed(names, None if root is None else Path(root))
         found |= fitted(
             weights_file(config.model.weights),
-            entries,
-            batch_size=config.optimiser.batch_size,
+            lists,
             report=None if folder is None else folder / REPORT,
         )
     config = load_config(

@@ -22,11 +22,12 @@ FINETUNE = "finetune"
 #: `model.weights` of the checkpoint that comes with the package.
 BUNDLED = "bundled"
 
-#: Steps of a fine-tuning, the share of the network's input width that a crop has, and its pixels at
-#: most: with batches of four 21 minutes of a core at work, by the 0.53 s a crop that 95 steps took.
-_STEPS = 600
-_CROP_WIDTH, _CROP_PIXELS = 0.75, 72_000
+#: Of a crop, which is as high as the frames of the lowest list: high crops served better than wide
+#: ones (docs/own_car.md), and frames enlarged to fill one would never be seen as at inference.
+_CROP_PIXELS, _LEAST_WIDTH, _MOST_WIDTH = 80_000, 192, 0.75
 _MULTIPLE = 32
+#: Of the crops, where lists are mixed in: of the own car; the other lists share the rest.
+_OWN_SHARE = 0.75
 #: Of a data set's folder.
 _TRAIN, _VALIDATION = "train.txt", "validation.txt"
 
@@ -60,13 +61,15 @@ def lists_of(folder: Path, mixed: Sequence[str]) -> dict[str, Any]:
             "lists by --split"
         )
     data: dict[str, Any] = {"root": None, "train": [str(train), *mixed]}
+    if mixed:
+        data["list_shares"] = [_OWN_SHARE, *[(1 - _OWN_SHARE) / len(mixed)] * len(mixed)]
     if (folder / _VALIDATION).is_file() and (folder / _VALIDATION).stat().st_size:
         data["validation"] = str(folder / _VALIDATION)
     return data
 
 
 def fitted(
-    weights: Path, entries: Sequence[SplitEntry], *, batch_size: int, report: Path | None
+    weights: Path, lists: Sequence[Sequence[SplitEntry]], *, report: Path | None
 ) -> dict[str, Any]:
     """Sections of the configuration that follow from the checkpoint and the frames.
 
@@ -76,8 +79,7 @@ def fitted(
 
     Args:
         weights: the checkpoint.
-        entries: to train on, of which the first ones' camera is the new one.
-        batch_size: of a step.
+        lists: to train on, of which the first one's camera is the new one.
         report: of the data set, which may tell the camera's mount.
 
     Raises:
@@ -85,24 +87,29 @@ def fitted(
 
     """
     info = read_info(weights)
-    width, height = image_size(entries[0].image)
-    camera = entry_camera(entries[0], (height, width)).camera
+    sizes = [image_size(entries[0].image) for entries in lists]
+    width, height = sizes[0]
+    camera = entry_camera(lists[0][0], (height, width)).camera
     input_width = info.preprocessing.input_width or width
-    columns = max(int(_CROP_WIDTH * input_width) // _MULTIPLE, 1) * _MULTIPLE
-    scaled = round(height * input_width / width)
-    rows = min(scaled, max(_CROP_PIXELS // columns, _MULTIPLE)) // _MULTIPLE * _MULTIPLE
+    rows = _whole_blocks(min(rows * input_width / columns for columns, rows in sizes))
+    most = int(_MOST_WIDTH * input_width)
+    columns = _whole_blocks(min(max(_CROP_PIXELS // rows, _LEAST_WIDTH), most))
     return {
         "model": asdict(info.model),
         "crop": {
-            "height": max(rows, _MULTIPLE),
+            "height": rows,
             "width": columns,
             "input_width": info.preprocessing.input_width,
             "focal_length": info.preprocessing.focal_length,
         },
         "loss": {"uncertainty_weight": 0.1 if info.model.uncertainty else 0.0},
-        "optimiser": {"epochs": max(1, round(_STEPS * batch_size / len(entries)))},
         "camera": {**vars(camera), **_mount(report, camera)},
     }
+
+
+def _whole_blocks(pixels: float) -> int:
+    """So many pixels, rounded down to what the encoder halves five times."""
+    return max(int(pixels) // _MULTIPLE, 1) * _MULTIPLE
 
 
 def _mount(report: Path | None, camera: PinholeCamera) -> dict[str, float]:
@@ -119,11 +126,11 @@ def _mount(report: Path | None, camera: PinholeCamera) -> dict[str, float]:
     return {"mount_height": mount["height"], "mount_pitch": mount["pitch"]}
 
 
-def listed(paths: Sequence[str], root: Path | None) -> list[SplitEntry]:
-    """Entries of all lists with the paths of files that are there.
+def listed(paths: Sequence[str], root: Path | None) -> list[list[SplitEntry]]:
+    """Entries of each list with the paths of files that are there.
 
     Raises:
         HmaDepthError: a list cannot be read, or files are missing.
 
     """
-    return [entry for path in paths for entry in read_located_split(Path(path), root)]
+    return [read_located_split(Path(path), root) for path in paths]

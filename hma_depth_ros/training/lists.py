@@ -9,6 +9,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from hma_depth_ros.data.frame_name import scene_name
 from hma_depth_ros.data.semantic_labels import find_labels
 from hma_depth_ros.data.splits.dataset_layout import DatasetName
 from hma_depth_ros.data.splits.known_splits import eigen_test_drives_in, identify
@@ -18,6 +22,7 @@ from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.dataset_rules import KITTI, NYU, Benchmark
 from hma_depth_ros.training.held_out import hold_out
 from hma_depth_ros.training.run_config import DataSection
+from hma_depth_ros.training.samples.sampler import scene_weights, shared_weights
 
 BENCHMARKS: dict[DatasetName, Benchmark] = {"kitti": KITTI, "nyu": NYU}
 
@@ -33,6 +38,8 @@ class Lists:
     description: dict[str, Any]
     #: Frames held out of training, by drive.
     held_out: dict[str, int] = field(default_factory=dict)
+    #: Number of the list, in `data.train`, of each frame to train on.
+    list_of: list[int] = field(default_factory=list)
 
 
 def read_lists(section: DataSection, *, labels_needed: bool = False) -> Lists:
@@ -49,14 +56,17 @@ def read_lists(section: DataSection, *, labels_needed: bool = False) -> Lists:
     root = None if section.root is None else Path(section.root)
     benchmark = BENCHMARKS[section.dataset]
     training: list[SplitEntry] = []
-    for name in section.train:
-        training += read_training_split(
+    list_of: dict[int, int] = {}  # by the entry as an object: lists may name the same files
+    for number, name in enumerate(section.train):
+        own = read_training_split(
             Path(name),
             root,
             source=section.ground_truth_source,
             allow_test_scenes=section.allow_test_scenes,
             layout=benchmark.layout,
         )
+        training += own
+        list_of |= {id(entry): number for entry in own}
     if labels_needed and not any(find_labels(entry.image) for entry in training):
         raise HmaDepthError(
             "loss.smoothness_weight needs label maps, and no image of the lists has one; see "
@@ -86,7 +96,42 @@ def read_lists(section: DataSection, *, labels_needed: bool = False) -> Lists:
         validation = listed + [entry for entry in validation if entry.image not in named]
     names = [*section.train, *([section.validation] if section.validation else [])]
     description = {n: _described(Path(n)) for n in names}
-    return Lists(training, validation, benchmark, description, divided.frames)
+    numbers = [list_of[id(entry)] for entry in divided.training]
+    return Lists(training, validation, benchmark, description, divided.frames, numbers)
+
+
+def draw_weights(
+    lists: Lists, entries: Sequence[SplitEntry], section: DataSection
+) -> npt.NDArray[np.float64] | None:
+    """How often each frame is drawn in the mean epoch; None: once.
+
+    Args:
+        lists: of the run.
+        entries: those of its training frames that there are samples of.
+        section: of the run.
+
+    Raises:
+        HmaDepthError: `data.list_shares` does not fit the lists.
+
+    """
+    shares = section.list_shares
+    if not (section.balance or shares or section.epoch_frames):
+        return None
+    weights = scene_weights([scene_name(entry.image) for entry in entries], section.balance)
+    number_of = {id(e): n for e, n in zip(lists.training, lists.list_of, strict=True)}
+    numbers = [number_of[id(entry)] for entry in entries]
+    if shares and len(shares) != len(section.train):
+        raise HmaDepthError(
+            f"data.list_shares has {len(shares)} numbers for the {len(section.train)} lists of "
+            "data.train"
+        )
+    for number, _ in enumerate(shares):
+        if number not in numbers:
+            raise HmaDepthError(
+                f"{section.train[number]} has a share of the frames (data.list_shares), and none "
+                "to train on"
+            )
+    return shared_weights(weights, numbers, shares, section.epoch_frames)
 
 
 def _check_validation(path: Path, *, allow_test_scenes: bool) -> None:

@@ -68,6 +68,9 @@ class DataSection:
     second_weight: Share = 0.3  #: of a pixel's ground truth from there
     #: Frames of a drive of n are drawn n^-balance times as often as a drive's only one.
     balance: Share = 0.0
+    #: How much of an epoch is of each list of `train`, in proportion; empty: as many as there are.
+    list_shares: tuple[Positive, ...] = ()
+    epoch_frames: Count | None = None  #: drawn in an epoch; None: as many as there are
     cache: bool = False  #: read all frames at the start and keep them in memory
     #: Metres; nearer ground truth is not trained on.
     minimum_depth: NonNegative = 1.0
@@ -124,7 +127,8 @@ class ComputeSection:
     """How it is computed."""
 
     device: str = "auto"  #: auto, cpu, cuda; under torchrun each process takes its own GPU
-    #: Of autocast; the loss is always fp32. `auto` is bf16 on GPUs that have it, else fp32.
+    #: Of autocast; the loss is always fp32. `auto` is bf16 on GPUs and CPUs with
+    #: instructions for it, else fp32.
     precision: Precision = "fp32"
     channels_last: bool = True
     compile: bool = False  #: torch.compile; needs a C++ compiler
@@ -146,6 +150,7 @@ class ValidationSection:
     protocol: str | None = None
     metric: str = "abs_rel"  #: the mean of which over all frames decides
     every: Count = 1  #: epochs
+    frames: Count | None = None  #: at most, spread over the list; None: all
     panels: Annotated[int, Field(ge=0)] = 4  #: frames drawn in TensorBoard
 
 

@@ -15,6 +15,7 @@ from torch.optim.swa_utils import AveragedModel
 from hma_depth_ros.network.affine_planes import affine_planes
 from hma_depth_ros.network.checkpoint import Preprocessing
 from hma_depth_ros.network.compiled_kernels import keep_kernels_private
+from hma_depth_ros.network.cpu import has_bf16
 from hma_depth_ros.network.float32 import float32_means_float32
 from hma_depth_ros.network.model import HmaDepth
 from hma_depth_ros.training.accumulation import AllReduce, WholeSums
@@ -31,8 +32,9 @@ def precision_on(device: torch.device, wanted: str) -> str:
     """Of `auto`, what the device makes of it; of another precision, itself."""
     if wanted != "auto":
         return wanted
-    has_bf16 = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
-    return "bf16" if has_bf16 else "fp32"
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp32"
+    return "bf16" if has_bf16() else "fp32"
 
 
 class TrainingStep:

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, replace
 
 import torch
 
-from hma_depth_ros.data.frame_name import scene_name
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.quick_error import ALL
 from hma_depth_ros.files import short_paths
@@ -15,7 +14,7 @@ from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save
 from hma_depth_ros.network.model import HmaDepth
 from hma_depth_ros.training.determinism import deterministic_algorithms
 from hma_depth_ros.training.initial_weights import initial_model, weights_name
-from hma_depth_ros.training.lists import Lists
+from hma_depth_ros.training.lists import Lists, draw_weights
 from hma_depth_ros.training.optimiser import freeze_stem, make_optimiser
 from hma_depth_ros.training.processes import Processes
 from hma_depth_ros.training.progress_report import ProgressReport
@@ -23,7 +22,7 @@ from hma_depth_ros.training.run_config import TrainConfig
 from hma_depth_ros.training.run_folder import RunFolder
 from hma_depth_ros.training.samples.dataset import CropDataset
 from hma_depth_ros.training.samples.loading import BatchLoader
-from hma_depth_ros.training.samples.sampler import GlobalBatchSampler, scene_weights
+from hma_depth_ros.training.samples.sampler import GlobalBatchSampler
 from hma_depth_ros.training.schedule import learning_rate
 from hma_depth_ros.training.snapshot import RunProgress, Trained, read_snapshot, write_snapshot
 from hma_depth_ros.training.step import TrainingStep
@@ -85,17 +84,13 @@ class Trainer:
             geometry=config.model.geometry,
             cache=config.data.cache,
         )
-        weights = None
-        if balance := config.data.balance:
-            scenes = [scene_name(entry.image) for entry in dataset.entries]
-            weights = scene_weights(scenes, balance)
         self.sampler = GlobalBatchSampler(
             len(dataset),
             batch_size=settings.batch_size,
             seed=config.run.seed,
             rank=processes.rank,
             world=processes.world,
-            weights=weights,
+            weights=draw_weights(lists, dataset.entries, config.data),
         )
         self.loader = BatchLoader(
             dataset,
@@ -121,7 +116,10 @@ class Trainer:
         optimiser = make_optimiser(self.model, settings)
         # Without folders and the like, which tell of a machine and not of the model.
         kept = ("crop", "augmentation", "loss", "optimiser")
-        drawn = ("balance", "minimum_depth", "second_truth", "second_weight")
+        drawn = (
+            *("balance", "list_shares", "epoch_frames", "minimum_depth"),
+            *("second_truth", "second_weight"),
+        )
         names = short_paths([*lists.description])
         self._recipe = {
             "lists": {names[path]: found for path, found in lists.description.items()},

@@ -48,7 +48,12 @@ class Validator:
                 f"{measure.protocol.name}: take one of {', '.join(DEPTH_METRICS)}, "
                 "and a protocol with a cap"
             )
-        return cls(lists.validation, measure, section.metric, processes)
+        entries = lists.validation
+        if section.frames is not None and len(entries) > section.frames:
+            # The middles of equal parts.
+            places = (np.arange(section.frames) + 0.5) * len(entries) / section.frames
+            entries = [entries[int(place)] for place in places]
+        return cls(entries, measure, section.metric, processes)
 
     def score(self, model: HmaDepth, info: CheckpointInfo) -> ValidationSums:
         """Score all frames, each by one of the processes; every process gets the whole result."""

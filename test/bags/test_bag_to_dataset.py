@@ -185,6 +185,7 @@ def test_an_interrupted_run_goes_on(
     ("car", "says"),
     [
         (Car(lidar=False), "has no LiDAR (PointCloud2)"),
+        (Car(without_scans=range(12)), "has no message on /lidar (PointCloud2)"),
         (Car(tf_static=False, odometry=False), "--lidar-to-camera x y z qx qy qz qw"),
         (Car(clock=12_300_000_000), "is 12.30 s ahead of that of /camera/image_rect"),
         (Car(clock=-3 * SECOND), "is 3.00 s behind"),
@@ -200,6 +201,14 @@ def test_bad_bags_are_one_line(
     message = capsys.readouterr().err
     assert says in message
     assert message.count("\n") == 1
+
+
+def test_clocks_that_may_differ_are_asked_about(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    for clock, offset in ((400_000_000, "-0.400"), (-400_000_000, "0.400"), (150_000_000, "")):
+        bag = Car(frames=12, clock=clock).write(tmp_path / f"bag{clock}")
+        assert make(bag, "--output", tmp_path / f"set{clock}", *ONE_LIST) == 0
+        said = capsys.readouterr().out
+        assert (f"--time-offset {offset} corrects it" in said) == bool(offset), clock
 
 
 def test_clocks_that_differ_are_taken_where_it_is_said(tmp_path: Path):

@@ -83,7 +83,7 @@ def test_options_are_those_of_the_command(page: str, words: list[str], only_pars
     name, *rest = words
     if name.endswith(".launch.py"):
         check_launch(name, rest)
-    elif name in {"depth_node", "rig_node"}:
+    elif name in {"depth_node", "rig_node", "accuracy_monitor"}:
         check_node(name, rest)
     else:
         own = rest[: rest.index("--ros-args")] if name in NODES and "--ros-args" in rest else rest
@@ -102,6 +102,7 @@ def check_launch(name: str, rest: Sequence[str]) -> None:
 
 def check_node(name: str, rest: Sequence[str]) -> None:
     """Parameters and topics are the node's; of a rig they may be one camera's."""
+    from hma_depth_ros.ros.accuracy.monitor_parameters import MonitorParameters
     from hma_depth_ros.ros.depth_node.image_input import INPUTS
     from hma_depth_ros.ros.depth_node.outputs import output_types
     from hma_depth_ros.ros.depth_node.rig_parameters import RigParameters
@@ -109,6 +110,9 @@ def check_node(name: str, rest: Sequence[str]) -> None:
     assert rest[0] == "--ros-args"
     topics = {*INPUTS, *output_types((8, 4, 2, 1), confidence=True)}
     parameters = {field.name for field in fields(RigParameters)}
+    if name == "accuracy_monitor":
+        topics = {"depth/image", "depth/camera_info", "lidar"}
+        parameters = {field.name for field in fields(MonitorParameters)}
     for flag, word in zip(rest[1::2], rest[2::2], strict=True):
         if flag in {"--enclave", "--params-file", "--log-level"}:  # ROS's own
             continue

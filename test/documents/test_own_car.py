@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -19,20 +21,58 @@ from .documented import blocks_run_by
 SMALLER = {"60": "5", "480x288": "160x96", "400": "133.3"}
 #: After what the page says; the network is `tiny_checkpoint`, of images 48 pixels wide.
 QUICK = (
-    *("optimiser.epochs=10", "optimiser.batch_size=2", "optimiser.learning_rate=3e-3"),
+    *("optimiser.epochs=5", "data.epoch_frames=20", "optimiser.batch_size=2"),
+    "optimiser.learning_rate=3e-3",
     *("data.workers=0", "run.tensorboard=false", "run.log_every=100"),
 )
 
 
-def commands() -> list[list[str]]:
-    """Words of each command, the loop over streets unrolled."""
-    tutorial = blocks_run_by(__file__, "own_car.md")
+def commands() -> tuple[list[list[str]], list[list[str]]]:
+    """Words of each command, the loop over streets unrolled; and of those that run side by side."""
+    *tutorial, live = blocks_run_by(__file__, "own_car.md")
     block = "".join(part.text for part in tutorial).replace("\\\n", " ")
     loop = re.search(r"for street in ([\d ]+); do\n(.*?)done\n", block, re.DOTALL)
     assert loop is not None
     turns = [loop[2].replace("$street", number) for number in loop[1].split()]
-    lines = [*"".join(turns).splitlines(), *block[loop.end() :].splitlines()]
-    return [shlex.split(line)[3:] for line in lines if line.strip()]
+    return _words("".join(turns) + block[loop.end() :]), _words(live.text.replace("\\\n", " "))
+
+
+def _words(block: str) -> list[list[str]]:
+    return [shlex.split(line, comments=True)[3:] for line in block.splitlines() if line.strip()]
+
+
+def live_error(programs: list[list[str]], *, checkpoint: Path, frames: int, logs: Path) -> float:
+    """AbsRel that the monitor says of so many frames or more, node and replay beside it.
+
+    Args:
+        programs: words of node, monitor and replay, as the page has them.
+        checkpoint: in place of the page's.
+        frames: that are to be scored.
+        logs: folder for what they say.
+
+    """
+    from hma_depth_ros.demo.children import Children
+    from hma_depth_ros.demo.environment import free_domain, isolated_environment
+
+    node, monitor, replay = programs
+    node = [f"checkpoint:={checkpoint}" if w.startswith("checkpoint:=") else w for w in node]
+    node = [*node, *("-p", "device:=cpu", "-p", "engine:=torch", "-p", "threads:=1")]
+    monitor = [*monitor, "-p", "log_period:=0.1"]
+    replay = [*replay, "--loop", *("--wait-timeout", "1000"), *("--lockstep-timeout", "1000")]
+    said = re.compile(r"abs_rel (\d\.\d+).*?(\d+) scored so far")
+    with Children(logs, isolated_environment(free_domain(), logs / "ros")) as children:
+        program = [sys.executable, "-m", "hma_depth_ros"]
+        children.start("node", [*program, *node])
+        log = children.start("monitor", [*program, *monitor]).log
+        children.start("replay", [*program, *replay])
+        deadline = time.monotonic() + 1000
+        while True:
+            children.check()
+            found = said.findall(log.read_text(encoding="utf-8"))
+            if found and int(found[-1][1]) >= frames:
+                return float(found[-1][0])
+            assert time.monotonic() < deadline, log.read_text(encoding="utf-8")
+            time.sleep(0.2)
 
 
 @pytest.mark.long
@@ -44,7 +84,8 @@ def test_they_run_and_the_network_learns(
 ):
     monkeypatch.chdir(tmp_path)
     names = []
-    for words in commands():
+    alone, side_by_side = commands()
+    for words in alone:
         argv = [SMALLER.get(word, word) for word in words]
         if argv[0] == "train":
             argv += [f"model.weights={tiny_checkpoint}", *QUICK]
@@ -69,3 +110,11 @@ def test_they_run_and_the_network_learns(
     at_work = json.loads(Path("bag.json").read_text())["full_cap80"]["mean"]
     assert at_work["abs_rel"] < 0.5 * gain["abs_rel"]["first"]
     assert read_model_info(Path("mycar.xml")).preprocessing == info.preprocessing
+    pytest.importorskip("rclpy")
+    assert [words[0] for words in side_by_side] == ["depth_node", "accuracy_monitor", "replay_bag"]
+    before, after = (
+        live_error(side_by_side, checkpoint=checkpoint, frames=5, logs=tmp_path / checkpoint.stem)
+        for checkpoint in (tiny_checkpoint, Path("runs/mycar/best.safetensors"))
+    )
+    assert before == pytest.approx(gain["abs_rel"]["first"], rel=0.2), "the same street"
+    assert after < 0.5 * before

@@ -14,6 +14,7 @@ from hma_depth_ros.geometry.camera_planes import Mount
 from hma_depth_ros.inference.road_scale import LEAST_FRAMES, HeightScale
 from hma_depth_ros.ros.depth_node import height_correction
 from hma_depth_ros.ros.depth_node.ground_frame import GroundFrame
+from hma_depth_ros.ros.depth_node.height_correction import UNAPPLIED_EVERY
 
 from .conftest import StartBench
 from .graph import Bench, info_message, pixels_of, points_of, rgb_message, until
@@ -63,13 +64,17 @@ def test_depth_and_cloud_follow_the_height_only_if_asked(
         return pixels
 
     first = depth()
-    for _ in range(LEAST_FRAMES):
+    for _ in range(UNAPPLIED_EVERY):
         np.testing.assert_array_equal(depth(), first)
-    until_said(bench, {KEY: "1.300", f"{KEY}: inliers": "0.70", f"{KEY}: applied": "1.000"})
-    assert road[0] == (Mount(2.2, 0.1), 1.5)
+    looked_at = {f"{KEY}: frames with a road": "2 of 2", f"{KEY}: applied": "1.000"}
+    few = f"1.300 (of {LEAST_FRAMES} frames at least)"
+    until_said(bench, {KEY: few, f"{KEY}: inliers": "0.70", **looked_at})
+    assert road == [(Mount(2.2, 0.1), 1.5)] * 2, "the first frame and the eleventh"
 
-    assert bench.set(scale_from_height=True).successful
-    for _ in range(LEAST_FRAMES + 4):  # what is left of the scale is 1 now
+    assert bench.set(scale_from_height=True).successful  # each frame counts from now on
+    for _ in range(LEAST_FRAMES - 2):
+        np.testing.assert_array_equal(depth(), first)
+    for _ in range(4):  # what is left of the scale is 1 now
         np.testing.assert_allclose(depth(), SCALE * first, rtol=1e-5)
     until_said(bench, {KEY: "1.300", f"{KEY}: applied": "1.300"})
     assert bench.set(camera_height=1.65).successful  # all is true of another mount

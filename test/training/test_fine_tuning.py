@@ -19,13 +19,15 @@ from hma_depth_ros.training.config_file import load_config
 SIZE, FOCAL, HEIGHT = (200, 120), 150.0, 2.2
 
 
-def write_set(folder: Path, frames: int = 6) -> Path:
+def write_set(folder: Path, frames: int = 6, *, height: float = HEIGHT, dark: bool = False) -> Path:
     """Frames of a flat road under a textured sky, with lists and report."""
     row, column = np.mgrid[0 : SIZE[1], 0 : SIZE[0]]
-    depth = np.where(row > 65, HEIGHT * FOCAL / np.maximum(row - 55.0, 1), 0)
+    depth = np.where(row > 65, height * FOCAL / np.maximum(row - 55.0, 1), 0)
     names = []
     for number in range(frames):
         image = np.stack([(row * 2 + 9 * number) % 256, column % 256, (row + column) % 256], -1)
+        if dark:
+            image = image // 4
         name = f"bag_{number}_000000000.png"
         (folder / "images").mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(folder / "images" / name), image.astype(np.uint8))
@@ -34,14 +36,14 @@ def write_set(folder: Path, frames: int = 6) -> Path:
     (folder / "train.txt").write_text("".join(names[2:]))
     (folder / "validation.txt").write_text("".join(names[:2]))
     (folder / "frames").mkdir()
-    mount = {"height": HEIGHT, "pitch": 0.05}
+    mount = {"height": height, "pitch": 0.05}
     report = {"mount": mount, "camera": {"fx": FOCAL}}
     (folder / "report.json").write_text(json.dumps(report))
     return folder
 
 
 QUICK = (
-    *("optimiser.epochs=2", "optimiser.batch_size=2", "data.workers=0"),
+    *("optimiser.epochs=2", "optimiser.batch_size=2", "data.epoch_frames=4", "data.workers=0"),
     *("run.tensorboard=false", "run.half_checkpoints=false"),
 )
 
@@ -91,10 +93,69 @@ def test_it_goes_on_from_the_bundled_model_by_default(
     assert config.data.train == (str(data / "train.txt"), str(other / "train.txt"))
     assert config.data.validation == str(data / "validation.txt")
     assert config.data.root is None
-    assert config.optimiser.epochs == 600 * 4 // 5, "600 steps of 4 of the 5 frames"
-    assert (config.crop.height, config.crop.width) == (160, 448)
+    assert config.data.list_shares == (0.75, 0.25)
+    # 600 steps of 4 of however many frames there are.
+    assert (config.optimiser.epochs, config.data.epoch_frames) == (10, 240)
+    assert config.optimiser.batch_size == 4
+    assert (config.validation.every, config.validation.frames) == (1, 60)
+    assert config.compute.precision == "auto"
+    # As high as the frame (364 rows of 608), and as wide as 80,000 pixels allow.
+    assert (config.crop.height, config.crop.width) == (352, 224)
     assert config.optimiser.learning_rate == 1e-5
     assert config.optimiser.frozen_statistics
+
+
+def test_no_list_has_frames_lower_than_the_crop(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """They would be enlarged, and the network would never see that camera as it is used."""
+    data, other = write_set(tmp_path / "set"), write_set(tmp_path / "other")
+    for path in (*other.glob("images/*.png"), *other.glob("depth/*.png")):
+        image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        assert image is not None
+        cv2.imwrite(str(path), image[20:60])
+    mixed = other / "train.txt"
+    assert train("--data", data, "--mix", mixed, "--mix", mixed, "--print-config") == 0
+    (tmp_path / "config.yaml").write_text(capsys.readouterr().out)
+    config = load_config(file=tmp_path / "config.yaml")
+    assert (config.crop.height, config.crop.width) == (96, 448), "40 rows of 200 columns, at 608"
+    assert config.data.list_shares == (0.75, 0.125, 0.125)
+
+
+def errors(folder: Path, *checkpoints: Path) -> list[float]:
+    """AbsRel of each of several checkpoints on a set's validation frames."""
+    given = [word for path in checkpoints for word in ("--checkpoint", str(path))]
+    result = folder / "result.json"
+    arguments = ("--data", str(folder), "--split", "validation.txt", "--json", str(result))
+    assert run_command("evaluate_kitti", [*arguments, *given]) == 0
+    compared = json.loads(result.read_text())["full_cap80"]["minus_first"].values()
+    gains = [gain["abs_rel"] for gain in compared]
+    return [gains[0]["first"], *(gain["second"] for gain in gains)]
+
+
+def test_what_is_mixed_in_is_not_forgotten(tmp_path: Path, tiny_checkpoint: Path):
+    """Another car, 0.9 m above a dark road, was learned before."""
+    old = write_set(tmp_path / "old", height=0.9, dark=True)
+    own = write_set(tmp_path / "own")
+    steps = (
+        *("data.epoch_frames=80", "optimiser.batch_size=2", "optimiser.epochs=2"),
+        *("optimiser.learning_rate=3e-3", "optimiser.average_decay=0", "validation.every=2"),
+        *("data.workers=0", "run.tensorboard=false"),
+    )
+
+    def run(name: str, weights: Path, *arguments: object) -> tuple[Path, float]:
+        output = tmp_path / name
+        assert train(*arguments, "--output", output, f"model.weights={weights}", *steps) == 0
+        checkpoint = output / "last.safetensors"
+        (measured,) = read_info(checkpoint).evaluation.values()
+        return checkpoint, measured["all"]["abs_rel"]
+
+    before, on_old = run("before", tiny_checkpoint, "--data", old)
+    alone, on_own = run("alone", before, "--data", own)
+    mixed, on_own_mixed = run("mixed", before, "--data", own, "--mix", old / "train.txt")
+    first, forgotten, kept = errors(old, before, alone, mixed)
+    assert first == pytest.approx(on_old, abs=0.01)
+    assert forgotten > 3 * first
+    assert kept < forgotten / 3
+    assert on_own_mixed < 1.3 * on_own
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ from hma_depth_ros.training.samples.augmentation import (
 )
 from hma_depth_ros.training.samples.dataset import CropDataset, CropSettings, Sample, SampleKey
 from hma_depth_ros.training.samples.loading import BatchLoader
-from hma_depth_ros.training.samples.sampler import GlobalBatchSampler
+from hma_depth_ros.training.samples.sampler import GlobalBatchSampler, shared_weights
 
 WIDE = Augmentation(rotation=3.0, zoom=1.5, flip=0.5, colour=0.0)
 SETTINGS = CropSettings(64, 128, "whole", input_width=192, focal_length=100.0)
@@ -138,6 +138,25 @@ def test_the_crop_of_kitti_is_cut_before_anything_else(tmp_path: Path):
     assert all(int(cropped[SampleKey(e, 0)]["image"].max()) == 0 for e in range(20))
     whole = CropDataset(entries, CropSettings(region="whole"), NO_AUGMENTATION, seed=0)
     assert any(int(whole[SampleKey(e, 0)]["image"].max()) == 255 for e in range(20))
+
+
+def test_each_list_has_its_share_of_an_epoch():
+    lists = [0] * 6 + [1] * 90 + [2] * 4
+    weights = shared_weights(np.ones(100), lists, (2.0, 1.0, 1.0), 40)
+    sampler = GlobalBatchSampler(100, batch_size=4, seed=0, weights=weights)
+    assert sampler.steps_per_epoch == 10
+    drawn: list[int] = []
+    for epoch in range(50):
+        sampler.set_position(epoch)
+        keys = [key for batch in sampler for key in batch]
+        assert len(set(keys)) == 40, "a frame that comes again is another sample"
+        drawn += [lists[key.frame] for key in keys]
+    for number, share in enumerate((0.5, 0.25, 0.25)):
+        assert drawn.count(number) / len(drawn) == pytest.approx(share, abs=0.01)
+    # Within a list, frames keep their proportions; without shares all do.
+    uneven = np.array([1.0, 3.0, 1.0])
+    assert shared_weights(uneven, [0, 0, 1], (1.0, 1.0), None) == pytest.approx([0.375, 1.125, 1.5])
+    assert shared_weights(uneven, [0, 0, 1], (), 10) == pytest.approx([2, 6, 2])
 
 
 def test_colours_change_within_their_ranges_and_only_them():

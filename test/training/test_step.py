@@ -232,8 +232,11 @@ def test_a_broken_batch_changes_nothing_at_all(broken: float, fused: bool):
     assert take_step(_batch(), step=2, learning_rate=1e-3) is not None
 
 
-def test_auto_is_bf16_where_a_gpu_has_it(monkeypatch: pytest.MonkeyPatch):
-    assert precision_on(torch.device("cpu"), "auto") == "fp32"
+def test_auto_is_bf16_where_the_device_has_it(monkeypatch: pytest.MonkeyPatch):
+    for has, expected in ((True, "bf16"), (False, "fp32")):
+        monkeypatch.setattr(step, "has_bf16", lambda has=has: has)
+        assert precision_on(torch.device("cpu"), "auto") == expected
+        assert precision_on(torch.device("cpu"), "fp32") == "fp32"
     for capability, expected in (((7, 5), "fp32"), ((8, 0), "bf16"), ((9, 0), "bf16")):
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _, c=capability: c)
         assert precision_on(torch.device("cuda"), "auto") == expected

@@ -30,6 +30,8 @@ from hma_depth_ros.messages.types import IMAGE_TYPES, ODOMETRY, POINT_CLOUD
 #: Nanoseconds: a longer gap between images is another drive; and a longer one between the clocks of
 #: camera and LiDAR is no delay of a driver's.
 _PAUSE, _CLOCKS_APART = 5_000_000_000, 1_000_000_000
+#: Nanoseconds: more than a scan's duration and a driver's usual delay, so that it is asked about.
+_CLOCKS_ASKED = 250_000_000
 #: Nanoseconds that stamps go back by where a recording begins again; less is disorder.
 _BACK = 1_000_000_000
 #: Images whose CameraInfo is read at a time.
@@ -175,6 +177,11 @@ class RoadRecording:
             raise HmaDepthError(
                 f"{bag.path} has several clouds: {', '.join(clouds)}; choose with --lidar-topic"
             )
+        if silent := [t for t in bag.topics_of(POINT_CLOUD) if not bag.topics[t].count]:
+            raise HmaDepthError(
+                f"{bag.path} has no message on {', '.join(silent)} (PointCloud2): the LiDAR was "
+                "silent, and there is nothing to learn depth from"
+            )
         topics = ", ".join(bag.topics) or "none"
         raise HmaDepthError(
             f"{bag.path} has no LiDAR (PointCloud2): there is nothing to learn depth from; its "
@@ -201,6 +208,12 @@ class RoadRecording:
                 f"that of {self.topics.image}, by when their messages were recorded; "
                 f"--time-offset {-apart / 1e9:.3f} corrects the LiDAR's stamps, --time-offset 0 "
                 "takes them as they are"
+            )
+        if abs(apart) > _CLOCKS_ASKED:
+            self.remarks.append(
+                f"{self.path}: by when messages were recorded, stamps of {self.lidar_topic} are "
+                f"{apart / 1e9:+.2f} s from those of {self.topics.image}; where that is no delay "
+                f"of a driver but the clocks, --time-offset {-apart / 1e9:.3f} corrects it"
             )
 
     def _lidar_place(self) -> LidarPlace:

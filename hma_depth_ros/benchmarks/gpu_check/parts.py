@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hma_depth_ros.inference.engines.cpu import has_bf16
+from hma_depth_ros.network.cpu import has_bf16
 
 #: The repository, if this is a checkout: tests are not installed.
 REPOSITORY = Path(__file__).resolve().parents[3]

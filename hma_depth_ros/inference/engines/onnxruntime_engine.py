@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.inference.engines.cpu import cpu_name
 from hma_depth_ros.inference.engines.engine import MissingPackageError, check_precision
 from hma_depth_ros.inference.engines.exported_graph import CHANNELS, INPUT, PLANES, scale_names
 from hma_depth_ros.inference.engines.kept_files import drop_changed_files, note_files
@@ -30,6 +29,7 @@ from hma_depth_ros.inference.engines.padding import (
     scale_maps,
     to_rows,
 )
+from hma_depth_ros.network.cpu import cpu_name
 from hma_depth_ros.network.device import choose_device
 from hma_depth_ros.network.model import ScaleMaps
 from hma_depth_ros.network.model_config import ModelConfig

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.inference.engines.cpu import cpu_name, has_bf16
 from hma_depth_ros.inference.engines.cuda_graph import CapturedModel
 from hma_depth_ros.inference.engines.engine import check_precision, needs_calibration
 from hma_depth_ros.inference.engines.folding import fold_batch_norm, zero_planes
 from hma_depth_ros.network.checkpoint import Preprocessing
 from hma_depth_ros.network.compiled_kernels import keep_kernels_private
+from hma_depth_ros.network.cpu import cpu_name, has_bf16
 from hma_depth_ros.network.float32 import float32_means_float32
 from hma_depth_ros.network.model import HmaDepth, ScaleMaps
 

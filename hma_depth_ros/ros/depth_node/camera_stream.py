@@ -382,13 +382,7 @@ class CameraStream:
         finished = time.perf_counter()
         if prediction.sample is not None:  # now that nobody waits for it
             self._judge(job, prediction.sample, in_network)
-        self.height.look(
-            prediction,
-            job.predictor.mount,
-            applied=job.request.scale,
-            stride=job.values.cloud_stride,
-            limit=job.values.height_scale_limit,
-        )
+        self.height.look(prediction, job.values, job.predictor.mount, applied=job.request.scale)
         now = self._clock.now()
         # The last of all: what raises before makes the frame a failed one, and of one kind only.
         self.statistics.count_processed(

@@ -45,7 +45,8 @@ MEANINGS = {
     "`camera_height` below: the median of the last 50 frames with a road",
     "scale from height: spread": "of a frame, one sigma",
     "scale from height: inliers": "share of the pixels where the road should be that agree on it",
-    "scale from height: frames with a road": "of all that were looked at",
+    "scale from height: frames with a road": "of all that were looked at: each one while "
+    "`scale_from_height`, else every tenth",
     "scale from height: applied": "to the last frame; 1 unless `scale_from_height`",
 }
 

@@ -1,4 +1,4 @@
-"""The scale of a camera's depth by the camera's height: watched always, applied on request."""
+"""The scale of a camera's depth by the camera's height: said always, applied on request."""
 
 from __future__ import annotations
 
@@ -12,13 +12,17 @@ from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.inference.road_scale import LEAST_FRAMES, ScaleSmoother, scale_by_height
 from hma_depth_ros.ros.depth_node.parameters import DepthNodeParameters
 
+#: Unless the scale is applied it is for the diagnostics alone, and one frame of so many tells it.
+UNAPPLIED_EVERY = 10
+
 
 class HeightCorrection:
-    """Looks at each frame's road; the worker's thread adds, the diagnostics' reads."""
+    """Looks at frames' roads; the worker's thread adds, the diagnostics' reads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._smoother = ScaleSmoother()
+        self._passed_over = UNAPPLIED_EVERY  # frames since the last that was looked at
         self._of: object = None  # what the scales found so far are true for
         self._applied = 1.0
 
@@ -31,20 +35,25 @@ class HeightCorrection:
         with self._lock:
             if self._of != of:
                 self._of, self._smoother = of, ScaleSmoother()
+                self._passed_over = UNAPPLIED_EVERY
             self._applied = self._smoother.factor if values.scale_from_height else 1.0
             return self._applied
 
     def look(
-        self, prediction: Prediction, mount: Mount, *, applied: float, stride: int, limit: float
+        self,
+        prediction: Prediction,
+        values: DepthNodeParameters,
+        mount: Mount,
+        *,
+        applied: float,
     ) -> None:
-        """Take what a frame's depth, or else its cloud, says.
+        """Take what a frame's depth, or else its cloud, says; unless applied, of a tenth of them.
 
         Args:
             prediction: of the frame; nothing is looked for without a camera and one of the two.
+            values: parameters of the frame.
             mount: of the camera.
             applied: `factor`, which that depth was multiplied by.
-            stride: of the cloud.
-            limit: of the scale.
 
         """
         depth: npt.NDArray | None = prediction.depth
@@ -52,10 +61,14 @@ class HeightCorrection:
         if camera is None:
             return
         if depth is None and prediction.cloud is not None:
-            depth, camera = prediction.cloud[..., 2], camera.every(stride)
+            depth, camera = prediction.cloud[..., 2], camera.every(values.cloud_stride)
         if depth is None:
             return
-        found = scale_by_height(depth, camera, mount, limit=limit)
+        self._passed_over += 1
+        if not values.scale_from_height and self._passed_over < UNAPPLIED_EVERY:
+            return
+        self._passed_over = 0
+        found = scale_by_height(depth, camera, mount, limit=values.height_scale_limit)
         with self._lock:
             self._smoother.add(found, applied=applied)
 

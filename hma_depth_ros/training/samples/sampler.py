@@ -24,6 +24,28 @@ def scene_weights(scenes: Sequence[str], balance: float) -> npt.NDArray[np.float
     return np.asarray(weights * (len(scenes) / weights.sum()))
 
 
+def shared_weights(
+    weights: npt.NDArray[np.float64],
+    lists: Sequence[int],
+    shares: Sequence[float],
+    draws: int | None,
+) -> npt.NDArray[np.float64]:
+    """The weights with a share for each list and a sum of `draws`.
+
+    Args:
+        weights: how often each frame is drawn in the mean epoch.
+        lists: number of each frame's list, from 0.
+        shares: of each list, in proportion; none: as its frames' weights have it.
+        draws: frames of an epoch; None: as many as there are.
+
+    """
+    weights, numbers = weights.copy(), np.asarray(lists)
+    for number, share in enumerate(shares):
+        own = numbers == number
+        weights[own] *= share / weights[own].sum()
+    return np.asarray(weights * ((draws or len(weights)) / weights.sum()))
+
+
 class GlobalBatchSampler(Sampler[list[SampleKey]]):
     """A rank's share of each batch, from any step of any epoch on.
 
@@ -54,15 +76,17 @@ class GlobalBatchSampler(Sampler[list[SampleKey]]):
             world: number of processes.
             epoch: from 0.
             first_step: of the epoch, from 0.
-            weights: how often each frame comes in the mean epoch (`scene_weights`); None: once.
+            weights: how often each frame comes in the mean epoch (`scene_weights`,
+                `shared_weights`), which has as many as their sum; None: once.
 
         Raises:
             HmaDepthError: there are too few frames for a batch, or it cannot be shared equally.
 
         """
-        if length < batch_size:
+        self.draws = length if weights is None else round(float(weights.sum()))
+        if self.draws < batch_size:
             raise HmaDepthError(
-                f"{length} frames do not make a batch of {batch_size}; use a smaller batch size"
+                f"{self.draws} frames do not make a batch of {batch_size}; use a smaller batch size"
             )
         if batch_size < 1 or batch_size % world:
             raise HmaDepthError(
@@ -79,7 +103,7 @@ class GlobalBatchSampler(Sampler[list[SampleKey]]):
     @property
     def steps_per_epoch(self) -> int:
         """Steps of a whole epoch."""
-        return self.length // self.batch_size
+        return self.draws // self.batch_size
 
     def set_position(self, epoch: int, first_step: int = 0) -> None:
         """Where the next iteration begins.
@@ -112,11 +136,11 @@ class GlobalBatchSampler(Sampler[list[SampleKey]]):
             yield keys[start : start + share]
 
     def _drawn(self, random: np.random.Generator) -> npt.NDArray[np.intp]:
-        """As many frames as there are, each as often as its weight, rounded up or down."""
+        """An epoch's frames, each as often as its weight, rounded up or down."""
         assert self.weights is not None
         # In random order, or a frame's neighbours would decide whether it is rounded up.
         order = random.permutation(self.length)
         ends = np.cumsum(self.weights[order])
-        ends[-1] = self.length  # which it misses by rounding alone
+        ends[-1] = self.draws  # which it misses by rounding alone
         whole = np.floor(random.random() + ends).astype(np.intp)
         return np.repeat(order, np.diff(whole, prepend=0))

@@ -213,6 +213,25 @@ def test_a_bag_is_read_whatever_became_of_its_metadata(
     assert re.search(said, remark)
 
 
+@pytest.mark.parametrize("storage", list(StoragePlugin))
+def test_a_time_before_1970(tmp_path: Path, storage: StoragePlugin) -> None:
+    """As of a clock that was not set; SQLite has such times."""
+    cdr = bytes(
+        TYPESTORE.serialize_cdr(message("std_msgs/msg/String", data="x"), "std_msgs/msg/String")
+    )
+    with BagWriter(tmp_path / "bag", storage=storage) as bag:
+        bag.add_topic("/text", "std_msgs/msg/String")
+        if storage is StoragePlugin.MCAP:
+            with pytest.raises(
+                HmaDepthError, match=r"/text has a message at -2.5\d* s, before 1970"
+            ):
+                bag.write_raw("/text", -2_500_000_000, cdr)
+            return
+        bag.write_raw("/text", -2_500_000_000, cdr)
+    with BagReader(tmp_path / "bag") as found:
+        assert [raw.stamp for raw in found.messages()] == [-2_500_000_000]
+
+
 def test_what_is_no_bag(tmp_path: Path) -> None:
     with pytest.raises(HmaDepthError, match=r"no such bag: .*nowhere"):
         BagReader(tmp_path / "nowhere")

@@ -260,6 +260,18 @@ def test_any_profile_and_any_way_to_write_mcap(tmp_path: Path, profile: str, way
         assert {t.name: t.count for t in reader.topics.values()} == {"/eye/image": 3, "/words": 1}
 
 
+@pytest.mark.parametrize("way", ["whole", "bare"])
+def test_a_time_that_is_none_is_named(tmp_path: Path, way: str) -> None:
+    bag = Mcap()
+    bag.add("/eye/image", IMAGE_SCHEMA, {START: cdr(picture(1), IMAGE), 2**64 - 1: b""})
+    (tmp_path / "a.mcap").write_bytes(getattr(bag, way)())
+    with (
+        pytest.raises(HmaDepthError, match=r"a\.mcap: .*time 18446744073709551615 ns, beyond"),
+        BagReader(tmp_path / "a.mcap") as reader,
+    ):
+        reader.stamps()
+
+
 # --- files that are not whole -------------------------------------------------------------------
 
 

@@ -186,11 +186,16 @@ def _opened(
 ) -> McapFile | SqliteFile:
     try:
         return kind(file)
-    except sqlite3.DatabaseError:
+    except sqlite3.DatabaseError as error:
         if kind is not SqliteFile or _begins(file) is not SqliteFile:
             raise
-    whole = temporary(file.name)
-    count = salvage(file, whole)
+        whole = temporary(file.name)
+        try:
+            count = salvage(file, whole)
+        except sqlite3.Error:
+            raise error from None
+        if not count:
+            raise
     storage = SqliteFile(whole)
     storage.cut_short = f"{count} messages of it can be read"
     return storage

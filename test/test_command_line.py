@@ -51,6 +51,39 @@ def test_what_names_no_file_is_refused(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("given", [["--json", "a"], ["--json=a"], ["--x", "b", "--csv", "./a"]])
+def test_what_is_read_is_not_replaced(
+    given: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert usable_arguments(["--split", "a", *given]) == ["--split", "a", *given]  # not there yet
+    for name in ("a", "b"):
+        Path(name).touch()
+    for read in (["--split", "a"], ["--split=a"], ["a"], [str(tmp_path / "a")]):
+        with pytest.raises(HmaDepthError, match=r"--(json|csv) would replace a, which is to be"):
+            usable_arguments([*read, *given])
+        assert usable_arguments([*read, *given], in_place=True) == [*read, *given]
+    assert usable_arguments(["b", *given]) == ["b", *given]  # an old result may be replaced
+
+
+def test_predict_replaces_nothing_beside_the_images(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Such as the true depth of a data set."""
+    image, truth = tmp_path / "1.png", tmp_path / "1_depth.png"
+    for path in (image, truth):
+        path.write_bytes(b"mine")
+    for images, output in (
+        ([image], tmp_path),
+        ([image], tmp_path / "."),
+        ([truth, image], tmp_path),
+    ):
+        assert run_command("predict", [*map(str, images), "--output", str(output)]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "1_depth.png is there already, beside the images" in line
+    assert truth.read_bytes() == b"mine"
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["replay_bag", "--help"], ["nonsense"]])
 def test_a_reader_that_has_seen_enough_is_no_error(arguments: list[str]) -> None:
     reader, writer = os.pipe()

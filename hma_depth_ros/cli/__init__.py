@@ -15,6 +15,10 @@ from hma_depth_ros.errors import HmaDepthError, environment_error
 NODES = frozenset({"accuracy_monitor", "depth_node", "record_bag", "replay_bag", "rig_node"})
 
 
+#: Commands that may write the file that they read.
+_IN_PLACE = frozenset({"record_depth_ranges"})
+
+
 def command_names() -> list[str]:
     """Names of all commands, sorted."""
     import pkgutil
@@ -48,7 +52,8 @@ def run_command(name: str, argv: Sequence[str]) -> int:
     """Run one command; a `HmaDepthError` becomes one line on stderr and status 2."""
 
     def command() -> int:
-        status: int = importlib.import_module(f"{__name__}.{name}").main(usable_arguments(argv))
+        usable = usable_arguments(argv, in_place=name in _IN_PLACE)
+        status: int = importlib.import_module(f"{__name__}.{name}").main(usable)
         return status
 
     return _guarded(name, command)

@@ -16,6 +16,7 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 
 from hma_depth_ros.bags.new_messages import image_message
 from hma_depth_ros.bags.reader import BagReader
+from hma_depth_ros.bags.storage import bag_files
 from hma_depth_ros.bags.typestore import TYPESTORE, message
 from hma_depth_ros.bags.writer import BagWriter
 from hma_depth_ros.errors import HmaDepthError
@@ -412,6 +413,21 @@ def test_a_split_bag_is_read_as_far_as_its_files_are_there(tmp_path: Path, chang
     with BagReader(folder) as reader:
         assert len(reader.remarks) == (said is not None)
         assert re.search(said or "", "".join(reader.remarks))
+
+
+def test_no_file_is_left_out_for_want_of_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others would be taken for the whole bag."""
+    folder = split_bag(tmp_path / "bag")
+    pack(folder)
+
+    def full(_source: Path, target: Path) -> Path:
+        raise OSError(28, "No space left on device", str(target))
+
+    monkeypatch.setattr(bag_files, "unpacked_file", full)
+    with pytest.raises(HmaDepthError, match=r"cannot unpack .*bag_2\.mcap\.zstd into .*: No space"):
+        images_of(folder)
 
 
 def test_nothing_is_read_twice_without_metadata(tmp_path: Path) -> None:

@@ -220,15 +220,15 @@ class BagProcess:
         """Without cameras whose calibration is bad from beginning to end, if others are good.
 
         Raises:
-            HmaDepthError: none is good.
+            HmaDepthError: none is good, or one that was asked for is not.
 
         """
         problems = {camera.image: self._bad_calibration(camera) for camera in found.cameras}
         good = [camera for camera in found.cameras if problems[camera.image] is None]
-        if found.cameras and not good:
-            image, problem = next(iter(problems.items()))
-            raise HmaDepthError(f"{self._bag.path}: {image}: {problem}; {_CALIBRATION}")
         bad = {image: problem for image, problem in problems.items() if problem is not None}
+        if bad and (self._settings.images or not good):
+            image, problem = next(iter(bad.items()))
+            raise HmaDepthError(f"{self._bag.path}: {image}: {problem}; {_CALIBRATION}")
         return FoundCameras(good, {**found.left_out, **bad})
 
     def _bad_calibration(self, camera: CameraTopics) -> str | None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
@@ -156,6 +156,8 @@ def open_storage(file: Path, stack: ExitStack) -> Storage:
 
     Raises:
         ValueError: the file is damaged, or something else than its name says.
+        HmaDepthError: there is no room to unpack it.
+        OSError: it may not be read.
 
     """
 
@@ -167,11 +169,15 @@ def open_storage(file: Path, stack: ExitStack) -> Storage:
         with file.open("rb") as content:
             packed = content.read(len(_ZSTD)) == _ZSTD
         if packed:
-            opened = unpacked_file(file, temporary(_unpacked_name(file)))
+            opened = temporary(_unpacked_name(file))
+            with _room(file, opened):
+                unpacked_file(file, opened)
         kind = _begins(opened) or _STORAGES.get(_suffix(opened))
         if kind is None:
             raise ValueError(f"it is {_what(opened)}")
         storage = _opened(kind, opened, temporary)
+    except (HmaDepthError, OSError):
+        raise  # nothing that is wrong with the file
     except Exception as error:  # each format has its own
         known = known_kind(opened)
         if known is None or (opened is file and packed):
@@ -179,6 +185,19 @@ def open_storage(file: Path, stack: ExitStack) -> Storage:
         raise ValueError(f"{file.name} is {known}") from error
     stack.callback(storage.close)
     return storage
+
+
+@contextmanager
+def _room(file: Path, copy: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, sqlite3.OperationalError) as error:
+        if isinstance(error, sqlite3.OperationalError) and "full" not in str(error):
+            raise
+        reason = getattr(error, "strerror", None) or error
+        raise HmaDepthError(
+            f"cannot unpack {file} into {copy.parent}: {reason}; TMPDIR may name a folder with room"
+        ) from error
 
 
 def _opened(
@@ -191,7 +210,8 @@ def _opened(
             raise
         whole = temporary(file.name)
         try:
-            count = salvage(file, whole)
+            with _room(file, whole):
+                count = salvage(file, whole)
         except sqlite3.Error:
             raise error from None
         if not count:

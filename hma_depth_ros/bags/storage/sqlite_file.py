@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Collection, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -152,14 +152,21 @@ def salvage(source: Path, target: Path) -> int:
             rows = damaged.execute(f"SELECT {quoted} FROM {name} NOT INDEXED")
             places = ", ".join("?" for _ in columns)
             count = 0
-            with suppress(sqlite3.DatabaseError):  # here it ends
-                for row in rows:
-                    if name == "messages" and None in row:  # of a page that is not there
-                        break
-                    whole.execute(f"INSERT INTO {name} VALUES ({places})", row)
-                    count += 1
+            while (row := _next(rows)) is not None:
+                if name == "messages" and None in row:  # of a page that is not there
+                    break
+                whole.execute(f"INSERT INTO {name} VALUES ({places})", row)
+                count += 1
         whole.commit()
         return count
+
+
+def _next(rows: Iterator[Any]) -> Any | None:
+    """Next row; None behind the last that can be read."""
+    try:
+        return next(rows, None)
+    except sqlite3.DatabaseError:
+        return None
 
 
 def _address(path: Path, mode: str) -> str:

@@ -11,6 +11,10 @@ _PICKLE = (
     "opened here; name a .safetensors file that `train` has written"
 )
 _ARCHIVE = "an archive; unpack it first"
+_FILM = "a film; have ffmpeg write its pictures as PNG"
+_PHOTOGRAPH = "a photograph in HEIF; save it as PNG or JPEG"
+NUMPY_ARRAY = "an array of NumPy"
+ROS_1_BAG = "a ROS 1 bag; convert it with `rosbags-convert` first"
 
 _BEGINNINGS: tuple[tuple[bytes, str], ...] = (
     (
@@ -29,12 +33,14 @@ _BEGINNINGS: tuple[tuple[bytes, str], ...] = (
     (b"\x28\xb5\x2f\xfd", _ARCHIVE),
     (b"7z\xbc\xaf\x27\x1c", _ARCHIVE),
     (b"Rar!", _ARCHIVE),
+    (b"\x1a\x45\xdf\xa3", _FILM),  # Matroska, WebM
+    (b"#ROSBAG V", ROS_1_BAG),
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
     (b"\x89PNG\r\n\x1a\n", "a PNG image"),
     (b"\xff\xd8\xff", "a JPEG image"),
     (b"II*\x00", "a TIFF image"),
     (b"MM\x00*", "a TIFF image"),
-    (b"\x93NUMPY", "an array of NumPy"),
+    (b"\x93NUMPY", NUMPY_ARRAY),
     (b"%PDF", "a PDF document"),
     *((bytes([0x80, protocol]), _PICKLE) for protocol in range(2, 6)),
 )
@@ -73,6 +79,8 @@ def kind_of(head: bytes) -> str | None:
         return _PICKLE
     if head[257:262] == b"ustar":
         return _ARCHIVE
+    if head[4:8] == b"ftyp":  # of ISO base media files, with the brand that follows
+        return _PHOTOGRAPH if head[8:11] in (b"hei", b"hev", b"mif") else _FILM
     if kind := next((kind for start, kind in _BEGINNINGS if head.startswith(start)), None):
         return kind
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -173,14 +174,16 @@ def _point_to_metadata(path: Path) -> None:
     (path / "metadata.yaml").write_text("version https://git-lfs.github.com/spec/v1\n")
 
 
+def _empty_metadata(path: Path) -> None:
+    (path / "metadata.yaml").write_text("")
+
+
 @pytest.mark.parametrize(
     ("damage", "complaint"),
     [
         (_spoil_middle, "cannot read the bag"),
         (_remove_storage, "files are missing: bag.mcap"),
         (_unknown_compression, "compression format 'br' is not supported"),
-        (_break_metadata, "its metadata.yaml is damaged"),
-        (_point_to_metadata, "metadata.yaml: it is a Git LFS pointer"),
     ],
 )
 def test_damaged_bags_give_one_clear_error(tmp_path: Path, damage: Any, complaint: str) -> None:
@@ -189,6 +192,44 @@ def test_damaged_bags_give_one_clear_error(tmp_path: Path, damage: Any, complain
     with pytest.raises(HmaDepthError, match=complaint) as error, BagReader(path) as bag:
         assert len(list(bag.messages())) < 6
     assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (_break_metadata, r"a damaged metadata\.yaml \(while parsing"),
+        (_point_to_metadata, r"metadata\.yaml: it is a Git LFS pointer"),
+        (_empty_metadata, r"a damaged metadata\.yaml \(empty\): its files are read"),
+    ],
+)
+def test_a_bag_is_read_whatever_became_of_its_metadata(
+    tmp_path: Path, damage: Any, said: str
+) -> None:
+    path = _write(tmp_path / "bag")
+    damage(path)
+    with BagReader(path) as bag:
+        assert bag.topic("/image", IMAGE).count == 5
+        (remark,) = bag.remarks
+    assert re.search(said, remark)
+
+
+@pytest.mark.parametrize("storage", list(StoragePlugin))
+def test_a_time_before_1970(tmp_path: Path, storage: StoragePlugin) -> None:
+    """As of a clock that was not set; SQLite has such times."""
+    cdr = bytes(
+        TYPESTORE.serialize_cdr(message("std_msgs/msg/String", data="x"), "std_msgs/msg/String")
+    )
+    with BagWriter(tmp_path / "bag", storage=storage) as bag:
+        bag.add_topic("/text", "std_msgs/msg/String")
+        if storage is StoragePlugin.MCAP:
+            with pytest.raises(
+                HmaDepthError, match=r"/text has a message at -2.5\d* s, before 1970"
+            ):
+                bag.write_raw("/text", -2_500_000_000, cdr)
+            return
+        bag.write_raw("/text", -2_500_000_000, cdr)
+    with BagReader(tmp_path / "bag") as found:
+        assert [raw.stamp for raw in found.messages()] == [-2_500_000_000]
 
 
 def test_what_is_no_bag(tmp_path: Path) -> None:
@@ -283,6 +324,12 @@ def test_image_views_follow_step_and_byte_order() -> None:
         HmaDepthError, match="a row of 3 mono16 pixels takes 6 bytes, but step is 5"
     ):
         image_array(image)
+    image.step = 6  # of rows that are padded to 8
+    with pytest.raises(HmaDepthError, match="its data have rows of 8 bytes, but step says 6"):
+        image_array(image)
+    image.data = np.zeros(36, np.uint8)  # a buffer too large
+    assert image_array(image).shape == (2, 3)
+    image.data = padded.ravel()
     image.step, image.height = 8, 3
     with pytest.raises(HmaDepthError, match="3x3 mono16 needs 22 bytes, the message has 16"):
         image_array(image)

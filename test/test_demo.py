@@ -110,10 +110,13 @@ def test_raw_images_come_before_compressed_ones(tmp_path: Path):
         ("/car/right/image_raw/compressed", "/car/right/camera_info"),
         ("/image", "/camera_info"),
         ("/other/image", "/camera_info"),
+        ("/car/rear/image_raw", "/car/rear/image_raw/camera_info"),
+        ("/car/rear/image_raw/compressed", "/car/rear/image_raw/camera_info"),
     ],
 )
 def test_the_nearest_camera_info_is_taken(image: str, expected: str):
     infos = ["/camera_info", "/car/left/camera_info", "/car/right/camera_info"]
+    infos.append("/car/rear/image_raw/camera_info")
     assert camera_info_beside(image, infos) == expected
     assert camera_info_beside(image, ["/lidar/camera_info"]) is None
 

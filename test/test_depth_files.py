@@ -158,6 +158,26 @@ def test_pixels_whose_white_is_unknown_are_refused(tmp_path: Path, numbers: np.n
         read_rgb(path)
 
 
+@pytest.mark.parametrize("suffix", [".gif", ".webp", ".png", ".tif"])
+def test_a_file_of_several_pictures_is_refused(tmp_path: Path, suffix: str):
+    first, other = (Image.new("RGB", (8, 6), color) for color in ("red", "blue"))
+    path = tmp_path / f"film{suffix}"
+    first.save(path, save_all=True, append_images=[other])
+    for read in (read_rgb, image_size):
+        with pytest.raises(HmaDepthError, match=rf"film\{suffix} has 2 pictures; save the one"):
+            read(path)
+    first.save(path, save_all=True)
+    assert read_rgb(path).shape == (6, 8, 3)
+
+
+def test_a_thumbnail_in_a_tiff_is_no_second_picture(tmp_path: Path):
+    path = tmp_path / "scan.tif"
+    Image.new("RGB", (8, 6), "red").save(
+        path, save_all=True, append_images=[Image.new("RGB", (4, 3), "blue")]
+    )
+    np.testing.assert_array_equal(read_rgb(path), np.full((6, 8, 3), (255, 0, 0)))
+
+
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif"])
 def test_the_size_is_that_of_the_image_as_it_is_shown(tmp_path: Path, suffix: str):
     exif = Image.Exif()

@@ -277,6 +277,21 @@ def test_another_unit_is_hinted_at(
         assert re.search(hint, line)
 
 
+def test_pixels_without_a_prediction_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    depth = np.full((375, 1242), 20.0, np.float32)
+    lacking = depth.copy()
+    lacking[:, :311], lacking[:, 311:400], lacking[:, 400:497] = np.nan, -1, 0  # 40 %
+    name = "2011_09_26_drive_9001_sync_0000000000"
+    write_depth_png(tmp_path / "truth" / f"{name}.png", depth)
+    (tmp_path / "predictions").mkdir()
+    options = ("--predictions", tmp_path / "predictions", "--ground-truth", tmp_path / "truth")
+    for predicted, said in ((lacking, True), (depth, False), (depth[23:, 13:1229], False)):
+        np.save(tmp_path / "predictions" / f"{name}.npy", predicted)
+        assert evaluate(*options) == 0
+        found = "hint: 40% of the pixels with ground truth have no prediction"
+        assert (found in capsys.readouterr().out) is said
+
+
 def test_a_damaged_file_is_one_error_unless_allowed(
     pairs: tuple[Path, Path], capfd: pytest.CaptureFixture[str]
 ):

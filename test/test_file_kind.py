@@ -57,6 +57,9 @@ def tarred(name: str) -> bytes:
 
 KINDS = {
     "lfs": (LFS, "Git LFS pointer and not the file itself; run `git lfs pull`"),
+    "ROS 1": (b"#ROSBAG V2.0\n" + bytes(50), "a ROS 1 bag; convert it"),
+    "film": (b"\0\0\0\x20ftypisom" + bytes(50), "a film; have ffmpeg write its pictures"),
+    "photograph": (b"\0\0\0\x18ftypheic" + bytes(50), "a photograph in HEIF; save it as PNG"),
     "annex": (b"/annex/objects/SHA256E-s5--00.bin\n", "git-annex pointer"),
     "page": (PAGE, "a web page"),
     "page with mark": (b"\xef\xbb\xbf<HTML>", "a web page"),

@@ -29,6 +29,14 @@ def scan_of_pixels(*pixels: tuple[float, float, float]) -> np.ndarray:
 CAMERA = PinholeCamera(fx=10, fy=10, cx=3, cy=2, width=7, height=5)
 
 
+def test_points_where_no_lidar_sees_any_are_refused():
+    points = scan_of_pixels((1.0, 1.0, 9.0), (2.6, 3.0, 20.0), (6.4, 4.4, 30.0))
+    assert np.count_nonzero(project_scan(points, TURN, CAMERA)) == 3
+    assert not project_scan(points[:0], TURN, CAMERA).any()
+    with pytest.raises(HmaDepthError, match=r"point is 20\d{3} m from .*millimetres"):
+        project_scan(points * 1000, TURN, CAMERA)
+
+
 def test_the_nearest_return_of_the_nearest_pixel():
     points = scan_of_pixels(
         (1.0, 1.0, 9.0), (1.4, 0.6, 4.0), (0.6, 1.4, 7.0),  # all of pixel (1, 1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -443,7 +442,7 @@ def test_several_images_go_through_at_once(
         np.testing.assert_array_equal(depth_array(found), depth_array(expected), "one by one")
 
 
-def test_a_bad_image_ends_the_run_or_is_left_out(
+def test_a_bad_image_is_left_out_and_told(
     bag: Path, tmp_path: Path, process: Process, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with BagReader(bag) as reader, BagWriter(tmp_path / "in") as writer:
@@ -454,18 +453,109 @@ def test_a_bad_image_ends_the_run_or_is_left_out(
             if number == 6:
                 message.data = message.data[:-200]
             writer.write(raw.topic, raw.stamp, message)
-    out = tmp_path / "out"
-    assert process(tmp_path / "in", out, "--part", "0.1") == 2
-    error = capsys.readouterr().err
-    assert f"{IMAGE_TOPIC} at 1317042145.300000000: 124x38 bgr8 needs" in error
-    assert "--allow-partial leaves bad images out" in error
-    assert not out.exists()
-    assert (tmp_path / ".out.unfinished" / "out_2").is_dir()  # what is done is not lost
-    shutil.rmtree(tmp_path / ".out.unfinished")
-    assert process(tmp_path / "in", out, "--part", "0.1", "--allow-partial") == 0
-    assert f"left out: {IMAGE_TOPIC} at 1317042145.300000000" in capsys.readouterr().out
-    assert len(_messages(out, "/depth/image")) == FRAMES - 1
-    assert len(_messages(out, IMAGE_TOPIC)) == FRAMES
+    for name, options, status in (("out", (), 1), ("allowed", ("--allow-partial",), 0)):
+        out = tmp_path / name
+        assert process(tmp_path / "in", out, "--part", "0.1", *options) == status
+        said = capsys.readouterr().out
+        assert f"left out: {IMAGE_TOPIC} at 1317042145.300000000: 124x38 bgr8 needs" in said
+        assert f"\n{FRAMES - 1} images in " in said
+        assert f"{out}: 1 images have no depth" in said
+        assert len(_messages(out, "/depth/image")) == FRAMES - 1
+        assert len(_messages(out, IMAGE_TOPIC)) == FRAMES
+
+
+def test_what_an_interrupted_run_left_out_is_told_by_the_one_that_ends_it(
+    bag: Path, tmp_path: Path, process: Process, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Otherwise its status would be that of a bag with depth for every image."""
+    with BagReader(bag) as reader, BagWriter(tmp_path / "in") as writer:
+        for topic in (IMAGE_TOPIC, INFO_TOPIC):
+            writer.add_topic(topic, reader.topics[topic].type)
+        for number, raw in enumerate(reader.messages([IMAGE_TOPIC, INFO_TOPIC])):
+            writer.write_raw(raw.topic, raw.stamp, raw.data[:10] if number == 2 else raw.data)
+    with pytest.MonkeyPatch.context() as patch:
+        made = BagProcess.make
+
+        def make(self: BagProcess, index: int, *arguments: Any, **options: Any) -> None:
+            if index == 2:
+                raise KeyboardInterrupt
+            made(self, index, *arguments, **options)
+
+        patch.setattr(BagProcess, "make", make)
+        with pytest.raises(KeyboardInterrupt):
+            process(tmp_path / "in", tmp_path / "out", "--part", "0.1")
+    capsys.readouterr()
+    assert process(tmp_path / "in", tmp_path / "out", "--part", "0.1") == 1
+    said = capsys.readouterr().out
+    assert "left out: " not in said
+    assert f"{tmp_path / 'out'}: 1 images have no depth" in said
+
+
+def test_a_bag_without_a_usable_image_is_refused(
+    bag: Path, tmp_path: Path, process: Process, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with BagReader(bag) as reader, BagWriter(tmp_path / "in") as writer:
+        for topic in (IMAGE_TOPIC, INFO_TOPIC):
+            writer.add_topic(topic, reader.topics[topic].type)
+        for raw in reader.messages([IMAGE_TOPIC, INFO_TOPIC]):
+            content = reader.decode(raw)
+            if raw.topic == IMAGE_TOPIC:
+                content.data = content.data[:-200]
+            writer.write(raw.topic, raw.stamp, content)
+    for _ in range(2):
+        assert process(tmp_path / "in", tmp_path / "out") == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "out is not written, for no image can be used: " in line
+        assert f"{IMAGE_TOPIC} at 1317042145.000000000: 124x38 bgr8 needs" in line
+        assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_a_camera_whose_calibration_is_bad_spoils_no_other(
+    bag: Path, tmp_path: Path, process: Process, capsys: pytest.CaptureFixture[str], both: bool
+) -> None:
+    with BagReader(bag) as reader, BagWriter(tmp_path / "in") as writer:
+        for side in ("left", "right"):
+            writer.add_topic(f"/{side}/image_raw", IMAGE)
+            writer.add_topic(f"/{side}/camera_info", CAMERA_INFO)
+        for raw in reader.messages([IMAGE_TOPIC, INFO_TOPIC]):
+            content = reader.decode(raw)
+            name = "image_raw" if raw.topic == IMAGE_TOPIC else "camera_info"
+            for side in ("right", "left"):
+                if name == "camera_info" and (side == "left" or both):
+                    content.p = np.zeros(12)
+                writer.write(f"/{side}/{name}", raw.stamp, content)
+    options = ("--outputs", "depth", "--outputs-only")
+    zero = "camera_info has no calibration: its projection matrix P is zero"
+    assert process(tmp_path / "in", tmp_path / "out", *options) == (2 if both else 0)
+    said = capsys.readouterr()
+    if both:
+        assert f"in: /left/image_raw: {zero}; --uncalibrated does without" in said.err
+        return
+    assert f"no cameras: /left/image_raw ({zero})" in said.out
+    with BagReader(tmp_path / "out") as reader:
+        assert {t.name: t.count for t in reader.topics.values()} == {"/depth/image": FRAMES}
+
+
+def test_a_distortion_is_told(
+    bag: Path, tmp_path: Path, process: Process, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with BagReader(bag) as reader, BagWriter(tmp_path / "in") as writer:
+        for topic in (IMAGE_TOPIC, INFO_TOPIC):
+            writer.add_topic(topic, reader.topics[topic].type)
+        for raw in reader.messages([IMAGE_TOPIC, INFO_TOPIC]):
+            content = reader.decode(raw)
+            if raw.topic == INFO_TOPIC:
+                content.distortion_model, content.d = "equidistant", np.array([0.1, 0, 0, 0])
+            writer.write(raw.topic, raw.stamp, content)
+    options = ("--outputs", "depth", "--outputs-only")
+    assert process(tmp_path / "in", tmp_path / "out", *options) == 0
+    said = capsys.readouterr().out
+    assert (
+        f"{INFO_TOPIC}: it has a distortion (equidistant): if the images on {IMAGE_TOPIC}" in said
+    )
+    assert process(bag, tmp_path / "plain", *options) == 0
+    assert "has a distortion" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -599,12 +689,9 @@ def test_damaged_messages_and_images_without_calibration_spoil_nothing(
             writer.write_raw(raw.topic, raw.stamp, raw.data[:10] if number < 4 else raw.data)
     out = tmp_path / "out"
     options = ("--outputs", "depth", "--outputs-only")
-    assert process(tmp_path / "in", out, *options) == 2
-    error = capsys.readouterr().err
-    assert f"damaged sensor_msgs/msg/Image on {IMAGE_TOPIC}" in error
-    assert "--allow-partial leaves bad images out" in error
-    assert process(tmp_path / "in", out, *options, "--allow-partial") == 0
+    assert process(tmp_path / "in", out, *options) == 1
     said = capsys.readouterr().out
+    assert f"damaged sensor_msgs/msg/Image on {IMAGE_TOPIC}" in said
     assert "/broken (no whole image), /detector/drawn (pictures without camera_info)" in said
     assert said.count(f"left out: {IMAGE_TOPIC} at ") == 2
     with BagReader(out) as reader:

@@ -88,15 +88,16 @@ class FoundCameras:
 
 
 def camera_info_beside(image_topic: str, infos: Sequence[str]) -> str | None:
-    """Camera info topic of an image topic: in its namespace or the nearest one around it."""
+    """Camera info topic of an image topic: below it, in its namespace or the nearest one around."""
     namespace = image_topic
-    while namespace:
-        namespace = namespace.rpartition("/")[0]
+    while True:
         beside = f"{namespace}/camera_info"
         for name in (beside, beside.removeprefix("/")):  # other programs leave the slash out
             if name in infos:
                 return name
-    return None
+        if not namespace:
+            return None
+        namespace = namespace.rpartition("/")[0]
 
 
 def own_namespaces(cameras: Sequence[CameraTopics]) -> list[str]:

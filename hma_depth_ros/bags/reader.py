@@ -24,7 +24,7 @@ from hma_depth_ros.bags.storage.definitions import (
 )
 from hma_depth_ros.bags.storage.storage_file import Channel, Stamps, Storage, in_order
 from hma_depth_ros.bags.storage.unpacking import unpacked_message
-from hma_depth_ros.errors import HmaDepthError, errors_as
+from hma_depth_ros.errors import HmaDepthError, errors_as, one_line
 from hma_depth_ros.messages.types import IMAGE_TYPES
 
 #: Messages of a topic that are tried for one that is whole.
@@ -68,7 +68,8 @@ class BagReader:
         with self._damage():
             self._files = find_files(self.path)
         self._definitions = Definitions()
-        self._storages: list[Storage] = []
+        self._opened: list[tuple[Path, Storage]] = []
+        self._damaged: list[str] = []  # files of several that cannot be opened, and why
         self._channels: dict[str, list[tuple[Storage, Channel]]] = {}  # by topic
         self.topics: dict[str, BagTopic] = {}  #: all that can be read, by name, sorted
         self.left_out: dict[str, str] = {}  #: why topics are not among them, by name
@@ -78,7 +79,7 @@ class BagReader:
         self._stack = ExitStack()
         try:
             with self._damage():
-                self._storages = [open_storage(file, self._stack) for file in self._files.files]
+                self._opened = self._open()
         except BaseException:
             self._stack.close()
             raise
@@ -93,6 +94,29 @@ class BagReader:
         traceback: TracebackType | None,
     ) -> None:
         self._stack.close()
+
+    def _open(self) -> list[tuple[Path, Storage]]:
+        """Files of the bag. Of several, one that cannot be opened does not spoil the others.
+
+        Raises:
+            ValueError: none can be opened.
+
+        """
+        opened: list[tuple[Path, Storage]] = []
+        problems: list[ValueError] = []
+        for file in self._files.files:
+            try:
+                opened.append((file, open_storage(file, self._stack)))
+            except ValueError as error:
+                problems.append(error)
+        if problems and not opened:
+            raise problems[0]
+        self._damaged = [one_line(problem) for problem in problems]
+        return opened
+
+    @property
+    def _storages(self) -> list[Storage]:
+        return [storage for _, storage in self._opened]
 
     def _sort_topics(self) -> None:
         channels = [(s, as_in_ros_2(channel)) for s in self._storages for channel in s.channels]
@@ -118,7 +142,8 @@ class BagReader:
 
     def _collect_remarks(self) -> None:
         self.remarks = [f"{self.path}: {self._files.remark}"] if self._files.remark else []
-        for file, storage in zip(self._files.files, self._storages, strict=True):
+        self.remarks += [f"{self.path}: left out: {problem}" for problem in self._damaged]
+        for file, storage in self._opened:
             if storage.cut_short is not None:
                 self.remarks.append(
                     f"{file} is cut short, as after a recorder that was killed or a full disk: "

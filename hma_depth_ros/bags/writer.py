@@ -165,7 +165,17 @@ class BagWriter:
         self.write_raw(topic, stamp, TYPESTORE.serialize_cdr(message, type_name))
 
     def write_raw(self, topic: str, stamp: int, cdr: bytes | memoryview) -> None:
-        """Write a serialised message (CDR with its 4-byte header) at a time in nanoseconds."""
+        """Write a serialised message (CDR with its 4-byte header) at a time in nanoseconds.
+
+        Raises:
+            HmaDepthError: the disk is full, or MCAP has no such time (of a clock never set).
+
+        """
+        if stamp < 0 and not isinstance(self._writer.storage, Sqlite3Writer):
+            raise HmaDepthError(
+                f"cannot write the bag {self.path}: {topic} has a message at {stamp / 1e9:.9f} s, "
+                "before 1970, where MCAP has no times; the storage sqlite3 has (--storage sqlite3)"
+            )
         with self._disk_errors():
             self._writer.write(self._connections[topic], stamp, cdr)
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 # No more than this before the signals are taken over: the rest is imported where it is used.
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from hma_depth_ros import signals
+from hma_depth_ros.command_line import usable_arguments
 from hma_depth_ros.errors import HmaDepthError, environment_error
 
 #: ROS nodes, which a signal ends with status 0; any other command is interrupted.
 NODES = frozenset({"accuracy_monitor", "depth_node", "record_bag", "replay_bag", "rig_node"})
+
+
+#: Commands that may write the file that they read.
+_IN_PLACE = frozenset({"record_depth_ranges"})
 
 
 def command_names() -> list[str]:
@@ -38,17 +43,34 @@ def _usage() -> str:
     return f"usage: python3 -m hma_depth_ros COMMAND [ARGUMENT ...]\n\ncommands:\n{rows}"
 
 
+def _print_usage() -> int:
+    print(_usage())
+    return 0
+
+
 def run_command(name: str, argv: Sequence[str]) -> int:
     """Run one command; a `HmaDepthError` becomes one line on stderr and status 2."""
+
+    def command() -> int:
+        usable = usable_arguments(argv, in_place=name in _IN_PLACE)
+        status: int = importlib.import_module(f"{__name__}.{name}").main(usable)
+        return status
+
+    return _guarded(name, command)
+
+
+def _guarded(name: str, command: Callable[[], int]) -> int:
     try:
-        status: int = importlib.import_module(f"{__name__}.{name}").main(argv)
+        status = command()
+        if sys.stdout is not None:  # as it is where it was closed
+            sys.stdout.flush()  # a full disk or a closed pipe is to be told here
     except HmaDepthError as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         sys.stderr.close()
         return 0
-    except (OSError, UnicodeEncodeError) as error:
+    except (OSError, MemoryError, RuntimeError, UnicodeEncodeError) as error:
         message = environment_error(error)
         if message is None:
             raise
@@ -63,8 +85,7 @@ def run(argv: Sequence[str]) -> int:
 
     print_whatever_it_takes()
     if not argv or argv[0] in {"-h", "--help"}:
-        print(_usage())
-        return 0
+        return _guarded("hma_depth_ros", _print_usage)
     name, names = argv[0], command_names()
     if name not in names:
         from difflib import get_close_matches

@@ -24,6 +24,9 @@ from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import atomic_path, shown
 from hma_depth_ros.geometry.camera import PinholeCamera
 
+#: Of the files that are written of an image.
+_ENDINGS = ("_depth.png", "_color.png", "_panel.png", ".ply", ".npz")
+
 if TYPE_CHECKING:
     from hma_depth_ros.inference.prediction import Prediction
     from hma_depth_ros.visualization.tiles import FrameView
@@ -77,6 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     images: list[Path] = arguments.images
     _check_stems(images)
+    _check_kept(images, arguments.output)
     camera_of = _camera_chooser(arguments)
 
     # Only now: PyTorch takes seconds to import, and a wrong argument should not wait for it.
@@ -122,6 +126,20 @@ def _check_stems(images: Sequence[Path]) -> None:
         raise HmaDepthError(
             f"{same} would all be written as {stem}_*; give each its own --output in separate runs"
         )
+
+
+def _check_kept(images: Sequence[Path], output: Path) -> None:
+    """See that results take the place of results alone, and not of what lies beside the images."""
+    given = {path.resolve() for path in images}
+    for path in images:
+        beside = output.resolve() == path.resolve().parent
+        for ending in _ENDINGS:
+            target = output / f"{path.stem}{ending}"
+            if target.exists() and (beside or target.resolve() in given):
+                raise HmaDepthError(
+                    f"{target} is there already, beside the images, and may be no result; choose "
+                    "another folder with --output, or remove it"
+                )
 
 
 def _camera_chooser(

@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from hma_depth_ros.inference.predictor import DepthPredictor
 
 
+#: Problems that are named one by one.
+_NAMED = 20
+
+
 def _positive(text: str) -> float:
     value = float(text)
     if not (value > 0 and math.isfinite(value)):
@@ -97,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument(
         "--allow-partial",
         action="store_true",
-        help="leave out images that cannot be used, and report them, instead of ending",
+        help="end with status 0 even if images had to be left out",
     )
     how = parser.add_argument_group("how")
     how.add_argument("--checkpoint", type=Path, metavar="FILE", help="default: the bundled one")
@@ -252,13 +256,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             stack.enter_context(BagProcess(bag, out, predictor, settings, model=model))
             for bag, out in jobs
         ]
-        _run(processes)
+        left_out = _run(processes)
     # Of several processes by each that finds OUT complete, which is the last one.
     if arguments.report is not None and arguments.output.exists():
         from hma_depth_ros.html_report.bag_page import write_bag_page
 
         write_bag_page(arguments.report, arguments.output)
-    return 0
+    return 1 if left_out and not arguments.allow_partial else 0
 
 
 def _jobs(arguments: argparse.Namespace) -> list[tuple[Path, Path]]:
@@ -289,7 +293,6 @@ def _settings(arguments: argparse.Namespace, predictor: DepthPredictor) -> Proce
         uncalibrated=arguments.uncalibrated,
         namespace=arguments.namespace,
         with_inputs=not arguments.outputs_only,
-        allow_partial=arguments.allow_partial,
         batch=arguments.batch or at_a_time(predictor),
         part_seconds=arguments.part,
         storage=StoragePlugin[arguments.storage.upper()],
@@ -367,7 +370,8 @@ def _device(device: str) -> str:
     return device
 
 
-def _run(processes: Sequence[BagProcess]) -> None:
+def _run(processes: Sequence[BagProcess]) -> int:
+    """Make what nobody has made yet, and say how many images had to be left out."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -406,7 +410,7 @@ def _run(processes: Sequence[BagProcess]) -> None:
                 if mine:
                     process.make(index, counted, progress=lambda n: progress.advance(task, n))
     seconds = time.perf_counter() - start
-    _report(console, processes, counted, earlier=earlier, seconds=seconds)
+    return _report(console, processes, counted, earlier=earlier, seconds=seconds)
 
 
 def _in_turn(processes: Sequence[BagProcess]) -> Iterator[tuple[BagProcess, int]]:
@@ -425,20 +429,36 @@ def _report(
     *,
     earlier: int,
     seconds: float,
-) -> None:
-    for problem in counted.problems:
-        console.print(f"left out: {problem}")
-    rate = counted.images / seconds
+) -> int:
+    for problem in counted.problems[:_NAMED]:
+        console.print(f"left out: {problem}", markup=False)
+    if len(counted.problems) > _NAMED:
+        console.print(f"left out: {len(counted.problems) - _NAMED} more")
+    made = counted.images - len(counted.problems)
+    rate = made / seconds
     recorded = sum(process.seconds for process in processes)
     images = sum(process.images for process in processes)
     # How long the images made here took to record.
-    real_time = recorded * counted.images / images / seconds if images else 0.0
+    real_time = recorded * made / images / seconds if images else 0.0
     before = f", {earlier} were there already" if earlier else ""
     console.print(
-        f"{counted.images} images in {seconds:.1f} s{before}: {rate:.1f} images/s, {real_time:.2f} "
+        f"{made} images in {seconds:.1f} s{before}: {rate:.1f} images/s, {real_time:.2f} "
         "times as fast as recorded"
     )
+    left_out, useless = len(counted.problems), []
     for process in processes:
-        done = process.parts_folder.assemble()
+        folder = process.parts_folder
+        whole = all(folder.finished(index) for index in range(folder.parts))
+        without = process.images_without_depth if whole else 0
+        if without and without == process.images:
+            useless.append(folder.out)
+            folder.discard()
+            continue
+        left_out = max(left_out, without)
+        done = folder.assemble()
         end = "" if done else ": other processes are at work on the rest"
-        console.print(f"{process.parts_folder.out}{end}")
+        console.print(f"{folder.out}{end}{f': {without} images have no depth' if without else ''}")
+    if useless:
+        why = counted.problems[0] if counted.problems else "all were left out before"
+        raise HmaDepthError(f"{useless[0]} is not written, for no image can be used: {why}")
+    return left_out

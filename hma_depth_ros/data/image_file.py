@@ -24,6 +24,8 @@ _ORIENTATION = 0x0112
 #: Tags of TIFF.
 _WIDTH, _HEIGHT, _PHOTOMETRIC = 256, 257, 262
 _WHITE_IS_ZERO = 0
+#: Formats of films and stacks. (A photograph of a telephone, MPO, has its own small pictures.)
+_OF_SEVERAL = ("GIF", "WEBP", "PNG", "AVIF", "TIFF")
 _BIT_DEPTH = (
     24  #: Where a PNG has it (ISO/IEC 15948, 11.2.1: ninth byte of the first chunk's data).
 )
@@ -118,6 +120,10 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         with Image.open(path) as image:
             if too_much := excess(*image.size, path.stat().st_size):
                 raise HmaDepthError(f"the image {path} {too_much}")
+            if (count := _pictures(image)) > 1:
+                raise HmaDepthError(
+                    f"{path} has {count} pictures; save the one that is meant, or each, as PNG"
+                )
             yield image
     except HmaDepthError:
         raise
@@ -129,6 +135,20 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     except Exception as error:  # Pillow's decoders raise nearly every kind for damaged files
         reason = getattr(error, "strerror", None) or one_line(error)
         raise HmaDepthError(f"cannot read the image {path}: {reason}") from error
+
+
+def _pictures(image: Image.Image) -> int:
+    """Pictures that a file holds; a small one of the first, for file managers, does not count."""
+    count = int(getattr(image, "n_frames", 1))
+    if count == 1 or image.format not in _OF_SEVERAL:
+        return 1
+    if image.format == "TIFF":
+        size = image.size
+        image.seek(1)
+        equal = image.size == size
+        image.seek(0)
+        return count if equal else 1
+    return count
 
 
 def _from_16_bits(stored: npt.NDArray[Any], *, inverted: bool) -> npt.NDArray[np.uint8]:

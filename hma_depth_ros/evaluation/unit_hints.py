@@ -1,4 +1,4 @@
-"""What figures cannot tell: that predictions or ground truth are in another unit than read in."""
+"""What figures cannot tell: depths in another unit than they are read in, or no depths at all."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from hma_depth_ros.evaluation.score import placed
 
 #: Units that predictions are found in, beside the right one, in a metre.
 _UNITS = {MILLIMETRES: "millimetres", UNITS_PER_METRE: "metres x 256", 100.0: "centimetres"}
+#: Of the pixels with ground truth, more than which without a prediction are told.
+_FEW_MISSING = 0.02
 #: Natural logarithm: how far a method's scale may be off besides.
 _TOLERANCE = 0.15
 
@@ -32,7 +34,12 @@ def unit_hints(
     if hint := unit_hint(files, units_per_metre=units_per_metre):
         yield hint
     elif isinstance(source, StoredPredictions):
-        ratio = _ratio(frames, source, units_per_metre)
+        ratio, missing = _compared(frames, source, units_per_metre)
+        if missing > _FEW_MISSING:
+            yield (
+                f"{missing:.0%} of the pixels with ground truth have no prediction (0, below 0 or "
+                "NaN), and count as a depth of 1 mm"
+            )
         for units, name in _UNITS.items():
             png = units / units_per_metre
             if units != units_per_metre and abs(np.log(ratio / png)) < _TOLERANCE:
@@ -48,19 +55,29 @@ def unit_hints(
                 )
 
 
-def _ratio(
+def _compared(
     frames: Sequence[EvaluatedFrame], predictions: StoredPredictions, units_per_metre: float
-) -> float:
-    """Median over some frames of predicted by true depth; 1 where none can be read."""
-    ratios = []
+) -> tuple[float, float]:
+    """Of some frames: median of predicted by true depth (1 where none can be read), and the share.
+
+    That is, of the pixels with true depth that have no prediction.
+    """
+    ratios, missing = [], []
     for frame in sample(frames):
         try:
             truth = read_ground_truth(frame.ground_truth, units_per_metre=units_per_metre)
             predicted = predictions.predictions(frame, {"image"})["image"].depth
-            canvas, _ = placed(predicted, (truth.shape[0], truth.shape[1]))
+            canvas, covered = placed(predicted, (truth.shape[0], truth.shape[1]))
         except HmaDepthError:
             continue  # scoring has said why
+        asked = covered.of(truth) > 0
+        if asked.any():
+            # NaN compares false.
+            missing.append(1 - float(np.mean(covered.of(canvas)[asked] > 0)))
         known = (truth > 0) & (canvas > 0) & np.isfinite(canvas)
         if known.any():
             ratios.append(float(np.median(canvas[known] / truth[known])))
-    return float(np.median(ratios)) if ratios else 1.0
+    return (
+        float(np.median(ratios)) if ratios else 1.0,
+        float(np.mean(missing)) if missing else 0.0,
+    )

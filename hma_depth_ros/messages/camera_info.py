@@ -16,6 +16,8 @@ from hma_depth_ros.geometry.camera import PinholeCamera
 #: Of the image's side: less is a view of more than 168 degrees, which no rectified image has.
 #: Drivers without a calibration also publish the identity.
 _LEAST_FOCAL = 0.05
+#: Of fx: what other elements of P may have by rounding.
+_MOST_SKEW = 1e-3
 #: More is no lens's, even of a window of a few pixels.
 _MOST_FOCAL = 1e4
 
@@ -39,6 +41,14 @@ def camera_from_info(info: Any, *, width: int, height: int) -> PinholeCamera:
     p = np.asarray(info.p, dtype=np.float64).reshape(3, 4)
     if not np.any(p):
         raise BadCalibrationError("camera_info has no calibration: its projection matrix P is zero")
+    # NaN compares false, and is found below. Some drivers leave the 1 out.
+    others = np.array([p[0, 1], p[1, 0], p[2, 0], p[2, 1]])
+    scaled = np.isfinite(p[2, 2]) and p[2, 2] not in (0.0, 1.0)
+    if scaled or np.any(np.abs(others) > _MOST_SKEW * abs(p[0, 0])):
+        raise BadCalibrationError(
+            "camera_info's projection matrix P is no rectified camera's: it must be fx 0 cx Tx, "
+            "0 fy cy Ty, 0 0 1 0"
+        )
     binning_x, binning_y = max(info.binning_x, 1), max(info.binning_y, 1)
     roi = info.roi
     window = (roi.width or info.width, roi.height or info.height)
@@ -76,6 +86,20 @@ def camera_from_info(info: Any, *, width: int, height: int) -> PinholeCamera:
             "calibration belongs to another resolution"
         )
     return camera
+
+
+def distortion(info: Any, image_topic: str) -> str | None:
+    """What is wrong if images have the distortion of their CameraInfo; None if it has none.
+
+    Nothing tells whether they have: recordings of KITTI carry that of the camera beside rectified
+    pixels.
+    """
+    if info is None or not np.any(np.asarray(info.d)):
+        return None
+    return (
+        f"it has a distortion ({info.distortion_model or 'of no name'}): if the images on "
+        f"{image_topic} are not rectified, depth is wrong; put image_proc before it"
+    )
 
 
 def foreign_frame(info: Any, image: Any, image_topic: str) -> str | None:

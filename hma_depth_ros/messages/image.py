@@ -65,6 +65,12 @@ def image_array(image: Any) -> npt.NDArray[Any]:
         raise BadImageError(
             f"{width}x{height} {image.encoding} needs {needed} bytes, the message has {data.size}"
         )
+    stored = data.size // height
+    if step == row and data.size == stored * height and stored in _padded(row):
+        raise BadImageError(
+            f"its data have rows of {stored} bytes, but step says {step}: the publisher must set "
+            "step to what a row takes with its padding"
+        )
     view: npt.NDArray[Any] = np.ndarray(
         (height, width, channels),
         dtype,
@@ -72,3 +78,8 @@ def image_array(image: Any) -> npt.NDArray[Any]:
         strides=(step, channels * dtype.itemsize, dtype.itemsize),
     )
     return view[..., 0] if channels == 1 else view
+
+
+def _padded(row: int) -> set[int]:
+    """Lengths of a row of so many bytes where rows begin at multiples of 4 to 256 bytes."""
+    return {-(-row // unit) * unit for unit in (4, 8, 16, 32, 64, 128, 256)} - {row}

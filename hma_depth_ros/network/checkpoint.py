@@ -201,7 +201,10 @@ def _not_readable(path: Path, error: Exception) -> str:
         return f"{path} is {kind}"
     if shown(path) != str(path):
         return f"{shown(path)}: safetensors takes names in UTF-8 only; rename it"
-    return f"{path} is not a readable safetensors file: {error}"
+    return (
+        f"{path} is not a readable safetensors file: {error}; it is damaged, cut short or of "
+        "another kind: copy or download it again"
+    )
 
 
 def _parse(content: dict[str, Any]) -> CheckpointInfo:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 import struct
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 
 from hma_depth_ros.bags.new_messages import camera_info_message, image_message
 from hma_depth_ros.bags.reader import BagReader
+from hma_depth_ros.bags.storage import bag_files
 from hma_depth_ros.bags.typestore import TYPESTORE, message
 from hma_depth_ros.bags.writer import BagWriter
 from hma_depth_ros.errors import HmaDepthError
@@ -23,6 +25,11 @@ from hma_depth_ros.messages.image import image_array
 from hma_depth_ros.messages.types import CAMERA_INFO, IMAGE
 
 from .mcap_bytes import Mcap
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 START = 1_700_000_000_000_000_000
 STRING = "std_msgs/msg/String"
@@ -246,6 +253,18 @@ def test_any_profile_and_any_way_to_write_mcap(tmp_path: Path, profile: str, way
         assert {t.name: t.count for t in reader.topics.values()} == {"/eye/image": 3, "/words": 1}
 
 
+@pytest.mark.parametrize("way", ["whole", "bare"])
+def test_a_time_that_is_none_is_named(tmp_path: Path, way: str) -> None:
+    bag = Mcap()
+    bag.add("/eye/image", IMAGE_SCHEMA, {START: cdr(picture(1), IMAGE), 2**64 - 1: b""})
+    (tmp_path / "a.mcap").write_bytes(getattr(bag, way)())
+    with (
+        pytest.raises(HmaDepthError, match=r"a\.mcap: .*time 18446744073709551615 ns, beyond"),
+        BagReader(tmp_path / "a.mcap") as reader,
+    ):
+        reader.stamps()
+
+
 # --- files that are not whole -------------------------------------------------------------------
 
 
@@ -314,6 +333,134 @@ def test_files_of_a_split_bag_come_in_order_of_time_whatever_their_names(tmp_pat
     assert images_of(tmp_path / "bag") == [1, 2, 3]
 
 
+# --- files that are not what metadata.yaml or their names say -----------------------------------
+
+
+def split_bag(folder: Path) -> Path:
+    """Three files of two images each."""
+    for part in range(3):
+        bag = Mcap()
+        images = {START + n: cdr(picture(n), IMAGE) for n in (2 * part, 2 * part + 1)}
+        bag.add("/eye/image", IMAGE_SCHEMA, images)
+        folder.mkdir(exist_ok=True)
+        (folder / f"bag_{part}.mcap").write_bytes(bag.whole())
+    names = "".join(f"\n  - bag_{part}.mcap" for part in range(3))
+    (folder / "metadata.yaml").write_text(
+        f"rosbag2_bagfile_information:\n  relative_file_paths:{names}\n"
+        "  topics_with_message_count: []\n"
+    )
+    return folder
+
+
+def rename(folder: Path) -> None:
+    (folder / "bag_1.mcap").rename(folder / "drive.mcap")
+
+
+def pack(folder: Path) -> None:
+    """The packed file beside what it was made of, as `ros2 bag play` leaves them, and alone."""
+    for part in (1, 2):
+        file = folder / f"bag_{part}.mcap"
+        (folder / f"{file.name}.zstd").write_bytes(zstd.compress(file.read_bytes()))
+    file.unlink()
+
+
+def unlist(folder: Path) -> None:
+    metadata = folder / "metadata.yaml"
+    metadata.write_text(metadata.read_text().replace("  - bag_2.mcap\n", ""))
+
+
+#: Images that are found, and what is said.
+CHANGED: dict[str, tuple[Any, list[int], str | None]] = {
+    "gone": (
+        lambda folder: (folder / "bag_1.mcap").unlink(),
+        [0, 1, 4, 5],
+        r"files are missing: bag_1\.mcap; the others are read",
+    ),
+    "empty": (
+        lambda folder: (folder / "bag_1.mcap").write_bytes(b""),
+        [0, 1, 4, 5],
+        r"left out: bag_1\.mcap is empty; copy or download it again",
+    ),
+    "something else": (
+        lambda folder: (folder / "bag_1.mcap").write_bytes(b"<html>"),
+        [0, 1, 4, 5],
+        r"left out: bag_1\.mcap is a web page",
+    ),
+    "renamed": (
+        rename,
+        list(range(6)),
+        r"lists bag_1\.mcap, which is not there; drive\.mcap is read in its place",
+    ),
+    "packed": (pack, list(range(6)), None),
+    "not listed": (unlist, [0, 1, 2, 3], r"does not list bag_2\.mcap, which is not read"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGED)
+def test_a_split_bag_is_read_as_far_as_its_files_are_there(tmp_path: Path, change: str) -> None:
+    folder = split_bag(tmp_path / "bag")
+    changed, found, said = CHANGED[change]
+    changed(folder)
+    assert images_of(folder) == found
+    with BagReader(folder) as reader:
+        assert len(reader.remarks) == (said is not None)
+        assert re.search(said or "", "".join(reader.remarks))
+
+
+def test_no_file_is_left_out_for_want_of_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others would be taken for the whole bag."""
+    folder = split_bag(tmp_path / "bag")
+    pack(folder)
+
+    def full(_source: Path, target: Path) -> Path:
+        raise OSError(28, "No space left on device", str(target))
+
+    monkeypatch.setattr(bag_files, "unpacked_file", full)
+    with pytest.raises(HmaDepthError, match=r"cannot unpack .*bag_2\.mcap\.zstd into .*: No space"):
+        images_of(folder)
+
+
+def test_nothing_is_read_twice_without_metadata(tmp_path: Path) -> None:
+    """A bag that was packed, and one that was converted, beside what they were made of."""
+    folder = long_bag(tmp_path / "bag")
+    (folder / "metadata.yaml").unlink()
+    (folder / "bag.mcap.zstd").write_bytes(zstd.compress((folder / "bag.mcap").read_bytes()))
+    assert images_of(folder) == list(range(60))
+    (long_bag(tmp_path / "old", StoragePlugin.SQLITE3) / "old.db3").rename(folder / "bag.db3")
+    assert images_of(folder) == list(range(60))
+    with BagReader(folder) as reader:
+        assert "but for bag.db3, of which there is an .mcap file" in reader.remarks[0]
+
+
+@pytest.mark.parametrize("storage", list(StoragePlugin))
+@pytest.mark.parametrize(
+    "name", ["bag.MCAP", "bag.DB3", "bag.mcap", "bag.db3", "recording", "x.zst"]
+)
+def test_a_storage_file_is_known_by_its_content(
+    tmp_path: Path, storage: StoragePlugin, name: str
+) -> None:
+    (file,) = long_bag(tmp_path / "bag", storage).glob("bag.*")
+    file.rename(tmp_path / name)
+    assert images_of(tmp_path / name) == list(range(60))
+
+
+def test_a_folder_may_be_named_as_a_bag_of_ros_1(tmp_path: Path) -> None:
+    assert images_of(long_bag(tmp_path / "drive.bag")) == list(range(60))
+    for name in ("old.db3", "old.mcap", "old"):
+        (tmp_path / name).write_bytes(b"#ROSBAG V2.0\n" + bytes(5000))
+        with pytest.raises(HmaDepthError, match=r"is .*a ROS 1 bag; convert it"):
+            images_of(tmp_path / name)
+
+
+def test_a_folder_of_bags_names_them(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        long_bag(tmp_path / name)
+    with pytest.raises(HmaDepthError, match=r"is no bag: .*it holds bags: one, two: name one"):
+        BagReader(tmp_path)
+
+
 def test_profiles_of_metadata_go_before_those_of_the_file(tmp_path: Path) -> None:
     """People mend /tf_static's durability by hand in metadata.yaml."""
     folder = long_bag(tmp_path / "bag")
@@ -366,6 +513,24 @@ def test_sqlite_files_with_odd_definitions(tmp_path: Path, change: Any) -> None:
             {"/event", "/json"} if change is spoil_definitions else set()
         )
         np.testing.assert_array_equal(reader.stamps() - START, range(60))
+
+
+def test_a_database_that_was_cut_short_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    file = long_bag(tmp_path / "bag", StoragePlugin.SQLITE3) / "bag.db3"
+    data = file.read_bytes()
+    for share, least in ((0.99, 55), (0.6, 30), (0.2, 8)):
+        file.write_bytes(data[: int(len(data) * share)])
+        found = images_of(file)
+        assert found == list(range(len(found)))
+        assert least <= len(found) <= 60 * share + 1
+        with BagReader(file) as reader:
+            (remark,) = reader.remarks
+            assert f"{file} is cut short" in remark
+            assert f"{len(found)} messages of it can be read" in remark
+    file.write_bytes(data[:3000])  # not even its tables
+    with pytest.raises(HmaDepthError, match=r"bag\.db3: database disk image is malformed"):
+        images_of(file)
+    assert [path.name for path in tmp_path.iterdir()] == ["bag"]
 
 
 @pytest.mark.parametrize("mode", [CompressionMode.FILE, CompressionMode.MESSAGE])

@@ -222,6 +222,8 @@ INFOS: dict[str, tuple[CameraInfo, str]] = {
     "a NaN in P": (with_p(i2=NAN), "cx=nan"),
     "an infinite focal length": (with_p(i0=float("inf")), "fx=inf"),
     "a negative focal length": (with_p(i5=-5.0), "fy=-5.0"),
+    "a P that is scaled": (bad_info(p=2 * np.array(info_message().p)), "must be fx 0 cx Tx"),
+    "a skew": (with_p(i1=5.0), "P is no rectified camera's"),
     "another size": (bad_info(width=62), "camera_info describes 62x37 images, but they are 61x37"),
     "nothing at all": (CameraInfo(), "camera_info has no calibration: its projection"),
     "the identity": (

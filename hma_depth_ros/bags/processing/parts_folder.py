@@ -110,6 +110,10 @@ class PartsFolder:
         shutil.rmtree(self.folder, ignore_errors=True)
         return True
 
+    def discard(self) -> None:
+        """Remove all parts, which are of no use."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
     def _assemble(self) -> None:
         # What an interrupted assembly has moved stays moved.
         assembled = self.folder / "assembled"

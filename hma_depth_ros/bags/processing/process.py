@@ -15,7 +15,12 @@ from typing import Any
 import numpy as np
 from rosbags.rosbag2 import StoragePlugin
 
-from hma_depth_ros.bags.bag_cameras import CameraTopics, find_cameras, own_namespaces
+from hma_depth_ros.bags.bag_cameras import (
+    CameraTopics,
+    FoundCameras,
+    find_cameras,
+    own_namespaces,
+)
 from hma_depth_ros.bags.prefetch import prefetched
 from hma_depth_ros.bags.processing.camera_info_in_time import Calibrations
 from hma_depth_ros.bags.processing.depth_outputs import DepthOutputs
@@ -31,13 +36,23 @@ from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.prediction import PredictionRequest
 from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.inference.together import predict_together
-from hma_depth_ros.messages.camera_info import BadCalibrationError, foreign_frame
+from hma_depth_ros.messages.camera_info import (
+    BadCalibrationError,
+    camera_from_info,
+    distortion,
+    foreign_frame,
+)
+from hma_depth_ros.messages.pictures import picture
 from hma_depth_ros.messages.stamps import header_stamp, stamp_text
-from hma_depth_ros.messages.types import TF_MESSAGE
+from hma_depth_ros.messages.types import CAMERA_INFO, TF_MESSAGE
 
 _BILLION = 1_000_000_000
 #: Messages that are read and decoded, and predictions that are made, before they are needed.
 _AHEAD = 2
+#: What can be done about a calibration.
+_CALIBRATION = (
+    "--uncalibrated does without, --camera-info-topic names another, --image-topic chooses cameras"
+)
 #: Messages, such as clouds, that wait for the images of a batch to be complete.
 _LONGEST_GROUP = 64
 
@@ -52,7 +67,6 @@ class ProcessSettings:
     uncalibrated: bool = False  #: do without calibration: unscaled depth and no cloud
     namespace: str = ""  #: before the names of the topics that are added
     with_inputs: bool = True  #: whether OUT gets all that IN holds; else its transforms only
-    allow_partial: bool = False  #: leave bad images out, instead of ending
     batch: int = 1  #: images that go through the network at once
     part_seconds: float = 10.0
     storage: StoragePlugin = StoragePlugin.MCAP
@@ -67,8 +81,8 @@ class ProcessSettings:
 class ImageCounts:
     """What a process has done."""
 
-    images: int = 0
-    problems: list[str] = field(default_factory=list)  #: what `allow_partial` left out
+    images: int = 0  #: that were looked at
+    problems: list[str] = field(default_factory=list)  #: of those that had to be left out
 
 
 class BagProcess:
@@ -127,6 +141,8 @@ class BagProcess:
         found = find_cameras(bag, images=settings.images, info=settings.info)
         if not (settings.images or settings.uncalibrated):
             found = found.calibrated(bag)
+        if not settings.uncalibrated:
+            found = self._without_bad_calibration(found)
         self.cameras = found.cameras
         self.remarks = [*bag.remarks, *(f"{bag.path}: {remark}" for remark in found.remarks)]
         self._outputs: dict[str, DepthOutputs] = {}
@@ -149,7 +165,7 @@ class BagProcess:
                         "--namespace"
                     )
             self._outputs[camera.image] = outputs
-        self.remarks += [f"{bag.path}: {remark}" for remark in self._foreign_frames()]
+        self.remarks += [f"{bag.path}: {remark}" for remark in self._doubts()]
         kept = bag.topics if settings.with_inputs else bag.topics_of(TF_MESSAGE)
         self._copied = [name for name in kept if bag.typestore(name) is not None]
         self.left_out = [name for name in kept if name not in self._copied]
@@ -175,15 +191,16 @@ class BagProcess:
     def _calibration_of(self, camera: CameraTopics) -> Calibrations:
         calibrations = Calibrations(self._bag, camera.info) if camera.info else None
         if calibrations is None or not self._bag.topics[camera.info or ""].count:
+            infos = ", ".join(self._bag.topics_of(CAMERA_INFO)) or "none"
             raise HmaDepthError(
                 f"{self._bag.path} has no camera_info for {camera.image}, and depth is metric only "
-                "for a known focal length: name a topic with --camera-info-topic, or take unscaled "
-                "depth with --uncalibrated"
+                f"for a known focal length: name a topic with --camera-info-topic (there are: "
+                f"{infos}), or take unscaled depth with --uncalibrated"
             )
         return calibrations
 
-    def _foreign_frames(self) -> Iterator[str]:
-        """What the first messages say of cameras whose calibration may be another one's."""
+    def _doubts(self) -> Iterator[str]:
+        """What the first messages say of cameras whose calibration may not be their images'."""
         for camera in self.cameras:
             if camera.image not in self._calibrations or camera.info is None:
                 continue
@@ -193,10 +210,47 @@ class BagProcess:
                 continue  # damaged, which is told when its turn comes
             if image is not None and (problem := foreign_frame(info, image, camera.image)):
                 yield f"{camera.info}: {problem}"
+            if problem := distortion(info, camera.image):
+                yield f"{camera.info}: {problem}"
 
     def _first(self, topic: str) -> Any | None:
         raw = next(self._bag.messages([topic]), None)
         return None if raw is None else self._bag.decode(raw)
+
+    def _without_bad_calibration(self, found: FoundCameras) -> FoundCameras:
+        """Without cameras whose calibration is bad from beginning to end, if others are good.
+
+        Raises:
+            HmaDepthError: none is good, or one that was asked for is not.
+
+        """
+        problems = {camera.image: self._bad_calibration(camera) for camera in found.cameras}
+        good = [camera for camera in found.cameras if problems[camera.image] is None]
+        bad = {image: problem for image, problem in problems.items() if problem is not None}
+        if bad and (self._settings.images or not good):
+            image, problem = next(iter(bad.items()))
+            raise HmaDepthError(f"{self._bag.path}: {image}: {problem}; {_CALIBRATION}")
+        return FoundCameras(good, {**found.left_out, **bad})
+
+    def _bad_calibration(self, camera: CameraTopics) -> str | None:
+        """What is wrong with the first CameraInfo of a camera and with the last, too."""
+        if camera.info is None:
+            return None
+        times = self._bag.stamps([camera.info])
+        problem = None
+        try:
+            height, width = picture(self._bag.first(camera.image))[0].shape[:2]
+            for time in times[[0, -1]] if times.size else ():
+                raw = next(self._bag.messages([camera.info], start=int(time)))
+                try:
+                    camera_from_info(self._bag.decode(raw), width=width, height=height)
+                except BadCalibrationError as error:
+                    problem = problem or str(error)
+                else:
+                    return None
+        except HmaDepthError:
+            return None  # of single messages, which is told when their turn comes
+        return problem
 
     @property
     def images(self) -> int:
@@ -223,6 +277,19 @@ class BagProcess:
             return self.images  # another process has made the bag of the parts meanwhile
         return sum(counts.get(topic, 0) for counts in parts for topic in counted)
 
+    @property
+    def images_without_depth(self) -> int:
+        """How many images of a bag of which all parts are finished have come to nothing."""
+        first = [name for outputs in self._outputs.values() for name in list(outputs.topics)[:1]]
+        parts_folder = self.parts_folder
+        try:
+            parts = [parts_folder.counts(index) for index in range(parts_folder.parts)]
+        except HmaDepthError:
+            if not parts_folder.out.exists():
+                raise
+            return 0  # another process has made the bag of the parts, and says it
+        return self.images - sum(counts.get(topic, 0) for counts in parts for topic in first)
+
     def make(self, index: int, counted: ImageCounts, *, progress: Callable[[int], object]) -> None:
         """Make one part, which must be claimed.
 
@@ -232,8 +299,7 @@ class BagProcess:
             progress: called with the number of images after each.
 
         Raises:
-            HmaDepthError: the bag is damaged, an image cannot be used (unless partial results are
-                allowed), or the disk is full.
+            HmaDepthError: the bag is damaged, or the disk is full.
 
         """
         settings = self._settings
@@ -298,7 +364,7 @@ class BagProcess:
     def _depths(
         self, images: Sequence[tuple[BagMessage, Any]], counted: ImageCounts
     ) -> list[list[tuple[str, bytes | memoryview]]]:
-        """Messages for images; none for one that cannot be used, if that is allowed."""
+        """Messages for images; none for one that cannot be used."""
         infos: list[Any] = []
         requests: list[PredictionRequest | HmaDepthError] = []
         for raw, image in images:
@@ -333,16 +399,8 @@ class BagProcess:
     ) -> None:
         whole = hasattr(image, "header")
         stamp = header_stamp(image) if whole else raw.stamp
-        problem = f"{raw.topic} at {stamp_text(stamp)}: {error}"
-        if not self._settings.allow_partial:
-            way_out = "--allow-partial leaves bad images out"
-            if isinstance(error, BadCalibrationError):
-                way_out = (
-                    "--uncalibrated does without, --camera-info-topic names another, "
-                    "--image-topic chooses cameras"
-                )
-            raise HmaDepthError(f"{self._bag.path}: {problem}; {way_out}") from error
-        counted.problems.append(problem)
+        way_out = f"; {_CALIBRATION}" if isinstance(error, BadCalibrationError) else ""
+        counted.problems.append(f"{raw.topic} at {stamp_text(stamp)}: {error}{way_out}")
 
 
 def _groups(

@@ -141,8 +141,13 @@ class LidarTruth:
     def depth(self, match: Match) -> Depth:
         """See `TruthReader`."""
         cloud = self.cursor.read(match.truth)
-        to_camera = self.place.to_camera(match.stamp, header_stamp(cloud))
-        projected = project_scan(lidar_returns(cloud), to_camera, self.camera)
+        stamp = header_stamp(cloud)
+        to_camera = self.place.to_camera(match.stamp, stamp)
+        try:
+            projected = project_scan(lidar_returns(cloud), to_camera, self.camera)
+        except HmaDepthError as error:
+            where = f"{self.cursor.topic} at {stamp_text(stamp)}"
+            raise HmaDepthError(f"{where}: {error}") from error
         return without_occluded(projected) if self.occlusion_filter else projected
 
 

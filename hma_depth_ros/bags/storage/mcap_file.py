@@ -39,6 +39,8 @@ _FOOTER_LENGTH = 20
 
 #: Bytes of bare messages, outside chunks, that are read and sorted together.
 _STRETCH = 8 << 20
+#: Latest time in nanoseconds.
+_LAST = 2**63 - 1
 #: First and last time of a part without messages.
 _NEVER = (2**63 - 1, -1)
 
@@ -183,8 +185,10 @@ class McapFile:
         for kind, begin, end in _records(data):
             record = _Fields(data[begin:end])
             if kind == _INDEX and record.number(2) in wanted:
-                entries = np.frombuffer(record.blob(record.number(4)), "<i8")
-                yield entries[::2].astype(np.int64)  # each time is followed by a place
+                entries = np.frombuffer(record.blob(record.number(4)), "<u8")
+                times = entries[::2]  # each is followed by a place
+                _check_time(int(times.max(initial=0)))
+                yield times.astype(np.int64)
 
     def _records_of(self, part: _Part) -> bytes:
         data = self._read(part.offset, part.size)
@@ -291,6 +295,7 @@ def _take_chunk(contents: _Contents, part: _Part, data: bytes) -> None:
 
 def _count(contents: _Contents, part: _Part, message: bytes) -> None:
     channel, _, stamp, _ = _MESSAGE_HEAD.unpack_from(message)
+    _check_time(stamp)
     part.start, part.end = min(part.start, stamp), max(part.end, stamp)
     part.channels = part.channels or set()
     part.channels.add(channel)
@@ -338,6 +343,17 @@ def _statistics(record: _Fields) -> tuple[Counter[int], tuple[int, int] | None]:
     span = (record.number(8), record.number(8))
     counts = Counter(dict(struct.iter_unpack("<HQ", record.blob(record.number(4)))))
     return counts, span if count else None
+
+
+def _check_time(stamp: int) -> None:
+    """See that a time is one, and no mark of a writer's for none.
+
+    Raises:
+        McapError: it does not fit into what ROS has for times.
+
+    """
+    if stamp > _LAST:
+        raise McapError(f"a message has the time {stamp} ns, beyond the year 2262")
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Collection, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -22,7 +23,7 @@ from hma_depth_ros.bags.storage.storage_file import Channel, Definition, Stamps,
 class SqliteFile:
     """A .db3 file, open for reading; see `Storage`."""
 
-    cut_short: str | None = None  # SQLite keeps its files whole
+    cut_short: str | None = None  # SQLite keeps its files whole; of others see `salvage`
 
     def __init__(self, path: Path) -> None:
         """Open a file and find out what it holds.
@@ -122,12 +123,61 @@ class SqliteFile:
         return [dict(zip(names, row, strict=True)) for row in cursor]
 
 
+def salvage(source: Path, target: Path) -> int:
+    """Copy the rows that can be read of a damaged file, such as one that was copied in part.
+
+    Returns:
+        Number of messages.
+
+    Raises:
+        sqlite3.Error: not even its tables can be read.
+        ValueError: it holds something else than data.
+
+    """
+    with (
+        closing(sqlite3.connect(_address(source, "immutable=1"), uri=True)) as damaged,
+        closing(sqlite3.connect(target)) as whole,
+    ):
+        # Without it SQLite opens no file that lacks pages at its end.
+        damaged.execute("PRAGMA writable_schema = ON")
+        _check_tables(damaged)
+        whole.execute("PRAGMA journal_mode = OFF")
+        count = 0
+        for name in reversed(_TABLES):
+            columns = [row[1] for row in damaged.execute(f"PRAGMA table_info({name})")]
+            if not columns:
+                continue
+            quoted = ", ".join('"{}"'.format(column.replace('"', '""')) for column in columns)
+            whole.execute(f"CREATE TABLE {name} ({quoted})")
+            rows = damaged.execute(f"SELECT {quoted} FROM {name} NOT INDEXED")
+            places = ", ".join("?" for _ in columns)
+            count = 0
+            while (row := _next(rows)) is not None:
+                if name == "messages" and None in row:  # of a page that is not there
+                    break
+                whole.execute(f"INSERT INTO {name} VALUES ({places})", row)
+                count += 1
+        whole.commit()
+        return count
+
+
+def _next(rows: Iterator[Any]) -> Any | None:
+    """Next row; None behind the last that can be read."""
+    try:
+        return next(rows, None)
+    except sqlite3.DatabaseError:
+        return None
+
+
+def _address(path: Path, mode: str) -> str:
+    return f"file:{quote(str(path.absolute()))}?{mode}"
+
+
 def _connected(path: Path) -> sqlite3.Connection:
-    address = f"file:{quote(str(path.absolute()))}"
     # What a recorder that was killed left in the write-ahead log is read too, where the folder
     # allows for it.
     for mode in ("mode=ro", "immutable=1"):
-        database = sqlite3.connect(f"{address}?{mode}", uri=True, check_same_thread=False)
+        database = sqlite3.connect(_address(path, mode), uri=True, check_same_thread=False)
         try:
             database.execute("SELECT name FROM sqlite_master").fetchone()
         except sqlite3.OperationalError:

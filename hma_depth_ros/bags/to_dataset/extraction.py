@@ -153,17 +153,19 @@ def _own_vehicle(
     """The car in its LiDAR and images; on the way the transform is tried on a few scans."""
     some = [chosen[i] for i in spread(len(chosen), _OWN_SCANS)]
     scans, times = [], None
+    problem = "they have no returns"
     for frame in some:
         try:
             scan = timed_returns(recording.scans.read(frame.match.truth))
-        except HmaDepthError:
+        except HmaDepthError as error:
+            problem = str(error)
             continue  # named where its frame is made
         scans.append(scan.points)
         times = times or (scan.field and f"{scan.field} in {scan.unit}")
     done.point_times = times
     if not scans or not sum(map(len, scans)):
         raise HmaDepthError(
-            f"{recording.path}: the scans on {recording.lidar_topic} have no returns"
+            f"{recording.path}: no scan on {recording.lidar_topic} can be used: {problem}"
         )
     match, camera = next(iter(recording.cameras([some[0].match])))
     to_camera = recording.place.to_camera(match.stamp, match.stamp)

@@ -22,7 +22,7 @@ from hma_depth_ros.data.kitti.calibration import KittiCalibration
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.geometry.rotation import pose_matrix
-from hma_depth_ros.messages.camera_info import camera_from_info
+from hma_depth_ros.messages.camera_info import camera_from_info, distortion
 from hma_depth_ros.messages.pictures import picture
 from hma_depth_ros.messages.stamps import header_stamp, raw_header_stamp, stamp_text
 from hma_depth_ros.messages.types import IMAGE_TYPES, ODOMETRY, POINT_CLOUD
@@ -154,12 +154,8 @@ class RoadRecording:
         self.lidar_frame = str(bag.first(self.lidar_topic).header.frame_id)
 
     def _say_distortion(self, info: Any) -> None:
-        raw = self.topics.image.removesuffix("/compressed").endswith("raw")
-        if raw and np.any(np.asarray(info.d)):
-            self.remarks.append(
-                f"{self.topics.image}: camera_info has a distortion; if these images are not "
-                "rectified, put image_proc before the recording: labels would be pixels beside"
-            )
+        if problem := distortion(info, self.topics.image):
+            self.remarks.append(f"{self.topics.info}: {problem}; labels would be pixels beside")
 
     def _lidar_topic(self) -> str:
         bag, wanted = self._bag, self.request.lidar_topic

@@ -28,6 +28,9 @@ Depth = npt.NDArray[np.float32]
 SUFFIX = ".bin"
 _FOLDERS = ("velodyne_points", "data")
 
+#: Metres at which the median return of no LiDAR is; millimetres make 1 m of 1 mm.
+_TOO_FAR = 500.0
+
 
 @dataclass(frozen=True)
 class LidarScan:
@@ -107,8 +110,17 @@ def project_scan(
         to_camera: 4x4 transform from there to the camera's optical frame.
         camera: of the rectified image.
 
+    Raises:
+        HmaDepthError: the points are where no LiDAR sees any, so that unit or transform is wrong.
+
     """
     optical = points[:, :3] @ to_camera[:3, :3].T + to_camera[:3, 3]
+    median = float(np.median(np.linalg.norm(optical, axis=1))) if len(optical) else 0.0
+    if median > _TOO_FAR:
+        raise HmaDepthError(
+            f"the median point is {median:.0f} m from the camera: are they millimetres, or is the "
+            "transform another one's? Points must be in metres (REP 103)"
+        )
     u, v, z = project(optical[optical[:, 2] > 0], camera).T
     # Compared as floats: NaN and what no integer holds fail here.
     column, row = np.floor(u + 0.5), np.floor(v + 0.5)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from hma_depth_ros.data.depth.depth_png import UNITS_PER_METRE, read_depth_png, write_depth_png
 from hma_depth_ros.errors import HmaDepthError, one_line
-from hma_depth_ros.file_kind import known_kind
+from hma_depth_ros.file_kind import NUMPY_ARRAY, known_kind
 from hma_depth_ros.files import atomic_path
 
 SUFFIXES = (".png", ".npy")
@@ -33,6 +33,8 @@ def read_stored_depth(
             stored = np.load(path, mmap_mode="r", allow_pickle=False)
     except Exception as error:  # odd headers are answered with nearly every kind
         kind = known_kind(path)
+        if kind == NUMPY_ARRAY:  # but not a whole one, or one of objects
+            kind = None
         reason = f"it is {kind}" if kind else one_line(error)
         raise HmaDepthError(f"cannot read the depth {path}: {reason}") from error
     if not isinstance(stored, np.ndarray) or not np.issubdtype(stored.dtype, np.floating):

@@ -170,7 +170,10 @@ class AccuracyMonitor(ForgivingParameters):
         height, width = prediction.shape
         camera = camera_from_info(self._info, width=width, height=height)
         to_camera = self._transform.between(depth.header, cloud.header)
-        truth = project_scan(lidar_returns(cloud), to_camera, camera)
+        try:
+            truth = project_scan(lidar_returns(cloud), to_camera, camera)
+        except HmaDepthError as error:
+            raise HmaDepthError(f"{self.resolve_topic_name('lidar')}: {error}") from error
         if settings.occlusion_filter:
             truth = without_occluded(truth)
         (scores,) = score(prediction, truth, self._protocol, (settings.cap,)).values()

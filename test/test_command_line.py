@@ -1,0 +1,131 @@
+"""Arguments as shells leave them, and output that nobody takes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hma_depth_ros.cli import run_command
+from hma_depth_ros.command_line import usable_arguments
+from hma_depth_ros.errors import HmaDepthError, environment_error
+
+
+def test_the_users_folder_is_found_where_the_shell_does_not_look(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    given = ["~/a", "--data=~/a", "data.root=~/a", "~", "x~/a", "data.root=~", "a/~/b", "-p", "--"]
+    expected = ["/home/me/a", "--data=/home/me/a", "data.root=/home/me/a", "/home/me", *given[4:]]
+    assert usable_arguments(given) == expected
+    # What follows is for ROS, which has its own rules.
+    ros = ["--ros-args", "-p", "checkpoint:=~/a", ""]
+    assert usable_arguments(["~/a", *ros]) == ["/home/me/a", *ros]
+
+
+@pytest.mark.parametrize(
+    ("argument", "said"),
+    [
+        ("", "an argument is empty; is it a variable of the shell"),
+        ("--output=", "--output is empty; is it a variable of the shell"),
+        ("https://a.b/c.safetensors", "https://a.b/c.safetensors is an address; .* download it"),
+        ("--checkpoint=s3://b/c", "s3://b/c is an address"),
+    ],
+)
+def test_what_names_no_file_is_refused(
+    argument: str,
+    said: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An empty --output would be the folder that one is in."""
+    with pytest.raises(HmaDepthError, match=said):
+        usable_arguments(["--x", argument])
+    monkeypatch.chdir(tmp_path)
+    assert run_command("predict", ["a.png", "--output", "out", argument]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("given", [["--json", "a"], ["--json=a"], ["--x", "b", "--csv", "./a"]])
+def test_what_is_read_is_not_replaced(
+    given: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert usable_arguments(["--split", "a", *given]) == ["--split", "a", *given]  # not there yet
+    for name in ("a", "b"):
+        Path(name).touch()
+    for read in (["--split", "a"], ["--split=a"], ["a"], [str(tmp_path / "a")]):
+        with pytest.raises(HmaDepthError, match=r"--(json|csv) would replace a, which is to be"):
+            usable_arguments([*read, *given])
+        assert usable_arguments([*read, *given], in_place=True) == [*read, *given]
+    assert usable_arguments(["b", *given]) == ["b", *given]  # an old result may be replaced
+
+
+def test_predict_replaces_nothing_beside_the_images(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Such as the true depth of a data set."""
+    image, truth = tmp_path / "1.png", tmp_path / "1_depth.png"
+    for path in (image, truth):
+        path.write_bytes(b"mine")
+    for images, output in (
+        ([image], tmp_path),
+        ([image], tmp_path / "."),
+        ([truth, image], tmp_path),
+    ):
+        assert run_command("predict", [*map(str, images), "--output", str(output)]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "1_depth.png is there already, beside the images" in line
+    assert truth.read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["replay_bag", "--help"], ["nonsense"]])
+def test_a_reader_that_has_seen_enough_is_no_error(arguments: list[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "hma_depth_ros", *arguments],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writer)
+    assert "Traceback" not in done.stderr
+    assert "Exception" not in done.stderr
+    assert done.returncode == (2 if arguments == ["nonsense"] else 0)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["transport_profile"]])
+def test_output_that_cannot_be_written_is_one_line(arguments: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "hma_depth_ros", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    (line,) = done.stderr.splitlines()
+    assert line.endswith("No space left on device: the disk, or what output goes to, is full")
+    assert done.returncode == 2
+
+
+def test_closed_output_is_no_error() -> None:
+    code = f"{sys.executable} -m hma_depth_ros transport_profile >&- 2>&-"
+    assert subprocess.run(["sh", "-c", code], check=False).returncode == 0
+
+
+def test_errors_of_the_machine_are_one_line() -> None:
+    for number, cure in ((24, "ulimit -n"), (28, "is full"), (27, "ulimit -f")):
+        assert cure in (environment_error(OSError(number, os.strerror(number))) or "")
+    assert environment_error(OSError(22, "Invalid argument")) is None
+    lack = RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried 5 GB")
+    for error in (lack, MemoryError(), RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")):
+        assert "not enough memory" in (environment_error(error) or "")
+    assert environment_error(RuntimeError("a bug")) is None

@@ -87,7 +87,7 @@ def test_ranges_leave_out_a_few_frames():
     assert USUAL == (0.5, 99.5)
     assert usual_ranges(frames) == {"a": (5.0, 995.0)}
     looks = [{UPRIGHT: float(number)} for number in range(1001)]
-    assert usual_ranges(looks) == {UPRIGHT: (50.0, 995.0)}
+    assert usual_ranges(looks) == {UPRIGHT: (10.0, 995.0)}
 
 
 def test_the_sample_is_the_network_s_own_depth(tiny_checkpoint: Path):

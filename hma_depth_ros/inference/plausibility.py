@@ -28,8 +28,9 @@ USUAL = (0.5, 99.5)
 #: `upright.py`. What is before a car is far in the middle only if the image is the right way up.
 UPRIGHT = "middle 90% over that of the image upside down"
 
-#: Whoever judges takes the most upright of several looks, so that fewer frames are usual.
-USUALLY_UPRIGHT = (5.0, 99.5)
+#: Whoever judges takes the most upright of several looks, so that fewer frames are usual; not many
+#: fewer, for a queue under a bridge is hardly upright for as long as it stands.
+USUALLY_UPRIGHT = (1.0, 99.5)
 
 #: Enough of it, in ln of metres: no image is too upright.
 _ENOUGH = 1.5

@@ -314,7 +314,7 @@ def test_a_node_that_does_not_start_is_quoted(
     options = ["--bag", str(drive), "--output", str(tmp_path), "--checkpoint", str(checkpoint)]
     assert run(["demo", *options, "--device", "cuda:99"]) == 2
     stderr = capsys.readouterr().err
-    assert "the node is unconfigured" in stderr
+    assert "the node does not get ready; last lines of" in stderr
     assert "no device 'cuda:99'" in stderr
 
 

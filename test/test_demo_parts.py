@@ -101,7 +101,7 @@ def test_a_childs_failure_is_quoted(tmp_path: Path):
             children.check()
     message = str(caught.value)
     assert message.startswith("the failing ended with status 3")
-    assert message.endswith("    first\n    the reason")
+    assert message.endswith("failing.log: first | the reason")
     assert quick.log.read_text() == "done\n"
 
 

@@ -80,10 +80,9 @@ class Child:
         return words in self.log.read_text(encoding="utf-8", errors="replace")
 
     def quotation(self, count: int = 8) -> str:
-        """End of the log in words and indented lines."""
+        """End of the log, its lines side by side: errors are one line."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
-        quoted = "\n".join(f"    {line}" for line in lines[-count:]) or "    (nothing)"
-        return f"last lines of {self.log}:\n{quoted}"
+        return f"last lines of {self.log}: {' | '.join(lines[-count:]) or 'none'}"
 
 
 class Children:

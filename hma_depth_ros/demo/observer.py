@@ -38,6 +38,11 @@ class DiagnosticsObserver:
         node.create_subscription(DiagnosticArray, DIAGNOSTICS_TOPIC, self._store, 10)
 
     @property
+    def is_active(self) -> bool:
+        """Whether the node has said that it is; while it starts it says what it does, too."""
+        return self.progress is not None and self.progress.state == "active"
+
+    @property
     def at_rest(self) -> bool:
         """Whether no frame is waiting or being processed."""
         latest = self.progress

@@ -136,7 +136,8 @@ def run(plan: DemoPlan, *, report: Callable[[str], None]) -> None:
         with local_node("demo_observer", domain) as local:
             observer = DiagnosticsObserver(local.node)
             watch = _Watch(children, node, local, observer, report)
-            watch.until(lambda: observer.count > 0 and recorder.has_said("recording"), _START)
+            watch.until(lambda: observer.is_active and recorder.has_said("recording"), _START)
+            watch.started = True
             # Now the recorder knows the node, but not necessarily the other way round.
             watch.pause(_DDS_PERIOD)
             observer.listen(plan.source.image_topic, plan.image_type)
@@ -151,7 +152,7 @@ def run(plan: DemoPlan, *, report: Callable[[str], None]) -> None:
         children.check()
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Watch:
     """Waiting while the processes are watched."""
 
@@ -160,6 +161,7 @@ class _Watch:
     local: LocalNode
     observer: DiagnosticsObserver
     report: Callable[[str], None]
+    started: bool = False  #: from here on the node has to be active
 
     def until(self, done: Callable[[], bool], seconds: float) -> None:
         deadline = time.monotonic() + seconds
@@ -167,8 +169,10 @@ class _Watch:
             self.children.check()
             self.local.wait(_TURN)
             progress = self.observer.progress
-            if progress is not None and progress.state != "active":
+            if self.started and progress is not None and not self.observer.is_active:
                 raise HmaDepthError(f"the node is {progress.state}; {self.node.quotation()}")
+            if not self.started and self.node.has_said("[ERROR]"):
+                raise HmaDepthError(f"the node does not get ready; {self.node.quotation()}")
             if time.monotonic() > deadline:
                 raise HmaDepthError(f"no end after {seconds:.0f} s; {self.node.quotation()}")
             self.report("starting" if progress is None else str(progress))

@@ -438,7 +438,9 @@ def long_name(data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "change", [without(4), without(8), without(11), elsewhere, long_name], ids=str
+    "change",
+    [without(4), without(8), without(11), elsewhere, long_name],
+    ids=["no_channels", "no_indices", "no_statistics", "elsewhere", "long_name"],
 )
 def test_a_summary_that_is_not_whole_is_done_without(
     tmp_path: Path, change: Callable[[bytes], bytes]

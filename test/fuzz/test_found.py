@@ -20,7 +20,9 @@ from PIL import Image
 
 from hma_depth_ros.bags.reader import BagReader
 from hma_depth_ros.bags.storage import unpacking
+from hma_depth_ros.bags.storage.bag_files import METADATA, find_files
 from hma_depth_ros.bags.storage.definitions import DefinitionError, Definitions
+from hma_depth_ros.bags.storage.mcap_file import MAGIC
 from hma_depth_ros.bags.storage.storage_file import Channel, Definition
 from hma_depth_ros.bags.storage.unpacking import unpacked_chunk, unpacked_message
 from hma_depth_ros.data.depth.depth_png import read_depth_png
@@ -214,9 +216,12 @@ def test_hostile_yaml_is_refused(tmp_path: Path, text: str, reason: str):
         with pytest.raises(MalformedTextError, match=reason) as error:
             parse_yaml(text)
         assert "\n" not in str(error.value)
-        for name in ("training_yaml", "bag_metadata"):
-            with pytest.raises(HmaDepthError):
-                TARGETS[name].read(text.encode())
+        with pytest.raises(HmaDepthError):
+            TARGETS["training_yaml"].read(text.encode())
+        # A bag is read without its metadata.
+        (tmp_path / "bag.mcap").write_bytes(MAGIC)
+        (tmp_path / METADATA).write_text(text)
+        assert f"damaged {METADATA}" in str(find_files(tmp_path).remark)
 
 
 def test_anchors_as_people_use_them_are_read():

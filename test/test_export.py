@@ -171,7 +171,7 @@ def test_a_half_file_that_deviates_has_nothing_to_fall_back_to(exported, monkeyp
 
 def test_another_size_than_the_file_s_is_explained(exported):
     predictor = DepthPredictor.from_checkpoint(exported("fixed.xml"), device="cpu")
-    with pytest.raises(HmaDepthError, match=r"takes 150x45 pixels, .* is 150x100; export"):
+    with pytest.raises(HmaDepthError, match=r"takes 150x45 pixels, .* is 150x96; export"):
         predictor.predict(np.zeros((100, 150, 3), np.uint8))
 
 

@@ -381,7 +381,7 @@ def test_a_bag_names_no_files_beside_it(tmp_path: Path):
     bag = tmp_path / "bag"
     bag.mkdir()
     for folder in (tmp_path, bag):
-        (folder / "bag_0.mcap").touch()
+        (folder / "bag_0.mcap").write_bytes(b"a bag")
     text = "rosbag2_bagfile_information:\n  topics_with_message_count: []\n"
     for listed in ("bag_0.mcap", "bag/bag_0.mcap", "/home/me/bag/bag_0.mcap", "../bag_0.mcap"):
         (bag / "metadata.yaml").write_text(f"{text}  relative_file_paths: ['{listed}']\n")
@@ -389,8 +389,9 @@ def test_a_bag_names_no_files_beside_it(tmp_path: Path):
     for listed in ("..", ".", "", "/", "../outside.mcap"):
         (tmp_path / "outside.mcap").touch()
         (bag / "metadata.yaml").write_text(f"{text}  relative_file_paths: ['{listed}']\n")
-        with pytest.raises(HmaDepthError, match="cannot read the bag"):
-            find_files(bag)
+        found = find_files(bag)
+        assert found.files == [bag / "bag_0.mcap"]
+        assert "is read in its place" in str(found.remark)
 
 
 @pytest.mark.parametrize("scene", ["../../escaped", "/tmp/escaped", "a/b", "", "..", "a\0b", "a b"])

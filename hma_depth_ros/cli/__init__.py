@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable, Sequence
 
 from hma_depth_ros import signals
-from hma_depth_ros.command_line import usable_arguments
 from hma_depth_ros.errors import HmaDepthError, environment_error
 
 #: ROS nodes, which a signal ends with status 0; any other command is interrupted.
@@ -52,6 +51,8 @@ def run_command(name: str, argv: Sequence[str]) -> int:
     """Run one command; a `HmaDepthError` becomes one line on stderr and status 2."""
 
     def command() -> int:
+        from hma_depth_ros.command_line import usable_arguments
+
         usable = usable_arguments(argv, in_place=name in _IN_PLACE)
         status: int = importlib.import_module(f"{__name__}.{name}").main(usable)
         return status

@@ -221,8 +221,8 @@ def test_live_changes_apply_from_the_next_frame_on(start: StartBench):
 
     assert bench.set(resolution="network").successful
     second = bench.infer(rgb_message(2))
-    assert pixels_of(second["depth/image"]).shape == (29, 48)
-    assert (second["depth/camera_info"].height, second["points"].width) == (29, 48)
+    assert pixels_of(second["depth/image"]).shape == (32, 48)
+    assert (second["depth/camera_info"].height, second["points"].width) == (32, 48)
 
     assert bench.set(input_width=32, cloud_layout="packed").successful
     third = bench.infer(rgb_message(3))

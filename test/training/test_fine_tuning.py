@@ -89,7 +89,7 @@ def test_it_goes_on_from_the_bundled_model_by_default(
     config = load_config(file=tmp_path / "config.yaml")
     assert config.model.weights == "bundled"
     assert config.model.encoder == "efficientnet_lite2"
-    assert config.crop.input_width == 608
+    assert config.crop.input_width == 512
     assert config.data.train == (str(data / "train.txt"), str(other / "train.txt"))
     assert config.data.validation == str(data / "validation.txt")
     assert config.data.root is None
@@ -99,8 +99,8 @@ def test_it_goes_on_from_the_bundled_model_by_default(
     assert config.optimiser.batch_size == 4
     assert (config.validation.every, config.validation.frames) == (1, 60)
     assert config.compute.precision == "auto"
-    # As high as the frame (364 rows of 608), and as wide as 80,000 pixels allow.
-    assert (config.crop.height, config.crop.width) == (352, 224)
+    # As high as the frame (307 rows of 512), and as wide as 80,000 pixels allow.
+    assert (config.crop.height, config.crop.width) == (288, 256)
     assert config.optimiser.learning_rate == 1e-5
     assert config.optimiser.frozen_statistics
 
@@ -116,7 +116,7 @@ def test_no_list_has_frames_lower_than_the_crop(tmp_path: Path, capsys: pytest.C
     assert train("--data", data, "--mix", mixed, "--mix", mixed, "--print-config") == 0
     (tmp_path / "config.yaml").write_text(capsys.readouterr().out)
     config = load_config(file=tmp_path / "config.yaml")
-    assert (config.crop.height, config.crop.width) == (96, 448), "40 rows of 200 columns, at 608"
+    assert (config.crop.height, config.crop.width) == (96, 384), "40 rows of 200 columns, at 512"
     assert config.data.list_shares == (0.75, 0.125, 0.125)
 
 

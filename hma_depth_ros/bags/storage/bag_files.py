@@ -104,7 +104,7 @@ def _unlisted(path: Path, why: str, how: str = "") -> BagFiles:
 def _listed(path: Path, names: list[str], qos: Mapping[str, tuple[Qos, ...]]) -> BagFiles:
     found = {name: _stored_as(path / name) for name in names}
     files = [file for file in found.values() if file is not None]
-    missing = ", ".join(name for name, file in found.items() if file is None)
+    missing = ", ".join(name or "a file without a name" for name, file in found.items() if not file)
     taken = {_unpacked_name(file) for file in files}
     others = [
         file

@@ -106,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
         help="of depth, attention and points (default: all)",
     )
     predictor.add_argument(
-        "--cameras", default="1,2,4", metavar="N,...", help="default: %(default)s; empty: none"
+        "--cameras", default="1,2,4", metavar="N,...", help="default: %(default)s; 0: none"
     )
     predictor.add_argument("--cloud-layout", choices=("padded", "packed"), default="padded")
     predictor.add_argument("--device", default="auto", help=_DEVICES)
@@ -270,7 +270,7 @@ def _predictor(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
         arguments.image_size or _image_size(path),
         engines=_engines(arguments.engines),
         outputs=sorted(outputs),
-        cameras=_counts(arguments.cameras) if arguments.cameras else [],
+        cameras=[] if arguments.cameras == "0" else _counts(arguments.cameras),
         cloud_layout=CloudLayout[arguments.cloud_layout.upper()],
         device=arguments.device,
         threads=arguments.threads,

@@ -141,7 +141,7 @@ def test_reports(here: Path, bag: Path, capsys: pytest.CaptureFixture[str]):
     shutil.copytree(bag, here / "drive_bag")
     left = {
         "evaluate_kitti": ["--json", "val.json", "--panels", "panels"],
-        "benchmark": ["--json", "speed.json", "--rounds", "1", "--cameras", ""],
+        "benchmark": ["--json", "speed.json", "--rounds", "1", "--cameras", "0"],
     }
     direct, later = (commands(block.text) for block in blocks_run_by(__file__, "reports.md"))
     pages = set()

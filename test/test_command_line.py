@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -84,17 +85,16 @@ def test_predict_replaces_nothing_beside_the_images(
     assert truth.read_bytes() == b"mine"
 
 
+def printing_to(output: int | IO[str], arguments: list[str]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "hma_depth_ros", *arguments]
+    return subprocess.run(command, stdout=output, stderr=subprocess.PIPE, text=True, check=False)
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["replay_bag", "--help"], ["nonsense"]])
 def test_a_reader_that_has_seen_enough_is_no_error(arguments: list[str]) -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    done = subprocess.run(
-        [sys.executable, "-m", "hma_depth_ros", *arguments],
-        stdout=writer,
-        stderr=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
+    done = printing_to(writer, arguments)
     os.close(writer)
     assert "Traceback" not in done.stderr
     assert "Exception" not in done.stderr
@@ -104,13 +104,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(arguments: list[str]) -> None
 @pytest.mark.parametrize("arguments", [["--help"], ["transport_profile"]])
 def test_output_that_cannot_be_written_is_one_line(arguments: list[str]) -> None:
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run(
-            [sys.executable, "-m", "hma_depth_ros", *arguments],
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
+        done = printing_to(full, arguments)
     (line,) = done.stderr.splitlines()
     assert line.endswith("No space left on device: the disk, or what output goes to, is full")
     assert done.returncode == 2

@@ -371,12 +371,17 @@ def test_without_calibration_there_is_an_error_or_unscaled_depth(
 
 def _with_other_calibration(bag: Path, out: Path, change: Callable[[Any], None]) -> None:
     """Write a bag's images and their CameraInfo again, each of those changed."""
+    _changed(bag, out, INFO_TOPIC, change)
+
+
+def _changed(bag: Path, out: Path, topic: str, change: Callable[[Any], None]) -> None:
+    """Write a bag's images and their CameraInfo again, each message of one topic changed."""
     with BagReader(bag) as reader, BagWriter(out) as writer:
-        for topic in (IMAGE_TOPIC, INFO_TOPIC):
-            writer.add_topic(topic, reader.topics[topic].type)
+        for name in (IMAGE_TOPIC, INFO_TOPIC):
+            writer.add_topic(name, reader.topics[name].type)
         for raw in reader.messages([IMAGE_TOPIC, INFO_TOPIC]):
             message = reader.decode(raw)
-            if raw.topic == INFO_TOPIC:
+            if raw.topic == topic:
                 change(message)
             writer.write(raw.topic, raw.stamp, message)
 
@@ -494,14 +499,10 @@ def test_what_an_interrupted_run_left_out_is_told_by_the_one_that_ends_it(
 def test_a_bag_without_a_usable_image_is_refused(
     bag: Path, tmp_path: Path, process: Process, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with BagReader(bag) as reader, BagWriter(tmp_path / "in") as writer:
-        for topic in (IMAGE_TOPIC, INFO_TOPIC):
-            writer.add_topic(topic, reader.topics[topic].type)
-        for raw in reader.messages([IMAGE_TOPIC, INFO_TOPIC]):
-            content = reader.decode(raw)
-            if raw.topic == IMAGE_TOPIC:
-                content.data = content.data[:-200]
-            writer.write(raw.topic, raw.stamp, content)
+    def cut(image: Any) -> None:
+        image.data = image.data[:-200]
+
+    _changed(bag, tmp_path / "in", IMAGE_TOPIC, cut)
     for _ in range(2):
         assert process(tmp_path / "in", tmp_path / "out") == 2
         (line,) = capsys.readouterr().err.splitlines()
@@ -540,14 +541,10 @@ def test_a_camera_whose_calibration_is_bad_spoils_no_other(
 def test_a_distortion_is_told(
     bag: Path, tmp_path: Path, process: Process, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with BagReader(bag) as reader, BagWriter(tmp_path / "in") as writer:
-        for topic in (IMAGE_TOPIC, INFO_TOPIC):
-            writer.add_topic(topic, reader.topics[topic].type)
-        for raw in reader.messages([IMAGE_TOPIC, INFO_TOPIC]):
-            content = reader.decode(raw)
-            if raw.topic == INFO_TOPIC:
-                content.distortion_model, content.d = "equidistant", np.array([0.1, 0, 0, 0])
-            writer.write(raw.topic, raw.stamp, content)
+    def distort(info: Any) -> None:
+        info.distortion_model, info.d = "equidistant", np.array([0.1, 0, 0, 0])
+
+    _with_other_calibration(bag, tmp_path / "in", distort)
     options = ("--outputs", "depth", "--outputs-only")
     assert process(tmp_path / "in", tmp_path / "out", *options) == 0
     said = capsys.readouterr().out

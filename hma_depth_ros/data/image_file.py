@@ -139,10 +139,10 @@ def _opened(path: Path) -> Iterator[Image.Image]:
 
 def _pictures(image: Image.Image) -> int:
     """Pictures that a file holds; a small one of the first, for file managers, does not count."""
-    count = int(getattr(image, "n_frames", 1))
-    if count == 1 or image.format not in _OF_SEVERAL:
+    if image.format not in _OF_SEVERAL:
         return 1
-    if image.format == "TIFF":
+    count = int(getattr(image, "n_frames", 1))
+    if count > 1 and image.format == "TIFF":
         size = image.size
         image.seek(1)
         equal = image.size == size

@@ -58,9 +58,12 @@ def unit_hints(
 def _compared(
     frames: Sequence[EvaluatedFrame], predictions: StoredPredictions, units_per_metre: float
 ) -> tuple[float, float]:
-    """Of some frames: median of predicted by true depth (1 where none can be read), and the share.
+    """Compare predicted and true depth on some frames.
 
-    That is, of the pixels with true depth that have no prediction.
+    Returns:
+        Median of predicted by true depth, 1 where none can be read; and the share of the pixels
+        with true depth that have no prediction.
+
     """
     ratios, missing = [], []
     for frame in sample(frames):

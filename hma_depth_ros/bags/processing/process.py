@@ -264,31 +264,29 @@ class BagProcess:
             counted = [camera.image for camera in self.cameras]
         else:
             counted = [next(iter(outputs.topics)) for outputs in self._outputs.values()]
-        parts_folder = self.parts_folder
-        try:
-            parts = [
-                parts_folder.counts(i)
-                for i in range(parts_folder.parts)
-                if parts_folder.finished(i)
-            ]
-        except HmaDepthError:
-            if not parts_folder.out.exists():
-                raise
-            return self.images  # another process has made the bag of the parts meanwhile
-        return sum(counts.get(topic, 0) for counts in parts for topic in counted)
+        made = self._made(counted)
+        return self.images if made is None else made
 
     @property
     def images_without_depth(self) -> int:
         """How many images of a bag of which all parts are finished have come to nothing."""
         first = [name for outputs in self._outputs.values() for name in list(outputs.topics)[:1]]
-        parts_folder = self.parts_folder
+        made = self._made(first)
+        return 0 if made is None else self.images - made  # else another process says it
+
+    def _made(self, topics: Sequence[str]) -> int | None:
+        """How many messages of these topics the finished parts have.
+
+        None if another process has made the bag of the parts meanwhile.
+        """
+        folder = self.parts_folder
         try:
-            parts = [parts_folder.counts(index) for index in range(parts_folder.parts)]
+            parts = [folder.counts(i) for i in range(folder.parts) if folder.finished(i)]
         except HmaDepthError:
-            if not parts_folder.out.exists():
+            if not folder.out.exists():
                 raise
-            return 0  # another process has made the bag of the parts, and says it
-        return self.images - sum(counts.get(topic, 0) for counts in parts for topic in first)
+            return None
+        return sum(counts.get(topic, 0) for counts in parts for topic in topics)
 
     def make(self, index: int, counted: ImageCounts, *, progress: Callable[[int], object]) -> None:
         """Make one part, which must be claimed.

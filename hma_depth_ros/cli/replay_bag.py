@@ -159,6 +159,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     from hma_depth_ros.ros.bag_tools.replayer import LATE, BagReplayer
     from hma_depth_ros.ros.ros_session import ros_session, split_ros_args
     from hma_depth_ros.ros.transport import tune_malloc
+    from hma_depth_ros.ros.undeclared import (
+        instead_of_parameters,
+        report_unaddressed,
+        report_undeclared,
+    )
 
     tune_malloc()
     own, ros_args = split_ros_args(sys.argv[1:] if argv is None else argv)
@@ -167,6 +172,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         node = rclpy.create_node(
             "bag_replayer", start_parameter_services=False, enable_rosout=False
         )
+        report_undeclared(node, advice=instead_of_parameters(arguments), overridable=False)
+        report_unaddressed(node, ros_args)
         replayer = BagReplayer(
             node,
             bag,

@@ -596,7 +596,7 @@ def test_millimetres_are_hinted_at(
     split = make_split(root)
     drive = root / "kitti_raw" / DAY / DRIVE
     stub = SimpleNamespace(run=lambda: SimpleNamespace(steps=0, best=None))
-    monkeypatch.setattr("hma_depth_ros.cli.train.Trainer", lambda *_, **__: stub)
+    monkeypatch.setattr("hma_depth_ros.training.trainer.Trainer", lambda *_, **__: stub)
     plane = GroundAndWall(1.65, 0.45, 30)  # fitting one takes its time
     monkeypatch.setattr(GroundAndWall, "of", lambda _: plane)
     data = ["--data", str(root), "--split", str(split)]

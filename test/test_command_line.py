@@ -90,7 +90,10 @@ def printing_to(output: int | IO[str], arguments: list[str]) -> subprocess.Compl
     return subprocess.run(command, stdout=output, stderr=subprocess.PIPE, text=True, check=False)
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["replay_bag", "--help"], ["nonsense"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["replay_bag", "--help"], ["nonsense"], ["describe", "--model", "mobile"]],
+)
 def test_a_reader_that_has_seen_enough_is_no_error(arguments: list[str]) -> None:
     reader, writer = os.pipe()
     os.close(reader)

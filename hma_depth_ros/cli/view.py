@@ -69,8 +69,6 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point."""
-    from hma_depth_ros.viewer.rerun_package import import_rerun
-
     words = list(sys.argv[1:] if argv is None else argv)
     begin = words.index("--ros-args") if "--ros-args" in words else len(words)
     parser = _parser()
@@ -84,6 +82,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     for path in arguments.what:
         if not path.exists():
             raise HmaDepthError(f"no such file or folder: {path}")
+
+    # Only now: PyTorch takes seconds to import, and a wrong argument should not wait for it.
+    from hma_depth_ros.viewer.rerun_package import import_rerun
+
     rr = import_rerun()
     with ExitStack() as stack:
         if arguments.live:

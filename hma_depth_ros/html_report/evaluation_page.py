@@ -439,7 +439,8 @@ def _pictures(frames: Sequence[FrameLayers]) -> Section:
 
 def _how(run: Mapping[str, Any]) -> list[Part]:
     apart = {"hints", "frames", "windows", "principal_points"}
-    facts = list(flattened({name: value for name, value in run.items() if name not in apart}))
+    plain = {name.replace("_", " "): run[name] for name in run if name not in apart}
+    facts = list(flattened(plain))
     for protocol, windows in run.get("windows", {}).items():
         facts += [
             (

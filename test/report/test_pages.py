@@ -183,8 +183,8 @@ def test_the_figures_of_an_evaluation_are_on_its_page():
     assert max(heights[:5]) - min(heights[:5]) < 1
     assert "0 to 10 m" in page.texts
     # Every sigma is 0.1: ln 1.02 and ln 1.1 are within it, ln 1.2 within two.
-    assert page.after("Within 1 sigma") == "50.0%"
-    assert page.after("Within 2 sigma") == "75.0%"
+    assert page.after("Within 1 sigma") == "50.0 %"
+    assert page.after("Within 2 sigma") == "75.0 %"
 
 
 def test_words_are_those_of_the_data_set():

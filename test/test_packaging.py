@@ -172,7 +172,7 @@ def test_every_import_is_declared():
 
 
 def test_every_dependency_has_a_name_that_rosdep_knows():
-    """It calls Python's packages python3-..., and ROS's by their own names; it stops at any other."""
+    """It calls Python's packages python3-..., ROS's by their own names, and stops at any other."""
     root = manifest()
     keys = {tag.text or "" for kind in ("exec", "test") for tag in root.iter(f"{kind}_depend")}
     assert {key for key in keys if not key.startswith("python3-")} == {

@@ -136,7 +136,9 @@ def write_sequence(folder: Path) -> None:
     lines.append(f"Tr: {' '.join(f'{v:.12e}' for v in transform.ravel())}\n")
     (folder / "image_2").mkdir(parents=True)
     for frame in range(2):
-        cv2.imwrite(str(folder / "image_2" / f"{frame:06}.png"), np.full((37, 124, 3), 90, np.uint8))
+        cv2.imwrite(
+            str(folder / "image_2" / f"{frame:06}.png"), np.full((37, 124, 3), 90, np.uint8)
+        )
     (folder / "calib.txt").write_text("".join(lines))
     (folder / "times.txt").write_text("0.000000e+00\n1.036224e-01\n")
 

@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def topics(node: Node, kind: str) -> set[str]:
 
 def remapped(words: Sequence[str]) -> dict[str, str]:
     """By the node's own names."""
-    rules = [after for flag, after in zip(words, words[1:], strict=False) if flag == "-r"]
+    rules = [after for flag, after in pairwise(words) if flag == "-r"]
     return dict(rule.split(":=") for rule in rules)
 
 

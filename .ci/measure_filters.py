@@ -50,9 +50,8 @@ def main(argv: Sequence[str]) -> int:
     frames = [measured(predictor, seed) for seed in SEEDS]
     wrong = np.concatenate([frame.wrong for frame in frames])
     at_edge = np.concatenate([frame.at_edge for frame in frames])
-    print(
-        f"{len(wrong):,} points, {wrong.mean():.1%} wrong, {at_edge[wrong].mean():.0%} of these at edges"
-    )
+    edges = at_edge[wrong].mean()
+    print(f"{len(wrong):,} points, {wrong.mean():.1%} wrong, {edges:.0%} of these at edges")
     print("| filter | wrong taken out | of them at edges | good lost | wrong among those left |")
     for name in FILTERS:
         kept = np.concatenate([frame.kept[name] for frame in frames])

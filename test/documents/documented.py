@@ -62,11 +62,8 @@ def commands(text: str) -> list[list[str]]:
     for variable, values in re.findall(r"\bfor (\w+) in (.*?); do", text):
         last = values.rstrip(")").split()[-1]
         text = re.sub(rf"\${variable}\b", last, text)
-        text = re.sub(
-            r"(?<=\$\(\().*?(?=\)\))",
-            lambda found, name=variable, value=last: re.sub(rf"\b{name}\b", value, found[0]),
-            text,
-        )
+        inside = re.compile(rf"(\$\(\([^)]*?)\b{variable}\b")  # of a sum
+        text = inside.sub(rf"\g<1>{last}", text)
     text = text.replace("\\\n", " ").replace("...", " ")
     text = re.sub(r"\$\(\((.*?)\)\)", _number, text)
     text = re.sub(r"^export \w+=\$\((.*)\)$", r"\1", text, flags=re.MULTILINE)

@@ -52,7 +52,7 @@ def run_all(
         after: is called with the number of each command that has run.
 
     """
-    names = []
+    names: list[str] = []
     for block in blocks_run_by(__file__, page):
         for words in commands(block.text):
             assert run([*words, *more]) == 0, (words, capsys.readouterr().err)

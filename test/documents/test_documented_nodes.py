@@ -1,4 +1,4 @@
-"""Lines of the documents that start nodes: what they remap is the node's, and so is what they grant."""
+"""Lines of the documents that start nodes: what they remap and grant is the node's."""
 
 from __future__ import annotations
 

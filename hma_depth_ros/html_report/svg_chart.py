@@ -177,7 +177,7 @@ def _powers(values: Sequence[float]) -> list[str]:
     """Numbers of a logarithmic axis, with as many digits as tell them apart."""
     for digits in range(6):
         labels = [
-            f"{v:.{digits}e}".replace("e-0", "e-") if v < 2e-3 else f"{float(f'{v:.{digits}e}'):g}"
+            f"{v:.{digits}e}".replace("e-0", "e-") if v < 0.01 else f"{float(f'{v:.{digits}e}'):g}"
             for v in values
         ]
         if len(set(labels)) == len(values):

@@ -62,8 +62,9 @@ def _argv(words: list[str], number: int) -> list[str]:
     name, *rest = (LESS.get(word, places.get(word, word)) for word in words)
     if name not in {"train", "ablate"} or "--print-config" in rest:
         return [name, *rest]
+    listed = "--split" in rest  # lists of a page lie under their own folders
     for flag, value in zip(OPEN[::2], OPEN[1::2], strict=True):
-        if flag not in rest:
+        if flag not in rest and not (listed and flag == "--data"):
             rest += [flag, value.format(number=number)]
     seeds = ["--seeds", "1"] if name == "ablate" else []
     return [name, *SMALL, *rest, *seeds]

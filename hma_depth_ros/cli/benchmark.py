@@ -1,7 +1,7 @@
 """Measure speed on this machine: the network, the predictor, the whole node, or training's loader.
 
-Engines take turns in one run, so that ratios hold even where the machine does other work; compare
-figures of different runs only on a quiet machine.
+Engines take turns in one run: compare these figures with each other. Where the machine does other
+work even ratios are rough; compare figures of different runs only on a quiet machine.
 """
 
 from __future__ import annotations

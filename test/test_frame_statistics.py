@@ -41,6 +41,7 @@ def test_each_image_has_one_fate_and_each_fate_its_causes(clock: list[float]):
         figures.count_arrived()
     figures.count_processed(latency=0.1, age=None, stages={})
     figures.count_undefined()
+    figures.count_undefined()
     figures.count_skipped("nobody listens")
     figures.count_failed("bad image")
     figures.count_dropped("late")
@@ -48,11 +49,12 @@ def test_each_image_has_one_fate_and_each_fate_its_causes(clock: list[float]):
     figures.count_dropped("stopped", 0)  # is none
     found = figures.snapshot()
     assert (found.received, found.waiting) == (6, 3)
-    assert (found.processed, found.undefined) == (1, 1)
+    assert (found.processed, found.undefined) == (1, 2)
     assert found.dropped == {"late": 3}
     assert found.skipped == {"nobody listens": 1}
     assert found.failed == {"bad image": 1}
-    figures.count_missed("overrun", 4)  # which nobody has seen arrive
+    figures.count_missed("overrun", 1)  # which nobody has seen arrive
+    figures.count_missed("overrun", 3)
     found = figures.snapshot()
     assert (found.received, found.waiting) == (10, 3)
     assert found.dropped == {"late": 3, "overrun": 4}

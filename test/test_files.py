@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.files import atomic_path, check_writable
+from hma_depth_ros.files import as_given, atomic_path, check_writable, shown
 
 
 def test_it_is_written_beside_its_target_under_a_name_of_the_same_kind(tmp_path: Path):
@@ -96,6 +96,49 @@ def test_what_cannot_be_written_is_said_at_once(tmp_path: Path):
     check_writable(tmp_path / "new" / "a.txt")
     assert not list((tmp_path / "new").iterdir())
     assert (tmp_path / "new").is_dir()
+
+
+# --- names --------------------------------------------------------------------------------------
+
+
+def test_a_path_keeps_the_names_of_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """`drive_26` may lead to `/data/7f3a`; but what is above a link is above its target."""
+    (tmp_path / "real" / "inside").mkdir(parents=True)
+    (tmp_path / "far" / "deep").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "far" / "deep")
+    (tmp_path / "far" / "other").symlink_to(tmp_path / "real")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PWD", raising=False)
+    assert as_given(Path("link/a")) == tmp_path / "link" / "a"
+    assert as_given(tmp_path / "link") == tmp_path / "link"
+    assert as_given(Path("link/../a")) == tmp_path / "far" / "a"
+    assert as_given(Path("link/../other/a")) == tmp_path / "far" / "other" / "a"
+    assert as_given(Path("real/inside/../../link/..")) == tmp_path / "far"
+    monkeypatch.setenv("HOME", str(tmp_path / "real"))
+    assert as_given(Path("~/a")) == tmp_path / "real" / "a"
+
+
+def test_the_folder_is_called_as_the_shell_calls_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "link")
+    for shells, expected in (
+        (tmp_path / "link", tmp_path / "link"),
+        (tmp_path / "other", tmp_path / "real"),  # of before a program went elsewhere
+        (tmp_path / "gone", tmp_path / "real"),
+        (".", tmp_path / "real"),
+        ("", tmp_path / "real"),
+    ):
+        monkeypatch.setenv("PWD", str(shells))
+        assert as_given(Path("a")) == expected / "a"
+
+
+def test_a_name_that_is_no_text_is_shown_all_the_same():
+    assert shown("a/ä.png") == "a/ä.png"
+    assert shown(Path(os.fsdecode(b"a/\xff.png"))) == "a/\ufffd.png"
 
 
 # --- all of the package's ---------------------------------------------------------------------

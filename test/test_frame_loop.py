@@ -364,6 +364,7 @@ def test_a_worker_takes_frames_and_prepares_until_it_is_stopped(network: list[li
     there = threading.Event()
     bench.front.preparing = there.set
     worker = bench.work()
+    assert worker.daemon, "or one that hangs would hold up the end of the process"
     bench.loop.prepare()
     assert there.wait(WAIT)
     finished = threading.Semaphore(0)

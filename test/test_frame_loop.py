@@ -154,7 +154,8 @@ def network(monkeypatch: pytest.MonkeyPatch) -> list[list[Any]]:
         return [job.frame() if callable(job.frame) else job.frame for job in jobs]
 
     monkeypatch.setattr(frame_loop, "_predictions", predictions)
-    monkeypatch.setattr(frame_loop, "CameraStream", Stream)
+    size = SimpleNamespace(network_size=lambda stream, frame: stream.network_size(frame))
+    monkeypatch.setattr(frame_loop, "CameraStream", size)
     return given
 
 
@@ -325,12 +326,15 @@ def test_at_the_end_nothing_is_an_error(network: list[list[Any]], where: str):
     """Engine and publishers are being taken away."""
     bench = Bench("front", "rear")
     bench.ending = True
-    fault = raising(RuntimeError("it has gone"))
+
+    def fault() -> None:
+        raise RuntimeError("it has gone")
+
     if where == "network":
         bench.process(pixels(), fault)
         assert [fates(stream) for stream in bench.streams] == 2 * [{"dropped": {STOPPED: 1}}]
     else:
-        bench.front.finishing = lambda: fault() and None  # type: ignore[func-returns-value]
+        bench.front.finishing = fault
         bench.process(pixels(), pixels())
         assert [fates(stream) for stream in bench.streams] == [{"dropped": {STOPPED: 1}}, {}]
     assert bench.loop._over
@@ -376,6 +380,21 @@ def test_a_worker_takes_frames_and_prepares_until_it_is_stopped(network: list[li
     assert not worker.is_alive()
     assert len(bench.front.finished) == 2
     assert fates(bench.front) == {}
+
+
+def test_frames_of_one_size_are_taken_together(network: list[list[Any]]):
+    """As many as may; one of another size goes alone."""
+    bench = Bench("front", "rear", "left", "other", together=2)
+    bench.streams[3].network_size = lambda frame: (1, 1)  # type: ignore[method-assign]
+    finished = threading.Semaphore(0)
+    for stream in bench.streams:
+        stream.finishing = finished.release
+        bench.loop.put(stream, pixels())  # type: ignore[arg-type]
+    bench.work()
+    for _ in bench.streams:
+        assert finished.acquire(timeout=WAIT)
+    bench.loop.stop()
+    assert [len(frames) for frames in network] == [2, 1, 1]
 
 
 def test_a_newer_frame_takes_the_place_of_one_that_waits(network: list[list[Any]]):

@@ -20,7 +20,6 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -43,7 +42,7 @@ from hma_depth_ros.html_report.page_parts import Facts, Page, Section
 from hma_depth_ros.html_report.render_page import write_page
 from hma_depth_ros.inference.engines import conversion_cache, export
 from hma_depth_ros.inference.engines.exported_graph import Graph, trace
-from hma_depth_ros.inference.engines.openvino_core import import_openvino
+from hma_depth_ros.inference.engines.openvino_conversion import convert_graph
 from hma_depth_ros.network.checkpoint import load_checkpoint, save_checkpoint
 from hma_depth_ros.synthetic.kitti_writer import write_kitti_drive
 from hma_depth_ros.synthetic.synthetic_drive import KITTI_CAMERA, SyntheticDrive
@@ -207,18 +206,10 @@ def exports(checkpoint: Path) -> Writer:
 
     The network is converted once and not in each trial: that takes long, and touches no file.
     """
-    convert = export.convert_graph
-
-    @cache
-    def converted() -> Any:
-        model, info = load_checkpoint(checkpoint)
-        graph = Graph(model, info.preprocessing, full=True)
-        return convert(graph, trace(graph, None), None)
-
-    import_openvino()
-    converted()
-    export.trace = lambda *_: None  # type: ignore[assignment]
-    export.convert_graph = lambda *_: converted()
+    model, info = load_checkpoint(checkpoint)
+    graph = Graph(model, info.preprocessing, full=True)
+    converted = convert_graph(graph, trace(graph, None), None)
+    vars(export).update(trace=lambda *_: None, convert_graph=lambda *_: converted)
 
     def write(folder: Path, _: int) -> int:
         where = ["--format", "openvino", "--output", str(folder / "out.xml")]

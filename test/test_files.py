@@ -93,9 +93,10 @@ def test_what_cannot_be_written_is_said_at_once(tmp_path: Path):
         check_writable(below)
     with pytest.raises(HmaDepthError, match=rf"cannot write {tmp_path}: it is a folder"):
         check_writable(tmp_path)
-    check_writable(tmp_path / "new" / "a.txt")
-    assert not list((tmp_path / "new").iterdir())
-    assert (tmp_path / "new").is_dir()
+    check_writable(tmp_path / "new" / "deeper" / "a.txt")
+    assert not list((tmp_path / "new" / "deeper").iterdir())
+    with pytest.raises(HmaDepthError, match=r"cannot write /proc/a\.txt: No such"):
+        check_writable(Path("/proc/a.txt"))  # where nobody makes files
 
 
 # --- names --------------------------------------------------------------------------------------

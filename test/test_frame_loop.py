@@ -21,6 +21,9 @@ from hma_depth_ros.ros.depth_node.image_input import STALLED, STOPPED
 from hma_depth_ros.ros.depth_node.stall_watch import LeftBehindError, Silence, StallWatch
 from hma_depth_ros.ros.depth_node.statistics import FrameStatistics
 
+#: A thread that ends by an exception does so unseen.
+pytestmark = pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+
 WAIT = 60.0
 FAILED = {"the network failed": 1}
 
@@ -420,6 +423,37 @@ def test_no_frame_waits_for_a_network_that_does_not_answer(
     assert bench.watch.asked == [(bench.front, 3)]
     bench.loop.stop()
     assert fates(bench.front) == {"dropped": {STOPPED if stored else STALLED: 1}}
+
+
+def test_the_end_waits_once_for_all_frames_under_way(monkeypatch: pytest.MonkeyPatch):
+    """Not for each of them, or two held up would take more than the end may.
+
+    A node that goes on waits for a frame that is not in the network, such as one that is published.
+    """
+    clock = [100.0]
+    monkeypatch.setattr(frame_loop, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+
+    class Worker:
+        ident = 1
+
+        def __init__(self) -> None:
+            self.end = clock[0] + 60.0
+
+        def is_alive(self) -> bool:
+            return clock[0] < self.end
+
+        def join(self, seconds: float) -> None:
+            clock[0] += seconds
+
+    waited = []
+    for ending in (True, False):
+        bench = Bench(watch=StallWatch(1.0))
+        bench.ending = ending
+        bench.loop.workers = [Worker(), Worker()]  # type: ignore[list-item]
+        begin = clock[0]
+        bench.loop.stop()
+        waited.append(clock[0] - begin)
+    assert waited == pytest.approx([frame_loop.LAST_FRAME_SECONDS, 60.0], abs=0.11)
 
 
 def test_who_was_left_behind_does_nothing_more(network: list[list[Any]]):

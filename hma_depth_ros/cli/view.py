@@ -163,6 +163,7 @@ def _show(
     """Log the moments to a window or to files."""
     from hma_depth_ros.files import atomic_path
     from hma_depth_ros.viewer.blueprint import layout
+    from hma_depth_ros.viewer.rerun_file import told_of_errors
     from hma_depth_ros.viewer.rerun_log import write_moments
     from hma_depth_ros.viewer.screenshot import write_screenshot
 
@@ -178,10 +179,12 @@ def _show(
         return
     with tempfile.TemporaryDirectory(prefix="hma_depth_view_") as folder:
         target = save if save is not None else Path(folder) / "view.rrd"
-        with atomic_path(target) as temporary:
-            recording.save(temporary, default_blueprint=blueprint)
-            count = write_moments(rr, recording, contents, moments)
-            recording.disconnect()
+        with atomic_path(target) as temporary, told_of_errors(temporary) as pipe:
+            try:
+                recording.save(pipe, default_blueprint=blueprint)
+                count = write_moments(rr, recording, contents, moments)
+            finally:
+                recording.disconnect()
         if save is not None:
             print(f"{save}: {count} images; 'rerun {save}' opens it")
         if picture is not None:

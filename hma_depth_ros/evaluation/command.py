@@ -30,10 +30,8 @@ from hma_depth_ros.evaluation.report.written_files import write_json
 from hma_depth_ros.evaluation.score_frames import Settings
 from hma_depth_ros.evaluation.score_list import PageWriter, Reports, Session, wide_console
 from hma_depth_ros.files import short_paths
+from hma_depth_ros.inference.bundled import BUNDLED
 from hma_depth_ros.inference.engines.engine_names import ENGINES, PRECISIONS
-
-#: Of `--checkpoint`: the network that comes with the package.
-BUNDLED = "bundled"
 
 
 def _parser(prog: str, summary: str, benchmark: Benchmark) -> argparse.ArgumentParser:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hma_depth_ros.data.depth.depth_units import unit_hint
+from hma_depth_ros.data.frame_name import scene_name
 from hma_depth_ros.data.splits.own_dataset import REPORT
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import check_writable
@@ -92,11 +93,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             processes.by_first(lambda: folder.create(config, lists.description))
         if processes.is_first:
             _print_unit(lists)
+            if config.validation.blends:
+                _print_validation(lists)
         outcome = trainer.run()
         if processes.is_first:
             print(f"{folder.path}: {outcome.steps} steps done")
             if outcome.best is not None:
-                print(f"best {config.validation.metric} {outcome.best:.4f}: {folder.best}")
+                which = _which_weights(outcome.best_share)
+                print(f"best {config.validation.metric} {outcome.best:.4f}{which}: {folder.best}")
         first = processes.is_first
     if first:
         _record_depth_ranges(folder, lists, config.compute.device)
@@ -112,6 +116,30 @@ def _record_depth_ranges(folder: RunFolder, lists: Lists, device: str) -> None:
     for path in (folder.last, folder.best):
         if path.is_file():
             record_depth_ranges(path, lists.training, path, device=device)
+
+
+def _which_weights(share: float) -> str:
+    """Of the best ones, with so much of what training changed."""
+    if share == 1:
+        return ""
+    if share == 0:
+        return " by the weights it started from, which no others beat on the validation frames"
+    return f" with {share:g} of what training changed"
+
+
+def _print_validation(lists: Lists) -> None:
+    """Say so where weights are chosen by streets that they have seen."""
+    trained, chosen_by = (
+        {scene_name(entry.image) for entry in entries}
+        for entries in (lists.training, lists.validation)
+    )
+    if chosen_by and chosen_by <= trained:
+        print(
+            "hint: all recordings of the validation list are trained on too, so that it cannot "
+            "tell what is learned of the car from what is learned of these streets; --validation "
+            "LIST names frames of other streets",
+            flush=True,
+        )
 
 
 def _print_unit(lists: Lists) -> None:

@@ -29,9 +29,7 @@ from hma_depth_ros.evaluation.report.written_files import write_json
 from hma_depth_ros.evaluation.score_frames import Settings
 from hma_depth_ros.evaluation.score_list import PageWriter, Reports, Session, wide_console
 from hma_depth_ros.files import short_paths
-
-#: Of `--checkpoint`: the network that comes with the package.
-BUNDLED = "bundled"
+from hma_depth_ros.inference.bundled import BUNDLED
 
 
 def reports_of(arguments: argparse.Namespace) -> Reports:

@@ -81,6 +81,7 @@ class Trainer:
             units_per_metre=lists.benchmark.layout.units_per_metre,
             second=config.data.second_truth,
             second_weight=config.data.second_weight,
+            occlusion_filter=config.data.occlusion_filter,
             geometry=config.model.geometry,
             cache=config.data.cache,
         )
@@ -118,7 +119,7 @@ class Trainer:
         kept = ("crop", "augmentation", "loss", "optimiser")
         drawn = (
             *("balance", "list_shares", "epoch_frames", "minimum_depth"),
-            *("second_truth", "second_weight"),
+            *("second_truth", "second_weight", "occlusion_filter"),
         )
         names = short_paths([*lists.description])
         self._recipe = {

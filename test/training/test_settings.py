@@ -353,6 +353,9 @@ ELSEWHERE = {
         (f"camera.{field.name}" for field in fields(CameraSection)),
         "test_fine_tuning.py::test_a_checkpoint_learns_the_new_camera_and_keeps_its_statistics",
     ),
+    "optimiser.only_uncertainty": (
+        "test_fine_tuning.py::test_the_estimate_of_the_error_is_trained_alone"
+    ),
     "optimiser.frozen_statistics": (
         "test_fine_tuning.py::test_a_checkpoint_learns_the_new_camera_and_keeps_its_statistics"
     ),

@@ -109,6 +109,57 @@ def test_an_impatient_second_ctrl_c_does_not_stop_the_undoing(start: Start):
     assert end_of(process) == (130, "undone\n", "tool: ended by SIGINT\n")
 
 
+def test_what_is_not_to_be_divided_is_done_before_the_interruption(start: Start):
+    process = start(
+        "made = []\n"
+        "try:\n"
+        "    with signals.undivided(), signals.undivided():\n"
+        "        ready(); time.sleep(0.5); made.append('made')\n"
+        "    time.sleep(600)\n"
+        "finally: print(*made, 'and undone')"
+    )
+    process.send_signal(signal.SIGINT)
+    assert end_of(process) == (130, "made and undone\n", "tool: ended by SIGINT\n")
+
+
+# The signal comes when something has just been made, or is about to be removed.
+STRUCK = """
+import os, pathlib, shutil
+from hma_depth_ros.bags.writer import BagWriter
+from hma_depth_ros.files import atomic_path, temporary_folder
+real = {function}
+def struck(*arguments, **options):
+    if real is shutil.rmtree: os.kill(os.getpid(), signal.SIGINT)
+    result = real(*arguments, **options)
+    if real is not shutil.rmtree: os.kill(os.getpid(), signal.SIGINT)
+    return result
+ready()
+{function} = struck
+with {block}: pass
+time.sleep(600)
+"""
+FOLDER = "temporary_folder(prefix='.folder', beside=pathlib.Path())"
+BAG = "BagWriter(pathlib.Path('bag'))"
+
+
+@pytest.mark.parametrize(
+    ("function", "block"),
+    [
+        ("os.open", "atomic_path(pathlib.Path('file'))"),
+        *(
+            (function, block)
+            for function in ("os.mkdir", "shutil.rmtree")
+            for block in (FOLDER, BAG)
+        ),
+    ],
+)
+def test_nothing_temporary_is_left(start: Start, tmp_path: Path, function: str, block: str):
+    """Not even of the moment between its making and the block that removes it."""
+    process = start(STRUCK.format(function=function, block=block))
+    assert end_of(process) == (130, "", "tool: ended by SIGINT\n")
+    assert [path.name for path in tmp_path.iterdir() if path.name != "bag"] == []
+
+
 def test_an_interrupt_that_was_swallowed_is_not_the_last(start: Start):
     """As in a callback from C, of which Python prints the exception and goes on."""
     process = start(

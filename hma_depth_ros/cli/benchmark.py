@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -22,7 +21,7 @@ from hma_depth_ros.benchmarks.rig import Rig
 from hma_depth_ros.cli.describe import image_size
 from hma_depth_ros.data.splits.located_split import read_located_split
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.files import atomic_path, check_writable
+from hma_depth_ros.files import atomic_path, check_writable, temporary_folder
 from hma_depth_ros.inference.engines.engine_names import ENGINES
 from hma_depth_ros.inference.prediction import OUTPUTS
 from hma_depth_ros.structured_text import parse_json
@@ -195,9 +194,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise HmaDepthError("--rounds must be 1 or more")
         if arguments.part != "node" and arguments.threads < 0:
             raise HmaDepthError("--threads must not be negative")
-        with tempfile.TemporaryDirectory(prefix="hma_depth_benchmark_") as folder:
+        with temporary_folder(prefix="hma_depth_benchmark_") as folder:
             run = {"model": _model, "predictor": _predictor, "node": _node}[arguments.part]
-            content = run(arguments, Path(folder))
+            content = run(arguments, folder)
     given = {name: _plain(value) for name, value in vars(arguments).items()}
     text = json.dumps({"arguments": given, "machine": machine(), **content}, indent=2)
     if arguments.json is not None:
@@ -215,8 +214,7 @@ def _loader(arguments: argparse.Namespace) -> dict[str, Any]:
 
     if arguments.workers < 1 or not arguments.seconds > 0:
         raise HmaDepthError("--workers must be 1 or more, and --seconds positive")
-    with tempfile.TemporaryDirectory(prefix="hma_depth_benchmark_") as name:
-        folder = Path(name)
+    with temporary_folder(prefix="hma_depth_benchmark_") as folder:
         if arguments.split is None:
             frames = folder / "frames"
             frames.mkdir()

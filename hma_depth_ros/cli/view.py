@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.files import atomic_path, temporary_folder
 
 if TYPE_CHECKING:
     from hma_depth_ros.inference.predictor import DepthPredictor
@@ -117,8 +117,8 @@ def _recorded(arguments: argparse.Namespace) -> Iterator[tuple[Contents, Iterabl
         raise HmaDepthError("several things at once can only be images; take one bag or drive")
     from hma_depth_ros.viewer.bag_moments import BagMoments
 
-    with tempfile.TemporaryDirectory(prefix="hma_depth_view_") as folder:
-        bag = _as_bag(paths[0], Path(folder))
+    with temporary_folder(prefix="hma_depth_view_") as folder:
+        bag = _as_bag(paths[0], folder)
         with BagMoments(
             bag,
             image_topic=arguments.image_topic,
@@ -161,7 +161,6 @@ def _show(
     rr: Any, contents: Contents, moments: Iterable[Moment], arguments: argparse.Namespace
 ) -> None:
     """Log the moments to a window or to files."""
-    from hma_depth_ros.files import atomic_path
     from hma_depth_ros.viewer.blueprint import layout
     from hma_depth_ros.viewer.rerun_file import told_of_errors
     from hma_depth_ros.viewer.rerun_log import write_moments
@@ -177,8 +176,8 @@ def _show(
         recording.flush()
         print(f"{count} images shown")
         return
-    with tempfile.TemporaryDirectory(prefix="hma_depth_view_") as folder:
-        target = save if save is not None else Path(folder) / "view.rrd"
+    with temporary_folder(prefix="hma_depth_view_") as folder:
+        target = save if save is not None else folder / "view.rrd"
         with atomic_path(target) as temporary, told_of_errors(temporary) as pipe:
             try:
                 recording.save(pipe, default_blueprint=blueprint)

@@ -118,9 +118,11 @@ class Bench:
         self.watch, self.recovery = Watch(), Recovery()
         self.ending = False
         self.logged: list[str] = []
+        self.throttled: list[float] = []
 
-        def log(words: str, **_: Any) -> None:
+        def log(words: str, *, throttle_duration_sec: float = 0.0) -> None:
             self.logged.append(words)
+            self.throttled.append(throttle_duration_sec)
 
         self.loop = FrameLoop(
             self.streams,  # type: ignore[arg-type]
@@ -248,6 +250,7 @@ def test_a_camera_s_faults_are_its_own(
     assert bench.front.problems == words
     assert (bench.streams[1].finished, fates(bench.streams[1])) == ([second], {})
     assert ("Traceback" in str(bench.logged)) == (fate == "internal error")
+    assert all(bench.throttled), "at thirty images a second it would fill the disk"
     assert not bench.loop._over
 
 
@@ -281,6 +284,7 @@ def test_a_network_that_raises_fails_in_all_that_it_was_given(network: list[list
     assert bench.recovery.told == [("a fault\nand more", 7)]
     assert "Traceback" in bench.logged[0]
     assert "and more" in bench.logged[0]
+    assert all(bench.throttled)
     # Another engine may have to be compiled.
     assert bench.watch.passes[-1] == ([], None)
     assert not bench.loop._over
@@ -316,12 +320,39 @@ def test_missing_memory_is_looked_for_once(
     assert (len(network), freed, len(bench.front.finished)) == (2, ["engine"], 1)
     assert bench.recovery.told == ["works"]
     assert "out of memory (OutOfMemoryError: CUDA out of memory" in bench.logged[0]
+    assert all(bench.throttled)
     bench.process(raising(memory(), memory()))
     assert fates(bench.front) == {"failed": FAILED}
     assert len(bench.recovery.told) == 2
     bench.process(raising(RuntimeError("another"), None))
     assert len(freed) == 2, "only where memory is missing"
     assert fates(bench.front) == {"failed": {"the network failed": 2}}
+
+
+def test_only_what_needs_the_network_goes_there(monkeypatch: pytest.MonkeyPatch):
+    """Of the others, such as for a CameraInfo alone, there is nothing but their camera."""
+    asked: list[Any] = []
+
+    def together(pairs: Sequence[Any], *, most: int) -> list[str]:
+        asked.append((list(pairs), most))
+        return [f"depth of {request.name}" for _, request in pairs]
+
+    monkeypatch.setattr(frame_loop, "predict_together", together)
+    jobs: list[Any] = [
+        SimpleNamespace(
+            frame=name,
+            request=SimpleNamespace(name=name, outputs=outputs),
+            predictor=f"predictor {name}",
+            camera=f"camera {name}",
+        )
+        for name, outputs in (("a", {"depth"}), ("b", set()), ("c", {"points"}))
+    ]
+    found = frame_loop._predictions(jobs, 3)
+    assert found == ["depth of a", Prediction(camera="camera b"), "depth of c"]  # type: ignore[arg-type]
+    pairs = [("predictor a", jobs[0].request), ("predictor c", jobs[2].request)]
+    assert asked == [(pairs, 3)]
+    sizes = frame_loop._sizes([(Stream(), job) for job in jobs])  # type: ignore[misc]
+    assert sizes == [(32, 64), (32, 64)]
 
 
 @pytest.mark.parametrize("where", ["network", "publishing"])

@@ -408,6 +408,8 @@ def test_the_input_is_normalised_by_its_numbers():
     """Those of ImageNet if nothing is said, for colours from 0 to 255."""
     mean, std = Preprocessing().mean_and_std(torch.device("cpu"))
     assert mean.shape == std.shape == (1, 3, 1, 1)
+    there = torch.device("meta")
+    assert {numbers.device for numbers in Preprocessing().mean_and_std(there)} == {there}
     torch.testing.assert_close(mean.flatten(), 255 * torch.tensor([0.485, 0.456, 0.406]))
     torch.testing.assert_close(std.flatten(), 255 * torch.tensor([0.229, 0.224, 0.225]))
     image = torch.rand(1, 3, 2, 2)

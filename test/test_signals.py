@@ -24,7 +24,9 @@ TIMEOUT = 60.0
 # As cli.main is, with `work` for the command. The main thread says when it has begun.
 EXECUTABLE = """
 import os, signal, sys, time
-signal.signal(signal.SIGINT, signal.{disposition})  # whatever a shell has made of it for the tests
+# Whatever a shell or nohup has made of them for the tests:
+signal.signal(signal.SIGINT, signal.{disposition})
+signal.signal(signal.SIGHUP, signal.{hangup})
 from hma_depth_ros import signals
 def ready(): print("ready", flush=True)
 signals.take_over("tool", is_node={node})
@@ -45,10 +47,13 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Start an executable in a process group of its own; wait until it is at work."""
     started: list[subprocess.Popen[str]] = []
 
-    def begin(work: str, *, node: bool = False, ignored: bool = False) -> subprocess.Popen[str]:
+    def begin(
+        work: str, *, node: bool = False, ignored: bool = False, nohup: bool = False
+    ) -> subprocess.Popen[str]:
         disposition = "SIG_IGN" if ignored else "default_int_handler"
+        hangup = "SIG_IGN" if nohup else "SIG_DFL"
         lines = "\n    ".join(work.strip().splitlines())
-        head, tail = EXECUTABLE.format(node=node, disposition=disposition).split(
+        head, tail = EXECUTABLE.format(node=node, disposition=disposition, hangup=hangup).split(
             "signals.take_over", 1
         )
         code = f"{head}def work():\n    {lines}\n    return 0\nsignals.take_over{tail}"
@@ -242,6 +247,13 @@ def test_a_node_in_a_script_s_background_heeds_kill_int(start: Start):
     process = start("ready()\ntime.sleep(600)", node=True, ignored=True)
     process.send_signal(signal.SIGINT)
     assert end_of(process) == (0, "", "")
+
+
+@pytest.mark.parametrize("node", [False, True])
+def test_what_nohup_has_started_outlives_the_terminal(start: Start, node: bool):
+    process = start("ready()\ntime.sleep(0.3)\nprint('done')", node=node, nohup=True)
+    process.send_signal(signal.SIGHUP)
+    assert end_of(process) == (0, "done\n", "")
 
 
 HEARD = """

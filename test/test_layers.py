@@ -37,6 +37,7 @@ ALLOWED = {
         "ros",
         "demo",
         "synthetic",
+        "visualization",
     },
     "viewer": {
         "geometry",

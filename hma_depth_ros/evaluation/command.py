@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from hma_depth_ros.assets import BUNDLED
 from hma_depth_ros.data.splits.own_dataset import is_own_dataset
 from hma_depth_ros.data.splits.split_file import camera_columns
 from hma_depth_ros.errors import HmaDepthError
@@ -29,7 +30,6 @@ from hma_depth_ros.evaluation.report.written_files import write_json
 from hma_depth_ros.evaluation.score_frames import Settings
 from hma_depth_ros.evaluation.score_list import PageWriter, Reports, Session, wide_console
 from hma_depth_ros.files import short_paths
-from hma_depth_ros.inference.bundled import BUNDLED
 
 
 def reports_of(arguments: argparse.Namespace) -> Reports:

@@ -7,13 +7,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from hma_depth_ros.assets import named_checkpoint
 from hma_depth_ros.data.image_file import image_size
 from hma_depth_ros.data.splits.entry_camera import entry_camera
 from hma_depth_ros.data.splits.located_split import read_located_split
 from hma_depth_ros.data.splits.split_file import SplitEntry
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.camera import PinholeCamera
-from hma_depth_ros.inference.bundled import named_checkpoint
 from hma_depth_ros.network.checkpoint import read_info
 from hma_depth_ros.structured_text import parse_json
 
@@ -34,7 +34,7 @@ def weights_file(weights: str) -> Path:
     """Checkpoint that `model.weights` names.
 
     Raises:
-        HmaDepthError: it names none, or the bundled one is damaged.
+        HmaDepthError: it names none.
 
     """
     path = named_checkpoint(weights)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from hma_depth_ros.assets import named_checkpoint
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.inference.bundled import named_checkpoint
 from hma_depth_ros.network.checkpoint import load_checkpoint
 from hma_depth_ros.network.model import HmaDepth
 from hma_depth_ros.network.model_config import ModelConfig, preset

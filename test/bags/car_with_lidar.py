@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from hma_depth_ros.bags.new_messages import camera_info_message, image_message
 from hma_depth_ros.bags.transforms import transform_message
@@ -42,6 +43,8 @@ class Car:
     tf_static: bool = True
     lidar: bool = True
     reversed_tf: bool = False
+    remounted: bool = False  #: /tf_static says first that the camera is 30 cm further left
+    packets: bool = False  #: the LiDAR's own data have a topic
     upside_down: bool = False  #: by the transform: the LiDAR is turned about its x axis
     scale: float = 1.0  #: of the points: 1000 are millimetres
     frame_ids: tuple[str, str] = ("lidar", "eye")  #: of the messages of LiDAR and camera
@@ -112,12 +115,21 @@ class Car:
             bag.add_topic("/camera/camera_info", CAMERA_INFO)
             if self.lidar:
                 bag.add_topic("/lidar", POINT_CLOUD)
+            if self.packets:
+                kind, store = "velodyne_msgs/msg/VelodyneScan", get_typestore(Stores.ROS2_KILTED)
+                store.register(get_types_from_msg("std_msgs/Header header\nuint8[] data", kind))
+                bag.add_topic("/velodyne_packets", kind, typestore=store)
             if self.odometry:
                 bag.add_topic("/odom", ODOMETRY)
             if self.tf_static:
                 bag.add_topic("/tf_static", TF_MESSAGE)
                 turned = np.diag([1.0, -1, -1, 1]) if self.upside_down else np.eye(4)
                 matrix = np.linalg.inv(TO_CAMERA) if self.reversed_tf else TO_CAMERA @ turned
+                if self.remounted:
+                    left = np.linalg.inv(matrix)
+                    left[1, 3] += 0.3
+                    before = [transform_message("lidar", "eye", left, START - SECOND)]
+                    bag.write("/tf_static", START, message(TF_MESSAGE, transforms=before))
                 edges = [
                     transform_message("base_link", "lidar", np.eye(4), START),
                     transform_message("lidar", "eye", np.linalg.inv(matrix), START),

@@ -195,6 +195,7 @@ def test_an_interrupted_run_goes_on(
         (Car(scale=1000.0), "are they millimetres"),
         (Car(frame_ids=("", "")), "on /lidar and /camera/image_rect have an empty frame_id"),
         (Car(frame_ids=("eye", "eye")), "is in the camera's own frame"),
+        (Car(lidar=False, packets=True), "but /velodyne_packets (velodyne_msgs/msg/VelodyneScan)"),
         (Car(covered=range(12)), "no scan on /lidar can be used: they have no returns"),
         (Car(frames=1), "too little road for all lists"),
     ],
@@ -229,6 +230,16 @@ def test_an_odometry_of_an_unknown_frame_is_told_and_not_used(
     named = ("--odometry-topic", "/odom")
     assert make(bag, "--output", tmp_path / "no", *ONE_LIST, *given, *named) == 2
     assert "/odom is of 'base_link'" in capsys.readouterr().err
+
+
+def test_a_sensor_with_two_places_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    for car, told in ((Car(frames=8, remounted=True), True), (Car(frames=8), False)):
+        bag = car.write(tmp_path / f"bag_{told}")
+        assert make(bag, "--output", tmp_path / f"set_{told}", *ONE_LIST) == 0
+        said = capsys.readouterr().out
+        assert ("/tf_static has two places of eye" in said) == told
+        for number, depth in frames_of(tmp_path / f"set_{told}").items():
+            assert error(depth, car.seen(number)) < 0.02, "by the latest"
 
 
 def test_clocks_that_differ_are_taken_where_it_is_said(tmp_path: Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ from hma_depth_ros.messages.types import IMAGE_TYPES, ODOMETRY, POINT_CLOUD
 
 #: Nanoseconds: a longer stretch without scans is told.
 _EMPTY = 5_000_000_000
+#: Types that LiDARs' own data come in, before a driver makes points of them.
+_PACKETS = re.compile(r"Packet|VelodyneScan|CustomMsg|UdpFrame")
 #: Images whose CameraInfo is read at a time.
 _AT_A_TIME = 100
 
@@ -186,6 +189,11 @@ class RoadRecording:
                 f"{bag.path} has no cloud but {', '.join(own)}, which is in the camera's own frame "
                 "as one made of a depth image is; --lidar-topic takes it for a LiDAR's"
             )
+        if raw := [f"{t.name} ({t.type})" for t in bag.topics.values() if _PACKETS.search(t.type)]:
+            raise HmaDepthError(
+                f"{bag.path} has no PointCloud2, but {', '.join(raw)}: record what the LiDAR's "
+                "driver makes of it, or play the bag to it"
+            )
         topics = ", ".join(bag.topics) or "none"
         raise HmaDepthError(
             f"{bag.path} has no LiDAR (PointCloud2): there is nothing to learn depth from; its "
@@ -217,6 +225,12 @@ class RoadRecording:
             calibration = KittiCalibration.read(request.calibration)
             fixed = calibration.velodyne_to_camera(request.camera)
         if fixed is None:
+            if transforms.moved_static:
+                frames = ", ".join(sorted(transforms.moved_static))
+                self.remarks.append(
+                    f"{self.path}: /tf_static has two places of {frames}, as of sensors mounted "
+                    "anew; the latest counts for all of the bag: make a bag of each mounting"
+                )
             try:
                 self._check_frame_ids()
                 transforms.lookup(self.camera_frame, self.lidar_frame, self.image_stamps[0])

@@ -13,6 +13,11 @@ import numpy.typing as npt
 from hma_depth_ros.assets import asset
 from hma_depth_ros.errors import HmaDepthError
 
+#: What the bundled checkpoint is called where a file could be named: `model.weights`, and
+#: `--checkpoint` of the commands that compare several.
+BUNDLED = "bundled"
+_CHECKPOINT = "hma_depth_mobile.safetensors"
+
 
 @lru_cache(maxsize=1)
 def default_checkpoint() -> Path:
@@ -22,7 +27,7 @@ def default_checkpoint() -> Path:
         HmaDepthError: the installation lacks it, or it is not the one that was packaged.
 
     """
-    path = asset("hma_depth_mobile.safetensors")
+    path = asset(_CHECKPOINT)
     expected, _, _ = asset(f"{path.name}.sha256").read_text(encoding="ascii").partition(" ")
     found = sha256(path.read_bytes()).hexdigest()
     if found != expected:
@@ -30,6 +35,16 @@ def default_checkpoint() -> Path:
             f"{path} is damaged (SHA-256 {found}, not {expected}); install the package again"
         )
     return path
+
+
+def named_checkpoint(name: str | Path) -> Path:
+    """The bundled checkpoint for its name, else the file of that name, there or not.
+
+    Raises:
+        HmaDepthError: the installation lacks the bundled one, or it is damaged.
+
+    """
+    return default_checkpoint() if str(name) == BUNDLED else Path(name)
 
 
 def self_check_image() -> npt.NDArray[np.uint8]:

@@ -7,20 +7,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from hma_depth_ros.assets import asset
 from hma_depth_ros.data.image_file import image_size
 from hma_depth_ros.data.splits.entry_camera import entry_camera
 from hma_depth_ros.data.splits.located_split import read_located_split
 from hma_depth_ros.data.splits.split_file import SplitEntry
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.camera import PinholeCamera
+from hma_depth_ros.inference.bundled import named_checkpoint
 from hma_depth_ros.network.checkpoint import read_info
 from hma_depth_ros.structured_text import parse_json
 
 #: The preset's name.
 FINETUNE = "finetune"
-#: `model.weights` of the checkpoint that comes with the package.
-BUNDLED = "bundled"
 
 #: Of a crop, which is as high as the frames of the lowest list: high crops served better than wide
 #: ones (docs/own_car.md), and frames enlarged to fill one would never be seen as at inference.
@@ -36,10 +34,10 @@ def weights_file(weights: str) -> Path:
     """Checkpoint that `model.weights` names.
 
     Raises:
-        HmaDepthError: it names none.
+        HmaDepthError: it names none, or the bundled one is damaged.
 
     """
-    path = asset("hma_depth_mobile.safetensors") if weights == BUNDLED else Path(weights)
+    path = named_checkpoint(weights)
     if not path.is_file():
         raise HmaDepthError(
             f"model.weights={weights}: fine-tuning goes on from a checkpoint; there is no such file"

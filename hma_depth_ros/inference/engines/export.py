@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.errors import HmaDepthError, one_line
 from hma_depth_ros.files import atomic_path, check_writable
 from hma_depth_ros.inference.camera_input import camera_input
 from hma_depth_ros.inference.engines.conversion_cache import file_digest
@@ -127,8 +127,12 @@ def export_model(
             write = partial(_write_openvino, converted, info, record, written, half=half)
         try:
             write()
-        except (OSError, RuntimeError) as error:  # the latter of OpenVINO
-            raise HmaDepthError(f"cannot write {output}: {error}") from error
+        except OSError as error:
+            raise HmaDepthError(f"cannot write {output}: {error.strerror or error}") from error
+        except RuntimeError as error:  # of OpenVINO, which does not know why
+            raise HmaDepthError(
+                f"cannot write {output}: {one_line(error)} (is the disk full?)"
+            ) from error
         verification = _verify(
             written, reference, reference_size, fixed=size is not None, precision=precision
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.network.model import HmaDepth
 from hma_depth_ros.training.run_config import OptimiserSection
 
@@ -19,6 +20,23 @@ def freeze_stem(model: HmaDepth) -> None:
     norms = [module for module in modules if isinstance(module, nn.modules.batchnorm._BatchNorm)]
     for module in (first, *norms):
         module.requires_grad_(requires_grad=False)
+
+
+def freeze_all_but_uncertainty(model: HmaDepth) -> None:
+    """Leave every weight but those of the module that estimates the error.
+
+    Raises:
+        HmaDepthError: the model has none.
+
+    """
+    head = model.decoder.uncertainty_head
+    if head is None:
+        raise HmaDepthError(
+            "optimiser.only_uncertainty trains the estimate of the error, and the model has none; "
+            "set model.uncertainty=true"
+        )
+    model.requires_grad_(requires_grad=False)
+    head.requires_grad_()
 
 
 def freeze_statistics(model: nn.Module) -> None:

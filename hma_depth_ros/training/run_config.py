@@ -66,6 +66,9 @@ class DataSection:
     #: first has none.
     second_truth: tuple[str, ...] = ()
     second_weight: Share = 0.3  #: of a pixel's ground truth from there
+    #: Leave out returns of sparse ground truth that lie behind nearer ones, which the camera cannot
+    #: see and the scanner beside it can.
+    occlusion_filter: bool = False
     #: Frames of a drive of n are drawn n^-balance times as often as a drive's only one.
     balance: Share = 0.0
     #: How much of an epoch is of each list of `train`, in proportion; empty: as many as there are.
@@ -90,6 +93,11 @@ class LossSection:
     #: Of a scale's own error: `full` enlarges its depth to full size; `own` brings the ground truth
     #: to the scale's size, so that only what a scale can draw is asked of it.
     scale_resolution: Literal["full", "own"] = "full"
+    #: Pixels of a frame with n labels weigh n^-balance each, in all parts but gradients: at 1 a
+    #: frame of sparse LiDAR counts as much as one of dense stereo, at 0 as its pixels do.
+    frame_balance: Share = 0.0
+    #: Pixels beyond 10 m weigh (depth / 10 m)^power, up to 60 m: far surfaces cover few pixels.
+    distance_power: NonNegative = 0.0
     smoothness_weight: NonNegative = 0.0  #: of bends inside semantic regions; needs label maps
     uncertainty_weight: NonNegative = 0.0  #: of the estimated error; needs model.uncertainty
 
@@ -118,6 +126,9 @@ class OptimiserSection:
     #: Normalise by the statistics that the weights came with, and leave them: for fine-tuning, as
     #: a few similar frames make poor ones.
     frozen_statistics: bool = False
+    #: Train the estimate of the error alone (`model.uncertainty`): depth stays what it is to the
+    #: bit. Takes a third of the time, and `frozen_statistics` with it.
+    only_uncertainty: bool = False
     #: Decay of the moving average of the weights, which is then what is kept; 0: no average.
     average_decay: Annotated[float, Field(ge=0, le=0.99999)] = 0.0
 

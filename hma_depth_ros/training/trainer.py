@@ -15,7 +15,11 @@ from hma_depth_ros.network.model import HmaDepth
 from hma_depth_ros.training.determinism import deterministic_algorithms
 from hma_depth_ros.training.initial_weights import initial_model, weights_name
 from hma_depth_ros.training.lists import Lists, draw_weights
-from hma_depth_ros.training.optimiser import freeze_stem, make_optimiser
+from hma_depth_ros.training.optimiser import (
+    freeze_all_but_uncertainty,
+    freeze_stem,
+    make_optimiser,
+)
 from hma_depth_ros.training.processes import Processes
 from hma_depth_ros.training.progress_report import ProgressReport
 from hma_depth_ros.training.run_config import TrainConfig
@@ -83,6 +87,7 @@ class Trainer:
             units_per_metre=lists.benchmark.layout.units_per_metre,
             second=config.data.second_truth,
             second_weight=config.data.second_weight,
+            occlusion_filter=config.data.occlusion_filter,
             geometry=config.model.geometry,
             cache=config.data.cache,
         )
@@ -113,6 +118,9 @@ class Trainer:
         self.model = initial_model(section)
         if settings.frozen_stem:
             freeze_stem(self.model)
+        if settings.only_uncertainty:
+            freeze_all_but_uncertainty(self.model)
+            _check_only_uncertainty(config)
         if config.compute.channels_last:
             self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.model.to(processes.device)
@@ -126,7 +134,7 @@ class Trainer:
         kept = ("crop", "augmentation", "loss", "optimiser")
         drawn = (
             *("balance", "list_shares", "epoch_frames", "minimum_depth"),
-            *("second_truth", "second_weight"),
+            *("second_truth", "second_weight", "occlusion_filter"),
         )
         names = short_paths([*lists.description])
         self._recipe = {
@@ -328,6 +336,18 @@ class Trainer:
         if not self.folder.state.is_file():
             return text
         return f"{text}; {self.folder.path} can be resumed from its latest snapshot"
+
+
+def _check_only_uncertainty(config: TrainConfig) -> None:
+    if not config.loss.uncertainty_weight:
+        raise HmaDepthError(
+            "optimiser.only_uncertainty trains by loss.uncertainty_weight, which is 0; set it to 1"
+        )
+    if not config.optimiser.frozen_statistics:
+        raise HmaDepthError(
+            "optimiser.only_uncertainty leaves depth as it is, but batch normalisation would "
+            "change it; set optimiser.frozen_statistics=true"
+        )
 
 
 class _Means:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import json
 import re
 import shlex
@@ -49,7 +48,7 @@ def _turns(loop: re.Match[str]) -> str:
 
 def _expanded(words: list[str]) -> list[str]:
     """Names of files in place of patterns, as the shell does."""
-    found = [sorted(glob.glob(word)) if "*" in word else [word] for word in words]
+    found = [sorted(map(str, Path().glob(word))) if "*" in word else [word] for word in words]
     assert all(found), words
     return [word for some in found for word in some]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -14,7 +15,7 @@ from hma_depth_ros.cli import run_command
 from hma_depth_ros.data.depth.depth_png import write_depth_png
 from hma_depth_ros.evaluation.quick_error import ValidationSums
 from hma_depth_ros.html_report.training_page import write_training_page
-from hma_depth_ros.network.checkpoint import CheckpointInfo, read_info
+from hma_depth_ros.network.checkpoint import CheckpointInfo, read_info, save_checkpoint
 from hma_depth_ros.network.model import HmaDepth
 from hma_depth_ros.training.config_file import load_config
 from hma_depth_ros.training.validator import Validator
@@ -261,3 +262,25 @@ def test_what_cannot_be_is_one_line(
     assert train(*given, "--output", tmp_path / "run") == 2
     message = capsys.readouterr().err
     assert says in message and message.count("\n") == 1
+
+
+def test_the_estimate_of_the_error_is_trained_alone(
+    tmp_path: Path, tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]
+):
+    data, weights = write_set(tmp_path / "set"), tmp_path / "uncertain.safetensors"
+    alone = ("optimiser.only_uncertainty=true", *QUICK)
+    arguments = ("--data", data, "--output", tmp_path / "run", *alone)
+    assert train(*arguments, f"model.weights={tiny_checkpoint}") == 2
+    assert "set model.uncertainty=true" in capsys.readouterr().err
+    info = read_info(tiny_checkpoint)
+    info = replace(info, model=replace(info.model, uncertainty=True))
+    save_checkpoint(weights, HmaDepth(info.model), info)
+    for wrong in ("optimiser.frozen_statistics=false", "loss.uncertainty_weight=0"):
+        assert train(*arguments, f"model.weights={weights}", wrong) == 2
+        assert "optimiser.only_uncertainty" in capsys.readouterr().err
+    assert train(*arguments, f"model.weights={weights}") == 0
+    old, new = load_file(weights), load_file(tmp_path / "run" / "last.safetensors")
+    changed = {name for name in old if not np.array_equal(old[name].numpy(), new[name].numpy())}
+    assert changed
+    assert all(name.startswith("decoder.uncertainty_head.") for name in changed)
+    assert not any("running_" in name for name in changed)

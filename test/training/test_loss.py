@@ -13,6 +13,7 @@ from hma_depth_ros.network.model import ScaleMaps
 from hma_depth_ros.synthetic.synthetic_drive import SyntheticDrive
 from hma_depth_ros.training.losses.gradient import gradient_error
 from hma_depth_ros.training.losses.objective import objective
+from hma_depth_ros.training.losses.pixel_weights import pixel_weights
 from hma_depth_ros.training.losses.scale_invariant import scale_invariant_error, silog_loss
 from hma_depth_ros.training.losses.smoothness import semantic_smoothness
 from hma_depth_ros.training.run_config import LossSection
@@ -124,6 +125,58 @@ def test_ground_truth_nearer_than_the_minimum_does_not_count():
     found = objective(_maps(depth), {"depth": truth}, LossSection(), minimum_depth=1.0)
     only = 10 * math.sqrt((1 - 0.85) * math.log(5 / 4) ** 2)
     assert found["loss"].item() == pytest.approx(only, rel=1e-5)
+
+
+def test_a_frame_of_few_labels_can_count_as_much_as_one_of_many():
+    target = torch.zeros(2, 1, 4, 5)
+    target[0] = 5.0
+    target[1, 0, 0, :2] = 5.0
+    valid, given = target > 0, torch.full_like(target, 0.5)
+    sums = {}
+    for balance in (0.0, 0.5, 1.0):
+        found = pixel_weights(target, valid, given, frame_balance=balance, distance_power=0)
+        assert found is not None
+        sums[balance] = (found * valid).sum(dim=(1, 2, 3))
+        # A frame's weights are of itself alone, or parts of a batch would be weighed otherwise.
+        alone = pixel_weights(
+            target[1:], valid[1:], given[1:], frame_balance=balance, distance_power=0
+        )
+        assert alone is not None
+        assert torch.equal(found[1:], alone)
+    assert sums[0.0].tolist() == [10.0, 1.0]
+    assert (sums[0.5][0] / sums[0.5][1]).item() == pytest.approx(math.sqrt(10))
+    assert sums[1.0][0].item() == pytest.approx(sums[1.0][1].item())
+    empty = pixel_weights(0 * target, valid & False, None, frame_balance=1, distance_power=1)
+    assert empty is not None
+    assert not empty.any()
+
+
+def test_far_pixels_weigh_by_a_power_of_their_distance():
+    target = torch.tensor([2.0, 10.0, 40.0, 60.0, 75.0, 0.0]).view(1, 1, 1, 6)
+    found = pixel_weights(target, target > 0, None, frame_balance=0, distance_power=0.5)
+    assert found is not None
+    expected = [1, 1, 2, math.sqrt(6), math.sqrt(6), 0]
+    assert found.flatten().tolist() == pytest.approx(expected)
+    assert pixel_weights(target, target > 0, None, frame_balance=0, distance_power=0) is None
+
+
+def test_gradients_are_matched_by_the_samples_own_weights():
+    """Few labels make no boundary: a frame of them must not count more where gradients are."""
+    torch.manual_seed(0)
+    depth, target = torch.rand(2, 1, 8, 8) * 20 + 2, torch.rand(2, 1, 8, 8) * 20 + 2
+    target[1, :, 2:] = 0
+    maps = ScaleMaps(depths=[depth], attentions=[], padded_size=(8, 8), size=(8, 8))
+    plain, balanced = (
+        objective(
+            maps,
+            {"depth": target},
+            LossSection(gradient_weight=1.0, frame_balance=balance, distance_power=balance),
+            minimum_depth=1.0,
+        )
+        for balance in (0.0, 1.0)
+    )
+    assert torch.equal(plain["gradient"], balanced["gradient"])
+    assert not torch.isclose(plain["silog"], balanced["silog"])
 
 
 def test_gradient_error_sees_steps_and_not_scale():

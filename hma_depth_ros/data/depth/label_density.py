@@ -28,8 +28,9 @@ def ring_spacing(depth: npt.NDArray[np.float32]) -> float | None:
     """
     rows, columns = depth.shape
     width = max(columns // _BANDS, 1)
-    known: npt.NDArray[np.bool_]
-    known = (depth[:, : columns // width * width] > 0).reshape(rows, -1, width).any(axis=2)
+    known: npt.NDArray[np.bool_] = np.any(
+        (depth[:, : columns // width * width] > 0).reshape(rows, -1, width), axis=2
+    )
     gaps = [np.diff(np.flatnonzero(band)) for band in known.T]
     steps = np.concatenate(gaps)
     steps = steps[steps > 1]  # a ring that is not level is in two rows of a band

@@ -77,7 +77,7 @@ def tables(summary: EvaluationSummary, *, title: str, published: bool = True) ->
     return made
 
 
-def _table(title: str, metrics: tuple[str, ...]) -> Table:
+def _table(title: str, metrics: Sequence[str]) -> Table:
     table = Table(title=title, title_justify="left")
     table.add_column("")
     table.add_column("frames", justify="right")
@@ -87,7 +87,7 @@ def _table(title: str, metrics: tuple[str, ...]) -> Table:
     return table
 
 
-def _add_figures(table: Table, by_key: dict[str, Figures], metrics: tuple[str, ...]) -> None:
+def _add_figures(table: Table, by_key: dict[str, Figures], metrics: Sequence[str]) -> None:
     for key, figures in by_key.items():
         means = (f"[bold]{figures.mean[name]:.3f}[/]" for name in metrics)
         table.add_row(f"[bold]{key}[/]", str(len(figures.per_image)), *means)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from hma_depth_ros.network.model import ScaleMaps
 from hma_depth_ros.training.losses.gradient import gradient_error
+from hma_depth_ros.training.losses.pixel_weights import pixel_weights
 from hma_depth_ros.training.losses.pooled_truth import pooled_pairs
 from hma_depth_ros.training.losses.scale_invariant import (
     one_process,
@@ -40,7 +41,13 @@ def objective(
     """
     target = batch["depth"]
     valid = target > minimum_depth
-    weight = batch.get("weight")
+    weight = pixel_weights(
+        target,
+        valid,
+        batch.get("weight"),
+        frame_balance=settings.frame_balance,
+        distance_power=settings.distance_power,
+    )
     form = silog_loss if settings.form == "silog" else scale_invariant_error
     error = partial(form, lam=settings.lam, all_reduce=all_reduce)
     depth = maps.depth()
@@ -61,8 +68,9 @@ def objective(
         )
         loss = loss + settings.uncertainty_weight * parts["uncertainty"]
     if settings.gradient_weight:
+        # By the samples' own weights: what tells boundaries are the frames with dense labels.
         parts["gradient"] = gradient_error(
-            depth, target, valid, weight=weight, all_reduce=all_reduce
+            depth, target, valid, weight=batch.get("weight"), all_reduce=all_reduce
         )
         loss = loss + settings.gradient_weight * parts["gradient"]
     if settings.smoothness_weight:

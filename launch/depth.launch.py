@@ -7,9 +7,11 @@ lie in bin/ instead of lib/hma_depth_ros/.
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +23,20 @@ from launch.launch_context import LaunchContext
 from launch.launch_description import LaunchDescription
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
+from launch_ros.utilities import make_namespace_absolute, prefix_namespace
 
 PACKAGE, EXECUTABLE, NODE = "hma_depth_ros", "depth_node", "depth_node"
 SHARE = Path(__file__).resolve().parent.parent  # share/hma_depth_ros, or the source tree
 DEFAULTS = SHARE / "config" / "depth_node.yaml"
 RVIZ_CONFIG = SHARE / "config" / "depth.rviz"
 
-FLAG = ("", "true", "false")
+FLAG = ("", "true", "false", "True", "False", "TRUE", "FALSE")
 PAIRINGS = ("", "cached", "exact")
 LEVELS = ("", "debug", "info", "warn", "error", "fatal")
+#: Of rclpy's rules for topics those that concern a name as a whole.
+TOPIC = re.compile(r"(~?/)?[A-Za-z_]\w*(/[A-Za-z_]\w*)*", re.ASCII)
+#: The most that the parameter `threads` takes.
+MOST_THREADS = 256
 
 
 def argument(name: str, default: str, description: str, **options: Any) -> DeclareLaunchArgument:
@@ -95,33 +102,88 @@ def transport() -> list[Action]:
     return [SetEnvironmentVariable(name, path) for name, path in profile_environment().items()]
 
 
-def parameters(given: dict[str, str]) -> list[str | dict[str, str | bool | int]]:
+def is_true(text: str) -> bool:
+    """What a flag says, which Python and YAML 1.1 write with capitals."""
+    return text.lower() == "true"
+
+
+def check_names(given: Mapping[str, str], *topics: str) -> None:
+    """See that topics and namespace can be names: ROS would say it in several lines, and later.
+
+    Raises:
+        RuntimeError: one cannot.
+
+    """
+    for argument_name in topics:
+        if not TOPIC.fullmatch(name := given[argument_name]):
+            raise RuntimeError(f"{argument_name}: '{name}' cannot be the name of a topic")
+    if (space := given["namespace"].strip("/")) and not TOPIC.fullmatch(space):
+        raise RuntimeError(f"namespace: '{given['namespace']}' cannot be a namespace")
+
+
+def parameters(
+    context: LaunchContext, given: Mapping[str, str], node: str = NODE
+) -> list[str | dict[str, bool]]:
     """Parameter sources, the later over the earlier: shipped file, user's file, arguments."""
-    sources: list[str | dict[str, str | bool | int]] = [str(DEFAULTS)]
-    if user_file := given["params_file"]:
-        if not Path(user_file).is_file():
+    sources: list[str | dict[str, bool]] = [str(DEFAULTS)]
+    if given["params_file"]:
+        user_file = Path(given["params_file"]).expanduser()
+        if not user_file.is_file():
             raise RuntimeError(f"params_file: no file '{user_file}'")
-        sources.append(user_file)
-    overrides: dict[str, str | bool | int] = {
+        sources.append(str(user_file))
+    overrides: dict[str, Any] = {
         name: given[name]
         for name in ("device", "engine", "precision", "checkpoint", "pairing")
         if given[name]
     }
-    if threads := given["threads"]:
-        if not threads.isdecimal():
-            raise RuntimeError(f"threads: '{threads}' is not a number; 0 is the engine's choice")
+    if threads := given["threads"].strip():
+        if not re.fullmatch(r"\d{1,9}", threads, re.ASCII) or int(threads) > MOST_THREADS:
+            raise RuntimeError(
+                f"threads: '{threads}' is not a number from 0 to {MOST_THREADS}; 0 is the engine's "
+                "choice"
+            )
         overrides["threads"] = int(threads)
     if given["compressed"]:
-        overrides["image_transport"] = "compressed" if given["compressed"] == "true" else "raw"
+        overrides["image_transport"] = "compressed" if is_true(given["compressed"]) else "raw"
     if given["lockstep"]:
-        overrides["lockstep"] = given["lockstep"] == "true"
-    return [*sources, *([overrides] if overrides else []), *clock(given)]
+        overrides["lockstep"] = is_true(given["lockstep"])
+    own = [parameter_file(context, node, given["namespace"], overrides)] if overrides else []
+    return [*sources, *own, *clock(given)]
 
 
-def clock(given: dict[str, str]) -> list[dict[str, str | bool | int]]:
+def parameter_file(
+    context: LaunchContext, node: str, namespace: str, values: Mapping[str, Any]
+) -> str:
+    """Write a node's parameters so that what is text stays text; return the path.
+
+    launch_ros leaves out the quotes of texts such as 1e-3 or y, which are numbers or booleans to
+    ROS's parser of YAML and not to Python's. The section is of the node's full name, since that
+    beats a wildcard in a file, wherever it stands.
+
+    Raises:
+        RuntimeError: a value is not UTF-8, as YAML has to be.
+
+    """
+    above = context.launch_configurations.get("ros_namespace")
+    space = make_namespace_absolute(prefix_namespace(above, namespace or None)) or "/"
+    content = {f"{space.rstrip('/')}/{node}": {"ros__parameters": dict(values)}}
+    text = json.dumps(content, ensure_ascii=False)  # its escapes of characters are not all YAML's
+    try:
+        encoded = text.encode()
+    except UnicodeEncodeError as error:
+        shown = text.encode(errors="replace").decode()
+        raise RuntimeError(f"{shown}: not UTF-8, as parameters have to be") from error
+    with tempfile.NamedTemporaryFile(
+        prefix="hma_depth_launch_", suffix=".yaml", delete=False
+    ) as file:
+        file.write(encoded)
+    return file.name
+
+
+def clock(given: Mapping[str, str]) -> list[dict[str, bool]]:
     """The parameter source that both nodes share."""
     value = given["use_sim_time"]
-    return [{"use_sim_time": value == "true"}] if value else []
+    return [{"use_sim_time": is_true(value)}] if value else []
 
 
 def rviz_config(given: dict[str, str]) -> Path:
@@ -129,7 +191,7 @@ def rviz_config(given: dict[str, str]) -> Path:
 
     RViz's display takes the transport from the end of the topic's name.
     """
-    if given["compressed"] != "true":
+    if not is_true(given["compressed"]):
         return RVIZ_CONFIG
     text = RVIZ_CONFIG.read_text(encoding="utf-8")
     copy = Path(tempfile.mkdtemp(prefix="hma_depth_rviz_"), "depth.rviz")
@@ -150,19 +212,20 @@ def start(context: LaunchContext) -> list[Action]:
     given: dict[str, str] = {
         declared.name: LaunchConfiguration(declared.name).perform(context) for declared in ARGUMENTS
     }
-    if given["rviz"] == "true" and not is_installed("rviz2", "rviz2"):
+    if is_true(given["rviz"]) and not is_installed("rviz2", "rviz2"):
         # Before anything is started: launch would find out when the node is running already.
         raise RuntimeError(
             "rviz:=true: RViz is not installed; install the package rviz2 "
             "(apt install ros-$ROS_DISTRO-rviz2), or leave rviz:=true out"
         )
+    check_names(given, "image", "camera_info")
     image, namespace = given["image"], given["namespace"]
     images = [("image", image), ("image/compressed", f"{image}/compressed")]
     depth = Node(
         **executable(),
         name=NODE,
         namespace=namespace,
-        parameters=parameters(given),
+        parameters=parameters(context, given),
         remappings=[*images, ("camera_info", given["camera_info"])],
         ros_arguments=log_arguments(given),
         output="screen",

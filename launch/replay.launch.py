@@ -119,32 +119,38 @@ def start(context: LaunchContext) -> list[Action]:
             *((name, value(name)) for name in PASSED_ON),
         ],
     )
-    published = f"{image}/compressed" if value("compressed") == "true" else image
+    published = f"{image}/compressed" if depth.is_true(value("compressed")) else image
     options = ["--clock", "--rate", value("rate"), "--start", value("start")]
     options += ["--wait-for-subscribers", published, info, "--wait-timeout", PATIENCE]
-    if value("loop") == "true":
+    if depth.is_true(value("loop")):
         options.append("--loop")
     root = "/".join(["", *filter(None, value("namespace").split("/"))])
-    if value("lockstep") == "true":
+    if depth.is_true(value("lockstep")):
         options += ["--lockstep", f"{published}:={root}/depth/image"]
     player = Node(
         **depth.executable("replay_bag"),
         arguments=[str(Path(value("bag")).expanduser()), *options],
         output="screen",
-        on_exit=end_with_player if value("exit_at_end") == "true" else None,
+        on_exit=end_with_player if depth.is_true(value("exit_at_end")) else None,
     )
     actions: list[Action] = [node, player]
-    if value("accuracy") == "true":
-        given = {"use_sim_time": value("use_sim_time") == "true"}
+    if depth.is_true(value("accuracy")):
+        names = {"lidar": value("lidar") or lidar, "namespace": value("namespace")}
+        depth.check_names(names, "lidar")
+        given = {
+            "use_sim_time": depth.is_true(value("use_sim_time")),
+            "camera": int(value("camera")),
+            "calibration": value("calibration"),
+        }
         actions.append(
             Node(
                 **depth.executable("accuracy_monitor"),
                 name="accuracy_monitor",
-                namespace=value("namespace"),
+                namespace=names["namespace"],
                 parameters=[
-                    {**given, "camera": int(value("camera")), "calibration": value("calibration")}
+                    depth.parameter_file(context, "accuracy_monitor", names["namespace"], given)
                 ],
-                remappings=[("lidar", value("lidar") or lidar)],
+                remappings=[("lidar", names["lidar"])],
                 output="screen",
             )
         )

@@ -92,15 +92,20 @@ def start(context: LaunchContext) -> list[Action]:
         camera: {n: value(n).replace("{camera}", camera) for n in ("image", "camera_info")}
         for camera in cameras
     }
-    if value("separate") == "true":
+    for camera, own in topics.items():
+        depth.check_names({**own, "namespace": f"{namespace}/{camera}"}, *own)
+    if depth.is_true(value("separate")):
         return separate_nodes(topics, namespace, shared)
-    return [*depth.transport(), rig_node(topics, namespace, shared)]
+    return [*depth.transport(), rig_node(context, topics, namespace, shared)]
 
 
-def rig_node(topics: Topics, namespace: str, shared: dict[str, str]) -> Node:
+def rig_node(
+    context: LaunchContext, topics: Topics, namespace: str, shared: dict[str, str]
+) -> Node:
     """One node for all cameras."""
     given = {**shared, "namespace": namespace, "lockstep": ""}
-    first, *others = depth.parameters(given)
+    first, *others = depth.parameters(context, given, NODE)
+    cameras = depth.parameter_file(context, NODE, namespace, {"cameras": list(topics)})
     remappings = []
     for camera, own in topics.items():
         remappings += [
@@ -112,7 +117,7 @@ def rig_node(topics: Topics, namespace: str, shared: dict[str, str]) -> Node:
         **depth.executable(NODE),
         name=NODE,
         namespace=namespace,
-        parameters=[first, str(DEFAULTS), *others, {"cameras": list(topics)}],
+        parameters=[first, str(DEFAULTS), *others, cameras],
         remappings=remappings,
         ros_arguments=depth.log_arguments(given, NODE),
         output="screen",

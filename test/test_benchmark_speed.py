@@ -18,12 +18,15 @@ import torch
 from hma_depth_ros.benchmarks import node_speed as node_benchmark
 from hma_depth_ros.benchmarks.camera_feed import Turn
 from hma_depth_ros.benchmarks.joined import NodeCandidate, join
+from hma_depth_ros.benchmarks.model_speed import _usual_size
 from hma_depth_ros.benchmarks.node_speed import NodeReport
 from hma_depth_ros.benchmarks.rig import Rig
 from hma_depth_ros.benchmarks.tables import node_tables
 from hma_depth_ros.benchmarks.timing import Timing, take_turns
 from hma_depth_ros.cli import benchmark, run_command
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.inference.bundled import default_checkpoint
+from hma_depth_ros.inference.engines.model_source import ModelSource
 from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
 from hma_depth_ros.network.cpu import has_bf16
 from hma_depth_ros.network.flops import count_flops
@@ -83,6 +86,13 @@ def test_candidates_take_turns():
     assert [len(t.wall) for t in timings.values()] == [3, 3]
     assert timings["b"].median >= 0.01 > timings["b"].cpu_median
     assert timings["a"].median < timings["b"].quartiles[0]
+
+
+def test_the_usual_size_is_one_that_needs_no_padding():
+    """As the node resizes KITTI's images for the bundled network: whole blocks of rows."""
+    height, width = _usual_size(ModelSource(default_checkpoint()))
+    assert (height % 32, width % 32) == (0, 0)
+    assert abs(height - width * 375 / 1242) <= 16
 
 
 def test_model_beside_a_baseline(

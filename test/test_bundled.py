@@ -12,7 +12,7 @@ from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference import bundled
 from hma_depth_ros.network.checkpoint import read_info
 
-NAME = "hma_depth_mobile.safetensors"
+NAME = assets.CHECKPOINT
 
 
 @pytest.fixture(autouse=True)

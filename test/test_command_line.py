@@ -10,7 +10,7 @@ from typing import IO
 
 import pytest
 
-from hma_depth_ros.cli import run_command
+from hma_depth_ros.cli import command_names, run_command
 from hma_depth_ros.command_line import usable_arguments
 from hma_depth_ros.errors import HmaDepthError, environment_error
 
@@ -90,7 +90,10 @@ def printing_to(output: int | IO[str], arguments: list[str]) -> subprocess.Compl
     return subprocess.run(command, stdout=output, stderr=subprocess.PIPE, text=True, check=False)
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["replay_bag", "--help"], ["nonsense"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["replay_bag", "--help"], ["nonsense"], ["describe", "--model", "mobile"]],
+)
 def test_a_reader_that_has_seen_enough_is_no_error(arguments: list[str]) -> None:
     reader, writer = os.pipe()
     os.close(reader)
@@ -108,6 +111,38 @@ def test_output_that_cannot_be_written_is_one_line(arguments: list[str]) -> None
     (line,) = done.stderr.splitlines()
     assert line.endswith("No space left on device: the disk, or what output goes to, is full")
     assert done.returncode == 2
+
+
+#: Of each a second or several to import, or of a GPU or a window system.
+HEAVY = ("torch", "torchvision", "timm", "cv2", "openvino", "onnxruntime", "scipy", "matplotlib")
+
+# Says of each command what it has imported that none before it had.
+ASKED = """
+import contextlib, io, sys
+from hma_depth_ros.cli import command_names, run_command
+for name in command_names():
+    for arguments, expected in (["--help"], 0), (["--no-such-option"], 2):
+        said = io.StringIO()
+        try:
+            with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+                status = run_command(name, arguments)
+        except SystemExit as end:
+            status = end.code
+        assert (name, status) == (name, expected), said.getvalue()
+        assert said.getvalue().startswith("usage: "), said.getvalue()
+        assert ("error: " in said.getvalue()) == bool(expected), said.getvalue()
+    print(name, *({heavy} & set(sys.modules)))
+"""
+
+
+def test_help_and_wrong_options_of_every_command_wait_for_no_library() -> None:
+    """They are what is asked most often, of some of them by people without a GPU."""
+    code = ASKED.replace("{heavy}", str(set(HEAVY)))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert [line for line in lines if " " in line] == []
+    assert lines == command_names()
 
 
 def test_closed_output_is_no_error() -> None:

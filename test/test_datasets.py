@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import Literal, cast
 
 import numpy as np
 import pytest
@@ -488,6 +489,7 @@ WRITTEN = {
     "big-endian utf-16": lambda text: b"\xfe\xff" + text.encode("utf-16-be"),
     "lines of Windows": lambda text: text.replace("\n", "\r\n").encode(),
     "backslashes": lambda text: text.replace("/", "\\").encode(),
+    "copied from a web page": lambda text: text.replace("_02", "_\u200b02\ufeff").encode(),
     "trailing blanks, tabs, comments": lambda text: (
         b"# mine\n\n"
         + text.replace("\n", " \t# day\n").replace(" ", "\t").encode()
@@ -504,6 +506,26 @@ def test_lists_as_other_systems_save_them(root: Path, how: str):
     assert read_located_split(split, root) == expected
     assert len(expected) == 3
     assert check(root, split) == 0
+
+
+@pytest.mark.parametrize(("list_form", "file_form"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_accents_may_be_written_in_two_ways(
+    tmp_path: Path, list_form: Literal["NFC", "NFD"], file_form: Literal["NFC", "NFD"]
+):
+    """As one character, or as two, in the names of macOS: they look alike, and are other names."""
+    listed = unicodedata.normalize(list_form, "Tür/Straße_é.png")
+    stored = unicodedata.normalize(file_form, "Tür/Straße_é.png")
+    folder, name = stored.split("/")
+    (tmp_path / folder).mkdir()
+    path = tmp_path / folder / name
+    write_png(path, np.zeros((8, 8, 3), np.uint8))
+    split = tmp_path / "list.txt"
+    split.write_text(f"{listed} None 700\n", encoding="utf-8")
+    assert [entry.image for entry in read_located_split(split, tmp_path)] == [path]
+    twin = tmp_path / listed  # which is meant, once it is there
+    twin.parent.mkdir()
+    write_png(twin, np.zeros((8, 8, 3), np.uint8))
+    assert [entry.image for entry in read_located_split(split, tmp_path)] == [twin]
 
 
 @pytest.mark.parametrize(
@@ -586,7 +608,7 @@ def test_what_is_no_list_is_named(tmp_path: Path, content: bytes, what: str):
         read_split(tmp_path)
 
 
-def test_millimetres_are_hinted_at(
+def test_millimetres_and_disparities_are_hinted_at(
     root: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -596,13 +618,13 @@ def test_millimetres_are_hinted_at(
     split = make_split(root)
     drive = root / "kitti_raw" / DAY / DRIVE
     stub = SimpleNamespace(run=lambda: SimpleNamespace(steps=0, best=None))
-    monkeypatch.setattr("hma_depth_ros.cli.train.Trainer", lambda *_, **__: stub)
+    monkeypatch.setattr("hma_depth_ros.training.trainer.Trainer", lambda *_, **__: stub)
     plane = GroundAndWall(1.65, 0.45, 30)  # fitting one takes its time
     monkeypatch.setattr(GroundAndWall, "of", lambda _: plane)
     data = ["--data", str(root), "--split", str(split)]
     annotated = ["--ground-truth", str(root / "data_depth_annotated")]
 
-    def hints(folder: str) -> list[str]:
+    def hints(folder: str, said: str) -> list[str]:
         run_folder, predictions, bag = (str(tmp_path / folder / name) for name in "abc")
         learnt = ["--train", str(split), "--train-data", str(root)]
         commands = [
@@ -616,11 +638,17 @@ def test_millimetres_are_hinted_at(
             capsys.readouterr()
             assert run(command) == 0
             output = capsys.readouterr().out
-            found += [command[0] for line in output.splitlines() if "in millimetres; it" in line]
+            hinted = (line for line in output.splitlines() if said in line)
+            found += [command[0] for _ in hinted]
         return found
 
-    assert hints("right") == []
-    for number in range(3):
-        depth = read_depth_png(truth(root, number))
+    every = ["check_dataset", "train", "baselines", "kitti_to_bag"]
+    assert hints("right", "as if it were") == []
+    depths = [read_depth_png(truth(root, number)) for number in range(3)]
+    for number, depth in enumerate(depths):
         write_depth_png(truth(root, number), depth, units_per_metre=1000)
-    assert hints("wrong") == ["check_dataset", "train", "baselines", "kitti_to_bag"]
+    assert hints("wrong", "as if it were stored in millimetres; it") == every
+    for number, depth in enumerate(depths):  # as KITTI's stereo benchmarks have it
+        disparity = np.divide(386.0, depth, out=np.zeros_like(depth), where=depth > 0)
+        write_depth_png(truth(root, number), disparity)
+    assert hints("stereo", "as if it were disparity (depth is fx x baseline") == every

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import struct
 import zlib
 from pathlib import Path
@@ -252,6 +253,22 @@ def test_points_and_colors_must_match(tmp_path: Path):
     with pytest.raises(ValueError, match="not both"):
         write_ply(tmp_path / "c.ply", np.zeros((4, 3), np.float32), np.zeros((5, 3), np.uint8))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("missing", [1, 500, 14_000])
+def test_a_full_disk_is_no_cloud(tmp_path: Path, missing: int):
+    """Down to the last byte; the limit on the size of files stands in for the disk."""
+    points = np.random.default_rng(0).normal(size=(1000, 3)).astype(np.float32)
+    write_ply(tmp_path / "whole.ply", points, np.zeros((1000, 3), np.uint8))
+    size = (tmp_path / "whole.ply").stat().st_size
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size - missing, usual[1]))
+    try:
+        with pytest.raises(HmaDepthError, match=r"cannot write .*part\.ply: File too large"):
+            write_ply(tmp_path / "part.ply", points, np.zeros((1000, 3), np.uint8))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    assert [file.name for file in tmp_path.iterdir()] == ["whole.ply"]
 
 
 def test_every_flipped_bit_and_every_cut_is_found_without_a_word(

@@ -24,6 +24,7 @@ BY_PIP = {
     "python3-timm-pip": {"timm", "safetensors"},
     "python3-rosbags-pip": {"rosbags", "lz4"},
     "python3-pydantic": {"pydantic"},
+    "python3-tensorboard-pip": {"tensorboard"},
 }
 
 
@@ -39,7 +40,7 @@ def arguments_of(instruction: str) -> list[str]:
 
 
 def test_the_dockerfile_is_one():
-    known = {"ARG", "FROM", "SHELL", "ENV", "WORKDIR", "COPY", "RUN", "ENTRYPOINT", "CMD"}
+    known = {"ARG", "FROM", "SHELL", "ENV", "WORKDIR", "COPY", "RUN", "USER", "ENTRYPOINT", "CMD"}
     assert {name for name, _ in instructions()} == known
     assert arguments_of("FROM") == [
         "ros:${ROS_DISTRO}-ros-base AS dependencies",
@@ -56,11 +57,10 @@ def test_the_dockerfile_is_one():
 def test_pip_installs_what_rosdep_leaves_to_it():
     (apt,) = (text for text in arguments_of("RUN") if "rosdep install" in text)
     (pip,) = (text for text in arguments_of("RUN") if "pip install" in text)
-    skipped = re.search(r'--skip-keys\s+"([^"]+)"', apt)
-    assert skipped is not None
+    skipped = " ".join(re.findall(r'--skip-keys\s+"([^"]+)"', apt)).split()
     keys = {tag.text for tag in ET.parse(REPOSITORY / "package.xml").iter("exec_depend")}
-    assert set(skipped[1].split()) == {"rviz2", *BY_PIP}
-    assert set(skipped[1].split()) <= keys
+    assert set(skipped) == {"rviz2", *BY_PIP}
+    assert set(skipped) <= keys
 
     taken = re.search(r"grep -E '\^\(([^)]+)\)=='", pip)
     assert taken is not None
@@ -68,6 +68,17 @@ def test_pip_installs_what_rosdep_leaves_to_it():
     lines = (REPOSITORY / "requirements.txt").read_text(encoding="utf-8").splitlines()
     pinned = [line for line in lines if re.match(rf"({taken[1]}|openvino)==", line)]
     assert len(pinned) == len(taken[1].split("|")) + 1, "each once"
+
+
+def test_without_a_container_the_same_is_left_to_pip():
+    page = (REPOSITORY / "docs" / "start.md").read_text(encoding="utf-8")
+    skipped = " ".join(re.findall(r'--skip-keys "([^"\n]+)"', page))  # rosdep splits at spaces
+    assert set(skipped.split()) == {*BY_PIP, "python3-ruff-pip"}
+    installed = re.search(r"^pip install (.*?) +#", page, re.MULTILINE)
+    assert installed is not None
+    names = {Requirement(word.strip('"')).name for word in installed[1].split()}
+    # Of the others one brings each: timm safetensors, rosbags lz4.
+    assert names == set.union({"numpy"}, *BY_PIP.values()) - {"safetensors", "lz4"}
 
 
 def test_the_gpu_variant_has_the_extra_s_packages_in_their_versions():

@@ -116,6 +116,29 @@ def test_links_lead_somewhere(path: Path):
     assert {link for link in own if not (path.parent / link).exists()} == set()
 
 
+def tables(text: str) -> Iterator[list[list[str]]]:
+    """Rows of cells, of each block of lines that begin with a bar."""
+    text = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    for block in re.findall(r"^(?:\|.*\n)+", text, re.MULTILINE):
+        lines = [re.sub(r"`[^`]*`", "code", line) for line in block.splitlines()]
+        yield [re.split(r"(?<!\\)\|", line.strip())[1:-1] for line in lines]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_tables_are_whole(path: Path):
+    """An empty line or a cell too few makes text with bars of what follows."""
+    for rows in tables(path.read_text(encoding="utf-8")):
+        title = " | ".join(rows[0])
+        assert len(rows) > 2 and all(re.fullmatch(r" ?:?-+:? ?", cell) for cell in rows[1]), title
+        assert {len(row) for row in rows} == {len(rows[0])}, title
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_headings_stand_by_themselves(path: Path):
+    text = re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL | re.M)
+    assert re.findall(r"^.+\n(#+ .+)$", text, re.M) == []
+
+
 def anchors(page: Path) -> set[str]:
     """Of a page's headings, as GitHub and the site have them."""
     text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.M)

@@ -126,8 +126,10 @@ def rviz_record(bin_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     return write_recorder(prefix / "lib" / "rviz2" / "rviz2")
 
 
-def run_launch(*arguments: str, file: Path = LAUNCH_FILE) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", LAUNCHER, str(file), *arguments]
+def run_launch(
+    *arguments: str | bytes, file: Path = LAUNCH_FILE
+) -> subprocess.CompletedProcess[str]:
+    command: list[str | bytes] = [sys.executable, "-c", LAUNCHER, str(file), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
@@ -402,8 +404,15 @@ def write_script(path: Path, code: str) -> None:
         ("pairing:=nearest", 'Argument "pairing" provided value "nearest" is not valid'),
         ("compressed:=maybe", 'Argument "compressed" provided value "maybe" is not valid'),
         ("log_level:=loud", 'Argument "log_level" provided value "loud" is not valid'),
-        ("threads:=two", "threads: 'two' is not a number"),
+        ("threads:=two", "threads: 'two' is not a number from 0 to 256"),
+        ("threads:=-1", "threads: '-1' is not a number"),
+        ("threads:=9999999999999999999", "threads: '9999999999999999999' is not a number"),
+        ("threads:=\u0663", "threads: '\u0663' is not a number"),
         ("params_file:=/no/such.yaml", "params_file: no file '/no/such.yaml'"),
+        ("image:=", "image: '' cannot be the name of a topic"),
+        ("image:=my image", "image: 'my image' cannot be the name of a topic"),
+        ("camera_info:=/a//b", "camera_info: '/a//b' cannot be the name of a topic"),
+        ("namespace:=2nd car", "namespace: '2nd car' cannot be a namespace"),
     ],
 )
 def test_bad_arguments_are_named(bin_folder: Path, argument: str, says: str):
@@ -412,6 +421,72 @@ def test_bad_arguments_are_named(bin_folder: Path, argument: str, says: str):
     assert done.returncode != 0
     assert says in done.stdout + done.stderr
     assert not record.exists()
+
+
+#: What Python's YAML and that of ROS take for different things, and what both take for no text.
+ODD_TEXTS = [
+    *("1e-3", "1e3", "0123", "0x10", "1_000", ".5", ".inf", "nan", "12:30", "2011-09-26", "-7"),
+    *("on", "yes", "y", "N", "True", "null", "~", "<<", "'x'", '"x"', "#x", "a: b", "[1, 2]"),
+    *("{a: b}", "&a", "*a", "!!int 3", "a\\nb", "a b", " a ", "a'b", "$(env HOME)", "a:=b"),
+    *("/m\u00f6del/\u65e5\u672c \U0001f697.onnx", "-", "?", "|", "%a", "@a", "`a"),
+]
+
+
+def test_texts_reach_the_node_as_they_are(bin_folder: Path):
+    """By ROS's own parser of YAML, under the node's full name."""
+    import rclpy
+    from launch.launch_context import LaunchContext
+
+    launch_context = LaunchContext()
+    launch_context.launch_configurations["ros_namespace"] = "/fleet"  # of an including file
+    values: dict[str, Any] = {f"text_{number}": text for number, text in enumerate(ODD_TEXTS)}
+    values |= {"threads": 3, "lockstep": True, "cameras": ODD_TEXTS}
+    module = load_launch_file(LAUNCH_FILE)
+    path = module.parameter_file(launch_context, "some", "car/front", values)
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    try:
+        node = rclpy.create_node(
+            "some",
+            context=context,
+            namespace="fleet/car/front",
+            use_global_arguments=False,
+            cli_args=["--ros-args", "--params-file", path],
+            automatically_declare_parameters_from_overrides=True,
+        )
+        assert {name: node.get_parameter(name).value for name in values} == values
+        node.destroy_node()
+    finally:
+        rclpy.shutdown(context=context)
+        Path(path).unlink()
+
+
+def test_flags_may_have_capitals_and_paths_begin_with_the_user_s_folder(
+    launch: Callable[..., Start], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A shell leaves `~` alone after `:=`."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "my own.yaml").write_text("/**:\n  ros__parameters:\n    device: cpu\n")
+    start = launch(
+        *("compressed:=True", "lockstep:=FALSE", "use_sim_time:=True", "threads:= 03"),
+        *("params_file:=~/my own.yaml", "checkpoint:=1e-3"),
+    )
+    (_, own), *others = [(path, yaml.safe_load(text)) for path, text in start.parameters[1:]]
+    assert [path for path, _ in start.parameters[1:2]] == [str(tmp_path / "my own.yaml")]
+    assert own["/**"]["ros__parameters"] == {"device": "cpu"}
+    values: dict[str, Any] = {}
+    for _, content in others:
+        values |= content["/depth_node"]["ros__parameters"]
+    assert values == {
+        **{"image_transport": "compressed", "lockstep": False, "use_sim_time": True},
+        **{"threads": 3, "checkpoint": "1e-3"},
+    }
+
+
+def test_what_is_not_utf_8_is_one_line(launch: Callable[..., Start]):
+    done = run_launch(b"checkpoint:=/m\xf6del.onnx")
+    assert done.returncode != 0
+    assert "not UTF-8, as parameters have to be" in done.stdout + done.stderr
 
 
 def test_missing_executable_is_explained(bin_folder: Path, monkeypatch: pytest.MonkeyPatch):
@@ -568,8 +643,7 @@ def overrides(start: Start) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for path, text in start.parameters:
         if not path.startswith(str(REPOSITORY)):
-            # launch_ros writes lists as Python's tuples; ROS looks at no such tag.
-            (parameters,) = yaml.safe_load(text.replace("!!python/tuple", "")).values()
+            (parameters,) = yaml.safe_load(text).values()
             values |= parameters["ros__parameters"]
     return values
 

@@ -7,21 +7,27 @@ import os
 import struct
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.network.attention import blend, hierarchical_masks, upsample
 from hma_depth_ros.network.blocks import UpBlock
 from hma_depth_ros.network.checkpoint import (
+    LARGEST_INPUT,
     METADATA_KEY,
     CheckpointInfo,
     Preprocessing,
+    decode_info,
+    encode_info,
     load_checkpoint,
     read_info,
+    rewrite_info,
     save_checkpoint,
 )
 from hma_depth_ros.network.model import HmaDepth
@@ -340,6 +346,120 @@ def test_a_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(HmaDepthError, match=r"cannot write .*model.safetensors: No space left"):
         save_checkpoint(path, model, info_of(model))
     assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "values", "words"),
+    [
+        (
+            "preprocessing",
+            "mean",
+            ([1, 2], [1, 2, 3, 4], [0, 1, "2"], [0, 1, None]),
+            "mean must be",
+        ),
+        ("preprocessing", "std", ([1, 2], [1, 2, True]), "std must be three numbers"),
+        ("preprocessing", "std", ([1, 1, 0], [-1, 1, 1]), "std must be positive"),
+        (
+            "preprocessing",
+            "input_width",
+            (0, -1, LARGEST_INPUT + 1, 64.5, True),
+            "input_width must",
+        ),
+        ("preprocessing", "focal_length", (0, -1.0, "far", 1e400), "focal_length must be positive"),
+        (None, "uncertainty_scale", (0, -1.0, "1", None), "uncertainty_scale must be positive"),
+        (None, "description", (None, 7), "description must be str"),
+        (None, "training", ([], "none"), "training must be dict"),
+        (None, "evaluation", ([], None), "evaluation must be dict"),
+        (None, "code_version", (1,), "code_version must be str"),
+        (None, "format", (0, 2), "update the package"),
+        (None, "depth_ranges", ({"far": [1]}, {"far": ["a", "b"]}, []), "not understood"),
+        (None, "colour", ("blue",), "colour"),
+    ],
+)
+def test_every_number_of_the_metadata_is_checked(
+    section: str | None, key: str, values: tuple[Any, ...], words: str
+):
+    good = json.loads(encode_info(info_of(tiny_model())))
+    for value in values:
+        content = json.loads(json.dumps(good))
+        (content[section] if section else content)[key] = value
+        with pytest.raises(HmaDepthError, match=words) as error:
+            decode_info(json.dumps(content), Path("a.safetensors"))
+        assert str(error.value).startswith("a.safetensors: metadata 'hma_depth' not understood: ")
+
+
+def test_the_limits_themselves_are_allowed():
+    kept = replace(
+        info_of(tiny_model()),
+        preprocessing=Preprocessing(input_width=LARGEST_INPUT, std=(1e-9, 1, 1), focal_length=1e-9),
+        uncertainty_scale=1e-9,
+        depth_ranges={"far": (1.0, 2.5)},
+    )
+    assert decode_info(encode_info(kept), Path("a")) == kept
+    taken_as_they_are = replace(kept, preprocessing=Preprocessing())
+    assert decode_info(encode_info(taken_as_they_are), Path("a")) == taken_as_they_are
+    old = json.loads(encode_info(kept))
+    del old["depth_ranges"]  # of before there were any
+    assert decode_info(json.dumps(old), Path("a")).depth_ranges == {}
+
+
+def test_the_input_is_normalised_by_its_numbers():
+    """Those of ImageNet if nothing is said, for colours from 0 to 255."""
+    mean, std = Preprocessing().mean_and_std(torch.device("cpu"))
+    assert mean.shape == std.shape == (1, 3, 1, 1)
+    there = torch.device("meta")
+    assert {numbers.device for numbers in Preprocessing().mean_and_std(there)} == {there}
+    torch.testing.assert_close(mean.flatten(), 255 * torch.tensor([0.485, 0.456, 0.406]))
+    torch.testing.assert_close(std.flatten(), 255 * torch.tensor([0.229, 0.224, 0.225]))
+    image = torch.rand(1, 3, 2, 2)
+    own = Preprocessing(mean=(0.5, 0.25, 0.125), std=(0.1, 0.2, 0.3)).mean_and_std(image.device)
+    expected = [
+        (image[:, c] - m) / s for c, (m, s) in enumerate([(0.5, 0.1), (0.25, 0.2), (0.125, 0.3)])
+    ]
+    torch.testing.assert_close((255 * image - own[0]) / own[1], torch.stack(expected, dim=1))
+
+
+def test_other_metadata_leave_the_tensors_as_they_are(tmp_path: Path):
+    """To the bit, also those in half precision; numbers of steps are not rounded."""
+    model = tiny_model()
+    steps = next(n for n, t in model.state_dict().items() if n.endswith("num_batches_tracked"))
+    model.state_dict()[steps].fill_(100_001)  # which float16 has not
+    path, other = tmp_path / "half.safetensors", tmp_path / "other.safetensors"
+    save_checkpoint(path, model, info_of(model), half=True)
+    told = replace(info_of(model), description="another")
+    rewrite_info(path, other, told)
+    before, after = load_file(path), load_file(other)
+    assert before.keys() == after.keys()
+    for name, tensor in before.items():
+        assert tensor.dtype == after[name].dtype
+        assert torch.equal(tensor, after[name])
+    rebuilt, info = load_checkpoint(other)
+    assert info == told
+    assert not rebuilt.training
+    assert int(rebuilt.state_dict()[steps]) == 100_001
+
+
+@pytest.mark.parametrize("write", ["save", "rewrite"])
+def test_what_safetensors_cannot_write_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: str
+):
+    """It has errors of its own, for a full disk as well."""
+    model = tiny_model()
+    path, target = tmp_path / "model.safetensors", tmp_path / "other.safetensors"
+    save_checkpoint(path, model, info_of(model))
+
+    def disk_full(*args: object, **kwargs: object) -> None:
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("hma_depth_ros.network.checkpoint.save_file", disk_full)
+    with pytest.raises(
+        HmaDepthError, match=r"^cannot write .*other.safetensors: I/O error: No space"
+    ):
+        if write == "save":
+            save_checkpoint(target, model, info_of(model))
+        else:
+            rewrite_info(path, target, info_of(model))
     assert list(tmp_path.iterdir()) == [path]
 
 

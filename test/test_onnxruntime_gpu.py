@@ -14,7 +14,11 @@ from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.engines import onnxruntime_engine
 from hma_depth_ros.inference.engines.model_file import ModelFormat
 from hma_depth_ros.inference.engines.model_source import ModelSource
-from hma_depth_ros.inference.engines.onnxruntime_engine import MOST_IMAGES, OnnxRuntimeEngine
+from hma_depth_ros.inference.engines.onnxruntime_engine import (
+    MOST_IMAGES,
+    OnnxRuntimeEngine,
+    gpu_index,
+)
 from hma_depth_ros.network.model_config import ModelConfig
 
 onnx = pytest.importorskip("onnx")
@@ -27,18 +31,20 @@ CPU = "CPUExecutionProvider"
 class Runtime:
     """ONNX Runtime with GPU providers, which start or do not."""
 
-    def __init__(self, *starting: str) -> None:
-        self.starting = starting
+    def __init__(self, *starting: str, available: tuple[str, ...] = GPU) -> None:
+        self.starting, self.available = starting, available
         self.asked: list[list[tuple[str, dict[str, Any]]]] = []
+        self.options: list[Any] = []
 
     def get_available_providers(self) -> list[str]:
-        return [*GPU, CPU]
+        return [*self.available, CPU]
 
     def SessionOptions(self) -> SimpleNamespace:
         return SimpleNamespace()
 
     def InferenceSession(self, content: bytes, options: object, *, providers: list[Any]) -> Any:
         self.asked.append(providers)
+        self.options.append(options)
         return SimpleNamespace(get_providers=lambda: [*self.starting, CPU])
 
 
@@ -138,6 +144,115 @@ def test_a_gpu_that_does_not_start_is_not_replaced_by_the_cpu_in_silence(monkeyp
     assert engine.hardware == "cuda:0 by CUDA"
     with pytest.raises(HmaDepthError, match=r"cannot start on cuda:0.*device:=cpu"):
         start(monkeypatch, starting=())
+
+
+@pytest.mark.parametrize(
+    ("device", "available", "index"),
+    [
+        ("auto", (), None),
+        ("auto", GPU, 0),
+        ("auto", GPU[1:], 0),
+        ("cpu", GPU, None),
+        ("cpu", (), None),
+        ("cuda", GPU[:1], 0),
+        ("cuda:1", GPU, 1),
+    ],
+)
+def test_which_gpu_is_asked_for(monkeypatch, device: str, available: tuple[str, ...], index: int):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    runtime = Runtime(available=available)
+    monkeypatch.setattr(onnxruntime_engine, "import_onnxruntime", lambda: runtime)
+    assert gpu_index(device) == index
+
+
+def test_a_package_without_a_gpu_s_part_is_named(monkeypatch):
+    runtime = Runtime(available=())
+    monkeypatch.setattr(onnxruntime_engine, "import_onnxruntime", lambda: runtime)
+    with pytest.raises(HmaDepthError, match="cannot use device 'cuda': install onnxruntime-gpu"):
+        gpu_index("cuda")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(onnxruntime_engine, "import_onnxruntime", lambda: Runtime(*GPU))
+    assert gpu_index("auto") is None, "the package alone is no GPU"
+
+
+def test_without_tensorrt_one_session_serves_all_sizes(monkeypatch):
+    runtime = Runtime(GPU[1], available=GPU[1:])
+    monkeypatch.setattr(onnxruntime_engine, "import_onnxruntime", lambda: runtime)
+    engine = OnnxRuntimeEngine(model(1.0), CONFIG, device="cuda", threads=3, first_size=SIZE)
+    engine.prepare((320, 320))
+    (providers,) = runtime.asked
+    assert providers == [(GPU[1], {"device_id": 0, "use_tf32": 0}), (CPU, {})]
+    assert runtime.options[0].intra_op_num_threads == 3
+    assert runtime.options[0].log_severity_level == 3, "errors only"
+
+
+def test_files_of_tensorrt_are_checked_before_they_are_used_and_noted_afterwards(
+    monkeypatch, tmp_path: Path
+):
+    """A planted engine is not run."""
+    _, providers, _ = start(monkeypatch)
+    folder = Path(providers[GPU[0]]["trt_engine_cache_path"])
+    assert [file.name for file in folder.iterdir()] == ["sha256.json"]
+    (folder / "planted.engine").write_bytes(b"theirs")
+    there: list[bool] = []
+    session = Runtime.InferenceSession
+
+    def building(self: Runtime, *args: Any, **kwargs: Any) -> Any:
+        there.append((folder / "planted.engine").exists())
+        (folder / "built.engine").write_bytes(b"ours")
+        return session(self, *args, **kwargs)
+
+    monkeypatch.setattr(Runtime, "InferenceSession", building)
+    start(monkeypatch)
+    start(monkeypatch)
+    assert there == [False, False]
+    assert (folder / "built.engine").exists()
+    assert "built.engine" in (folder / "sha256.json").read_text()
+
+
+def test_what_the_runtime_cannot_do_is_one_error(monkeypatch):
+    def broken(*_: Any, **__: Any) -> Any:
+        raise ValueError("no such operator")
+
+    monkeypatch.setattr(Runtime, "InferenceSession", broken)
+    with pytest.raises(HmaDepthError, match="ONNX Runtime cannot run this model: no such operator"):
+        start(monkeypatch)
+
+
+def test_images_go_to_the_gpu_as_bytes_in_parts(monkeypatch):
+    """Those of floating-point numbers are rounded; the camera's maps go with their images."""
+    given: list[dict[str, torch.Tensor]] = []
+
+    def run(_: Any, inputs: dict[str, torch.Tensor], names: list[str]) -> list[torch.Tensor]:
+        given.append(inputs)
+        mean = inputs["image"].float().mean(dim=(1, 2, 3))
+        return [mean.view(-1, 1, 1, 1) + number for number, _ in enumerate(names)]
+
+    monkeypatch.setattr(onnxruntime_engine, "run_bound", run)
+    engine, _, _ = start(monkeypatch, config=replace(CONFIG, geometry="rays"))
+    engine.device = torch.device("cpu")  # where the tensors of this test are
+    count = MOST_IMAGES + 2
+    image = torch.arange(count).view(-1, 1, 1, 1).expand(-1, 3, 33, 64) + 0.4
+    image = image.clone()
+    image[0], image[1] = -7.0, 300.0
+    planes = torch.rand(count, engine._config.camera_planes, 33, 64, dtype=torch.float64)
+    found = engine._on_gpu(image, planes)
+    assert [tuple(inputs["image"].shape) for inputs in given] == [
+        (MOST_IMAGES, 64, 64, 3),
+        (2, 64, 64, 3),
+    ]
+    for inputs in given:
+        assert inputs["image"].dtype == torch.uint8
+        assert inputs["camera_planes"].dtype == torch.float32
+        assert inputs["camera_planes"].shape[2:] == (64, 64)
+    expected = torch.tensor([0.0, 255.0, *range(2, count)])
+    for number, maps in enumerate(found):
+        torch.testing.assert_close(maps.flatten(), expected + number)
+    both = torch.cat([inputs["camera_planes"] for inputs in given])
+    torch.testing.assert_close(both[..., :33, :], planes.float())
+    given.clear()
+    assert len(engine._on_gpu(image[:1].to(torch.uint8), planes[:1])) == len(engine._names)
+    assert len(given) == 1
 
 
 def test_a_folder_that_cannot_be_made_is_named(monkeypatch, tmp_path: Path):

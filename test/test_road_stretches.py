@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pytest
 
 from hma_depth_ros.data.camera_mount import mount_of
+from hma_depth_ros.data.depth.label_density import ring_spacing
 from hma_depth_ros.data.depth.lidar_edges import (
     EdgeCheck,
     check_rotation_by_edges,
@@ -114,6 +115,33 @@ def test_a_small_roll_is_not_held_against_a_calibration():
     assert replace(found, rotation=(0.0, -0.07, -1.2)).is_off
     assert replace(found, rotation=(0.0, -0.7, 0.0)).is_off
     assert not replace(found, rotation=(0.0, -0.7, 0.0), points=100).is_off
+
+
+def test_a_rotation_that_is_better_by_chance_is_none():
+    """As on 16 beams of KITTI's drive 0001, and on a rendered street without parked cars."""
+    off = EdgeCheck(12, 654, 0.043, 0.072, (-1.57, -0.25, 1.5), 0.92, noise=0.004)
+    assert off.is_off
+    assert not replace(off, noise=0.01).is_off, "a gain of 0.029 is three sigma"
+    beyond = replace(off, score=0.004, rotation=(-2.25, 1.25, -1.55))
+    assert not beyond.is_off, "the best was not found within what is looked at"
+    assert "hardly more than by chance (0.004" in str(beyond)
+    assert "say nothing against them" in str(replace(beyond, score=0.043))
+    images = [edge_frame(*boards(seed), CAMERA) for seed in range(5)]
+    found = check_rotation_by_edges([frame for frame in images if frame is not None])
+    assert found is not None and 0 <= found.noise < 0.02
+
+
+@pytest.mark.parametrize("apart", [5, 21])
+def test_rings_are_so_many_rows_apart(apart: int):
+    """Rings that are not level, with a return in every third column and some missing."""
+    depth = np.zeros((200, 600), np.float32)
+    columns = np.arange(0, 600, 3)
+    for ring in range(10, 190, apart):
+        depth[ring + (columns > 300), columns] = 10
+    depth[:, 100:160] = 0
+    assert ring_spacing(depth) == apart
+    depth[:, 6:] = 0
+    assert ring_spacing(depth) is None or apart == 5
 
 
 def test_the_mount_is_that_of_the_road():

@@ -24,7 +24,9 @@ TIMEOUT = 60.0
 # As cli.main is, with `work` for the command. The main thread says when it has begun.
 EXECUTABLE = """
 import os, signal, sys, time
-signal.signal(signal.SIGINT, signal.{disposition})  # whatever a shell has made of it for the tests
+# Whatever a shell or nohup has made of them for the tests:
+signal.signal(signal.SIGINT, signal.{disposition})
+signal.signal(signal.SIGHUP, signal.{hangup})
 from hma_depth_ros import signals
 def ready(): print("ready", flush=True)
 signals.take_over("tool", is_node={node})
@@ -45,10 +47,13 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Start an executable in a process group of its own; wait until it is at work."""
     started: list[subprocess.Popen[str]] = []
 
-    def begin(work: str, *, node: bool = False, ignored: bool = False) -> subprocess.Popen[str]:
+    def begin(
+        work: str, *, node: bool = False, ignored: bool = False, nohup: bool = False
+    ) -> subprocess.Popen[str]:
         disposition = "SIG_IGN" if ignored else "default_int_handler"
+        hangup = "SIG_IGN" if nohup else "SIG_DFL"
         lines = "\n    ".join(work.strip().splitlines())
-        head, tail = EXECUTABLE.format(node=node, disposition=disposition).split(
+        head, tail = EXECUTABLE.format(node=node, disposition=disposition, hangup=hangup).split(
             "signals.take_over", 1
         )
         code = f"{head}def work():\n    {lines}\n    return 0\nsignals.take_over{tail}"
@@ -107,6 +112,57 @@ def test_an_impatient_second_ctrl_c_does_not_stop_the_undoing(start: Start):
     assert process.stdout.readline() == "undoing\n"
     process.send_signal(signal.SIGINT)
     assert end_of(process) == (130, "undone\n", "tool: ended by SIGINT\n")
+
+
+def test_what_is_not_to_be_divided_is_done_before_the_interruption(start: Start):
+    process = start(
+        "made = []\n"
+        "try:\n"
+        "    with signals.undivided(), signals.undivided():\n"
+        "        ready(); time.sleep(0.5); made.append('made')\n"
+        "    time.sleep(600)\n"
+        "finally: print(*made, 'and undone')"
+    )
+    process.send_signal(signal.SIGINT)
+    assert end_of(process) == (130, "made and undone\n", "tool: ended by SIGINT\n")
+
+
+# The signal comes when something has just been made, or is about to be removed.
+STRUCK = """
+import os, pathlib, shutil
+from hma_depth_ros.bags.writer import BagWriter
+from hma_depth_ros.files import atomic_path, temporary_folder
+real = {function}
+def struck(*arguments, **options):
+    if real is shutil.rmtree: os.kill(os.getpid(), signal.SIGINT)
+    result = real(*arguments, **options)
+    if real is not shutil.rmtree: os.kill(os.getpid(), signal.SIGINT)
+    return result
+ready()
+{function} = struck
+with {block}: pass
+time.sleep(600)
+"""
+FOLDER = "temporary_folder(prefix='.folder', beside=pathlib.Path())"
+BAG = "BagWriter(pathlib.Path('bag'))"
+
+
+@pytest.mark.parametrize(
+    ("function", "block"),
+    [
+        ("os.open", "atomic_path(pathlib.Path('file'))"),
+        *(
+            (function, block)
+            for function in ("os.mkdir", "shutil.rmtree")
+            for block in (FOLDER, BAG)
+        ),
+    ],
+)
+def test_nothing_temporary_is_left(start: Start, tmp_path: Path, function: str, block: str):
+    """Not even of the moment between its making and the block that removes it."""
+    process = start(STRUCK.format(function=function, block=block))
+    assert end_of(process) == (130, "", "tool: ended by SIGINT\n")
+    assert [path.name for path in tmp_path.iterdir() if path.name != "bag"] == []
 
 
 def test_an_interrupt_that_was_swallowed_is_not_the_last(start: Start):
@@ -191,6 +247,13 @@ def test_a_node_in_a_script_s_background_heeds_kill_int(start: Start):
     process = start("ready()\ntime.sleep(600)", node=True, ignored=True)
     process.send_signal(signal.SIGINT)
     assert end_of(process) == (0, "", "")
+
+
+@pytest.mark.parametrize("node", [False, True])
+def test_what_nohup_has_started_outlives_the_terminal(start: Start, node: bool):
+    process = start("ready()\ntime.sleep(0.3)\nprint('done')", node=node, nohup=True)
+    process.send_signal(signal.SIGHUP)
+    assert end_of(process) == (0, "done\n", "")
 
 
 HEARD = """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -132,6 +133,26 @@ def test_a_folder_of_images_is_shown(
     words = ["--checkpoint", str(tiny_checkpoint), "--save", str(target)]
     assert run_command("view", [str(folder), *words]) == 0
     assert f"{target}: 2 images" in capsys.readouterr().out
+
+
+@needs_rerun
+def test_a_full_disk_is_no_recording(
+    processed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rerun says nothing of it, or waits for ever; the limit on files stands for the disk."""
+    whole, part = tmp_path / "whole.rrd", tmp_path / "part.rrd"
+    words = [str(processed), "--every", "4", "--save"]
+    assert run_command("view", [*words, str(whole)]) == 0
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for room in (1000, whole.stat().st_size - 1000):
+        capsys.readouterr()
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, usual[1]))
+        try:
+            assert run_command("view", [*words, str(part)]) == 2
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+        assert capsys.readouterr().err == f"view: cannot write {part}: File too large\n"
+        assert [file.name for file in tmp_path.iterdir()] == ["whole.rrd"]
 
 
 def test_without_rerun_one_line_says_so(

@@ -26,6 +26,8 @@ TF_STATIC_TOPIC, TF_TOPIC = "/tf_static", "/tf"
 #: Nanoseconds between two transforms over which a car's way is not known well enough; what counts
 #: is how far it goes in some hundredths of a second.
 _LONGEST_STEP = 5_000_000_000
+#: Metres, and of a rotation's matrix, that two transforms of one place may differ.
+_SAME = 1e-4
 
 
 @dataclass
@@ -77,6 +79,8 @@ class Transforms:
         self._static: dict[str, tuple[str, Matrix]] = {}
         self._tracks: dict[str, _Track] = {}
         self._odd: dict[str, str] = {}  # what is wrong with a frame's transform
+        #: Frames that static transforms give two places: where they were first, in their parent.
+        self.moved_static: dict[str, Matrix] = {}
 
     @classmethod
     def of_bag(cls, bag: BagReader) -> Transforms:
@@ -104,6 +108,9 @@ class Transforms:
                 self._odd[child] = f"transform from {parent} to {child}: {error}"
                 continue
             if static:
+                before = self._static.get(child)
+                if before is not None and not np.allclose(before[1], matrix, rtol=0, atol=_SAME):
+                    self.moved_static.setdefault(child, before[1])
                 self._static[child] = (parent, matrix)
             else:
                 track = self._tracks.setdefault(child, _Track(parent))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -26,6 +27,7 @@ from rosbags.typesys.store import Typestore
 from hma_depth_ros.bags.recorded_qos import offered_qos
 from hma_depth_ros.bags.typestore import TYPESTORE
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.signals import undivided
 
 
 class BagWriter:
@@ -64,6 +66,7 @@ class BagWriter:
         self._connections: dict[str, Connection] = {}
         self._damaged = False  # the disk did not take something
         self._complete = False  # but not where it belongs
+        self._removal: weakref.finalize[Any, Any] | None = None
         if self.path.exists():
             raise HmaDepthError(f"{path} exists already; remove it or choose another name")
         with self._disk_errors():
@@ -72,8 +75,12 @@ class BagWriter:
                 self._workshop = self.path
                 self._target = self.path
             else:
-                name = f".{self.path.name}."
-                folder = tempfile.mkdtemp(prefix=name, suffix=".part", dir=self.path.parent)
+                with undivided():
+                    folder = tempfile.mkdtemp(
+                        prefix=f".{self.path.name}.", suffix=".part", dir=self.path.parent
+                    )
+                    # At the latest with this object or the process, if the block is never entered.
+                    self._removal = weakref.finalize(self, shutil.rmtree, folder, True)
                 self._workshop = Path(folder)
                 # Its final name from the start, because its files and metadata repeat it.
                 self._target = self._workshop / self.path.name
@@ -104,8 +111,11 @@ class BagWriter:
                 with suppress(OSError):  # what could not be written before cannot be now
                     self._writer.abort()
         finally:
-            if not (worth_keeping if self._recording else self._complete):
-                shutil.rmtree(self._workshop, ignore_errors=True)
+            if self._complete and self._removal is not None:
+                self._removal.detach()
+            elif not (worth_keeping and self._recording):
+                with undivided():
+                    shutil.rmtree(self._workshop, ignore_errors=True)
 
     @property
     def _has_messages(self) -> bool:

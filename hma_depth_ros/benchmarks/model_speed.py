@@ -21,6 +21,7 @@ from hma_depth_ros.inference.engines.engine import Engine
 from hma_depth_ros.inference.engines.model_file import ModelFormat
 from hma_depth_ros.inference.engines.model_source import ModelSource
 from hma_depth_ros.inference.engines.torch_engine import TYPES, TorchEngine
+from hma_depth_ros.inference.plan import plan_input
 from hma_depth_ros.network.checkpoint import (
     CheckpointInfo,
     Preprocessing,
@@ -161,7 +162,7 @@ def _usual_size(source: ModelSource) -> tuple[int, int]:
     if source.fixed_size is not None:
         return source.fixed_size
     width = source.info.preprocessing.input_width
-    return (352, 1216) if width is None else (round(width * 375 / 1242), width)
+    return (352, 1216) if width is None else plan_input((375, 1242), input_width=width).network_size
 
 
 def _precisions(device: torch.device) -> tuple[str, ...]:

@@ -71,6 +71,10 @@ def _guarded(name: str, command: Callable[[], int]) -> int:
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         sys.stderr.close()
         return 0
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # so rich ends it, with status 1
+            return 0
+        raise
     except (OSError, MemoryError, RuntimeError, UnicodeEncodeError) as error:
         message = environment_error(error)
         if message is None:

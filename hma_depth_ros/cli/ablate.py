@@ -10,14 +10,10 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
-
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.training.ablation import VARIANTS, markdown, run_ablation
+from hma_depth_ros.training.ablation_variants import VARIANTS
 from hma_depth_ros.training.config_file import load_config
 from hma_depth_ros.training.data_arguments import add_data_arguments, with_data_arguments
-from hma_depth_ros.training.lists import read_lists
-from hma_depth_ros.training.processes import joined_processes
 
 _KEYS = [variant.key for variant in VARIANTS]
 
@@ -43,8 +39,17 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """See the module's docstring."""
     arguments = _parser().parse_intermixed_args(argv)
+
     if arguments.seeds < 1:
         raise HmaDepthError("--seeds must be 1 or more")
+
+    # Only now: PyTorch takes seconds to import, and a wrong argument should not wait for it.
+    import cv2
+
+    from hma_depth_ros.training.ablation import markdown, run_ablation
+    from hma_depth_ros.training.lists import read_lists
+    from hma_depth_ros.training.processes import joined_processes
+
     preset = arguments.preset or (None if arguments.config else "resnet50")
     config = with_data_arguments(
         load_config(preset=preset, file=arguments.config, overrides=arguments.overrides), arguments

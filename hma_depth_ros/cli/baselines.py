@@ -8,13 +8,15 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hma_depth_ros.data.depth.depth_units import unit_hint
 from hma_depth_ros.data.depth.stored_depth import write_stored_depth
-from hma_depth_ros.data.image_file import image_size
 from hma_depth_ros.data.splits.dataset_layout import KITTI
 from hma_depth_ros.data.splits.located_split import read_located_split
-from hma_depth_ros.evaluation.baselines import GroundAndWall, MeanDepth
+
+if TYPE_CHECKING:
+    from hma_depth_ros.evaluation.baselines import GroundAndWall, MeanDepth
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -42,6 +44,11 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """See the module's docstring."""
     arguments = _parser().parse_args(argv)
+
+    # Only now: what works here takes its time to import, and a wrong argument need not wait for it.
+    from hma_depth_ros.data.image_file import image_size
+    from hma_depth_ros.evaluation.baselines import GroundAndWall, MeanDepth
+
     train = read_located_split(arguments.train, arguments.train_data)
     frames = read_located_split(arguments.split, arguments.data)
     truths = [entry.depth for entry in train if isinstance(entry.depth, Path)]

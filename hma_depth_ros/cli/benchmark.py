@@ -1,7 +1,7 @@
 """Measure speed on this machine: the network, the predictor, the whole node, or training's loader.
 
-Engines take turns in one run, so that ratios hold even where the machine does other work; compare
-figures of different runs only on a quiet machine.
+Engines take turns in one run: compare these figures with each other. Where the machine does other
+work even ratios are rough; compare figures of different runs only on a quiet machine.
 """
 
 from __future__ import annotations
@@ -9,41 +9,25 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
-from hma_depth_ros.benchmarks.candidates import TORCH_VARIANTS
-from hma_depth_ros.benchmarks.loader_speed import LoaderReport, measure_loader, render_frames
-from hma_depth_ros.benchmarks.machine import machine
-from hma_depth_ros.benchmarks.model_speed import measure_model, random_checkpoint
-from hma_depth_ros.benchmarks.predictor_speed import measure_predictor
 from hma_depth_ros.benchmarks.rig import Rig
-from hma_depth_ros.benchmarks.tables import (
-    model_figures,
-    model_table,
-    node_figures,
-    node_tables,
-    predictor_figures,
-    predictor_tables,
-    stage_table,
-)
 from hma_depth_ros.cli.describe import image_size
 from hma_depth_ros.data.splits.located_split import read_located_split
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.files import atomic_path, check_writable
-from hma_depth_ros.inference.bundled import default_checkpoint
+from hma_depth_ros.files import atomic_path, check_writable, temporary_folder
 from hma_depth_ros.inference.engines.engine_names import ENGINES
-from hma_depth_ros.inference.engines.model_file import ModelFormat, read_model_info
-from hma_depth_ros.inference.engines.model_source import ModelSource
-from hma_depth_ros.inference.points import CloudLayout
 from hma_depth_ros.inference.prediction import OUTPUTS
 from hma_depth_ros.structured_text import parse_json
+
+if TYPE_CHECKING:
+    from hma_depth_ros.benchmarks.loader_speed import LoaderReport
 
 #: Of the engines what `auto` would choose, and PyTorch.
 _FASTEST = "auto:auto,torch:fp32"
@@ -196,6 +180,10 @@ def _add_json(parser: argparse.ArgumentParser) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """See the module's docstring."""
     arguments = _parser().parse_args(argv)
+
+    # Only now: PyTorch takes seconds to import, and a wrong argument should not wait for it.
+    from hma_depth_ros.benchmarks.machine import machine
+
     for path in (arguments.json, arguments.report):
         if path is not None:
             check_writable(path)
@@ -206,9 +194,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise HmaDepthError("--rounds must be 1 or more")
         if arguments.part != "node" and arguments.threads < 0:
             raise HmaDepthError("--threads must not be negative")
-        with tempfile.TemporaryDirectory(prefix="hma_depth_benchmark_") as folder:
+        with temporary_folder(prefix="hma_depth_benchmark_") as folder:
             run = {"model": _model, "predictor": _predictor, "node": _node}[arguments.part]
-            content = run(arguments, Path(folder))
+            content = run(arguments, folder)
     given = {name: _plain(value) for name, value in vars(arguments).items()}
     text = json.dumps({"arguments": given, "machine": machine(), **content}, indent=2)
     if arguments.json is not None:
@@ -222,10 +210,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _loader(arguments: argparse.Namespace) -> dict[str, Any]:
+    from hma_depth_ros.benchmarks.loader_speed import measure_loader, render_frames
+
     if arguments.workers < 1 or not arguments.seconds > 0:
         raise HmaDepthError("--workers must be 1 or more, and --seconds positive")
-    with tempfile.TemporaryDirectory(prefix="hma_depth_benchmark_") as name:
-        folder = Path(name)
+    with temporary_folder(prefix="hma_depth_benchmark_") as folder:
         if arguments.split is None:
             frames = folder / "frames"
             frames.mkdir()
@@ -242,10 +231,13 @@ def _loader(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _model(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    from hma_depth_ros.benchmarks.model_speed import measure_model
+    from hma_depth_ros.benchmarks.tables import model_figures, model_table, stage_table
+
     report = measure_model(
         _checkpoint(arguments, folder),
         arguments.size,
-        engines=_engines(arguments.engines),
+        engines=_engines(arguments.engines, variants=True),
         device=arguments.device,
         threads=arguments.threads,
         rounds=arguments.rounds,
@@ -261,6 +253,10 @@ def _model(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 
 def _predictor(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    from hma_depth_ros.benchmarks.predictor_speed import measure_predictor
+    from hma_depth_ros.benchmarks.tables import predictor_figures, predictor_tables
+    from hma_depth_ros.inference.points import CloudLayout
+
     outputs = [name for name in OUTPUTS if name in arguments.outputs.split(",")]
     if unknown := set(arguments.outputs.split(",")) - OUTPUTS - {""}:
         raise HmaDepthError(f"no output '{min(unknown)}'; use depth, attention and points")
@@ -268,7 +264,7 @@ def _predictor(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     report = measure_predictor(
         path,
         arguments.image_size or _image_size(path),
-        engines=_engines(arguments.engines),
+        engines=_engines(arguments.engines, variants=True),
         outputs=sorted(outputs),
         cameras=[] if arguments.cameras == "0" else _counts(arguments.cameras),
         cloud_layout=CloudLayout[arguments.cloud_layout.upper()],
@@ -282,6 +278,9 @@ def _predictor(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 
 def _node(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    from hma_depth_ros.benchmarks.tables import node_figures, node_tables
+    from hma_depth_ros.inference.engines.model_file import read_model_info
+
     if not arguments.rate > 0 or not arguments.seconds > 0:
         raise HmaDepthError("--rate and --seconds must be positive")
     # Only here: the other parts need no ROS.
@@ -295,7 +294,7 @@ def _node(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     plan = NodePlan(
         checkpoint=path.absolute(),
         image_size=arguments.image_size or _image_size(path),
-        engines=_engines(arguments.engines, ENGINES),
+        engines=_engines(arguments.engines, variants=False),
         rigs=rigs,
         topics=arguments.topics.split(",")
         if arguments.topics
@@ -316,6 +315,9 @@ def _node(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 
 def _checkpoint(arguments: argparse.Namespace, folder: Path) -> Path:
+    from hma_depth_ros.benchmarks.model_speed import random_checkpoint
+    from hma_depth_ros.inference.bundled import default_checkpoint
+
     if arguments.model is not None:
         return random_checkpoint(arguments.model, folder)
     chosen: Path | None = arguments.checkpoint
@@ -323,6 +325,9 @@ def _checkpoint(arguments: argparse.Namespace, folder: Path) -> Path:
 
 
 def _image_size(path: Path) -> tuple[int, int]:
+    from hma_depth_ros.inference.engines.model_file import ModelFormat
+    from hma_depth_ros.inference.engines.model_source import ModelSource
+
     if ModelFormat.of(path) is ModelFormat.CHECKPOINT:
         return _KITTI
     return ModelSource(path).fixed_size or _KITTI
@@ -367,9 +372,11 @@ def _rigs(cameras: str, threads: str, *, one_node: bool = False) -> list[Rig]:
     )
 
 
-def _engines(
-    text: str, known: Sequence[str] = (*ENGINES, *TORCH_VARIANTS)
-) -> list[tuple[str, str]]:
+def _engines(text: str, *, variants: bool) -> list[tuple[str, str]]:
+    """Engines, perhaps with PyTorch's variants, and their precisions."""
+    from hma_depth_ros.benchmarks.candidates import TORCH_VARIANTS
+
+    known = (*ENGINES, *(TORCH_VARIANTS if variants else ()))
     pairs = [item.partition(":") for item in text.split(",")]
     if wrong := [name for name, _, _ in pairs if name not in known]:
         raise HmaDepthError(f"no engine '{wrong[0]}'; use one of {', '.join(known)}")

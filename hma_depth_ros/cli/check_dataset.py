@@ -11,6 +11,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -19,16 +20,17 @@ from hma_depth_ros.data.depth.depth_units import unit_hint
 from hma_depth_ros.data.depth.ground_truth import SOURCES
 from hma_depth_ros.data.depth.lidar_depth import LidarScan
 from hma_depth_ros.data.kitti import downloads
-from hma_depth_ros.data.kitti.frames import COLOUR_CAMERAS, list_frames
+from hma_depth_ros.data.kitti.layout import COLOUR_CAMERAS
 from hma_depth_ros.data.nyu import layout as nyu_layout
 from hma_depth_ros.data.nyu.frames import list_nyu_frames
 from hma_depth_ros.data.splits.dataset_layout import DATASETS, LAYOUTS
-from hma_depth_ros.data.splits.entry_camera import source_line
 from hma_depth_ros.data.splits.known_splits import SplitIdentity, identify
-from hma_depth_ros.data.splits.split_check import CheckedFrame, Problem, check_split
 from hma_depth_ros.data.splits.split_file import SplitEntry, read_split, with_source
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import atomic_path
+
+if TYPE_CHECKING:
+    from hma_depth_ros.data.splits.split_check import CheckedFrame, Problem
 
 _SHOWN = 3  #: problems of a kind
 
@@ -123,12 +125,16 @@ def _print_unit(frames: Sequence[CheckedFrame], arguments: argparse.Namespace) -
 
 
 def _all_frames(arguments: argparse.Namespace) -> list[SplitEntry]:
+    from hma_depth_ros.data.kitti.frames import list_frames
+
     if arguments.dataset == "nyu":
         return list_nyu_frames(arguments.data)
     return list_frames(arguments.data, cameras=COLOUR_CAMERAS, source=arguments.ground_truth_source)
 
 
 def _checked(entries: Sequence[SplitEntry], arguments: argparse.Namespace) -> list[CheckedFrame]:
+    from hma_depth_ros.data.splits.split_check import check_split
+
     columns = (TextColumn("checking"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     screen = Console(stderr=True)
     with Progress(
@@ -158,6 +164,8 @@ def _print_problems(problems: Sequence[Problem]) -> None:
 
 
 def _print_cameras(frames: Sequence[CheckedFrame]) -> None:
+    from hma_depth_ros.data.splits.entry_camera import source_line
+
     unchecked = sum(frame.lacks_calibration for frame in frames)
     if unchecked:
         print(f"{unchecked} frames have no calibration to check their cameras by")

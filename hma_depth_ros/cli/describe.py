@@ -6,18 +6,18 @@ import argparse
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from rich.console import Console
 from rich.table import Table
 
-from hma_depth_ros.inference.engines.model_source import ModelSource
-from hma_depth_ros.network.checkpoint import CheckpointInfo
-from hma_depth_ros.network.flops import count_flops, saved_flops
-from hma_depth_ros.network.model import HmaDepth
 from hma_depth_ros.network.model_config import PRESETS, ModelConfig, preset
 from hma_depth_ros.network.paper_sizes import BTS_GFLOP, BTS_PARAMETERS, BTS_SIZE
+
+if TYPE_CHECKING:
+    from hma_depth_ros.network.checkpoint import CheckpointInfo
+    from hma_depth_ros.network.model import HmaDepth
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -73,6 +73,8 @@ def parameter_table(model: HmaDepth) -> Table:
 
 def flop_table(config: ModelConfig, size: tuple[int, int]) -> Table:
     """Operations by part of the network, and what the decoder's decisions save."""
+    from hma_depth_ros.network.flops import count_flops, saved_flops
+
     table = Table(
         title=f"operations for one image of {size[0]}x{size[1]}, a multiply-add being two"
     )
@@ -131,6 +133,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """See the module's docstring."""
     parser = _parser()
     arguments = parser.parse_args(argv)
+
+    # Only now: PyTorch takes seconds to import, and a wrong argument should not wait for it.
+    from hma_depth_ros.inference.engines.model_source import ModelSource
+    from hma_depth_ros.network.model import HmaDepth
+
     console = Console(soft_wrap=True)
     if arguments.checkpoint is not None:
         if arguments.scales or arguments.no_attention:

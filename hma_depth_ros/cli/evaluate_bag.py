@@ -8,14 +8,10 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from hma_depth_ros.bags.scoring.bag_score import ScoreRequest, open_frames
 from hma_depth_ros.data.depth.depth_png import UNITS_PER_METRE
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.evaluation.command import add_report_options, caps_of, reports_of
+from hma_depth_ros.evaluation.command_arguments import add_report_options
 from hma_depth_ros.evaluation.protocols import PROTOCOLS, protocols_by_name
-from hma_depth_ros.evaluation.score_frames import Settings
-from hma_depth_ros.evaluation.score_list import Session
-from hma_depth_ros.html_report.evaluation_page import write_evaluation_page
 
 
 def _seconds(text: str) -> float:
@@ -115,8 +111,17 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point."""
     arguments = _parser().parse_args(argv)
+
     if arguments.workers < 1 or arguments.panel_count < 1:
         raise HmaDepthError("--workers and --panel-count must be 1 or more")
+
+    # Only now: what works here takes its time to import, and a wrong argument need not wait for it.
+    from hma_depth_ros.bags.scoring.bag_score import ScoreRequest, open_frames
+    from hma_depth_ros.evaluation.command import caps_of, reports_of
+    from hma_depth_ros.evaluation.score_frames import Settings
+    from hma_depth_ros.evaluation.score_list import Session
+    from hma_depth_ros.html_report.evaluation_page import write_evaluation_page
+
     settings = Settings(
         protocols_by_name(arguments.protocols.split(","), PROTOCOLS),
         caps_of(arguments.caps),

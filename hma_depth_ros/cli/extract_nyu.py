@@ -17,7 +17,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from hma_depth_ros.data.depth.depth_png import write_depth_png
-from hma_depth_ros.data.image_file import write_png
 from hma_depth_ros.data.nyu.labelled import (
     DEPTH_KINDS,
     LabelledFile,
@@ -88,6 +87,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _write(root: Path, frame: LabelledFrame, *, keep_border: bool) -> None:
+    from hma_depth_ros.data.image_file import write_png
+
     image = frame.image
     if not keep_border:
         image = np.zeros_like(frame.image)

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-from hma_depth_ros.benchmarks.gpu_check.part_tables import network_floors, tables
 from hma_depth_ros.benchmarks.gpu_check.parts import all_parts
 from hma_depth_ros.benchmarks.gpu_check.run_parts import (
     FAILED,
@@ -22,9 +21,7 @@ from hma_depth_ros.benchmarks.gpu_check.run_parts import (
     run_parts,
     write_report,
 )
-from hma_depth_ros.benchmarks.machine import machine
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.network.device import choose_device
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -50,9 +47,15 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """See the module's docstring; 1 if a part failed."""
     arguments = _parser().parse_args(argv)
-    device = choose_device(arguments.device)
     if not arguments.minutes > 0:
         raise HmaDepthError("--minutes must be positive")
+
+    # Only now: PyTorch takes seconds to import, and a wrong argument should not wait for it.
+    from hma_depth_ros.benchmarks.gpu_check.part_tables import network_floors, tables
+    from hma_depth_ros.benchmarks.machine import machine
+    from hma_depth_ros.network.device import choose_device
+
+    device = choose_device(arguments.device)
     folder: Path = arguments.output.absolute()
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -19,14 +19,10 @@ from rich.table import Table
 
 from hma_depth_ros.data.depth.ground_truth import read_ground_truth
 from hma_depth_ros.data.frame_name import scene_name
-from hma_depth_ros.data.image_file import read_rgb
-from hma_depth_ros.data.splits.entry_camera import entry_camera
 from hma_depth_ros.data.splits.located_split import read_located_split
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.evaluation.evaluated_network import computed_by, evaluated_network
 from hma_depth_ros.evaluation.median_scale import ScaledFrame, by_scene, median_scale
 from hma_depth_ros.files import atomic_path, short_paths
-from hma_depth_ros.inference.bundled import default_checkpoint
 from hma_depth_ros.inference.mount_arguments import add_mount_arguments, mount_of
 from hma_depth_ros.inference.road_scale import FARTHEST, scale_by_height
 
@@ -59,6 +55,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     mount = mount_of(arguments)
     if not 1 < arguments.limit < math.inf:
         raise HmaDepthError(f"--limit is a factor above 1, not {arguments.limit:g}")
+
+    # Only now: PyTorch takes seconds to import, and a wrong argument should not wait for it.
+    from hma_depth_ros.data.image_file import read_rgb
+    from hma_depth_ros.data.splits.entry_camera import entry_camera
+    from hma_depth_ros.evaluation.evaluated_network import computed_by, evaluated_network
+    from hma_depth_ros.inference.bundled import default_checkpoint
+
     entries = read_located_split(arguments.split, arguments.data)
     predictor = evaluated_network(arguments.checkpoint or default_checkpoint())
     predictor.mount = mount

@@ -12,10 +12,6 @@ from rich.table import Table
 
 from hma_depth_ros.data.splits.located_split import read_located_split
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.evaluation.depth_ranges import frame_traits
-from hma_depth_ros.evaluation.evaluated_network import evaluated_network
-from hma_depth_ros.evaluation.spoiled_pictures import SPOILED
-from hma_depth_ros.inference.bundled import default_checkpoint
 from hma_depth_ros.inference.plausibility import strangeness
 
 
@@ -41,6 +37,13 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """See the module's docstring."""
     arguments = _parser().parse_args(argv)
+
+    # Only now: PyTorch takes seconds to import, and a wrong argument should not wait for it.
+    from hma_depth_ros.evaluation.depth_ranges import frame_traits
+    from hma_depth_ros.evaluation.evaluated_network import evaluated_network
+    from hma_depth_ros.evaluation.spoiled_pictures import SPOILED
+    from hma_depth_ros.inference.bundled import default_checkpoint
+
     path = arguments.checkpoint or default_checkpoint()
     predictor = evaluated_network(path)
     ranges = predictor.info.depth_ranges

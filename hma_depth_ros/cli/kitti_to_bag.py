@@ -16,9 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rosbags.rosbag2 import StoragePlugin
 
-from hma_depth_ros.bags.kitti.dialect import DIALECTS, KITTI2BAG
-from hma_depth_ros.bags.kitti.drive_bag import BagOptions, gaps, open_recording, write_kitti_bag
-from hma_depth_ros.bags.kitti.drive_messages import IMAGE_FORMATS
+from hma_depth_ros.bags.kitti.dialect import DIALECTS, IMAGE_FORMATS, KITTI2BAG
 from hma_depth_ros.data.kitti.drive import CAMERAS
 from hma_depth_ros.errors import HmaDepthError
 
@@ -78,6 +76,10 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point."""
     arguments = _parser().parse_args(argv)
+
+    # Only now: what works here takes its time to import, and a wrong argument need not wait for it.
+    from hma_depth_ros.bags.kitti.drive_bag import BagOptions, gaps, open_recording, write_kitti_bag
+
     drive = open_recording(arguments.drive, annotated_root=arguments.ground_truth)
     options = BagOptions(
         cameras=None if arguments.cameras is None else tuple(dict.fromkeys(arguments.cameras)),

@@ -12,10 +12,9 @@ from pathlib import Path
 
 from hma_depth_ros.data.depth.ground_truth import SOURCES
 from hma_depth_ros.data.frame_name import kitti_drive_name
-from hma_depth_ros.data.kitti.frames import COLOUR_CAMERAS, list_frames
+from hma_depth_ros.data.kitti.layout import COLOUR_CAMERAS
 from hma_depth_ros.data.nyu.frames import list_nyu_frames
 from hma_depth_ros.data.splits.dataset_layout import DATASETS
-from hma_depth_ros.data.splits.entry_camera import with_intrinsics
 from hma_depth_ros.data.splits.known_splits import EIGEN_TEST_DRIVES, identify
 from hma_depth_ros.data.splits.located_split import locate
 from hma_depth_ros.data.splits.split_file import SplitEntry, write_split
@@ -80,8 +79,13 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """See the module's docstring."""
     arguments = _parser().parse_args(argv)
+
     if arguments.every < 1:
         raise HmaDepthError("--every must be 1 or more")
+
+    # Only now: what works here takes its time to import, and a wrong argument need not wait for it.
+    from hma_depth_ros.data.kitti.frames import list_frames
+
     if arguments.dataset == "nyu":
         entries = chosen = _of_nyu(arguments)
     else:
@@ -105,6 +109,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _with_intrinsics(root: Path, entries: Sequence[SplitEntry]) -> list[SplitEntry]:
+    from hma_depth_ros.data.splits.entry_camera import with_intrinsics
+
     located = [(entry, locate(root, entry).found) for entry in entries]
     written = [
         entry if found is None else with_intrinsics(entry, found.image) for entry, found in located

@@ -12,14 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from hma_depth_ros.data.depth.ground_truth import read_ground_truth
-from hma_depth_ros.data.image_file import read_rgb
-from hma_depth_ros.data.splits.entry_camera import entry_camera
 from hma_depth_ros.data.splits.located_split import read_located_split
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.evaluation.evaluated_network import computed_by, evaluated_network
-from hma_depth_ros.evaluation.mask_regions import MaskShares, regions
 from hma_depth_ros.files import atomic_path
-from hma_depth_ros.inference.bundled import default_checkpoint
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -38,6 +33,14 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """See the module's docstring."""
     arguments = _parser().parse_args(argv)
+
+    # Only now: PyTorch takes seconds to import, and a wrong argument should not wait for it.
+    from hma_depth_ros.data.image_file import read_rgb
+    from hma_depth_ros.data.splits.entry_camera import entry_camera
+    from hma_depth_ros.evaluation.evaluated_network import computed_by, evaluated_network
+    from hma_depth_ros.evaluation.mask_regions import MaskShares, regions
+    from hma_depth_ros.inference.bundled import default_checkpoint
+
     entries = read_located_split(arguments.split, arguments.data)
     path = arguments.checkpoint or default_checkpoint()
     predictor = evaluated_network(path)

@@ -14,12 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from hma_depth_ros.data.depth.depth_png import write_depth_png
-from hma_depth_ros.data.image_file import read_rgb
-from hma_depth_ros.data.splits.entry_camera import entry_camera
 from hma_depth_ros.data.splits.located_split import read_located_split
 from hma_depth_ros.data.splits.split_file import SplitEntry, write_split
-from hma_depth_ros.inference.predictor import DepthPredictor
-from hma_depth_ros.training.pseudo_labels import agreed_depth, views_of
 from hma_depth_ros.training.samples.second_truth import label_path
 
 
@@ -66,6 +62,13 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """See the module's docstring."""
     arguments = _parser().parse_args(argv)
+
+    # Only now: PyTorch takes seconds to import, and a wrong argument should not wait for it.
+    from hma_depth_ros.data.image_file import read_rgb
+    from hma_depth_ros.data.splits.entry_camera import entry_camera
+    from hma_depth_ros.inference.predictor import DepthPredictor
+    from hma_depth_ros.training.pseudo_labels import agreed_depth, views_of
+
     entries = read_located_split(arguments.split, arguments.data)
     predictors = [
         DepthPredictor.from_checkpoint(path, device=arguments.device)

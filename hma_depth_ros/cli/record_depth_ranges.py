@@ -11,8 +11,6 @@ from rich.table import Table
 
 from hma_depth_ros.data.splits.located_split import read_located_split
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.evaluation.depth_ranges import record_depth_ranges
-from hma_depth_ros.inference.engines.model_file import ModelFormat
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -42,6 +40,11 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """See the module's docstring."""
     arguments = _parser().parse_args(argv)
+
+    # Only now: PyTorch takes seconds to import, and a wrong argument should not wait for it.
+    from hma_depth_ros.evaluation.depth_ranges import record_depth_ranges
+    from hma_depth_ros.inference.engines.model_file import ModelFormat
+
     for path in (arguments.checkpoint, arguments.output):
         if ModelFormat.of(path) is not ModelFormat.CHECKPOINT:
             raise HmaDepthError(f"{path} is no checkpoint: record the ranges there, then export it")

@@ -150,6 +150,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     from hma_depth_ros.ros.distribution import check_ros
 
     check_ros()
+    from hma_depth_ros.ros.ros_session import ros_session, split_ros_args
+
+    own, ros_args = split_ros_args(sys.argv[1:] if argv is None else argv)
+    arguments = _parser().parse_args(own)
+
+    # Only now: what works here takes its time to import, and a wrong argument need not wait for it.
     import rclpy
 
     from hma_depth_ros.bags.reader import BagReader
@@ -157,16 +163,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     from hma_depth_ros.ros.bag_tools.back_pressure import BackPressure
     from hma_depth_ros.ros.bag_tools.pause import PauseControl
     from hma_depth_ros.ros.bag_tools.replayer import LATE, BagReplayer
-    from hma_depth_ros.ros.ros_session import ros_session, split_ros_args
     from hma_depth_ros.ros.transport import tune_malloc
+    from hma_depth_ros.ros.undeclared import (
+        instead_of_parameters,
+        report_unaddressed,
+        report_undeclared,
+    )
 
     tune_malloc()
-    own, ros_args = split_ros_args(sys.argv[1:] if argv is None else argv)
-    arguments = _parser().parse_args(own)
     with BagReader(arguments.bag) as bag, ros_session(ros_args) as stop:
         node = rclpy.create_node(
             "bag_replayer", start_parameter_services=False, enable_rosout=False
         )
+        report_undeclared(node, advice=instead_of_parameters(arguments), overridable=False)
+        report_unaddressed(node, ros_args)
         replayer = BagReplayer(
             node,
             bag,

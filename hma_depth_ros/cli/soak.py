@@ -13,13 +13,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from hma_depth_ros.benchmarks.machine import machine
-from hma_depth_ros.benchmarks.soak.soak_page import soak_page, write_soak_plot
 from hma_depth_ros.benchmarks.soak.soak_report import read_soak, verdicts
 from hma_depth_ros.cli.describe import image_size
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import atomic_path, check_writable
-from hma_depth_ros.inference.bundled import default_checkpoint
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -91,6 +88,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: argparse.Namespace, folder: Path) -> None:
     # Only here: a report needs no ROS.
+    from hma_depth_ros.benchmarks.machine import machine
+    from hma_depth_ros.inference.bundled import default_checkpoint
     from hma_depth_ros.ros.distribution import check_ros
 
     check_ros()
@@ -123,6 +122,8 @@ def _run(arguments: argparse.Namespace, folder: Path) -> None:
 
 
 def _report(record: Path) -> int:
+    from hma_depth_ros.benchmarks.soak.soak_page import soak_page, write_soak_plot
+
     content = read_soak(record)
     page = soak_page(content)
     with atomic_path(record.with_suffix(".md")) as temporary:

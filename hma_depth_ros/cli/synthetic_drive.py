@@ -10,15 +10,14 @@ from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from hma_depth_ros.bags.kitti.drive_bag import write_kitti_bag
 from hma_depth_ros.data.kitti.layout import SYNTHETIC_DRIVES
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.geometry.camera_planes import Mount
 from hma_depth_ros.inference.mount_arguments import add_mount_arguments, mount_of
-from hma_depth_ros.synthetic.kitti_writer import write_kitti_drive
-from hma_depth_ros.synthetic.synthetic_drive import KITTI_CAMERA, SyntheticDrive
 
+#: Of KITTI's camera 2 on 2011_09_26, rectified.
+_KITTI_SIZE = (1242, 375)
 #: A process takes about as long to start as one frame takes to render.
 _FRAMES_PER_PROCESS = 4
 
@@ -44,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--size",
         type=_size,
-        default=(KITTI_CAMERA.width, KITTI_CAMERA.height),
+        default=_KITTI_SIZE,
         metavar="WxH",
         help="KITTI's image resized to this size (default: 1242x375)",
     )
@@ -65,12 +64,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point."""
     parser = _parser()
     arguments = parser.parse_args(argv)
+
     if arguments.frames < 1:
         parser.error("--frames must be at least 1")
     if arguments.seed < 0:
         parser.error("--seed must not be negative")
     if arguments.bag is not None and arguments.bag.exists():
         raise HmaDepthError(f"--bag: {arguments.bag} exists already; name a new folder")
+
+    # Only now: what works here takes its time to import, and a wrong argument need not wait for it.
+    from hma_depth_ros.bags.kitti.drive_bag import write_kitti_bag
+    from hma_depth_ros.synthetic.kitti_writer import write_kitti_drive
+    from hma_depth_ros.synthetic.synthetic_drive import SyntheticDrive
 
     width, height = arguments.size
     drive = SyntheticDrive(
@@ -97,12 +102,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _camera(width: int, height: int, focal_length: float | None) -> PinholeCamera:
+    from hma_depth_ros.synthetic.synthetic_drive import KITTI_CAMERA
+
     if focal_length is not None:
         try:
             return PinholeCamera.from_focal_length(focal_length, width=width, height=height)
         except ValueError as error:
             raise HmaDepthError(f"--focal-length {focal_length:g}: {error}") from error
-    if (width, height) == (KITTI_CAMERA.width, KITTI_CAMERA.height):
+    if (width, height) == _KITTI_SIZE:
         return KITTI_CAMERA
     return KITTI_CAMERA.resize(width=width, height=height)
 

@@ -10,30 +10,20 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import cv2
+from typing import TYPE_CHECKING, Any
 
 from hma_depth_ros.data.depth.depth_units import unit_hint
+from hma_depth_ros.data.frame_name import scene_name
 from hma_depth_ros.data.splits.own_dataset import REPORT
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.evaluation.depth_ranges import record_depth_ranges
 from hma_depth_ros.files import check_writable
-from hma_depth_ros.html_report.training_page import write_training_page
 from hma_depth_ros.training.config_file import load_config, preset_names, to_yaml
 from hma_depth_ros.training.data_arguments import add_data_arguments, with_data_arguments
-from hma_depth_ros.training.fine_tuning import (
-    FINETUNE,
-    fitted,
-    listed,
-    lists_of,
-    weights_file,
-)
-from hma_depth_ros.training.lists import Lists, read_lists
-from hma_depth_ros.training.processes import joined_processes
-from hma_depth_ros.training.run_config import TrainConfig
-from hma_depth_ros.training.run_folder import RunFolder
-from hma_depth_ros.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from hma_depth_ros.training.lists import Lists
+    from hma_depth_ros.training.run_config import TrainConfig
+    from hma_depth_ros.training.run_folder import RunFolder
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -73,6 +63,16 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """See the module's docstring."""
     arguments = _parser().parse_intermixed_args(argv)
+
+    # Only now: PyTorch takes seconds to import, and a wrong argument should not wait for it.
+    import cv2
+
+    from hma_depth_ros.html_report.training_page import write_training_page
+    from hma_depth_ros.training.lists import read_lists
+    from hma_depth_ros.training.processes import joined_processes
+    from hma_depth_ros.training.run_folder import RunFolder
+    from hma_depth_ros.training.trainer import Trainer
+
     resume = arguments.resume is not None
     config = _resumed(arguments) if resume else _configured(arguments)
     if arguments.print_config:
@@ -93,11 +93,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             processes.by_first(lambda: folder.create(config, lists.description))
         if processes.is_first:
             _print_unit(lists)
+            if config.validation.blends:
+                _print_validation(lists)
         outcome = trainer.run()
         if processes.is_first:
             print(f"{folder.path}: {outcome.steps} steps done")
             if outcome.best is not None:
-                print(f"best {config.validation.metric} {outcome.best:.4f}: {folder.best}")
+                which = _which_weights(outcome.best_share)
+                print(f"best {config.validation.metric} {outcome.best:.4f}{which}: {folder.best}")
         first = processes.is_first
     if first:
         _record_depth_ranges(folder, lists, config.compute.device)
@@ -108,9 +111,35 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _record_depth_ranges(folder: RunFolder, lists: Lists, device: str) -> None:
     """Into the run's checkpoints, for the node to call other depth implausible."""
+    from hma_depth_ros.evaluation.depth_ranges import record_depth_ranges
+
     for path in (folder.last, folder.best):
         if path.is_file():
             record_depth_ranges(path, lists.training, path, device=device)
+
+
+def _which_weights(share: float) -> str:
+    """Of the best ones, with so much of what training changed."""
+    if share == 1:
+        return ""
+    if share == 0:
+        return " by the weights it started from, which no others beat on the validation frames"
+    return f" with {share:g} of what training changed"
+
+
+def _print_validation(lists: Lists) -> None:
+    """Say so where weights are chosen by streets that they have seen."""
+    trained, chosen_by = (
+        {scene_name(entry.image) for entry in entries}
+        for entries in (lists.training, lists.validation)
+    )
+    if chosen_by and chosen_by <= trained:
+        print(
+            "hint: all recordings of the validation list are trained on too, so that it cannot "
+            "tell what is learned of the car from what is learned of these streets; --validation "
+            "LIST names frames of other streets",
+            flush=True,
+        )
 
 
 def _print_unit(lists: Lists) -> None:
@@ -120,6 +149,8 @@ def _print_unit(lists: Lists) -> None:
 
 
 def _configured(arguments: argparse.Namespace) -> TrainConfig:
+    from hma_depth_ros.training.fine_tuning import FINETUNE
+
     config = load_config(
         preset=arguments.preset, file=arguments.config, overrides=arguments.overrides
     )
@@ -132,6 +163,8 @@ def _configured(arguments: argparse.Namespace) -> TrainConfig:
 
 def _fine_tuned(config: TrainConfig, arguments: argparse.Namespace) -> TrainConfig:
     """The preset's configuration with what follows from checkpoint and frames."""
+    from hma_depth_ros.training.fine_tuning import FINETUNE, fitted, listed, lists_of, weights_file
+
     found: dict[str, Any] = {}
     folder = None if arguments.data is None else Path(arguments.data)
     if folder is not None and not (arguments.split or config.data.train):
@@ -156,6 +189,8 @@ def _fine_tuned(config: TrainConfig, arguments: argparse.Namespace) -> TrainConf
 
 def _resumed(arguments: argparse.Namespace) -> TrainConfig:
     """The run's own configuration; where its files lie and who reads them may have changed."""
+    from hma_depth_ros.training.run_folder import RunFolder
+
     allowed = ("data.root=", "data.workers=")
     options = ("preset", "config", "split", "mix", "validation", "hold_out", "ground_truth_source")
     fixed = [f"--{name.replace('_', '-')}" for name in options if vars(arguments)[name]]

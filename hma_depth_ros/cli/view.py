@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.files import atomic_path, temporary_folder
 
 if TYPE_CHECKING:
     from hma_depth_ros.inference.predictor import DepthPredictor
@@ -69,8 +69,6 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point."""
-    from hma_depth_ros.viewer.rerun_package import import_rerun
-
     words = list(sys.argv[1:] if argv is None else argv)
     begin = words.index("--ros-args") if "--ros-args" in words else len(words)
     parser = _parser()
@@ -84,6 +82,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     for path in arguments.what:
         if not path.exists():
             raise HmaDepthError(f"no such file or folder: {path}")
+
+    # Only now: PyTorch takes seconds to import, and a wrong argument should not wait for it.
+    from hma_depth_ros.viewer.rerun_package import import_rerun
+
     rr = import_rerun()
     with ExitStack() as stack:
         if arguments.live:
@@ -115,8 +117,8 @@ def _recorded(arguments: argparse.Namespace) -> Iterator[tuple[Contents, Iterabl
         raise HmaDepthError("several things at once can only be images; take one bag or drive")
     from hma_depth_ros.viewer.bag_moments import BagMoments
 
-    with tempfile.TemporaryDirectory(prefix="hma_depth_view_") as folder:
-        bag = _as_bag(paths[0], Path(folder))
+    with temporary_folder(prefix="hma_depth_view_") as folder:
+        bag = _as_bag(paths[0], folder)
         with BagMoments(
             bag,
             image_topic=arguments.image_topic,
@@ -159,8 +161,8 @@ def _show(
     rr: Any, contents: Contents, moments: Iterable[Moment], arguments: argparse.Namespace
 ) -> None:
     """Log the moments to a window or to files."""
-    from hma_depth_ros.files import atomic_path
     from hma_depth_ros.viewer.blueprint import layout
+    from hma_depth_ros.viewer.rerun_file import told_of_errors
     from hma_depth_ros.viewer.rerun_log import write_moments
     from hma_depth_ros.viewer.screenshot import write_screenshot
 
@@ -174,12 +176,14 @@ def _show(
         recording.flush()
         print(f"{count} images shown")
         return
-    with tempfile.TemporaryDirectory(prefix="hma_depth_view_") as folder:
-        target = save if save is not None else Path(folder) / "view.rrd"
-        with atomic_path(target) as temporary:
-            recording.save(temporary, default_blueprint=blueprint)
-            count = write_moments(rr, recording, contents, moments)
-            recording.disconnect()
+    with temporary_folder(prefix="hma_depth_view_") as folder:
+        target = save if save is not None else folder / "view.rrd"
+        with atomic_path(target) as temporary, told_of_errors(temporary) as pipe:
+            try:
+                recording.save(pipe, default_blueprint=blueprint)
+                count = write_moments(rr, recording, contents, moments)
+            finally:
+                recording.disconnect()
         if save is not None:
             print(f"{save}: {count} images; 'rerun {save}' opens it")
         if picture is not None:

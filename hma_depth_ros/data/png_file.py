@@ -6,7 +6,6 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -24,6 +23,8 @@ def decode_png(path: Path, flags: int, *, what: str) -> npt.NDArray[Any]:
         HmaDepthError: the file is missing, damaged or not a PNG.
 
     """
+    import cv2  # here, since the formats' names are those of options too, and --help needs no more
+
     try:
         data = path.read_bytes()
     except OSError as error:

@@ -46,5 +46,5 @@ def write_ply(path: Path, points: npt.NDArray[np.floating], colors: npt.NDArray[
     vertices["xyz"], vertices["rgb"] = points[valid], colors[valid]
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         file.write(_HEADER.format(count=len(vertices)).encode("ascii"))
-        vertices.tofile(file)
+        file.write(vertices.tobytes())  # `tofile` does not say when the disk is full at the end
     return len(vertices)

@@ -75,10 +75,11 @@ def _overview(bag: BagReader, cameras: Sequence[RecordedDepth]) -> list[Part]:
     total = sum(bag.topics[topics.depth].count for topics in cameras)
     seconds = (bag.end - bag.start) / 1e9
     messages = sum(topic.count for topic in bag.topics.values())
+    intervals = total - len(cameras)  # ten images at 10 Hz are 0.9 s from the first to the last
     tiles = [
         Tile("Depth images", f"{total:,}"),
         Tile("Length", fixed(seconds, 1), "s"),
-        Tile("Rate", fixed(total / seconds if seconds else None, 1), "a second"),
+        Tile("Rate", fixed(intervals / seconds if seconds else None, 1), "a second"),
         Tile("Messages", f"{messages:,}", note=counted(len(bag.topics), "topic")),
     ]
     return [Tiles(tiles), *(Note(remark, warning=True) for remark in bag.remarks)]

@@ -110,7 +110,10 @@ def _sections(found: BenchmarkFigures) -> Sequence[Section]:
     return [Section("Figures", _model(found), _IN_TURN)]
 
 
-_IN_TURN = "Candidates took turns in one run: ratios hold even where the machine did other work."
+_IN_TURN = (
+    "Candidates took turns in one run: compare these rows with each other. Where quartiles lie far "
+    "apart, the machine did other work, and ratios are rough."
+)
 
 
 def _model(found: ModelFigures) -> list[Part]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hma_depth_ros.evaluation.metrics import HIGHER_IS_BETTER
-from hma_depth_ros.evaluation.report.metric_table import metric_title
+from hma_depth_ros.evaluation.report.metric_table import metric_title, ordered_metrics
 from hma_depth_ros.html_report.evaluation_figures import (
     ComparedFigures,
     DifferenceFigures,
@@ -38,7 +38,9 @@ def comparison_page(content: Mapping[str, Any], *, where: str) -> Page:
     sections = [Section(key, _parts(figures)) for key, figures in by_key.items()]
     described = run.get("checkpoints", [])
     how: list[Part] = [
-        Facts(list(flattened(network))) for network in described if isinstance(network, Mapping)
+        Facts(list(flattened({name.replace("_", " "): value for name, value in network.items()})))
+        for network in described
+        if isinstance(network, Mapping)
     ]
     if how:
         sections.append(Section("How it was measured", how))
@@ -53,7 +55,7 @@ def comparison_page(content: Mapping[str, Any], *, where: str) -> Page:
 
 def _parts(figures: ComparedFigures) -> list[Part]:
     first = next(iter(figures.mean))
-    metrics = list(figures.mean[first])
+    metrics = ordered_metrics(list(figures.mean[first]))
     frames = len(next(iter(figures.per_image.values())))
     rows = [
         Row([name, *(fixed(means[m]) for m in metrics)], "strong")
@@ -71,7 +73,8 @@ def _parts(figures: ComparedFigures) -> list[Part]:
 def _differences(title: str, apart: Mapping[str, DifferenceFigures]) -> Bars:
     """Intervals of all metrics, each on a scale of its own around zero."""
     rows = []
-    for metric, found in apart.items():
+    for metric in ordered_metrics(list(apart)):
+        found = apart[metric]
         low, high = ends = found.confidence_95_over_scenes or found.confidence_95
         widest = max(abs(low), abs(high), abs(found.difference)) or 1.0
 

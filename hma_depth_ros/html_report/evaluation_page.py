@@ -12,7 +12,7 @@ from hma_depth_ros.data.frame_name import short_scene_names
 from hma_depth_ros.data.splits.dataset_layout import KITTI, NYU
 from hma_depth_ros.data.splits.entry_camera import source_line
 from hma_depth_ros.evaluation.metrics import HIGHER_IS_BETTER
-from hma_depth_ros.evaluation.report.metric_table import metric_title
+from hma_depth_ros.evaluation.report.metric_table import metric_title, ordered_metrics
 from hma_depth_ros.evaluation.report.paper_table import TABLE_1, TABLE_1_METRICS, TABLE_1_PROTOCOL
 from hma_depth_ros.html_report.comparison_page import comparison_page
 from hma_depth_ros.html_report.evaluation_figures import (
@@ -195,7 +195,7 @@ def _metric_tables(
     for key, figures in by_key.items():
         groups.setdefault(tuple(figures.mean), []).append(key)
     for names, keys in groups.items():
-        metrics = _ordered(names)
+        metrics = ordered_metrics(names)
         rows = []
         for key in keys:
             figures = by_key[key]
@@ -231,12 +231,6 @@ def _interval_rows(figures: ProtocolFigures, metrics: Sequence[str], word: str) 
             cells = (fixed(ends[metric][side]) for metric in metrics)
             rows.append(Row([f"{name} {end}", of if side == 0 else "", *cells], "faint"))
     return rows
-
-
-def _ordered(names: Sequence[str]) -> list[str]:
-    """As in the paper's Table I; the metrics that it leaves out come last."""
-    ours = [name for name in TABLE_1_METRICS if name in names]
-    return [*ours, *(name for name in names if name not in ours)]
 
 
 def _by_distance(figures: ProtocolFigures) -> list[Chart]:
@@ -294,7 +288,7 @@ def _by_drive(figures: ProtocolFigures, word: str) -> list[Part]:
     if len(figures.per_image) > 1:
         parts.append(Charts(_by_frame(figures, metric)))
     worst = sorted(figures.per_image.items(), key=lambda item: -item[1][metric])[:_FRAMES_LISTED]
-    metrics = _ordered(list(figures.mean))
+    metrics = ordered_metrics(list(figures.mean))
     rows = [Row([name, *(fixed(own[m]) for m in metrics)]) for name, own in worst]
     listed = DataTable("", ["frame", *map(titled, metrics)], rows)
     count = "All frames" if len(rows) == len(figures.per_image) else f"The {len(rows)} worst frames"
@@ -439,7 +433,8 @@ def _pictures(frames: Sequence[FrameLayers]) -> Section:
 
 def _how(run: Mapping[str, Any]) -> list[Part]:
     apart = {"hints", "frames", "windows", "principal_points"}
-    facts = list(flattened({name: value for name, value in run.items() if name not in apart}))
+    plain = {name.replace("_", " "): run[name] for name in run if name not in apart}
+    facts = list(flattened(plain))
     for protocol, windows in run.get("windows", {}).items():
         facts += [
             (

@@ -37,7 +37,7 @@ def percent(share: float | None, places: int = 0) -> str:
     """A share of one in percent; a dash for none."""
     if share is None or not math.isfinite(share):
         return _NONE
-    return f"{share:.{places}%}"
+    return f"{100 * share:.{places}f} %"
 
 
 def counted(count: int, one: str, more: str | None = None) -> str:

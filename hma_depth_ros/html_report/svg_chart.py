@@ -31,7 +31,7 @@ class Series:
     points: Sequence[Point]
     color: str = "s1"  #: class of the style sheet
     dashed: bool = False
-    dots: bool = False  #: mark each point, and name it
+    dots: bool = False  #: mark each point, and name it; one without neighbours is marked anyhow
     line: bool = True
     labels: Sequence[str] = ()  #: of the dots, for who points at them
 
@@ -114,6 +114,8 @@ class Axis:
         low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
         self._log = log and bool(finite)
         if self._log:
+            if low == high:
+                low, high = low / 2, high * 2
             steps = LogLocator(subs=(1, 2, 5)).tick_values(low, high)
             inside = [step for step in steps if low * 0.999 <= step <= high * 1.001]
             self.ticks = inside if len(inside) > 1 else [low, high]
@@ -141,8 +143,14 @@ class Axis:
 
     def drawn_ticks(self) -> list[Tick]:
         """Ticks with their numbers."""
-        step = min((b - a for a, b in zip(self.ticks, self.ticks[1:], strict=False)), default=1.0)
-        return [Tick(round(self.place(t), 1), _number(t, step, self._log)) for t in self.ticks]
+        if self._log:
+            labels = _powers(self.ticks)
+        else:
+            pairs = zip(self.ticks, self.ticks[1:], strict=False)
+            step = min((b - a for a, b in pairs), default=1.0)
+            labels = [_number(tick, step) for tick in self.ticks]
+        places = [round(self.place(tick), 1) for tick in self.ticks]
+        return [Tick(place, label) for place, label in zip(places, labels, strict=True)]
 
 
 class _TightAxis(Axis):
@@ -165,9 +173,19 @@ class _TightAxis(Axis):
         self.ticks = [tick for tick in self.ticks if low - slack <= tick <= high + slack]
 
 
-def _number(value: float, step: float, log: bool) -> str:
-    if log:
-        return f"{value:.0e}".replace("e-0", "e-") if value < 2e-3 else f"{value:g}"
+def _powers(values: Sequence[float]) -> list[str]:
+    """Numbers of a logarithmic axis, with as many digits as tell them apart."""
+    for digits in range(6):
+        labels = [
+            f"{v:.{digits}e}".replace("e-0", "e-") if v < 0.01 else f"{float(f'{v:.{digits}e}'):g}"
+            for v in values
+        ]
+        if len(set(labels)) == len(values):
+            break
+    return labels
+
+
+def _number(value: float, step: float) -> str:
     if abs(value) >= 10_000:
         return f"{value / 1000:g}k"
     # As many decimals as the step has, so that all numbers of an axis have the same.
@@ -212,14 +230,13 @@ def line_chart(
             continue
         legend.append((one.color, one.name))
         placed = [[(x_axis.place(x), y_axis.place(y)) for x, y in part] for part in parts]
-        dots = []
-        if one.dots:
-            labels = one.labels or [f"{one.name}: {y:.4g} at {x:g}" for x, y in one.points]
-            dots = [
-                DrawnDot(f"{x_axis.place(x):.1f}", f"{y_axis.place(y):.1f}", label)
-                for (x, y), label in zip(one.points, labels, strict=True)
-                if math.isfinite(y) and (y > 0 or not log)
-            ]
+        labels = one.labels or [f"{one.name}: {y:.4g} at {x:g}" for x, y in one.points]
+        alone = {part[0] for part in parts if len(part) == 1}
+        dots = [
+            DrawnDot(f"{x_axis.place(x):.1f}", f"{y_axis.place(y):.1f}", label)
+            for (x, y), label in zip(one.points, labels, strict=True)
+            if (one.dots and math.isfinite(y) and (y > 0 or not log)) or (x, y) in alone
+        ]
         paths = [_path(part) for part in placed if len(part) > 1] if one.line else []
         drawn.append(DrawnSeries(one.color, one.dashed, paths, dots))
     areas = []

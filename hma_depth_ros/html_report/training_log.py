@@ -20,6 +20,7 @@ class LoggedValidation(BaseModel):
     epoch: int
     validation: dict[str, dict[str, float]]  #: mean metrics by drive; `all` is every frame
     mask_shares: list[float] = []
+    trained_share: float = 1.0  #: of what training changed; 0: the weights that it started from
 
 
 @dataclass
@@ -29,6 +30,8 @@ class TrainingLog:
     #: Figures of the latest steps, by name: step and value.
     steps: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     validations: list[LoggedValidation] = field(default_factory=list)
+    #: Of weights on the way from the start to those of an epoch.
+    blends: list[LoggedValidation] = field(default_factory=list)
     last_step: int = 0
 
 
@@ -60,7 +63,8 @@ def read_training_log(path: Path) -> TrainingLog:
         try:
             content = parse_json(line)
             if "validation" in content:
-                log.validations.append(LoggedValidation.model_validate(content))
+                found = LoggedValidation.model_validate(content)
+                (log.validations if found.trained_share == 1 else log.blends).append(found)
             else:
                 _add_step(log, content)
             log.last_step = int(content["step"])
@@ -68,7 +72,7 @@ def read_training_log(path: Path) -> TrainingLog:
             raise HmaDepthError(
                 f"{path}, line {number}, is not what train logs: {type(error).__name__}"
             ) from error
-    if not log.steps and not log.validations:
+    if not (log.steps or log.validations or log.blends):
         raise nothing
     return log
 

@@ -30,7 +30,7 @@ from hma_depth_ros.html_report.page_parts import (
 )
 from hma_depth_ros.html_report.page_texts import counted, fixed, flattened, titled
 from hma_depth_ros.html_report.svg_chart import Chart, Series, line_chart, thinned
-from hma_depth_ros.html_report.training_log import TrainingLog, read_training_log
+from hma_depth_ros.html_report.training_log import LoggedValidation, TrainingLog, read_training_log
 from hma_depth_ros.structured_text import parse_json
 from hma_depth_ros.training.run_config import TrainConfig
 from hma_depth_ros.training.run_folder import RunFolder
@@ -105,14 +105,23 @@ def _headline(folder: RunFolder, log: TrainingLog, config: TrainConfig) -> str:
     name = folder.path.absolute().name
     if best is None:
         return f"{name}, {log.last_step:,} steps"
-    return f"{name}: {titled(metric)[:-2]} {best[0]:.4f} after epoch {best[1] + 1}"
+    return f"{name}: {titled(metric)[:-2]} {best[0]:.4f} {_whose(best[1])}"
 
 
-def _best(log: TrainingLog, metric: str) -> tuple[float, int] | None:
-    """Best value of a metric, and its epoch."""
+def _whose(found: LoggedValidation) -> str:
+    """Which weights those of a validation are."""
+    if found.trained_share == 1:
+        return f"after epoch {found.epoch + 1}"
+    if found.trained_share == 0:
+        return "before training"
+    return f"with {found.trained_share:g} of what training changed"
+
+
+def _best(log: TrainingLog, metric: str) -> tuple[float, LoggedValidation] | None:
+    """Best value of a metric, and its validation."""
     values = [
-        (found.validation[ALL][metric], found.epoch)
-        for found in log.validations
+        (found.validation[ALL][metric], found)
+        for found in (*log.validations, *log.blends)
         if metric in found.validation.get(ALL, {})
     ]
     if not values:
@@ -125,8 +134,11 @@ def _overview(config: TrainConfig, log: TrainingLog) -> list[Part]:
     tiles = []
     metric = config.validation.metric
     if (best := _best(log, metric)) is not None:
-        note = f"epoch {best[1] + 1} of {config.optimiser.epochs}"
+        whole = best[1].trained_share == 1
+        note = f"epoch {best[1].epoch + 1} of {config.optimiser.epochs}"
+        note = note if whole else _whose(best[1])
         tiles.append(Tile(f"Best {titled(metric)}", f"{best[0]:.4f}", note=note))
+    if log.validations:
         last = log.validations[-1].validation[ALL]
         if "d1" in last:
             tiles.append(Tile("δ1 at the end", f"{100 * last['d1']:.1f}", "%"))
@@ -184,12 +196,12 @@ def _validation(log: TrainingLog) -> list[Part]:
     rows = [
         Row(
             [
-                f"{found.epoch + 1}",
+                f"{found.epoch + 1}" if found.trained_share == 1 else _whose(found),
                 f"{found.step:,}",
                 *(fixed(found.validation[ALL].get(metric), 4) for metric in _LISTED),
             ]
         )
-        for found in validations
+        for found in (*validations, *log.blends)
     ]
     table = DataTable("", ["epoch", "steps", *map(titled, _LISTED)], rows)
     return [*parts, Folded("All validations", [table])]

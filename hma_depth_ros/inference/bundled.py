@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from hma_depth_ros.assets import asset
+from hma_depth_ros.assets import CHECKPOINT, asset
 from hma_depth_ros.errors import HmaDepthError
 
 
@@ -22,7 +22,7 @@ def default_checkpoint() -> Path:
         HmaDepthError: the installation lacks it, or it is not the one that was packaged.
 
     """
-    path = asset("hma_depth_mobile.safetensors")
+    path = asset(CHECKPOINT)
     expected, _, _ = asset(f"{path.name}.sha256").read_text(encoding="ascii").partition(" ")
     found = sha256(path.read_bytes()).hexdigest()
     if found != expected:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.geometry.window import kitti_crop
-from hma_depth_ros.network.model import SIZE_MULTIPLE
+from hma_depth_ros.network.model_config import SIZE_MULTIPLE
 
 #: Up to which length in pixels the plan enlarges a side: a strip of an image, resized to the
 #: network's width, would have thousands of times its pixels, and take all of the memory.

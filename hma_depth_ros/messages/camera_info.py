@@ -9,6 +9,7 @@ from copy import copy
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.camera import PinholeCamera
@@ -29,7 +30,8 @@ class BadCalibrationError(HmaDepthError):
 def camera_from_info(info: Any, *, width: int, height: int) -> PinholeCamera:
     """Camera of an image of width x height that `info` came with.
 
-    P counts, as in image_geometry and depth_image_proc: K belongs to the unrectified image.
+    P counts, as in image_geometry and depth_image_proc: K belongs to the unrectified image. Of a
+    camera that has neither distortion nor rotation both are one, so K stands in for a P of zeros.
     Binning and region of interest are folded in, as image_geometry does. A width or height of 0, as
     of drivers that fill in P alone, is not known.
 
@@ -38,9 +40,7 @@ def camera_from_info(info: Any, *, width: int, height: int) -> PinholeCamera:
             another size.
 
     """
-    p = np.asarray(info.p, dtype=np.float64).reshape(3, 4)
-    if not np.any(p):
-        raise BadCalibrationError("camera_info has no calibration: its projection matrix P is zero")
+    p = _projection(info)
     # NaN compares false, and is found below. Some drivers leave the 1 out.
     others = np.array([p[0, 1], p[1, 0], p[2, 0], p[2, 1]])
     scaled = np.isfinite(p[2, 2]) and p[2, 2] not in (0.0, 1.0)
@@ -88,6 +88,38 @@ def camera_from_info(info: Any, *, width: int, height: int) -> PinholeCamera:
     return camera
 
 
+def _projection(info: Any) -> npt.NDArray[np.float64]:
+    """P (3, 4), or K in its place.
+
+    Raises:
+        BadCalibrationError: P is zero, and K is, too, or cannot stand in for it.
+
+    """
+    p = np.asarray(info.p, dtype=np.float64).reshape(3, 4)
+    if np.any(p):
+        return p
+    k = np.asarray(info.k, dtype=np.float64).reshape(3, 3)
+    r = np.asarray(info.r, dtype=np.float64).reshape(3, 3)
+    reason = "camera_info has no calibration: its projection matrix P is zero"
+    if not np.any(k):
+        raise BadCalibrationError(reason)
+    for element, other in (
+        ("D (a distortion)", np.any(np.asarray(info.d))),
+        ("R (a rotation)", _turns(r)),
+    ):
+        if other:
+            raise BadCalibrationError(
+                f"{reason}, and with {element} K is not that of rectified images; rectify them "
+                "(image_proc), or have the driver fill in P"
+            )
+    return np.hstack([k, np.zeros((3, 1))])
+
+
+def _turns(r: npt.NDArray[np.float64]) -> bool:
+    """Whether R is neither the identity nor left out."""
+    return bool(np.any(r)) and not np.allclose(r, np.eye(3))
+
+
 def distortion(info: Any, image_topic: str) -> str | None:
     """What is wrong if images have the distortion of their CameraInfo; None if it has none.
 
@@ -130,7 +162,7 @@ def info_for_camera(info: Any, header: Any, camera: PinholeCamera) -> Any:
     result.roi = copy(info.roi)
     result.roi.x_offset = result.roi.y_offset = result.roi.width = result.roi.height = 0
     result.roi.do_rectify = False
-    p = np.asarray(info.p, dtype=np.float64).reshape(3, 4)
+    p = _projection(info)
     # Pixels of the original sensor -> pixels of the result, axis by axis: u' = scale u + shift.
     scale_x, scale_y = camera.fx / p[0, 0], camera.fy / p[1, 1]
     shift_x, shift_y = camera.cx - scale_x * p[0, 2], camera.cy - scale_y * p[1, 2]

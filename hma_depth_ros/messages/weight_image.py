@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -22,6 +21,8 @@ def encoded_weights(weights: npt.NDArray[np.float32], encoding: str) -> npt.NDAr
     """
     if encoding == WEIGHTS:
         return weights
+    import cv2  # here, since the encodings are choices of a parameter, and --help needs no more
+
     return np.asarray(cv2.convertScaleAbs(np.nan_to_num(weights), alpha=255))
 
 

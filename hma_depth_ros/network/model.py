@@ -12,10 +12,7 @@ from hma_depth_ros.network.attention import blend, hierarchical_masks, upsample
 from hma_depth_ros.network.decoder import Decoder
 from hma_depth_ros.network.depth_mapping import to_metres
 from hma_depth_ros.network.encoder import Encoder
-from hma_depth_ros.network.model_config import ModelConfig
-
-#: Inputs are padded to a multiple of the encoder's coarsest reduction.
-SIZE_MULTIPLE = 32
+from hma_depth_ros.network.model_config import SIZE_MULTIPLE, ModelConfig
 
 
 @dataclass

@@ -13,6 +13,9 @@ from hma_depth_ros.errors import HmaDepthError
 #: Reduction factors at which the decoder has features, coarse to fine.
 DECODER_REDUCTIONS = (16, 8, 4, 2, 1)
 
+#: Inputs are padded to a multiple of the encoder's coarsest reduction.
+SIZE_MULTIPLE = 32
+
 #: The paper's dilation rates (section 2).
 ASPP_DILATIONS = (3, 6, 12, 18, 24)
 

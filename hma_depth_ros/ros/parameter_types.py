@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
@@ -13,6 +14,9 @@ from rclpy.parameter import Parameter
 from hma_depth_ros.errors import HmaDepthError
 
 _Type = Parameter.Type
+
+#: Of difflib, from 0 to 1, of two names of which one may be the other misspelt.
+_ALIKE = 0.75
 
 
 class ParameterError(HmaDepthError):
@@ -71,6 +75,18 @@ def _conversion(value: Any, wanted: Parameter.Type) -> str:
     return f"[{', '.join(converted)}]" if is_list else converted[0]
 
 
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that is most like this one, in each of its parts between dots."""
+    parts = name.split(".")
+
+    def is_like(other: str) -> bool:
+        pairs = zip(parts, other.split("."), strict=False)
+        same_depth = other.count(".") == len(parts) - 1
+        return same_depth and all(get_close_matches(a, [b], cutoff=_ALIKE) for a, b in pairs)
+
+    return next(iter(get_close_matches(name, filter(is_like, known), n=1)), None)
+
+
 class ForgivingParameters(Node):
     """A node that takes every value that a parameter has already, read-only or not.
 
@@ -86,19 +102,22 @@ class ForgivingParameters(Node):
         self, parameter_list: list[Parameter[Any]]
     ) -> SetParametersResult:
         """See `Node`; the services of the parameters call it, too."""
+        for parameter in parameter_list:
+            if not self.has_parameter(parameter.name):
+                near = nearest(parameter.name, self.get_parameters_by_prefix(""))
+                hint = f"; did you mean {near}?" if near else ""
+                reason = f"{parameter.name}: no parameter of this node{hint}"
+                return SetParametersResult(successful=False, reason=reason)
         changes = [parameter for parameter in parameter_list if not self._has(parameter)]
         if not changes:
             return SetParametersResult(successful=True)
         result = super().set_parameters_atomically(changes)
         if not result.successful:
             for change in changes:
-                if self.has_parameter(change.name):
-                    result.reason += instead(change.value, self.get_parameter(change.name).type_)
+                result.reason += instead(change.value, self.get_parameter(change.name).type_)
         return result
 
     def _has(self, parameter: Parameter[Any]) -> bool:
-        if not self.has_parameter(parameter.name):
-            return False
         present = self.get_parameter(parameter.name)
         same_type = present.type_ == parameter.type_
         return same_type and _plain(present.value) == _plain(parameter.value)

@@ -10,6 +10,7 @@ from rclpy.node import Node
 from rclpy.task import Future
 
 from hma_depth_ros.ros.ros_session import StopRequest, ros_errors, ros_session
+from hma_depth_ros.ros.undeclared import report_unaddressed
 
 
 def make_executor(context: Context | None = None) -> Executor:
@@ -36,6 +37,7 @@ def run_node(name: str, make: Callable[[StopRequest], Node], argv: Sequence[str]
     with ros_session([name, *argv]) as stop:
         with ros_errors("the node does not start"):
             node = make(stop)
+        report_unaddressed(node, argv)
         try:
             spin(node, stop)
         finally:

@@ -25,7 +25,8 @@ from hma_depth_ros.ros.parameter_types import ParameterError, declare, given_val
 
 Entity = Literal["publisher", "subscription"]
 
-_PREFIX = "qos_overrides."
+#: What their parameters begin with.
+OVERRIDES = "qos_overrides."
 _CHOICES: dict[str, Any] = {
     "history": HistoryPolicy,
     "reliability": ReliabilityPolicy,
@@ -45,7 +46,7 @@ POLICIES: dict[Entity, tuple[str, ...]] = {
     ),
 }
 #: Topics of every ROS node, whose overrides are rclpy's business.
-_ROS_TOPICS = ("/clock", "/parameter_events", "/rosout")
+ROS_TOPICS = ("/clock", "/parameter_events", "/rosout")
 
 
 def input_qos(*, lockstep: bool) -> QoSProfile:
@@ -85,7 +86,7 @@ def with_overrides(node: Node, topic: str, entity: Entity, profile: QoSProfile) 
     subject = f"qos_overrides of {topic}"
     values: dict[str, Any] = {}
     for policy in POLICIES[entity]:
-        name = f"{_PREFIX}{topic}.{entity}.{policy}"
+        name = f"{OVERRIDES}{topic}.{entity}.{policy}"
         if node.has_parameter(name):  # from when the node was configured before
             values[policy] = node.get_parameter(name).value
         else:
@@ -148,14 +149,14 @@ def judge_overrides(node: Node, endpoints: Collection[tuple[str, Entity]]) -> No
     """
     topics = {topic for topic, _ in endpoints}
     known = {
-        f"{_PREFIX}{topic}.{entity}.{policy}"
+        f"{OVERRIDES}{topic}.{entity}.{policy}"
         for topic, entity in endpoints
         for policy in POLICIES[entity]
     }
     foreign = []
     for name in sorted(given_values(node)):
-        topic = name.removeprefix(_PREFIX).split(".")[0]
-        if not name.startswith(_PREFIX) or name in known or topic in _ROS_TOPICS:
+        topic = name.removeprefix(OVERRIDES).split(".")[0]
+        if not name.startswith(OVERRIDES) or name in known or topic in ROS_TOPICS:
             continue
         if topic in topics:
             entities = " or ".join(entity for t, entity in endpoints if t == topic)

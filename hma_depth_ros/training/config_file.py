@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
@@ -16,7 +16,9 @@ from hma_depth_ros.data.text_file import read_text
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import atomic_path
 from hma_depth_ros.structured_text import MalformedTextError, parse_yaml
-from hma_depth_ros.training.run_config import TrainConfig
+
+if TYPE_CHECKING:
+    from hma_depth_ros.training.run_config import TrainConfig
 
 #: In a file: the preset that it changes.
 EXTENDS = "extends"
@@ -49,6 +51,8 @@ def load_config(
             value of the wrong type or range.
 
     """
+    from hma_depth_ros.training.run_config import TrainConfig
+
     content: dict[str, Any] = {} if preset is None else _preset(preset)
     content = _merged(content, found or {})
     if file is not None:
@@ -71,6 +75,8 @@ def config_from(content: Mapping[str, Any], *, source: str) -> TrainConfig:
         HmaDepthError: as `load_config`, beginning with the source.
 
     """
+    from hma_depth_ros.training.run_config import TrainConfig
+
     _check_keys(content, TrainConfig, source)
     try:
         return TypeAdapter(TrainConfig).validate_python(content)
@@ -83,6 +89,8 @@ def config_from(content: Mapping[str, Any], *, source: str) -> TrainConfig:
 
 def to_yaml(config: TrainConfig) -> str:
     """Text that `load_config` reads back to an equal configuration."""
+    from hma_depth_ros.training.run_config import TrainConfig
+
     plain = TypeAdapter(TrainConfig).dump_python(config, mode="json")
     return yaml.safe_dump(plain, sort_keys=False)
 
@@ -149,6 +157,8 @@ def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
 
 def _check_keys(content: Mapping[str, Any], cls: type, source: str, prefix: str = "") -> None:
     """Refuse keys that no section has, naming the nearest one that some section has."""
+    from hma_depth_ros.training.run_config import TrainConfig
+
     types = get_type_hints(cls)
     for key, value in content.items():
         path = f"{prefix}{key}"

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from hma_depth_ros.data.depth.ground_truth import SOURCES
-from hma_depth_ros.training.run_config import TrainConfig
+
+if TYPE_CHECKING:
+    from hma_depth_ros.training.run_config import TrainConfig
 
 
 def add_data_arguments(parser: argparse.ArgumentParser) -> None:

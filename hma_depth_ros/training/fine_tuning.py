@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from hma_depth_ros.assets import asset
+from hma_depth_ros.assets import named_checkpoint
 from hma_depth_ros.data.image_file import image_size
 from hma_depth_ros.data.splits.entry_camera import entry_camera
 from hma_depth_ros.data.splits.located_split import read_located_split
@@ -19,8 +19,6 @@ from hma_depth_ros.structured_text import parse_json
 
 #: The preset's name.
 FINETUNE = "finetune"
-#: `model.weights` of the checkpoint that comes with the package.
-BUNDLED = "bundled"
 
 #: Of a crop, which is as high as the frames of the lowest list: high crops served better than wide
 #: ones (docs/own_car.md), and frames enlarged to fill one would never be seen as at inference.
@@ -39,7 +37,7 @@ def weights_file(weights: str) -> Path:
         HmaDepthError: it names none.
 
     """
-    path = asset("hma_depth_mobile.safetensors") if weights == BUNDLED else Path(weights)
+    path = named_checkpoint(weights)
     if not path.is_file():
         raise HmaDepthError(
             f"model.weights={weights}: fine-tuning goes on from a checkpoint; there is no such file"

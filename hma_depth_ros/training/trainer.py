@@ -32,6 +32,7 @@ from hma_depth_ros.training.snapshot import RunProgress, Trained, read_snapshot,
 from hma_depth_ros.training.step import TrainingStep
 from hma_depth_ros.training.validator import Validator, summary_line
 from hma_depth_ros.training.weight_average import make_average
+from hma_depth_ros.training.weight_blend import blended
 
 
 @dataclass
@@ -40,6 +41,7 @@ class Outcome:
 
     steps: int
     best: float | None  #: of the validation metric
+    best_share: float  #: of what training changed, in the best weights
     #: Mean metrics by drive of the last validation; empty without one.
     means: dict[str, dict[str, float]]
 
@@ -107,6 +109,10 @@ class Trainer:
         self.steps = self.epoch_steps * settings.epochs
 
         torch.manual_seed(config.run.seed)
+        self._blends = config.validation.blends if self.validator.entries else ()
+        #: What the weights start from, where it is compared with what they come to.
+        self.start = initial_model(config.model) if self._blends else None
+        torch.manual_seed(config.run.seed)  # so that what is random starts the same
         # A snapshot replaces them; a download or an older checkpoint is not needed again.
         section = replace(config.model, weights="random") if resume else config.model
         self.model = initial_model(section)
@@ -118,6 +124,8 @@ class Trainer:
         if config.compute.channels_last:
             self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.model.to(processes.device)
+        if self.start is not None:
+            self.start.to(processes.device)
         self.average = (
             make_average(self.model, settings.average_decay) if settings.average_decay else None
         )
@@ -160,7 +168,7 @@ class Trainer:
             folder.check_lists(lists.description)
             self.progress = read_snapshot(folder.state, self.trained)
             self.take_step.restored(self.progress.scaler)
-        self.outcome = Outcome(self.progress.step, self.progress.best, {})
+        self.outcome = Outcome(self.progress.step, None, 1.0, {})
 
     def run(self) -> Outcome:
         """Take all steps that are left, leaving checkpoints, snapshots and metrics in the folder.
@@ -196,6 +204,8 @@ class Trainer:
         return self.outcome
 
     def _epochs(self, reporter: ProgressReport | None) -> None:
+        if self.start is not None and not self.progress.step and 0.0 in self._blends:
+            self._validate(self.start, -1, "before training", reporter, share=0.0)
         while self.progress.step < self.steps:
             epoch, begun = divmod(self.progress.step, self.epoch_steps)
             self.sampler.set_position(epoch, begun)
@@ -203,6 +213,7 @@ class Trainer:
             self._end_epoch(epoch, loss, reporter)
             self.processes.barrier()
         self.outcome.steps, self.outcome.best = self.progress.step, self.progress.best
+        self.outcome.best_share = self.progress.best_share
 
     def _epoch(self, epoch: int, reporter: ProgressReport | None) -> float:
         """The steps that are left of an epoch; returns their mean loss."""
@@ -240,33 +251,78 @@ class Trainer:
         """Validate, keep the checkpoint, and the best one; then the state, by which it is done."""
         kept = self.model if self.average is None else self.average.module
         assert isinstance(kept, HmaDepth)
-        section, last_epoch = self.config.validation, self.progress.step == self.steps
-        info = replace(self.info, training={**self._recipe, "epoch": epoch + 1})
-        is_best = False
-        if self.validator.entries and ((epoch + 1) % section.every == 0 or last_epoch):
-            sums = self.validator.score(kept, info)
-            means = self.outcome.means = sums.means()
-            value = means[ALL][section.metric]
-            is_best = self.validator.is_better(value, self.progress.best)
-            if is_best:
-                self.progress.best, self.progress.best_epoch = value, epoch
-            info = replace(
-                info,
-                evaluation={str(self.validator.measure): means},
-                uncertainty_scale=sums.uncertainty_scale() or info.uncertainty_scale,
-            )
+        last_epoch = self.progress.step == self.steps
+        if self.validator.entries and (
+            (epoch + 1) % self.config.validation.every == 0 or last_epoch
+        ):
+            what = f"epoch {epoch + 1}: loss {loss:.3f}"
+            info, means = self._validate(kept, epoch, what, reporter)
+            self.outcome.means = means
+            if self.start is not None and last_epoch:
+                for share in filter(None, self._blends):
+                    model = blended(self.start, kept, share)
+                    what = f"{share:g} of what training changed"
+                    self._validate(model, epoch, what, reporter, share=share)
+        else:
+            info = self._info_after(epoch)
             if reporter is not None:
-                text = summary_line(epoch, loss, sums, self.validator.measure, section.metric)
-                reporter.validation(epoch, means, sums.mean_shares(), text)
-                if self.config.run.tensorboard:
-                    reporter.pictures(self.validator.pictures(kept, info, section.panels))
-        elif reporter is not None:
-            reporter.say(f"epoch {epoch + 1}: loss {loss:.3f}")
+                reporter.say(f"epoch {epoch + 1}: loss {loss:.3f}")
         if reporter is not None:
             half = self.config.run.half_checkpoints
-            for path in (self.folder.last, *([self.folder.best] if is_best else [])):
-                save_checkpoint(path, kept, info, half=half)
+            save_checkpoint(self.folder.last, kept, info, half=half)
             self._write_snapshot()
+
+    def _info_after(self, epoch: int) -> CheckpointInfo:
+        return replace(self.info, training={**self._recipe, "epoch": epoch + 1})
+
+    def _validate(
+        self,
+        model: HmaDepth,
+        epoch: int,
+        what: str,
+        reporter: ProgressReport | None,
+        *,
+        share: float = 1.0,
+    ) -> tuple[CheckpointInfo, dict[str, dict[str, float]]]:
+        """Score weights, log it, and keep them if they are the best so far.
+
+        Args:
+            model: the weights.
+            epoch: after which they are; -1 before the first one.
+            what: they are, for people.
+            reporter: of the first process.
+            share: of what training changed.
+
+        Returns:
+            What their checkpoint says, and the mean metrics by drive.
+
+        """
+        section = self.config.validation
+        info = self._info_after(epoch)
+        if self.start is not None:
+            info = replace(info, training={**info.training, "trained_share": share})
+        sums = self.validator.score(model, info)
+        means = sums.means()
+        value = means[ALL][section.metric]
+        info = replace(
+            info,
+            evaluation={str(self.validator.measure): means},
+            uncertainty_scale=sums.uncertainty_scale() or info.uncertainty_scale,
+        )
+        if reporter is not None:
+            text = summary_line(what, sums, self.validator.measure, section.metric)
+            shares = sums.mean_shares()
+            reporter.validation(epoch, means, shares, text, trained_share=share)
+            if self.config.run.tensorboard and share == 1:
+                reporter.pictures(self.validator.pictures(model, info, section.panels))
+        if self.validator.is_better(value, self.progress.best):
+            self.progress.best, self.progress.best_epoch = value, epoch
+            self.progress.best_share = share
+            if reporter is not None:
+                save_checkpoint(
+                    self.folder.best, model, info, half=self.config.run.half_checkpoints
+                )
+        return info, means
 
     def _write_snapshot(self) -> None:
         self.progress.scaler = self.take_step.scaler.state_dict()

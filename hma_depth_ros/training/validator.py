@@ -103,16 +103,14 @@ class Validator:
         return DepthPredictor(engine, info)
 
 
-def summary_line(
-    epoch: int, loss: float, sums: ValidationSums, measure: ErrorMeasure, metric: str
-) -> str:
-    """One line for people."""
+def summary_line(what: str, sums: ValidationSums, measure: ErrorMeasure, metric: str) -> str:
+    """One line for people, of `what` was validated."""
     means = sums.means()
     drives = ", ".join(f"{drive} {m[metric]:.3f}" for drive, m in means.items() if drive != ALL)
     shares = sums.mean_shares()
     masks = f"; masks {' '.join(f'{share:.2f}' for share in shares)}" if shares else ""
     overall = means[ALL]
     return (
-        f"epoch {epoch + 1}: loss {loss:.3f}; {measure}: {metric} {overall[metric]:.4f}, "
+        f"{what}; {measure}: {metric} {overall[metric]:.4f}, "
         f"d1 {overall['d1']:.3f}, rmse {overall['rmse']:.2f} m ({drives}){masks}"
     )

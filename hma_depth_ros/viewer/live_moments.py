@@ -23,6 +23,7 @@ from hma_depth_ros.messages.pictures import rgb_image
 from hma_depth_ros.messages.stamps import header_stamp
 from hma_depth_ros.messages.weight_image import weight_array
 from hma_depth_ros.ros.ros_session import StopRequest, ros_session
+from hma_depth_ros.ros.undeclared import report_unaddressed, report_undeclared
 from hma_depth_ros.viewer.moment import Contents, Moment
 
 try:
@@ -51,6 +52,8 @@ def live_moments(ros_args: Sequence[str]) -> Iterator[tuple[Contents, Iterable[M
     """
     with ros_session(["view", *ros_args]) as stop:
         node = rclpy.create_node("depth_view", start_parameter_services=False)
+        report_undeclared(node, overridable=False)
+        report_unaddressed(node, ros_args)
         try:
             watched = _Watched(node, stop)
             yield watched.contents, watched

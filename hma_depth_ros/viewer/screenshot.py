@@ -17,6 +17,8 @@ _PATIENCE = 300.0
 _PRIVATE = ("--bind", "127.0.0.1", "--port", "auto")
 _PROGRAM = (sys.executable, "-m", "rerun_cli")
 _SCREEN = ("xvfb-run", "--auto-servernum", "--server-args=-screen 0 {width}x{height}x24")
+#: The end of every PNG file.
+_PNG_END = b"IEND\xaeB`\x82"
 #: The mouse stands in the middle of the screen, and is not to point at anything in the window.
 _ROOM = 3
 
@@ -59,9 +61,9 @@ def write_screenshot(recording: Path, picture: Path, *, width: int, height: int)
             raise HmaDepthError(
                 f"Rerun's viewer has drawn nothing within {_PATIENCE:.0f} s"
             ) from None
-        if not temporary.exists() or not temporary.stat().st_size:
+        if not temporary.read_bytes().endswith(_PNG_END):  # none, or one cut short by a full disk
             said = " ".join(done.stderr.split()[-30:]) or "nothing"
             raise HmaDepthError(
-                f"Rerun's viewer ended with status {done.returncode} and drew nothing; without a "
-                f"GPU it needs mesa-vulkan-drivers (Debian's name). It said: {said}"
+                f"Rerun's viewer ended with status {done.returncode} and drew no whole picture; "
+                f"without a GPU it needs mesa-vulkan-drivers (Debian's name). It said: {said}"
             )

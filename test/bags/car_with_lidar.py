@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from hma_depth_ros.bags.new_messages import camera_info_message, image_message
 from hma_depth_ros.bags.transforms import transform_message
@@ -42,8 +43,14 @@ class Car:
     tf_static: bool = True
     lidar: bool = True
     reversed_tf: bool = False
+    remounted: bool = False  #: /tf_static says first that the camera is 30 cm further left
+    packets: bool = False  #: the LiDAR's own data have a topic
+    upside_down: bool = False  #: by the transform: the LiDAR is turned about its x axis
+    scale: float = 1.0  #: of the points: 1000 are millimetres
+    frame_ids: tuple[str, str] = ("lidar", "eye")  #: of the messages of LiDAR and camera
     clock: int = 0  #: nanoseconds added to the LiDAR's stamps, not to when they are recorded
     without_scans: range = range(0)  #: frames of which the LiDAR says nothing
+    covered: range = range(0)  #: frames of which it sees nothing
     pause: tuple[int, int] = (10**9, 0)  #: frame from which on all is so many nanoseconds later
     hood: bool = False  #: the LiDAR sees the own car
     beams: int = 40
@@ -108,11 +115,21 @@ class Car:
             bag.add_topic("/camera/camera_info", CAMERA_INFO)
             if self.lidar:
                 bag.add_topic("/lidar", POINT_CLOUD)
+            if self.packets:
+                kind, store = "velodyne_msgs/msg/VelodyneScan", get_typestore(Stores.ROS2_KILTED)
+                store.register(get_types_from_msg("std_msgs/Header header\nuint8[] data", kind))
+                bag.add_topic("/velodyne_packets", kind, typestore=store)
             if self.odometry:
                 bag.add_topic("/odom", ODOMETRY)
             if self.tf_static:
                 bag.add_topic("/tf_static", TF_MESSAGE)
-                matrix = np.linalg.inv(TO_CAMERA) if self.reversed_tf else TO_CAMERA
+                turned = np.diag([1.0, -1, -1, 1]) if self.upside_down else np.eye(4)
+                matrix = np.linalg.inv(TO_CAMERA) if self.reversed_tf else TO_CAMERA @ turned
+                if self.remounted:
+                    left = np.linalg.inv(matrix)
+                    left[1, 3] += 0.3
+                    before = [transform_message("lidar", "eye", left, START - SECOND)]
+                    bag.write("/tf_static", START, message(TF_MESSAGE, transforms=before))
                 edges = [
                     transform_message("base_link", "lidar", np.eye(4), START),
                     transform_message("lidar", "eye", np.linalg.inv(matrix), START),
@@ -129,12 +146,21 @@ class Car:
                 bag.write("/odom", when, odometry(when, self.x(when)))
         if self.lidar and frame not in self.without_scans:
             points, after = self.scan(frame)
-            cloud = timed_cloud(points, after, self.time_field, stamp=stamp + self.clock)
+            if frame in self.covered:
+                points, after = points[:0], after[:0]
+            cloud = timed_cloud(
+                points * self.scale,
+                after,
+                self.time_field,
+                stamp=stamp + self.clock,
+                frame=self.frame_ids[0],
+            )
             bag.write("/lidar", stamp, cloud)
         taken = stamp + self.image_delay
-        info = camera_info_message(CAMERA, stamp=taken, frame="eye")
+        info = camera_info_message(CAMERA, stamp=taken, frame=self.frame_ids[1])
         bag.write("/camera/camera_info", taken, info)
-        image = image_message(self.picture(frame), "rgb8", stamp=taken, frame="eye")
+        picture = self.picture(frame)
+        image = image_message(picture, "rgb8", stamp=taken, frame=self.frame_ids[1])
         bag.write("/camera/image_rect", taken, image)
 
     def picture(self, frame: int) -> npt.NDArray[np.uint8]:
@@ -179,6 +205,7 @@ def timed_cloud(
     time_field: tuple[str, str] | None,
     *,
     stamp: int,
+    frame: str = "lidar",
 ) -> Any:
     """PointCloud2 whose points have their own times, nanoseconds after the stamp."""
     kinds = [("x", "<f4"), ("y", "<f4"), ("z", "<f4")]
@@ -204,7 +231,7 @@ def timed_cloud(
     ]
     return message(
         POINT_CLOUD,
-        header=header(stamp, "lidar"),
+        header=header(stamp, frame),
         height=1,
         width=len(points),
         fields=fields,

@@ -189,7 +189,14 @@ def test_an_interrupted_run_goes_on(
         (Car(tf_static=False, odometry=False), "--lidar-to-camera x y z qx qy qz qw"),
         (Car(clock=12_300_000_000), "is 12.30 s ahead of that of /camera/image_rect"),
         (Car(clock=-3 * SECOND), "is 3.00 s behind"),
+        (Car(tf_static=False), "no transform from lidar to eye"),
         (Car(reversed_tf=True), "is the wrong way round"),
+        (Car(upside_down=True), "upside down into the image"),
+        (Car(scale=1000.0), "are they millimetres"),
+        (Car(frame_ids=("", "")), "on /lidar and /camera/image_rect have an empty frame_id"),
+        (Car(frame_ids=("eye", "eye")), "is in the camera's own frame"),
+        (Car(lidar=False, packets=True), "but /velodyne_packets (velodyne_msgs/msg/VelodyneScan)"),
+        (Car(covered=range(12)), "no scan on /lidar can be used: they have no returns"),
         (Car(frames=1), "too little road for all lists"),
     ],
 )
@@ -209,6 +216,30 @@ def test_clocks_that_may_differ_are_asked_about(tmp_path: Path, capsys: pytest.C
         assert make(bag, "--output", tmp_path / f"set{clock}", *ONE_LIST) == 0
         said = capsys.readouterr().out
         assert (f"--time-offset {offset} corrects it" in said) == bool(offset), clock
+
+
+def test_an_odometry_of_an_unknown_frame_is_told_and_not_used(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    bag = Car(frames=8, tf_static=False).write(tmp_path / "bag")
+    given = ("--lidar-to-camera", *TO_CAMERA[:3, 3], 0.5, -0.5, 0.5, 0.5)
+    assert make(bag, "--output", tmp_path / "set", *ONE_LIST, *given) == 0
+    said = capsys.readouterr().out
+    assert "/odom is of 'base_link': no transform from lidar to base_link" in said
+    assert "it is not used" in said
+    named = ("--odometry-topic", "/odom")
+    assert make(bag, "--output", tmp_path / "no", *ONE_LIST, *given, *named) == 2
+    assert "/odom is of 'base_link'" in capsys.readouterr().err
+
+
+def test_a_sensor_with_two_places_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    for car, told in ((Car(frames=8, remounted=True), True), (Car(frames=8), False)):
+        bag = car.write(tmp_path / f"bag_{told}")
+        assert make(bag, "--output", tmp_path / f"set_{told}", *ONE_LIST) == 0
+        said = capsys.readouterr().out
+        assert ("/tf_static has two places of eye" in said) == told
+        for number, depth in frames_of(tmp_path / f"set_{told}").items():
+            assert error(depth, car.seen(number)) < 0.02, "by the latest"
 
 
 def test_clocks_that_differ_are_taken_where_it_is_said(tmp_path: Path):
@@ -242,6 +273,12 @@ def test_pauses_and_stretches_without_scans_are_told(
     said = capsys.readouterr().out
     assert "60 of 90 images have no scan" in said
     assert "1 empty stretches, the longest 5.9 s" in said
+    covered = replace(car, without_scans=range(0), covered=range(10, 70), pause=(90, 0))
+    bag = covered.write(tmp_path / "covered")
+    assert make(bag, "--output", tmp_path / "other", *ONE_LIST, "--spacing", 0.5) == 0
+    said_too = capsys.readouterr().out
+    assert "hardly a return in the image of 20 frames, 20 of them in one stretch" in said_too
+    assert "was the LiDAR covered" in said_too and "was the LiDAR covered" not in said
     assert "2 drives, the images' stamps jump at" in said
     report = json.loads((tmp_path / "set" / "report.json").read_text())
     assert report["bags"][0]["drives"] == 2

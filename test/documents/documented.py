@@ -62,12 +62,21 @@ def commands(text: str) -> list[list[str]]:
     for variable, values in re.findall(r"\bfor (\w+) in (.*?); do", text):
         last = values.rstrip(")").split()[-1]
         text = re.sub(rf"\${variable}\b", last, text)
+        inside = re.compile(rf"(\$\(\([^)]*?)\b{variable}\b")  # of a sum
+        text = inside.sub(rf"\g<1>{last}", text)
     text = text.replace("\\\n", " ").replace("...", " ")
-    text = re.sub(r"\$\(\(.*?\)\)", "1", text)  # a number
+    text = re.sub(r"\$\(\((.*?)\)\)", _number, text)
     text = re.sub(r"^export \w+=\$\((.*)\)$", r"\1", text, flags=re.MULTILINE)
     text = re.sub(r"\[(--[^\]]*)\]", r"\1", text)  # may be given
     found = (_of_package(words) for line in text.splitlines() for words in _split(line))
     return [words for words in found if words]
+
+
+def _number(expression: re.Match[str]) -> str:
+    """Of a sum; 1 of anything else."""
+    if not re.fullmatch(r"\d+( [+-] \d+)*", expression[1]):
+        return "1"
+    return str(sum(map(int, re.findall(r"[+-]?\d+", expression[1].replace(" ", "")))))
 
 
 def _split(line: str) -> Iterator[list[str]]:

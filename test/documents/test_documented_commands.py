@@ -46,17 +46,25 @@ SMALL = (
     "run.tensorboard=false",
     "run.log_every=1",
 )
+#: In place of what the pages that train the small models say.
+LESS = {
+    **{f"optimiser.epochs={many}": "optimiser.epochs=1" for many in (2, 8, 90)},
+    **{f"optimiser.batch_size={many}": "optimiser.batch_size=2" for many in (8, 64)},
+    "compute.precision=bf16": "compute.precision=auto",  # which not every CPU has
+    "621x188": "124x38",
+}
 OPEN = ["--data", "ROOT", "--split", "eigen_train_files_with_gt.txt", "--output", "runs/{number}"]
 
 
 def _argv(words: list[str], number: int) -> list[str]:
     """What the package gets of a command."""
     places = {"/data/kitti": "ROOT", "KITTI": "ROOT", "FILE": "runs/resnet50/best.safetensors"}
-    name, *rest = (places.get(word, word) for word in words)
+    name, *rest = (LESS.get(word, places.get(word, word)) for word in words)
     if name not in {"train", "ablate"} or "--print-config" in rest:
         return [name, *rest]
+    listed = "--split" in rest  # lists of a page lie under their own folders
     for flag, value in zip(OPEN[::2], OPEN[1::2], strict=True):
-        if flag not in rest:
+        if flag not in rest and not (listed and flag == "--data"):
             rest += [flag, value.format(number=number)]
     seeds = ["--seeds", "1"] if name == "ablate" else []
     return [name, *SMALL, *rest, *seeds]
@@ -117,6 +125,35 @@ def test_training(here: Path, capsys: pytest.CaptureFixture[str]):
     assert run(["train", "--resume", "runs/resnet50"]) == 0
 
 
+def _write_lists(here: Path, names: dict[str, str]) -> None:
+    """Lists of the frames to train on and to validate by, with absolute paths, by split."""
+    for name, split in names.items():
+        raw, annotated = here / "ROOT" / "kitti_raw", here / "ROOT" / "data_depth_annotated"
+        (here / name).parent.mkdir(exist_ok=True)
+        with (here / name).open("w") as file:
+            for line in (here / split).read_text().splitlines():
+                image, depth, focal_length = line.split()
+                file.write(f"{raw / image} {annotated / 'train' / depth} {focal_length}\n")
+
+
+@pytest.mark.long  # four variants, and the bundled network's own evaluation
+def test_ablation_and_how_the_bundled_model_was_trained(
+    here: Path, capsys: pytest.CaptureFixture[str]
+):
+    train, test = "eigen_train_files_with_gt.txt", "eigen_test_files_with_gt.txt"
+    _write_lists(here, {"kitti.txt": train, "rendered.txt": train, "val.txt": test})
+    _write_lists(here, {"TRAIN/split.txt": train, "VAL/split.txt": test})
+    assert _run_all("ablation.md", capsys) == ["ablate"]
+    assert (here / "ablation" / "ablation.md").read_text().count("\n") == 6
+
+    names = _run_all("model_card.md", capsys)
+    scored = ["evaluate_kitti", "baselines", "evaluate_kitti"]
+    assert names == [*scored, "synthetic_drive", "make_split", "train", "train"]
+    told = read_info(here / "runs" / "finish" / "best.safetensors").model
+    assert told.geometry == "ground", "as the bundled model"
+    assert told.uncertainty
+
+
 def test_what_bts_has_predicted(here: Path, capsys: pytest.CaptureFixture[str]):
     """And a network in its place."""
     predicted = here / "result_bts_eigen" / "raw"
@@ -160,12 +197,19 @@ def test_reports(here: Path, bag: Path, capsys: pytest.CaptureFixture[str]):
 
 
 def test_evaluation_and_lists(
-    here: Path, tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]
+    here: Path,
+    tiny_checkpoint: Path,
+    uncertain_checkpoint: Path,
+    capsys: pytest.CaptureFixture[str],
 ):
     shutil.copy(tiny_checkpoint, here / "model.safetensors")
     for path in here.glob("ROOT/data_depth_annotated/train/*/**/*.png"):
         place = here / "DIR" / f"{path.parents[3].name}_{path.name}"
         place.parent.mkdir(exist_ok=True)
         shutil.copy(path, place)
-    assert _run_all("evaluation.md", capsys) == ["evaluate_kitti", "evaluate_kitti"]
+    _write_lists(here, {"DIR/split.txt": "eigen_test_files_with_gt.txt"})
+    shutil.copy(uncertain_checkpoint, here / "MODEL")
+    assert _run_all("evaluation.md", capsys) == ["evaluate_kitti"] * 3
+    assert "AUSE" in capsys.readouterr().out
+    assert (here / "curves.png").is_file()
     assert _run_all("datasets.md", capsys) == ["check_dataset", "make_split", "make_split"]

@@ -38,6 +38,9 @@ for row in a b; do
   N=$((n++)) python3 -m hma_depth_ros train --preset $row \\
     --output runs/$row ... &  # beside the others
 done; wait
+for seed in $(seq 3001 3060); do
+  python3 -m hma_depth_ros synthetic_drive --seed $seed --drive $((9000 + seed - 3000))
+done
 export KEYS=$PWD/keys
 export PROFILE=$(python3 -m hma_depth_ros transport_profile)
 ros2 run hma_depth_ros rig_node --ros-args -p cameras:="[front, rear]" && ros2 topic list
@@ -47,6 +50,7 @@ pip install hma_depth_ros
 """
     assert commands(text) == [
         ["train", "--preset", "b", "--output", "runs/b"],
+        ["synthetic_drive", "--seed", "3060", "--drive", "9060"],
         ["transport_profile"],
         ["rig_node", "--ros-args", "-p", "cameras:=[front, rear]"],
         ["depth.launch.py", "rviz:=true"],

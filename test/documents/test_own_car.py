@@ -18,7 +18,9 @@ from hma_depth_ros.network.checkpoint import read_info
 from .documented import blocks_run_by
 
 #: In place of the streets' length and the images' size, both cameras of one field of view.
-SMALLER = {"60": "5", "480x288": "160x96", "400": "133.3"}
+SMALLER = {"24": "5", "480x288": "160x96", "400": "133.3"}
+#: Of the streets that a loop goes through, by its first one: so many are enough.
+STREETS = {1: 3, 41: 1}
 #: After what the page says; the network is `tiny_checkpoint`, of images 48 pixels wide.
 QUICK = (
     *("optimiser.epochs=5", "data.epoch_frames=20", "optimiser.batch_size=2"),
@@ -28,13 +30,27 @@ QUICK = (
 
 
 def commands() -> tuple[list[list[str]], list[list[str]]]:
-    """Words of each command, the loop over streets unrolled; and of those that run side by side."""
+    """Words of each command, loops over streets unrolled; and of those that run side by side."""
     *tutorial, live = blocks_run_by(__file__, "own_car.md")
     block = "".join(part.text for part in tutorial).replace("\\\n", " ")
-    loop = re.search(r"for street in ([\d ]+); do\n(.*?)done\n", block, re.DOTALL)
-    assert loop is not None
-    turns = [loop[2].replace("$street", number) for number in loop[1].split()]
-    return _words("".join(turns) + block[loop.end() :]), _words(live.text.replace("\\\n", " "))
+    loop = re.compile(r"for street in \$\(seq (\d+) (\d+)\); do\n(.*?)done\n", re.DOTALL)
+    assert len(loop.findall(block)) == len(STREETS)
+    block = loop.sub(_turns, block)
+    return _words(block), _words(live.text.replace("\\\n", " "))
+
+
+def _turns(loop: re.Match[str]) -> str:
+    """The first turns of a loop over streets."""
+    first, last = int(loop[1]), int(loop[2])
+    assert STREETS[first] <= last - first + 1
+    return "".join(loop[3].replace("$street", str(first + n)) for n in range(STREETS[first]))
+
+
+def _expanded(words: list[str]) -> list[str]:
+    """Names of files in place of patterns, as the shell does."""
+    found = [sorted(map(str, Path().glob(word))) if "*" in word else [word] for word in words]
+    assert all(found), words
+    return [word for some in found for word in some]
 
 
 def _words(block: str) -> list[list[str]]:
@@ -86,7 +102,7 @@ def test_they_run_and_the_network_learns(
     names = []
     alone, side_by_side = commands()
     for words in alone:
-        argv = [SMALLER.get(word, word) for word in words]
+        argv = _expanded([SMALLER.get(word, word) for word in words])
         if argv[0] == "train":
             argv += [f"model.weights={tiny_checkpoint}", *QUICK]
         if argv[0] == "evaluate_kitti":

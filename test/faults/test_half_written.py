@@ -19,7 +19,7 @@ import pytest
 from .bench import environment
 
 LONG = pytest.mark.faults
-QUICK = ["checkpoint", "snapshot", "cache", "bag", "recording"]
+QUICK = ["checkpoint", "snapshot", "cache", "bag", "recording", "report"]
 SLOW = ["predict", "process_bag", "export"]
 REFUSED = 2
 SIGKILL, SIGXFSZ = -9, -25
@@ -76,7 +76,7 @@ def slow(
     tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path, small_disk: Path | None
 ) -> dict[str, list[dict[str, Any]]]:
     """Trials of commands."""
-    return trials(SLOW, tmp_path_factory.mktemp("slow"), tiny_checkpoint, small_disk, 20)
+    return trials(SLOW, tmp_path_factory.mktemp("slow"), tiny_checkpoint, small_disk, 100)
 
 
 @pytest.mark.parametrize("writer", QUICK)
@@ -127,7 +127,7 @@ def judge_full_disks(found: list[dict[str, Any]], writer: str, small_disk: Path 
 
 def judge(trial: dict[str, Any], writer: str) -> None:
     assert trial["left"] != "half of one", f"half of one passes for whole: {trial}"
-    if writer in {"checkpoint", "snapshot"}:
+    if writer in {"checkpoint", "snapshot", "report"}:
         assert trial["left"] in (1, 2), f"the old version has gone: {trial}"
     if writer == "recording":  # what was recorded is kept, and is in the way of another
         return

@@ -217,7 +217,11 @@ def with_p(**entries: float) -> CameraInfo:
 ZERO, NAN = np.zeros, float("nan")
 INFOS: dict[str, tuple[CameraInfo, str]] = {
     "K = P = 0": (bad_info(k=ZERO(9), p=ZERO(12)), "P is zero"),
-    "P = 0": (bad_info(p=ZERO(12)), "P is zero"),
+    "P = 0, with a distortion": (bad_info(p=ZERO(12)), "P is zero, and with D (a distortion) K is"),
+    "P = 0, with a rotation": (
+        bad_info(p=ZERO(12), d=[], r=np.eye(3)[::-1].ravel()),
+        "P is zero, and with R (a rotation) K is not that of rectified images; rectify them",
+    ),
     "P of NaN": (bad_info(p=np.full(12, NAN)), "fx=nan"),
     "a NaN in P": (with_p(i2=NAN), "cx=nan"),
     "an infinite focal length": (with_p(i0=float("inf")), "fx=inf"),

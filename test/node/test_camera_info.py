@@ -56,6 +56,27 @@ def outputs(start: StartBench, image: Image, info: CameraInfo, **parameters):
     return depth, info
 
 
+def test_k_stands_in_for_a_p_of_zeros(start: StartBench):
+    """Of a camera without distortion or rotation, as calibrated by hand; P is filled in."""
+    k = [CAMERA.fx, 0, CAMERA.cx, 0, CAMERA.fy, CAMERA.cy, 0, 0, 1]
+    bare = CameraInfo(header=info_message().header, width=WIDTH, height=HEIGHT, k=k)
+    full = CameraInfo(header=bare.header, width=WIDTH, height=HEIGHT, k=k, r=np.eye(3).ravel())
+    full.p = np.insert(np.reshape(k, (3, 3)), 3, 0, axis=1).ravel()
+    results = []
+    for info in (full, bare):
+        bench = start(resolution="network")
+        bench.listen("depth/image", "depth/camera_info", "points")
+        results.append(bench.infer(rgb_message(1), info))
+        assert bench.said() == []
+    expected, found = results
+    np.testing.assert_array_equal(
+        pixels_of(found["depth/image"]), pixels_of(expected["depth/image"])
+    )
+    assert found["points"].data == expected["points"].data
+    np.testing.assert_array_equal(found["depth/camera_info"].p, expected["depth/camera_info"].p)
+    assert found["depth/camera_info"].p[0] > 0
+
+
 @pytest.mark.parametrize("region", [[0, 0, 0, 0], REGION])
 def test_at_the_images_size_nothing_changes(start: StartBench, region: list[int]):
     """Not to the last bit, even where the network sees a part of the image only."""

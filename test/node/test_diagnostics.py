@@ -21,7 +21,7 @@ from sensor_msgs.msg import Image
 
 from hma_depth_ros.ros import clock_watch, input_watch
 from hma_depth_ros.ros.depth_node.diagnostics import MEANINGS
-from hma_depth_ros.ros.depth_node.statistics import WINDOW, FrameStatistics
+from hma_depth_ros.ros.depth_node.statistics import FrameStatistics
 
 from .conftest import Predictions, StartBench
 from .graph import Bench, info_message, rgb_message, stamp, until
@@ -68,19 +68,6 @@ def test_figures(start: StartBench, checkpoint: Path):
     assert all(milliseconds > 0 for milliseconds in stages)
     # From arrival to the last output published: the stages are parts of it.
     assert 0.9 * sum(stages) / 5 < most
-
-
-def test_percentiles_are_those_of_the_latest_frames():
-    """Of 1 to 101 ms: the middle one, and the one with 5 % above it."""
-    statistics = FrameStatistics()
-    statistics.count_processed(latency=5.0, age=0, stages={})  # out of the window by the end
-    for _ in range(WINDOW):
-        statistics.count_processed(latency=0.05, age=0, stages={})
-    assert statistics.snapshot().latency == {"p50": 0.05, "p95": 0.05, "max": 0.05}
-    others = FrameStatistics()
-    for milliseconds in range(101, 0, -1):
-        others.count_processed(latency=milliseconds / 1e3, age=0, stages={})
-    assert others.snapshot().latency == pytest.approx({"p50": 0.051, "p95": 0.096, "max": 0.101})
 
 
 def test_latency_counts_from_the_arrival(

@@ -5,9 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -32,13 +30,10 @@ from hma_depth_ros.inference.prediction import Prediction
 from hma_depth_ros.inference.predictor import DepthPredictor, predict_requests
 from hma_depth_ros.messages.types import CAMERA_INFO, IMAGE
 from hma_depth_ros.ros import input_watch
-from hma_depth_ros.ros.depth_node import frame_loop, pairing
-from hma_depth_ros.ros.depth_node.engine_recovery import EngineRecovery
+from hma_depth_ros.ros.depth_node import pairing
 from hma_depth_ros.ros.depth_node.frame_buffer import FrameBuffer
-from hma_depth_ros.ros.depth_node.frame_loop import FrameLoop
 from hma_depth_ros.ros.depth_node.load_predictor import LoadedModel
 from hma_depth_ros.ros.depth_node.rig_node import RigNode
-from hma_depth_ros.ros.depth_node.stall_watch import StallWatch
 from hma_depth_ros.ros.parameter_types import ParameterError
 
 from .conftest import Predictions
@@ -640,45 +635,6 @@ def test_through_the_life_cycle(rig: StartRig, predictions: Predictions):
         assert f"{bench.namespace}/a/image" in topics
     assert [c.statistics.processed for c in bench.node.cameras] == [4, 2]
     assert bench.said() == []
-
-
-def test_the_end_waits_once_for_all_frames_under_way(monkeypatch: pytest.MonkeyPatch):
-    """Not for each of them, or two held up would take more than the end may.
-
-    A node that goes on waits for a frame that is not in the network, such as one that is published.
-    """
-    clock = [100.0]
-    monkeypatch.setattr(frame_loop, "time", SimpleNamespace(monotonic=lambda: clock[0]))
-
-    class Worker:
-        ident = 1
-
-        def __init__(self) -> None:
-            self.end = clock[0] + 60.0
-
-        def is_alive(self) -> bool:
-            return clock[0] < self.end
-
-        def join(self, seconds: float) -> None:
-            clock[0] += seconds
-
-    waited = []
-    for ending in (True, False):
-        loop = FrameLoop(
-            [],
-            lockstep=False,
-            together=1,
-            workers=2,
-            recovery=EngineRecovery([], warn=print),
-            watch=StallWatch(1.0),
-            ending=partial(bool, ending),
-            logger=None,
-        )
-        loop.workers = [Worker(), Worker()]  # type: ignore[list-item]
-        begin = clock[0]
-        loop.stop()
-        waited.append(clock[0] - begin)
-    assert waited == pytest.approx([frame_loop.LAST_FRAME_SECONDS, 60.0], abs=0.11)
 
 
 def test_qos_of_one_camera_s_topic(rig: StartRig):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,14 +63,20 @@ def test_a_page_in_a_browser(browser: HeadlessPage, page: Path):
     browser.press("ArrowRight", times=3)
     assert value(browser, ".stage", "--cut") == "53%"
     assert value(browser, ".layer.left", "clip-path") == "inset(0px 47% 0px 0px)"
-    # So does a finger.
-    left, top, wide = browser.evaluate(
-        "(() => { const s = document.querySelector('.stage'); s.scrollIntoView({block: 'center', "
-        "behavior: 'instant'}); const r = s.getBoundingClientRect(); "
-        "return [r.left, r.top, r.width] })()"
-    )
-    browser.touch(left + 0.5 * wide, top + 20, left + 0.25 * wide)
-    assert float(value(browser, ".stage", "--cut").removesuffix("%")) == pytest.approx(25, abs=1)
+    # So does a finger; again where a busy machine had not laid the page out when it was asked.
+    for _ in range(5):
+        left, top, wide = browser.evaluate(
+            "(() => { const s = document.querySelector('.stage'); s.scrollIntoView("
+            "{block: 'center', behavior: 'instant'}); const r = s.getBoundingClientRect(); "
+            "return [r.left, r.top, r.width] })()"
+        )
+        browser.touch(left + 0.5 * wide, top + 20, left + 0.25 * wide)
+        end = time.monotonic() + 3
+        while (cut := value(browser, ".stage", "--cut")) == "53%" and time.monotonic() < end:
+            time.sleep(0.05)
+        if cut != "53%":
+            break
+    assert float(cut.removesuffix("%")) == pytest.approx(25, abs=1)
 
     # Another layer is shown when it is chosen, with the key of its colours, in this frame alone.
     browser.evaluate(

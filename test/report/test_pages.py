@@ -93,6 +93,23 @@ def test_a_logarithmic_axis_has_equal_steps_for_equal_ratios():
     assert heights == [BOTTOM, pytest.approx((TOP + BOTTOM) / 2, abs=0.1), TOP]
 
 
+def test_close_values_of_a_logarithmic_axis_have_different_numbers():
+    points = [(1, 1.62e-3), (2, 1.66e-3)]
+    close = line_chart("t", [Series("s", points)], x_label="", y_label="", log=True)
+    assert [tick.label for tick in close.y_ticks] == [f"1.6{digit}e-3" for digit in range(2, 7)]
+    one = line_chart("t", [Series("s", points[:1])], x_label="", y_label="", log=True)
+    assert [tick.label for tick in one.y_ticks] == ["1e-3", "2e-3"]
+
+
+def test_a_point_without_neighbours_is_seen():
+    """A run that has logged once, and a value between two that are missing."""
+    nan = float("nan")
+    points = [(1, 2.0), (2, nan), (3, 4.0), (4, 4.5)]
+    (series,) = line_chart("t", [Series("s", points)], x_label="", y_label="").series
+    assert [dot.label for dot in series.dots] == ["s: 2 at 1"]
+    assert len(series.paths) == 1
+
+
 def test_bars_stand_on_zero_and_hang_from_it():
     chart = bar_chart("t", [("a", 2.0, "A"), ("b", -1.0, "B")], x_label="", y_label="")
     up, down = chart.bars
@@ -183,8 +200,8 @@ def test_the_figures_of_an_evaluation_are_on_its_page():
     assert max(heights[:5]) - min(heights[:5]) < 1
     assert "0 to 10 m" in page.texts
     # Every sigma is 0.1: ln 1.02 and ln 1.1 are within it, ln 1.2 within two.
-    assert page.after("Within 1 sigma") == "50.0%"
-    assert page.after("Within 2 sigma") == "75.0%"
+    assert page.after("Within 1 sigma") == "50.0 %"
+    assert page.after("Within 2 sigma") == "75.0 %"
 
 
 def test_words_are_those_of_the_data_set():
@@ -285,7 +302,8 @@ def test_several_networks_side_by_side():
     assert page.texts[start + 1] == "better"  # less is better
     assert page.after("RMSE m ↓") != ""
     colors = [f["class"] for f in page.of("rect") if f["class"].startswith("bar s")]
-    assert colors == ["bar s3", "bar s2", "bar s0"]  # better, worse, not sure
+    # In the order of the paper's table: d1 is worse, AbsRel better, of RMSE it is not sure.
+    assert colors == ["bar s2", "bar s3", "bar s0"]
     (first, *_), (mean, *_) = (
         [f for f in page.of("rect") if f["class"] == name] for name in ("bar s3", "bar mean")
     )

@@ -16,7 +16,7 @@ from hma_depth_ros.cli import run_command
 from hma_depth_ros.evaluation.dataset_rules import KITTI
 from hma_depth_ros.network.checkpoint import read_info
 from hma_depth_ros.training import ablation
-from hma_depth_ros.training.ablation import VARIANTS
+from hma_depth_ros.training.ablation_variants import VARIANTS
 from hma_depth_ros.training.config_file import load_config
 from hma_depth_ros.training.lists import Lists
 from hma_depth_ros.training.processes import Processes

@@ -13,9 +13,12 @@ from safetensors.torch import load_file
 
 from hma_depth_ros.cli import run_command
 from hma_depth_ros.data.depth.depth_png import write_depth_png
-from hma_depth_ros.network.checkpoint import read_info, save_checkpoint
+from hma_depth_ros.evaluation.quick_error import ValidationSums
+from hma_depth_ros.html_report.training_page import write_training_page
+from hma_depth_ros.network.checkpoint import CheckpointInfo, read_info, save_checkpoint
 from hma_depth_ros.network.model import HmaDepth
 from hma_depth_ros.training.config_file import load_config
+from hma_depth_ros.training.validator import Validator
 
 #: Another camera: 200x120 pixels, 2.2 m above the road.
 SIZE, FOCAL, HEIGHT = (200, 120), 150.0, 2.2
@@ -131,6 +134,84 @@ def errors(folder: Path, *checkpoints: Path) -> list[float]:
     compared = json.loads(result.read_text())["full_cap80"]["minus_first"].values()
     gains = [gain["abs_rel"] for gain in compared]
     return [gains[0]["first"], *(gain["second"] for gain in gains)]
+
+
+def kept_of_a_run(
+    folder: Path, weights: Path, validation: Path, capsys: pytest.CaptureFixture[str], *more: object
+) -> tuple[str, dict[str, float]]:
+    """What the run says at its end, and AbsRel by the share of what training changed."""
+    data = folder / "set"
+    steps = ("data.epoch_frames=20", "optimiser.batch_size=2", "optimiser.epochs=3")
+    quick = ("optimiser.average_decay=0", "data.workers=0", "run.tensorboard=false")
+    given = ("--data", data, "--validation", validation, f"model.weights={weights}", *steps, *quick)
+    assert train(*given, "--output", folder / "run", *more) == 0
+    lines = map(json.loads, (folder / "run" / "metrics.jsonl").read_text().splitlines())
+    found = {}
+    for line in lines:
+        if "validation" in line:
+            found[f"{line.get('trained_share', 1)}"] = line["validation"]["all"]["abs_rel"]
+    return capsys.readouterr().out, found
+
+
+def test_no_more_is_kept_than_the_validation_bears(
+    tmp_path: Path, tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]
+):
+    """Chosen by frames of a car 0.9 m above the road, one of 2.2 m is not to be learned at all."""
+    write_set(tmp_path / "set")
+    other = write_set(tmp_path / "other", height=0.9, dark=True)
+    rate = "optimiser.learning_rate=3e-3"
+    # A network that knows the other car.
+    before = tmp_path / "before" / "last.safetensors"
+    learned = ("--data", other, "--output", before.parent, f"model.weights={tiny_checkpoint}", rate)
+    assert train(*learned, *QUICK, "optimiser.epochs=2", "data.epoch_frames=80") == 0
+    capsys.readouterr()
+    alone = (rate, "validation.blends=[0.0]")  # what lies between is better by chance
+    list_of_other = other / "validation.txt"
+    said, errors_by_share = kept_of_a_run(tmp_path, before, list_of_other, capsys, *alone)
+    assert errors_by_share["1"] > errors_by_share["0.0"] == min(errors_by_share.values())
+    assert "by the weights it started from, which no others beat" in said
+    old, best = load_file(before), load_file(tmp_path / "run" / "best.safetensors")
+    changed = load_file(tmp_path / "run" / "last.safetensors")
+    assert all(np.allclose(old[name], best[name], rtol=1e-3, atol=1e-5) for name in old)
+    assert any(not np.allclose(old[name], changed[name], rtol=1e-2, atol=1e-3) for name in old)
+    assert "hint: all recordings of the validation list" not in said
+    assert read_info(tmp_path / "run" / "best.safetensors").training["trained_share"] == 0
+
+
+def test_weights_on_the_way_are_kept_where_they_are_best(
+    tmp_path: Path,
+    tiny_checkpoint: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """With half of a change that goes twice as far as it should."""
+    data = write_set(tmp_path / "set")
+    whole = Validator.score
+
+    def score(self: Validator, model: HmaDepth, info: CheckpointInfo) -> ValidationSums:
+        sums = whole(self, model, info)
+        share = info.training["trained_share"]
+        for frames in sums.metrics.values():
+            for metrics in frames:
+                metrics["abs_rel"] = abs(share - 0.5) + 0.1
+        return sums
+
+    monkeypatch.setattr(Validator, "score", score)
+    listed = data / "validation.txt"
+    said, _ = kept_of_a_run(tmp_path, tiny_checkpoint, listed, capsys)
+    assert "best abs_rel 0.1000 with 0.5 of what training changed" in said
+    assert "hint: all recordings of the validation list" in said
+    run = tmp_path / "run"
+    start, end = load_file(tiny_checkpoint), load_file(run / "last.safetensors")
+    best = load_file(run / "best.safetensors")
+    for name, value in best.items():
+        middle = (start[name].float() + end[name].float()) / 2
+        assert np.allclose(value.float(), middle, rtol=2e-3, atol=1e-4), name
+    write_training_page(run / "page.html", run)
+    assert "0.1000 with 0.5 of what training changed" in (run / "page.html").read_text()
+    # A finished run that is resumed chooses the same.
+    assert run_command("train", ["--resume", str(run)]) == 0
+    assert "best abs_rel 0.1000 with 0.5 of what" in capsys.readouterr().out
 
 
 def test_what_is_mixed_in_is_not_forgotten(tmp_path: Path, tiny_checkpoint: Path):

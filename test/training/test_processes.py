@@ -13,6 +13,7 @@ import torch.distributed as dist
 
 from hma_depth_ros.cli import ablate, train
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.training import lists, processes
 from hma_depth_ros.training.processes import Processes
 
 CPU = torch.device("cpu")
@@ -71,8 +72,8 @@ def test_the_files_of_the_lists_are_looked_for_by_the_first_alone(
     def stat(*_: Any, **__: Any) -> None:
         raise AssertionError("the second process looks for files")
 
-    monkeypatch.setattr(command, "joined_processes", joined)
-    monkeypatch.setattr(command, "read_lists", stat)
+    monkeypatch.setattr(processes, "joined_processes", joined)
+    monkeypatch.setattr(lists, "read_lists", stat)
     argv = ["--preset", "tiny", "--split", "train.txt", "--output", str(tmp_path / "run")]
     with pytest.raises(_StopError):
         command.main(argv)

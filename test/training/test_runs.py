@@ -384,8 +384,7 @@ def test_what_is_wrong_is_said_before_anything_is_written(
     assert "no preset 'tinny'; did you mean 'tiny'" in _error(["--preset", "tinny"], capsys)
     bad_metric = _error([*short, *lists, "validation.metric=absrel"], capsys)
     assert "take one of silog, log10, abs_rel" in bad_metric
-    weights = Path(__file__).parents[2] / "hma_depth_ros/assets/hma_depth_mobile.safetensors"
-    found = _error([*short, *lists, f"model.weights={weights}"], capsys)
+    found = _error([*short, *lists, "model.weights=bundled"], capsys)
     assert "a checkpoint of another model: encoder is efficientnet_lite2 there" in found
     found = _error([*short, *lists, "model.weights=imagnet"], capsys)
     assert "model.weights=imagnet: neither 'imagenet' nor 'random' nor 'encoder:FILE', and" in found

@@ -368,6 +368,7 @@ ELSEWHERE = {
     "compute.synchronised_batch_norm": (
         "test_runs.py::test_each_processes_own_statistics_follow_another_curve"
     ),
+    "validation.blends": "test_fine_tuning.py::test_no_more_is_kept_than_the_validation_bears",
     "validation.panels": "test_runs.py::test_it_learns_the_synthetic_street",
     "run.tensorboard": "test_runs.py::test_a_run_folder_says_what_the_run_was",
     "run.snapshot_every": "test_settings.py::test_snapshots_are_written_every_so_many_steps",

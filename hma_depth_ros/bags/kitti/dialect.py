@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
+
+#: How a bag keeps the images of a drive.
+ImageFormat = Literal["raw", "png", "jpeg"]
+IMAGE_FORMATS: tuple[ImageFormat, ...] = get_args(ImageFormat)
 
 #: Ends the topic of a camera's true depth.
 GROUND_TRUTH = "depth_ground_truth"

@@ -10,9 +10,8 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from rosbags.rosbag2 import StoragePlugin
 
-from hma_depth_ros.bags.kitti.dialect import KITTI2BAG, KittiDialect
+from hma_depth_ros.bags.kitti.dialect import KITTI2BAG, ImageFormat, KittiDialect
 from hma_depth_ros.bags.kitti.drive_messages import (
-    ImageFormat,
     camera_info,
     compressed_image,
     ground_truth_image,
@@ -29,7 +28,7 @@ from hma_depth_ros.data.depth.depth_png import UNITS_PER_METRE
 from hma_depth_ros.data.depth.depth_units import unit_hint
 from hma_depth_ros.data.kitti.calibration import IMU_FILE
 from hma_depth_ros.data.kitti.drive import KittiDrive, SensorStream
-from hma_depth_ros.data.kitti.frames import COLOUR_CAMERAS
+from hma_depth_ros.data.kitti.layout import COLOUR_CAMERAS
 from hma_depth_ros.data.kitti.odometry import OdometrySequence
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.messages.types import (

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from hma_depth_ros.bags.kitti.dialect import KittiDialect
+from hma_depth_ros.bags.kitti.dialect import ImageFormat, KittiDialect
 from hma_depth_ros.bags.new_messages import (
     camera_info_message,
     cloud_message,
@@ -27,9 +27,6 @@ from hma_depth_ros.data.kitti.oxts import read_oxts
 from hma_depth_ros.messages.types import IMU, NAV_SAT_FIX, TF_MESSAGE
 
 Matrix = npt.NDArray[np.float64]
-
-ImageFormat = Literal["raw", "png", "jpeg"]
-IMAGE_FORMATS: tuple[ImageFormat, ...] = get_args(ImageFormat)
 
 #: The left camera of each stereo pair, which the right one's Tx refers to.
 _LEFT_CAMERA = {0: 0, 1: 0, 2: 2, 3: 2}

@@ -20,6 +20,7 @@ import yaml
 
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import atomic_path
+from hma_depth_ros.signals import undivided
 from hma_depth_ros.structured_text import parse_json, parse_yaml
 
 _INFORMATION = "rosbag2_bagfile_information"
@@ -101,13 +102,14 @@ class PartsFolder:
         with self._lock("assembly", wait=True):
             if self.out.exists():  # another process was faster
                 return True
-            try:
-                self._assemble()
-            except OSError as error:
-                raise HmaDepthError(
-                    f"cannot write the bag {self.out}: {error.strerror or error}"
-                ) from error
-        shutil.rmtree(self.folder, ignore_errors=True)
+            with undivided():  # files are renamed only, and none is left beside the whole bag
+                try:
+                    self._assemble()
+                except OSError as error:
+                    raise HmaDepthError(
+                        f"cannot write the bag {self.out}: {error.strerror or error}"
+                    ) from error
+                shutil.rmtree(self.folder, ignore_errors=True)
         return True
 
     def discard(self) -> None:

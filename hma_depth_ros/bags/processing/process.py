@@ -15,14 +15,15 @@ from typing import Any
 import numpy as np
 from rosbags.rosbag2 import StoragePlugin
 
-from hma_depth_ros.bags.bag_cameras import (
-    CameraTopics,
-    FoundCameras,
-    find_cameras,
-    own_namespaces,
-)
+from hma_depth_ros.bags.bag_cameras import own_namespaces
 from hma_depth_ros.bags.prefetch import prefetched
 from hma_depth_ros.bags.processing.camera_info_in_time import Calibrations
+from hma_depth_ros.bags.processing.cameras_to_process import (
+    CALIBRATION_CURES,
+    calibration_doubts,
+    calibrations_of,
+    cameras_to_process,
+)
 from hma_depth_ros.bags.processing.depth_outputs import DepthOutputs
 from hma_depth_ros.bags.processing.output_settings import OutputSettings
 from hma_depth_ros.bags.processing.parts_folder import PartsFolder
@@ -36,23 +37,13 @@ from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.prediction import PredictionRequest
 from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.inference.together import predict_together
-from hma_depth_ros.messages.camera_info import (
-    BadCalibrationError,
-    camera_from_info,
-    distortion,
-    foreign_frame,
-)
-from hma_depth_ros.messages.pictures import picture
+from hma_depth_ros.messages.camera_info import BadCalibrationError
 from hma_depth_ros.messages.stamps import header_stamp, stamp_text
-from hma_depth_ros.messages.types import CAMERA_INFO, TF_MESSAGE
+from hma_depth_ros.messages.types import TF_MESSAGE
 
 _BILLION = 1_000_000_000
 #: Messages that are read and decoded, and predictions that are made, before they are needed.
 _AHEAD = 2
-#: What can be done about a calibration.
-_CALIBRATION = (
-    "--uncalibrated does without, --camera-info-topic names another, --image-topic chooses cameras"
-)
 #: Messages, such as clouds, that wait for the images of a batch to be complete.
 _LONGEST_GROUP = 64
 
@@ -138,11 +129,9 @@ class BagProcess:
 
     def _prepare(self, predictor: DepthPredictor) -> None:
         settings, bag = self._settings, self._bag
-        found = find_cameras(bag, images=settings.images, info=settings.info)
-        if not (settings.images or settings.uncalibrated):
-            found = found.calibrated(bag)
-        if not settings.uncalibrated:
-            found = self._without_bad_calibration(found)
+        found = cameras_to_process(
+            bag, settings.images, settings.info, calibrated=not settings.uncalibrated
+        )
         self.cameras = found.cameras
         self.remarks = [*bag.remarks, *(f"{bag.path}: {remark}" for remark in found.remarks)]
         self._outputs: dict[str, DepthOutputs] = {}
@@ -151,7 +140,7 @@ class BagProcess:
         for camera, own in zip(self.cameras, own_namespaces(self.cameras), strict=True):
             namespace = _namespace(settings.namespace, own if several else "")
             if not settings.uncalibrated:
-                self._calibrations[camera.image] = self._calibration_of(camera)
+                self._calibrations[camera.image] = calibrations_of(bag, camera)
             outputs = DepthOutputs(
                 predictor,
                 settings.outputs,
@@ -165,7 +154,8 @@ class BagProcess:
                         "--namespace"
                     )
             self._outputs[camera.image] = outputs
-        self.remarks += [f"{bag.path}: {remark}" for remark in self._doubts()]
+        if not settings.uncalibrated:
+            self.remarks += [f"{bag.path}: {doubt}" for doubt in calibration_doubts(bag, found)]
         kept = bag.topics if settings.with_inputs else bag.topics_of(TF_MESSAGE)
         self._copied = [name for name in kept if bag.typestore(name) is not None]
         self.left_out = [name for name in kept if name not in self._copied]
@@ -187,70 +177,6 @@ class BagProcess:
     def _length(self) -> int:
         """Nanoseconds of a part."""
         return max(1, round(self._settings.part_seconds * _BILLION))
-
-    def _calibration_of(self, camera: CameraTopics) -> Calibrations:
-        calibrations = Calibrations(self._bag, camera.info) if camera.info else None
-        if calibrations is None or not self._bag.topics[camera.info or ""].count:
-            infos = ", ".join(self._bag.topics_of(CAMERA_INFO)) or "none"
-            raise HmaDepthError(
-                f"{self._bag.path} has no camera_info for {camera.image}, and depth is metric only "
-                f"for a known focal length: name a topic with --camera-info-topic (there are: "
-                f"{infos}), or take unscaled depth with --uncalibrated"
-            )
-        return calibrations
-
-    def _doubts(self) -> Iterator[str]:
-        """What the first messages say of cameras whose calibration may not be their images'."""
-        for camera in self.cameras:
-            if camera.image not in self._calibrations or camera.info is None:
-                continue
-            try:
-                info, image = self._first(camera.info), self._first(camera.image)
-            except HmaDepthError:
-                continue  # damaged, which is told when its turn comes
-            if image is not None and (problem := foreign_frame(info, image, camera.image)):
-                yield f"{camera.info}: {problem}"
-            if problem := distortion(info, camera.image):
-                yield f"{camera.info}: {problem}"
-
-    def _first(self, topic: str) -> Any | None:
-        raw = next(self._bag.messages([topic]), None)
-        return None if raw is None else self._bag.decode(raw)
-
-    def _without_bad_calibration(self, found: FoundCameras) -> FoundCameras:
-        """Without cameras whose calibration is bad from beginning to end, if others are good.
-
-        Raises:
-            HmaDepthError: none is good, or one that was asked for is not.
-
-        """
-        problems = {camera.image: self._bad_calibration(camera) for camera in found.cameras}
-        good = [camera for camera in found.cameras if problems[camera.image] is None]
-        bad = {image: problem for image, problem in problems.items() if problem is not None}
-        if bad and (self._settings.images or not good):
-            image, problem = next(iter(bad.items()))
-            raise HmaDepthError(f"{self._bag.path}: {image}: {problem}; {_CALIBRATION}")
-        return FoundCameras(good, {**found.left_out, **bad})
-
-    def _bad_calibration(self, camera: CameraTopics) -> str | None:
-        """What is wrong with the first CameraInfo of a camera and with the last, too."""
-        if camera.info is None:
-            return None
-        times = self._bag.stamps([camera.info])
-        problem = None
-        try:
-            height, width = picture(self._bag.first(camera.image))[0].shape[:2]
-            for time in times[[0, -1]] if times.size else ():
-                raw = next(self._bag.messages([camera.info], start=int(time)))
-                try:
-                    camera_from_info(self._bag.decode(raw), width=width, height=height)
-                except BadCalibrationError as error:
-                    problem = problem or str(error)
-                else:
-                    return None
-        except HmaDepthError:
-            return None  # of single messages, which is told when their turn comes
-        return problem
 
     @property
     def images(self) -> int:
@@ -397,7 +323,7 @@ class BagProcess:
     ) -> None:
         whole = hasattr(image, "header")
         stamp = header_stamp(image) if whole else raw.stamp
-        way_out = f"; {_CALIBRATION}" if isinstance(error, BadCalibrationError) else ""
+        way_out = f"; {CALIBRATION_CURES}" if isinstance(error, BadCalibrationError) else ""
         counted.problems.append(f"{raw.topic} at {stamp_text(stamp)}: {error}{way_out}")
 
 

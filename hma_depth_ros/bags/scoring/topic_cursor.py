@@ -75,6 +75,10 @@ class TopicCursor:
         self._messages = self._bag.messages([self.topic])
         return stamps
 
+    def times(self) -> list[int]:
+        """Nanoseconds at which each message was recorded; known after `stamps`."""
+        return list(self._times)
+
     def time(self, number: int) -> int:
         """Nanoseconds at which the message of that number was recorded."""
         return self._times[number]

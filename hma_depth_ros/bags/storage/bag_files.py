@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
-from tempfile import TemporaryDirectory
 
 from rosbags.interfaces import Qos
 
@@ -19,6 +18,7 @@ from hma_depth_ros.bags.storage.unpacking import unpacked_file
 from hma_depth_ros.data.text_file import read_text
 from hma_depth_ros.errors import HmaDepthError, one_line
 from hma_depth_ros.file_kind import ROS_1_BAG, known_kind
+from hma_depth_ros.files import temporary_folder
 from hma_depth_ros.structured_text import parse_yaml
 
 METADATA = "metadata.yaml"
@@ -162,7 +162,7 @@ def open_storage(file: Path, stack: ExitStack) -> Storage:
     """
 
     def temporary(name: str) -> Path:
-        return Path(stack.enter_context(TemporaryDirectory(prefix="hma_depth_bag_"))) / name
+        return stack.enter_context(temporary_folder(prefix="hma_depth_bag_")) / name
 
     opened = file
     try:

@@ -22,7 +22,7 @@ from hma_depth_ros.bags.to_dataset.extraction import BagExtraction
 from hma_depth_ros.bags.to_dataset.frame_choice import spread
 from hma_depth_ros.data.camera_mount import mount_of
 from hma_depth_ros.data.depth.depth_png import read_depth_png
-from hma_depth_ros.data.depth.label_density import density_by_distance
+from hma_depth_ros.data.depth.label_density import density_by_distance, ring_spacing
 from hma_depth_ros.data.depth.lidar_edges import check_rotation_by_edges, edge_frame
 from hma_depth_ros.data.image_file import read_rgb
 from hma_depth_ros.data.splits.road_stretches import (
@@ -39,8 +39,9 @@ from hma_depth_ros.visualization.tiles import HEADER, NARROWEST, draw_scale, dra
 
 #: Frames that the extrinsics are checked on, and that the mount is measured on.
 _CHECKED = 24
-#: Share of pixels with a label below which a remark says what that means.
-_SPARSE = 0.01
+#: Share of pixels with a label below which a remark says what that means; and share of the image's
+#: height that rings are apart (in KITTI's images 64 beams 0.013, 32 beams 0.024, 16 beams 0.056).
+_SPARSE, _RINGS_APART = 0.01, 0.04
 _FAR = 80.0  #: metres at the far end of the overlays' colours
 _MARGIN = 20  # of an overlay's page, in pixels
 
@@ -121,11 +122,13 @@ def write_report(
     """
     frames = [frame for bag in bags for frame in bag.frames]
     some = [frames[i] for i in spread(len(frames), _CHECKED)]
-    edges, roads = [], []
+    edges, roads, rings = [], [], []
     for frame in some:
         camera = camera_of(frame)
         depth = read_depth_png(folder.path / frame.depth)
         roads.append((depth, camera))
+        if (spacing := ring_spacing(depth)) is not None:
+            rings.append(spacing / camera.height)
         found = edge_frame(read_rgb(folder.path / frame.image), depth, camera)
         if found is not None:
             edges.append(found)
@@ -141,11 +144,13 @@ def write_report(
             f"{math.degrees(mount.pitch):+.1f} degrees below the horizon, by the road in the labels"
         )
     far = next((row for row in density if row["from"] == 40.0), None)
-    if share < _SPARSE and far is not None:
+    apart = float(np.median(rings)) if rings else None
+    if far is not None and (share < _SPARSE or (apart or 0.0) > _RINGS_APART):
+        between = "" if apart is None else f", rings {apart:.1%} of the image's height apart"
         remarks.append(
             f"labels are sparse, as of a LiDAR of few beams: {share:.2%} of the pixels, "
-            f"{far['share_of_pixels']:.3%} between 40 and 80 m; --accumulate 3 makes them denser "
-            "where the car's motion is known"
+            f"{far['share_of_pixels']:.3%} between 40 and 80 m{between}; --accumulate 3 makes them "
+            "denser where the car's motion is known"
         )
     first = frames[0]
     report = {
@@ -163,6 +168,7 @@ def write_report(
         "mount": None if mount is None else asdict(mount),
         "label_density": density,
         "share_of_pixels": share,
+        "ring_spacing": apart,
         "extrinsics": None if check is None else asdict(check) | {"is_off": check.is_off},
         "bags": [bag.description() for bag in bags],
         "remarks": remarks,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.messages.pictures import rgb_image
 from hma_depth_ros.messages.point_times import timed_returns
+from hma_depth_ros.messages.stamps import stamp_text
 
 Progress = Callable[[int], object]
 
@@ -37,6 +39,8 @@ _OWN_SCANS, _DIRECTION_SCANS = 60, 8
 #: Labels without which a frame is none.
 _LEAST_LABELS = 50
 _AHEAD = 2
+#: Frames one after the other without labels, from which on it is told where they are.
+_LEAST_UNLABELLED = 5
 
 
 @dataclass
@@ -135,6 +139,9 @@ def extract(
         known = [made[f.match.stamp] for f in chosen if f.match.stamp in made]
         done.frames = [frame for frame in known if frame.image]
         done.sparse = len(known) - len(done.frames)
+        if done.problems and not known:
+            raise HmaDepthError(f"no frame can be made of {path}: {done.problems[0]}")
+        _say_unlabelled(done, known)
         return done
 
 
@@ -198,6 +205,22 @@ def _say_motion(done: BagExtraction) -> None:
         done.remarks.append(
             f"{done.path}: neither /tf nor an odometry tells how the car moved: frames are chosen "
             "by appearance, and scans are as of the time of their image"
+        )
+
+
+def _say_unlabelled(done: BagExtraction, frames: Sequence[MadeFrame]) -> None:
+    """Tell the longest stretch of frames whose scans have hardly a return in the image."""
+    longest: list[MadeFrame] = []
+    for has_labels, run in groupby(frames, key=lambda frame: bool(frame.image)):
+        own = list(run)
+        if not has_labels and len(own) > len(longest):
+            longest = own
+    if len(longest) > _LEAST_UNLABELLED:
+        seconds = (longest[-1].stamp - longest[0].stamp) / 1e9
+        done.remarks.append(
+            f"{done.path}: scans have hardly a return in the image of {done.sparse} frames, "
+            f"{len(longest)} of them in one stretch of {seconds:.1f} s from "
+            f"{stamp_text(longest[0].stamp)}: was the LiDAR covered, or off?"
         )
 
 

@@ -63,8 +63,8 @@ def check_direction(
         source: of the transform, for the error.
 
     Raises:
-        HmaDepthError: they cannot lie so, while with the inverse transform they would; or none is
-            in the image.
+        HmaDepthError: they cannot lie so, while with the inverse transform they would; they lie
+            upside down; or none is in the image.
 
     """
     found = fit_of(scans, to_camera, camera)
@@ -77,6 +77,12 @@ def check_direction(
             f"fall into the image and lie there like no road; inverted, {turned.inside:.1%} do, "
             "nearer further down. It has to take points of the LiDAR to the camera's optical frame "
             "(x right, y down, z forward)"
+        )
+    if found.inside >= _LEAST_INSIDE and found.below <= -_ROAD_BELOW:
+        raise HmaDepthError(
+            f"{source} puts the LiDAR's returns upside down into the image: those further up are "
+            "the nearer ones, so that the road lies above. It has to take points of the LiDAR to "
+            "the camera's optical frame (x right, y down, z forward)"
         )
     if found.inside < _LEAST_INSIDE:
         raise HmaDepthError(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,12 @@ from hma_depth_ros.bags.processing.camera_info_in_time import Calibrations
 from hma_depth_ros.bags.reader import BagReader
 from hma_depth_ros.bags.scoring.depth_truth import LidarPlace, Match, match_nearest
 from hma_depth_ros.bags.scoring.topic_cursor import TopicCursor
+from hma_depth_ros.bags.to_dataset.clocks import (
+    TopicTimes,
+    check_clocks,
+    check_stamps,
+    drive_starts,
+)
 from hma_depth_ros.bags.to_dataset.dataset_request import DatasetRequest
 from hma_depth_ros.bags.transforms import Matrix, Transforms, transform_matrix
 from hma_depth_ros.data.kitti.calibration import KittiCalibration
@@ -24,16 +30,13 @@ from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.geometry.rotation import pose_matrix
 from hma_depth_ros.messages.camera_info import camera_from_info, distortion
 from hma_depth_ros.messages.pictures import picture
-from hma_depth_ros.messages.stamps import header_stamp, raw_header_stamp, stamp_text
+from hma_depth_ros.messages.stamps import header_stamp, stamp_text
 from hma_depth_ros.messages.types import IMAGE_TYPES, ODOMETRY, POINT_CLOUD
 
-#: Nanoseconds: a longer gap between images is another drive; and a longer one between the clocks of
-#: camera and LiDAR is no delay of a driver's.
-_PAUSE, _CLOCKS_APART = 5_000_000_000, 1_000_000_000
-#: Nanoseconds: more than a scan's duration and a driver's usual delay, so that it is asked about.
-_CLOCKS_ASKED = 250_000_000
-#: Nanoseconds that stamps go back by where a recording begins again; less is disorder.
-_BACK = 1_000_000_000
+#: Nanoseconds: a longer stretch without scans is told.
+_EMPTY = 5_000_000_000
+#: Types that LiDARs' own data come in, before a driver makes points of them.
+_PACKETS = re.compile(r"Packet|VelodyneScan|CustomMsg|UdpFrame")
 #: Images whose CameraInfo is read at a time.
 _AT_A_TIME = 100
 
@@ -65,9 +68,9 @@ class RoadRecording:
             self.image_stamps = self.images.stamps()
             self._image_times = self._bag.stamps([images])
             scan_stamps = self.scans.stamps()
-            self.offset = self.request.time_offset or 0
-            self._check_clocks(scan_stamps)
-            self.scan_stamps = [stamp + self.offset for stamp in scan_stamps]
+            self._check_times(scan_stamps)
+            offset = self.request.time_offset or 0
+            self.scan_stamps = [stamp + offset for stamp in scan_stamps]
             self.place = self._lidar_place()
             self.drives = self._drives()
             self._stack = stack.pop_all()
@@ -161,12 +164,15 @@ class RoadRecording:
         bag, wanted = self._bag, self.request.lidar_topic
         if wanted is not None:
             return bag.topic(wanted, POINT_CLOUD).name
-        clouds = []
+        clouds: list[str] = []
+        own: list[str] = []
         for topic in bag.topics_of(POINT_CLOUD):
             with suppress(HmaDepthError):  # without a whole message
                 # A cloud in the camera's own frame was made of a depth image.
-                if bag.first(topic).header.frame_id != self.camera_frame:
+                if not self.camera_frame or bag.first(topic).header.frame_id != self.camera_frame:
                     clouds.append(topic)
+                else:
+                    own.append(topic)
         if len(clouds) == 1:
             return clouds[0]
         if clouds:
@@ -178,39 +184,33 @@ class RoadRecording:
                 f"{bag.path} has no message on {', '.join(silent)} (PointCloud2): the LiDAR was "
                 "silent, and there is nothing to learn depth from"
             )
+        if own:
+            raise HmaDepthError(
+                f"{bag.path} has no cloud but {', '.join(own)}, which is in the camera's own frame "
+                "as one made of a depth image is; --lidar-topic takes it for a LiDAR's"
+            )
+        if raw := [f"{t.name} ({t.type})" for t in bag.topics.values() if _PACKETS.search(t.type)]:
+            raise HmaDepthError(
+                f"{bag.path} has no PointCloud2, but {', '.join(raw)}: record what the LiDAR's "
+                "driver makes of it, or play the bag to it"
+            )
         topics = ", ".join(bag.topics) or "none"
         raise HmaDepthError(
             f"{bag.path} has no LiDAR (PointCloud2): there is nothing to learn depth from; its "
             f"topics: {topics}"
         )
 
-    def _check_clocks(self, scan_stamps: Sequence[int]) -> None:
-        """Refuse stamps of two clocks: by when messages were recorded, or by the stamps' ranges."""
-        if self.request.time_offset is not None:
-            return
-        delays = []
-        for topic in (self.topics.image, self.lidar_topic):
-            own = [
-                stamp - raw.stamp
-                for raw in islice(self._bag.messages([topic]), 200)
-                if (stamp := raw_header_stamp(raw.data)) is not None
-            ]
-            delays.append(float(np.median(own)))
-        apart = delays[1] - delays[0]
-        if abs(apart) > _CLOCKS_APART:
-            side = "ahead of" if apart > 0 else "behind"
-            raise HmaDepthError(
-                f"{self.path}: the clock of {self.lidar_topic} is {abs(apart) / 1e9:.2f} s {side} "
-                f"that of {self.topics.image}, by when their messages were recorded; "
-                f"--time-offset {-apart / 1e9:.3f} corrects the LiDAR's stamps, --time-offset 0 "
-                "takes them as they are"
-            )
-        if abs(apart) > _CLOCKS_ASKED:
-            self.remarks.append(
-                f"{self.path}: by when messages were recorded, stamps of {self.lidar_topic} are "
-                f"{apart / 1e9:+.2f} s from those of {self.topics.image}; where that is no delay "
-                f"of a driver but the clocks, --time-offset {-apart / 1e9:.3f} corrects it"
-            )
+    def _check_times(self, scan_stamps: Sequence[int]) -> None:
+        """Refuse stamps of two clocks, and those that match nothing."""
+        images = TopicTimes.of(self.topics.image, self.image_stamps, self.images.times())
+        scans = TopicTimes.of(self.lidar_topic, scan_stamps, self.scans.times())
+        try:
+            check_stamps(images, scans)
+            asked = None if self.request.time_offset is not None else check_clocks(images, scans)
+        except HmaDepthError as error:
+            raise HmaDepthError(f"{self.path}: {error}") from None
+        if asked is not None:
+            self.remarks.append(f"{self.path}: {asked}")
 
     def _lidar_place(self) -> LidarPlace:
         request, bag = self.request, self._bag
@@ -224,35 +224,66 @@ class RoadRecording:
         elif request.calibration is not None:
             calibration = KittiCalibration.read(request.calibration)
             fixed = calibration.velodyne_to_camera(request.camera)
-        self._add_odometry(transforms)
-        place = LidarPlace(
-            transforms, self.lidar_frame, self.camera_frame, fixed, request.follow_motion
-        )
         if fixed is None:
+            if transforms.moved_static:
+                frames = ", ".join(sorted(transforms.moved_static))
+                self.remarks.append(
+                    f"{self.path}: /tf_static has two places of {frames}, as of sensors mounted "
+                    "anew; the latest counts for all of the bag: make a bag of each mounting"
+                )
             try:
+                self._check_frame_ids()
                 transforms.lookup(self.camera_frame, self.lidar_frame, self.image_stamps[0])
             except HmaDepthError as error:
                 raise HmaDepthError(
                     f"{bag.path}: {error}; --lidar-to-camera x y z qx qy qz qw (points of the "
                     "LiDAR to the camera's optical frame) or --calibration DAY says it instead"
                 ) from None
-        return place
+        if request.odometry_topic is not None:
+            self._add_odometry(transforms, request.odometry_topic)
+        elif (found := self._only_odometry(transforms)) is not None:
+            try:
+                self._add_odometry(transforms, found)
+            except HmaDepthError as error:
+                self.remarks.append(f"{error}: it is not used")
+        return LidarPlace(
+            transforms, self.lidar_frame, self.camera_frame, fixed, request.follow_motion
+        )
 
-    def _add_odometry(self, transforms: Transforms) -> None:
-        """Take poses of an odometry topic, where `/tf` does not tell how the LiDAR moves."""
-        topic = self.request.odometry_topic
-        if topic is None:
-            if transforms.moves(self.lidar_frame):
-                return
-            topics = [t for t in self._bag.topics_of(ODOMETRY) if self._bag.topics[t].count]
-            if len(topics) > 1:
-                self.remarks.append(
-                    f"{self.path}: several odometries, {', '.join(topics)}: --odometry-topic "
-                    "chooses one; none is used"
-                )
-            if len(topics) != 1:
-                return
-            topic = topics[0]
+    def _check_frame_ids(self) -> None:
+        """Refuse messages that do not say which frame they are of.
+
+        Raises:
+            HmaDepthError: one does not.
+
+        """
+        frames = {self.lidar_topic: self.lidar_frame, self.topics.image: self.camera_frame}
+        if nameless := [topic for topic, frame in frames.items() if not frame]:
+            raise HmaDepthError(
+                f"messages on {' and '.join(nameless)} have an empty frame_id, by which /tf_static "
+                "could tell where the LiDAR is"
+            )
+
+    def _only_odometry(self, transforms: Transforms) -> str | None:
+        """The odometry topic, where there is one and `/tf` does not tell how the LiDAR moves."""
+        if transforms.moves(self.lidar_frame):
+            return None
+        topics = [t for t in self._bag.topics_of(ODOMETRY) if self._bag.topics[t].count]
+        if len(topics) > 1:
+            self.remarks.append(
+                f"{self.path}: several odometries, {', '.join(topics)}: --odometry-topic "
+                "chooses one; none is used"
+            )
+        return topics[0] if len(topics) == 1 else None
+
+    def _add_odometry(self, transforms: Transforms, topic: str) -> None:
+        """Take poses of an odometry topic.
+
+        Raises:
+            HmaDepthError: there is none of that name, or nothing tells where the LiDAR is in the
+                frame that it is of. Then no pose has been taken.
+
+        """
         self._bag.topic(topic, ODOMETRY)
         top = transforms.root(self.lidar_frame)
         for raw in self._bag.messages([topic]):
@@ -267,8 +298,7 @@ class RoadRecording:
 
     def _drives(self) -> list[Drive]:
         stamps = np.array(self.image_stamps, np.int64)
-        steps = np.diff(stamps)
-        ends = np.flatnonzero((steps < -_BACK) | (steps > _PAUSE)) + 1
+        ends = drive_starts(stamps)
         drive = np.searchsorted(ends, np.arange(len(stamps)), side="right")
         matches = match_nearest(self.image_stamps, self.scan_stamps, limit=self.request.limit)
         if not matches:
@@ -309,7 +339,7 @@ class RoadRecording:
         runs = [
             (begin, end)
             for begin, end in zip(edges[::2], edges[1::2], strict=True)
-            if self.image_stamps[end - 1] - self.image_stamps[begin] > _PAUSE
+            if self.image_stamps[end - 1] - self.image_stamps[begin] > _EMPTY
         ]
         longest = ""
         if runs:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from hma_depth_ros.benchmarks.gpu_check.compared_runs import (
 from hma_depth_ros.benchmarks.gpu_check.part_program import part_arguments, write_figures
 from hma_depth_ros.benchmarks.gpu_check.parts import Scale, scale_for
 from hma_depth_ros.benchmarks.gpu_check.training_speed import train
+from hma_depth_ros.files import temporary_folder
 from hma_depth_ros.training.config_file import load_config
 from hma_depth_ros.training.run_folder import RunFolder
 
@@ -60,8 +60,8 @@ def _step(folder: RunFolder) -> int:
 def main() -> None:
     """Measure, and write the figures."""
     arguments = part_arguments(__doc__)
-    with tempfile.TemporaryDirectory(prefix="hma_depth_gpu_check_") as work:
-        found = measure_resume(scale_for(arguments.device), arguments.device, Path(work))
+    with temporary_folder(prefix="hma_depth_gpu_check_") as work:
+        found = measure_resume(scale_for(arguments.device), arguments.device, work)
     print(write_figures(arguments.json, found))
     if not found["equal_to_the_bit"]:
         raise SystemExit("the resumed run's state is not that of the run that was left alone")

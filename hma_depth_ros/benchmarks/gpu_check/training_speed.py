@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import json
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from hma_depth_ros.benchmarks.gpu_check.compared_runs import (
 )
 from hma_depth_ros.benchmarks.gpu_check.part_program import part_arguments, write_figures
 from hma_depth_ros.benchmarks.gpu_check.parts import Scale, scale_for
+from hma_depth_ros.files import temporary_folder
 from hma_depth_ros.training.config_file import load_config
 from hma_depth_ros.training.lists import read_lists
 from hma_depth_ros.training.processes import joined_processes
@@ -115,8 +115,8 @@ def measure_training(scale: Scale, device: str, work: Path, json_path: Path) -> 
 def main() -> None:
     """Measure, and write the figures."""
     arguments = part_arguments(__doc__)
-    with tempfile.TemporaryDirectory(prefix="hma_depth_gpu_check_") as work:
-        measure_training(scale_for(arguments.device), arguments.device, Path(work), arguments.json)
+    with temporary_folder(prefix="hma_depth_gpu_check_") as work:
+        measure_training(scale_for(arguments.device), arguments.device, work, arguments.json)
 
 
 if __name__ == "__main__":

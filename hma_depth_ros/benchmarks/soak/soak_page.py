@@ -7,17 +7,23 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from hma_depth_ros.benchmarks.soak.soak_report import LATENCY_FACTOR, by_minute, verdicts
 from hma_depth_ros.files import atomic_path
+from hma_depth_ros.visualization.palette import LIGHT
+from hma_depth_ros.visualization.plot_style import PLOT_STYLE
 
 _WORDS = {True: "yes", False: "**no**", None: "cannot be told"}
 #: Rows that a table may have; with more minutes several share one.
 _ROWS = 12
 _MIB = 2**20
+#: Above a picture: what it is of.
+_NOTE = {"fontsize": 10, "color": LIGHT.faint_ink, "x": 0.01, "horizontalalignment": "left"}
 
 
 def soak_page(content: dict[str, Any]) -> str:
@@ -94,23 +100,30 @@ def write_soak_plot(path: Path, content: dict[str, Any]) -> None:
         HmaDepthError: the file cannot be written.
 
     """
-    figure = Figure(figsize=(11, 9), dpi=110, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
-    arguments = content["arguments"]
-    figure.suptitle(
-        f"The depth node for {len(content['minutes'])} minutes: {arguments['rate']:g} images of "
-        f"{arguments['image_size']} a second, all {len(content['topics'])} topics heard",
-        fontsize=11,
-    )
-    latency, fates, memory, handles = figure.subplots(4, 1, sharex=True)
-    _latency(latency, content["minutes"])
-    _fates(fates, content)
-    _memory(memory, content["samples"])
-    _handles(handles, content["samples"])
-    handles.set_xlabel("minutes since the warm-up")
-    for axes in (latency, fates, memory, handles):
-        axes.grid(alpha=0.3)
-        axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.08, 0.5))
+    with rc_context(PLOT_STYLE):
+        figure = Figure(figsize=(10, 10), dpi=110)
+        figure.set_layout_engine("constrained", w_pad=0.1, h_pad=0.06)
+        canvas = FigureCanvasAgg(figure)
+        arguments = content["arguments"]
+        figure.suptitle(
+            f"The depth node for {len(content['minutes'])} minutes: {arguments['rate']:g} images "
+            f"of {arguments['image_size']} a second, {len(content['topics'])} topics heard",
+            **_NOTE,
+        )
+        rows = figure.subplots(5, 1, sharex=True, height_ratios=(1.5, 1, 1, 1, 1))
+        latency, fates, others, memory, handles = rows
+        _latency(latency, content["minutes"])
+        _fates(fates, content["minutes"])
+        _others(others, content["samples"])
+        _memory(memory, content["samples"])
+        _handles(handles, content["samples"])
+        handles.set_xlabel("minutes since the warm-up")
+        figure.align_ylabels(rows)
+        for axes in rows:
+            axes.grid()
+            if len(axes.get_legend_handles_labels()[1]) > 1:
+                axes.legend(loc="lower right", bbox_to_anchor=(1, 0.98), ncols=3, borderpad=0)
+        canvas.draw()
     with atomic_path(path) as temporary:
         canvas.print_png(str(temporary))
 
@@ -118,57 +131,57 @@ def write_soak_plot(path: Path, content: dict[str, Any]) -> None:
 def _latency(axes: Axes, minutes: Sequence[dict[str, Any]]) -> None:
     known = [minute for minute in minutes if minute["p99"] is not None]
     middle = [minute["begin"] / 60 + 0.5 for minute in known]
-    axes.set_title("from the image's sending to its last output's arrival, by minute", fontsize=9)
-    axes.plot(middle, [1e3 * m["p99"] for m in known], "o-", ms=3, color="#c2410c", label="p99")
-    axes.plot(middle, [1e3 * m["p50"] for m in known], "o-", ms=3, color="#2563eb", label="p50")
+    axes.set_title("From an image to its last output, by minute")
+    for number, name in enumerate(("p50", "p99")):
+        times = [1e3 * minute[name] for minute in known]
+        axes.plot(middle, times, "o-", ms=3, color=LIGHT.series[number], label=name)
     if known:
         bound = 1e3 * LATENCY_FACTOR * known[0]["p99"]
-        label = f"{LATENCY_FACTOR:g} x the first p99"
-        axes.axhline(bound, color="#6b7280", ls="--", lw=1, label=label)
+        label = f"{LATENCY_FACTOR:g} times the first p99"
+        axes.axhline(bound, color=LIGHT.faint_ink, ls="--", lw=1, label=label)
     axes.set_ylabel("latency, ms")
     axes.set_ylim(0)
 
 
-def _fates(axes: Axes, content: dict[str, Any]) -> None:
-    minutes, samples = content["minutes"], content["samples"]
+def _fates(axes: Axes, minutes: Sequence[dict[str, Any]]) -> None:
     middle = [minute["begin"] / 60 + 0.5 for minute in minutes]
     left = [minute["sent"] - minute["whole"] for minute in minutes]
-    axes.set_title("images that gave way to newer ones, and what else the machine did", fontsize=9)
-    axes.bar(middle, left, width=0.8, color="#f59e0b", label="not computed")
+    axes.set_title("Images whose outputs did not all arrive")
+    axes.bar(middle, left, width=0.8, color=LIGHT.series[1])
     axes.set_ylabel("images a minute")
-    right = axes.twinx()
+    axes.set_ylim(0, max(1, 1.1 * max(left, default=1)))
+    axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+
+
+def _others(axes: Axes, samples: Sequence[dict[str, Any]]) -> None:
     others = by_minute(samples, "cores_of_others")
-    right.plot(
-        [number + 0.5 for number in others],
-        [sum(values) / len(values) for values in others.values()],
-        color="#6b7280",
-        lw=1,
-    )
-    right.set_ylabel("cores used by others")
-    right.set_ylim(bottom=0)
-    axes.plot([], [], color="#6b7280", lw=1, label="cores of others")
+    axes.set_title("What other programs did on the machine")
+    means = [sum(values) / len(values) for values in others.values()]
+    axes.plot([number + 0.5 for number in others], means, color=LIGHT.faint_ink, lw=1.5)
+    axes.set_ylabel("cores")
+    axes.set_ylim(bottom=0)
 
 
 def _memory(axes: Axes, samples: Sequence[dict[str, Any]]) -> None:
-    when = [sample["second"] / 60 for sample in samples]
-    axes.set_title("memory of the node's process", fontsize=9)
-    for name, label, color in (
-        ("resident", "resident", "#15803d"),
-        ("anonymous", "of it its own", "#2563eb"),
-        ("shared", "of it shared (DDS)", "#c2410c"),
-    ):
-        axes.plot(when, [s[name] / _MIB for s in samples], color=color, lw=1, label=label)
+    axes.set_title("Memory of the node's process")
+    lines = (("resident", "resident"), ("anonymous", "its own"), ("shared", "shared (DDS)"))
+    _over_time(axes, samples, lines, unit=_MIB)
     axes.set_ylabel("MiB")
-    axes.set_ylim(0, 1.1 * max((s["resident"] / _MIB for s in samples), default=1))
 
 
 def _handles(axes: Axes, samples: Sequence[dict[str, Any]]) -> None:
-    when = [sample["second"] / 60 for sample in samples]
-    axes.set_title("threads and file descriptors of the node's process", fontsize=9)
-    for name, label, color in (
-        ("threads", "threads", "#2563eb"),
-        ("descriptors", "file descriptors", "#c2410c"),
-    ):
-        axes.plot(when, [sample[name] for sample in samples], color=color, lw=1, label=label)
+    axes.set_title("Threads and file descriptors of the node's process")
+    _over_time(axes, samples, (("threads", "threads"), ("descriptors", "file descriptors")), unit=1)
     axes.set_ylabel("number")
-    axes.set_ylim(0, 1.2 * max((max(s["threads"], s["descriptors"]) for s in samples), default=1))
+
+
+def _over_time(
+    axes: Axes, samples: Sequence[dict[str, Any]], lines: Sequence[tuple[str, str]], *, unit: int
+) -> None:
+    """Lines from 0 on, each with its name in the samples and for people."""
+    when = [sample["second"] / 60 for sample in samples]
+    for number, (name, label) in enumerate(lines):
+        values = [sample[name] / unit for sample in samples]
+        axes.plot(when, values, color=LIGHT.series[number], lw=1.5, label=label)
+    most = max((sample[name] / unit for sample in samples for name, _ in lines), default=1)
+    axes.set_ylim(0, 1.15 * most)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -28,6 +27,8 @@ def read_depth_png(
         HmaDepthError: the file is missing, corrupt or not a 16-bit grey PNG.
 
     """
+    import cv2  # here: see png_file.py
+
     stored = decode_png(path, cv2.IMREAD_UNCHANGED, what="depth image")
     if stored.dtype != np.uint16 or stored.ndim != 2:
         raise HmaDepthError(f"{path} is not a 16-bit grey PNG, as KITTI stores depth")
@@ -46,6 +47,8 @@ def write_depth_png(
         HmaDepthError: the file cannot be written.
 
     """
+    import cv2
+
     with np.errstate(invalid="ignore"):
         units = np.rint(np.asarray(depth, np.float64) * units_per_metre)
         storable = (units > 0) & (units <= np.iinfo(np.uint16).max)

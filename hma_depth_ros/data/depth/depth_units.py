@@ -1,7 +1,8 @@
 """Whether depth images look as if they had been stored in another unit than they are read in.
 
 A 16-bit PNG does not say its unit: KITTI's is a 256th of a metre, NYU Depth v2's and ROS's a
-millimetre. Taken for the other, all depths are wrong by a factor of 3.9, and nothing fails.
+millimetre. Taken for the other, all depths are wrong by a factor of 3.9, and nothing fails. Nor
+does it say that it is a disparity, which KITTI's stereo benchmarks store as pixels times 256.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from hma_depth_ros.data.depth.depth_png import UNITS_PER_METRE, read_depth_png
 from hma_depth_ros.errors import HmaDepthError
@@ -26,6 +28,9 @@ _SAMPLE = 12
 _FAR, _FAR_SHARE, _FAR_MEDIAN = 100.0, 0.05, 20.0
 #: Rooms have medians of 2 to 3 m; KITTI's units taken for millimetres end at 2.6 m for 10 m.
 _NEAR, _NEAR_MEDIAN = 2.7, 1.2
+#: Median of an image's lower half over that of its upper one. Of 154 images of KITTI, nuScenes and
+#: others it is 0.87 at most and mostly 0.4; of their disparities 1.15 at least and mostly 2.5.
+_NEAR_ABOVE = 1.5
 
 
 def sample(items: Sequence[T]) -> Sequence[T]:
@@ -39,7 +44,7 @@ def unit_hint(files: Sequence[Path], *, units_per_metre: float) -> str | None:
     A few of the files are looked at. Those that cannot be read are passed over: whoever uses them
     says why.
     """
-    known = []
+    known, below_over_above = [], []
     for path in sample(files):
         try:
             depth = read_depth_png(path, units_per_metre=units_per_metre)
@@ -47,8 +52,16 @@ def unit_hint(files: Sequence[Path], *, units_per_metre: float) -> str | None:
             continue
         if np.any(depth > 0):
             known.append(depth[depth > 0])
+            below_over_above.append(_below_over_above(depth))
     if not known:
         return None
+    falls = float(np.median(below_over_above))
+    if falls > _NEAR_ABOVE:
+        return (
+            f"the ground truth is {falls:.1f} times as far in the lower half of the images as in "
+            "the upper one, as if it were disparity (depth is fx x baseline / disparity) or upside "
+            "down; it is read as depth"
+        )
     median = float(np.median([np.median(depths) for depths in known]))
     far = float(np.mean([np.mean(depths > _FAR) for depths in known]))
     highest = max(float(depths.max()) for depths in known)
@@ -63,3 +76,12 @@ def unit_hint(files: Sequence[Path], *, units_per_metre: float) -> str | None:
             "it were stored in metres x 256; it is read as millimetres"
         )
     return None
+
+
+def _below_over_above(depth: npt.NDArray[np.float32]) -> float:
+    """Median of the lower half of the known pixels over that of the upper; 1 if one is empty."""
+    rows, columns = np.nonzero(depth > 0)
+    values, below = depth[rows, columns], rows > np.median(rows)
+    if below.all() or not below.any():
+        return 1.0
+    return float(np.median(values[below]) / np.median(values[~below]))

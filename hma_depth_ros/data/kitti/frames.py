@@ -27,8 +27,6 @@ from hma_depth_ros.data.text_file import read_text
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.camera import Intrinsics
 
-COLOUR_CAMERAS = (2, 3)
-
 _DAY = re.compile(r"\d{4}_\d\d_\d\d")
 _DRIVE = re.compile(rf"{_DAY.pattern}_drive_.*_sync")
 

@@ -12,6 +12,8 @@ from hma_depth_ros.data.splits.listed_path import IMAGE_SUFFIXES, first_file, sp
 #: Numbers of rendered drives, which KITTI's own do not have: no recording is overwritten.
 SYNTHETIC_DRIVES = range(9000, 10000)
 
+COLOUR_CAMERAS = (2, 3)
+
 #: Where the archive of the depth selection puts its labelled part.
 SELECTION_FOLDER = "depth_selection/val_selection_cropped"
 #: Under the data folder, in the order tried; "" is the folder itself.

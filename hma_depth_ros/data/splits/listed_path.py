@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 #: Of camera images; preferred first, where a frame is there twice.
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
+
+#: Characters without a width, which are copied unseen: of zero width, joiners, a soft hyphen, BOM.
+_UNSEEN = dict.fromkeys((0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF, 0x00AD))
 
 
 def candidates(root: Path, folders: Sequence[str], listed: Path) -> Iterator[Path]:
@@ -25,8 +29,22 @@ def spellings(listed: Path, suffixes: Sequence[str] = ()) -> list[Path]:
     """A listed path as it is, and with the suffixes that its file may have instead.
 
     Any of `suffixes`, if the listed one is among them or there is none; and each in capitals, as
-    some cameras and file systems have it.
+    some cameras and file systems have it. Then the same with accents written as one character or as
+    two (macOS's names are taken apart), and without characters that have no width.
     """
+    return [spelt for written in _written(listed) for spelt in _with_suffixes(written, suffixes)]
+
+
+def _written(listed: Path) -> list[Path]:
+    text = str(listed)
+    if text.isascii():
+        return [listed]
+    plain = text.translate(_UNSEEN)
+    forms = (unicodedata.normalize(form, plain) for form in ("NFC", "NFD"))
+    return [listed, *(Path(form) for form in dict.fromkeys((plain, *forms)) if form != text)]
+
+
+def _with_suffixes(listed: Path, suffixes: Sequence[str]) -> list[Path]:
     own = listed.suffix
     if not listed.name or (not own and not suffixes):
         return [listed]

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from hma_depth_ros.evaluation.metrics import HIGHER_IS_BETTER
 from hma_depth_ros.evaluation.report.bootstrap import confidence_interval
-from hma_depth_ros.evaluation.report.metric_table import metric_title
+from hma_depth_ros.evaluation.report.metric_table import metric_title, ordered_metrics
 from hma_depth_ros.evaluation.report.summary import EvaluationSummary, Figures
 
 Interval = tuple[float, float]
@@ -85,7 +85,7 @@ def comparison_tables(
     """A table for each protocol and cap, with every further network against the first."""
     tables = []
     for key, first in summaries[0].figures.items():
-        metrics = first.metric_names
+        metrics = ordered_metrics(first.metric_names)
         table = Table(title=f"{key}, the same {len(first.per_image)} frames", title_justify="left")
         table.add_column("")
         for metric in metrics:

@@ -12,8 +12,6 @@ from hma_depth_ros.evaluation.protocols import Protocol
 from hma_depth_ros.evaluation.report.paper_table import TABLE_1, TABLE_1_METRICS, TABLE_1_PROTOCOL
 from hma_depth_ros.evaluation.report.summary import EvaluationSummary, Figures
 
-#: As in the paper's Table I; the metrics that it leaves out come last.
-_COLUMNS = (*TABLE_1_METRICS, *(name for name in DEPTH_METRICS if name not in TABLE_1_METRICS))
 #: More would push the other figures off the screen; the JSON has them.
 _SCENES_AT_MOST = 12
 _TITLES = {
@@ -30,6 +28,12 @@ _TITLES = {
     "abs_error_rel": "absErrorRel %",
     "irmse": "iRMSE 1/km",
 }
+
+
+def ordered_metrics(names: Sequence[str]) -> list[str]:
+    """As in the paper's Table I; the metrics that it leaves out come last."""
+    ours = [name for name in TABLE_1_METRICS if name in names]
+    return [*ours, *(name for name in names if name not in ours)]
 
 
 def metric_title(metric: str) -> str:
@@ -50,8 +54,9 @@ def tables(summary: EvaluationSummary, *, title: str, published: bool = True) ->
     others = {key: figures for key, figures in summary.figures.items() if figures.cap is None}
     made = []
     if capped:
-        table = _table(title, _COLUMNS)
-        _add_figures(table, capped, _COLUMNS)
+        columns = tuple(ordered_metrics(DEPTH_METRICS))
+        table = _table(title, columns)
+        _add_figures(table, capped, columns)
         if published:
             table.add_section()
             table.add_row("[bold]Table I of the paper[/]")
@@ -72,7 +77,7 @@ def tables(summary: EvaluationSummary, *, title: str, published: bool = True) ->
     return made
 
 
-def _table(title: str, metrics: tuple[str, ...]) -> Table:
+def _table(title: str, metrics: Sequence[str]) -> Table:
     table = Table(title=title, title_justify="left")
     table.add_column("")
     table.add_column("frames", justify="right")
@@ -82,7 +87,7 @@ def _table(title: str, metrics: tuple[str, ...]) -> Table:
     return table
 
 
-def _add_figures(table: Table, by_key: dict[str, Figures], metrics: tuple[str, ...]) -> None:
+def _add_figures(table: Table, by_key: dict[str, Figures], metrics: Sequence[str]) -> None:
     for key, figures in by_key.items():
         means = (f"[bold]{figures.mean[name]:.3f}[/]" for name in metrics)
         table.add_row(f"[bold]{key}[/]", str(len(figures.per_image)), *means)

@@ -14,7 +14,8 @@ from hma_depth_ros.evaluation.boundaries import BESIDE, TOLERANCES
 from hma_depth_ros.evaluation.reliability import ReliabilityFigures
 from hma_depth_ros.evaluation.sparsification import METRICS, ORDERS, Order, shares_removed
 from hma_depth_ros.files import atomic_path
-from hma_depth_ros.visualization.palette import FONT, LIGHT
+from hma_depth_ros.visualization.palette import LIGHT
+from hma_depth_ros.visualization.plot_style import PLOT_STYLE
 
 _TITLES = {"abs_rel": "AbsRel", "rmse": "RMSE m"}
 _AXES = {"abs_rel": "AbsRel", "rmse": "RMSE, m"}
@@ -23,22 +24,6 @@ _ORDERS: dict[Order, tuple[str, str]] = {
     "depth": ("by depth", LIGHT.series[0]),
     "random": ("random", LIGHT.faint_ink),
     "oracle": ("oracle", LIGHT.series[2]),
-}
-#: Of Matplotlib's curves, as pictures have them.
-_STYLE = {
-    "font.family": FONT,
-    "text.color": LIGHT.ink,
-    "axes.labelcolor": LIGHT.ink,
-    "axes.edgecolor": LIGHT.rule,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titleweight": "bold",
-    "axes.titlesize": 11,
-    "axes.titlelocation": "left",
-    "xtick.color": LIGHT.faint_ink,
-    "ytick.color": LIGHT.faint_ink,
-    "grid.color": LIGHT.rule,
-    "legend.frameon": False,
 }
 
 
@@ -92,8 +77,8 @@ def write_sparsification_plot(path: Path, figures: ReliabilityFigures, *, title:
         HmaDepthError: the file cannot be written.
 
     """
-    with rc_context(_STYLE):
-        figure = Figure(figsize=(10, 4.8), dpi=110, facecolor=LIGHT.paper)
+    with rc_context(PLOT_STYLE):
+        figure = Figure(figsize=(10, 4.8), dpi=110)
         figure.set_layout_engine("constrained", w_pad=0.1, h_pad=0.08)
         canvas = FigureCanvasAgg(figure)
         figure.suptitle(
@@ -113,7 +98,7 @@ def write_sparsification_plot(path: Path, figures: ReliabilityFigures, *, title:
             axes.set_xlim(0, 100)
             axes.set_ylim(bottom=0)
             axes.grid()
-            axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
+            axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
         canvas.draw()
     with atomic_path(path) as temporary:
         canvas.print_png(str(temporary))

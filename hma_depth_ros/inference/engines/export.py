@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.files import atomic_path, check_writable
+from hma_depth_ros.errors import HmaDepthError, one_line
+from hma_depth_ros.files import atomic_path, check_writable, temporary_folder
 from hma_depth_ros.inference.camera_input import camera_input
 from hma_depth_ros.inference.engines.conversion_cache import file_digest
 from hma_depth_ros.inference.engines.exported_graph import (
@@ -127,8 +126,12 @@ def export_model(
             write = partial(_write_openvino, converted, info, record, written, half=half)
         try:
             write()
-        except (OSError, RuntimeError) as error:  # the latter of OpenVINO
-            raise HmaDepthError(f"cannot write {output}: {error}") from error
+        except OSError as error:
+            raise HmaDepthError(f"cannot write {output}: {error.strerror or error}") from error
+        except RuntimeError as error:  # of OpenVINO, which does not know why
+            raise HmaDepthError(
+                f"cannot write {output}: {one_line(error)} (is the disk full?)"
+            ) from error
         verification = _verify(
             written, reference, reference_size, fixed=size is not None, precision=precision
         )
@@ -173,15 +176,14 @@ def _workplace(output: Path) -> Iterator[Path]:
         HmaDepthError: it cannot be made.
 
     """
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        folder = tempfile.TemporaryDirectory(
-            prefix=f".{output.stem}.", suffix=".part", dir=output.parent
-        )
-    except OSError as error:
-        raise HmaDepthError(f"cannot write {output}: {error.strerror}") from error
-    with folder as name:
-        yield Path(name)
+    with ExitStack() as stack:
+        try:
+            output.parent.mkdir(parents=True, exist_ok=True)
+            made = temporary_folder(prefix=f".{output.stem}.", suffix=".part", beside=output.parent)
+            folder = stack.enter_context(made)
+        except OSError as error:
+            raise HmaDepthError(f"cannot write {output}: {error.strerror}") from error
+        yield folder
 
 
 def _write_onnx(model: Any, metadata: Mapping[str, str], path: Path) -> None:

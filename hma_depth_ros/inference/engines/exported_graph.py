@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from hma_depth_ros.network.checkpoint import Preprocessing
-from hma_depth_ros.network.model import SIZE_MULTIPLE, HmaDepth, ScaleMaps
-from hma_depth_ros.network.model_config import UNCERTAINTY_REDUCTION, ModelConfig
+from hma_depth_ros.network.model import HmaDepth, ScaleMaps
+from hma_depth_ros.network.model_config import SIZE_MULTIPLE, UNCERTAINTY_REDUCTION, ModelConfig
 
 INPUT = "image"
 CHANNELS = 3

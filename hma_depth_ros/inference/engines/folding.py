@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from hma_depth_ros.network.model import SIZE_MULTIPLE, HmaDepth
+from hma_depth_ros.network.model import HmaDepth
+from hma_depth_ros.network.model_config import SIZE_MULTIPLE
 
 #: Relative difference up to which two ways to compute the same in float32 are equal.
 TOLERANCE = 1e-3

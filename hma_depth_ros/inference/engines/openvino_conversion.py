@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import tempfile
-from pathlib import Path
 from typing import Any
 
 from torch.export import ExportedProgram
 
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.files import temporary_folder
 from hma_depth_ros.inference.engines.exported_graph import (
     CHANNELS,
     INPUT,
@@ -78,8 +78,8 @@ def model_to_parts(model: Any) -> dict[str, bytes]:
     """
     openvino = import_openvino()
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            xml, weights = Path(folder, "model.xml"), Path(folder, "model.bin")
+        with temporary_folder(prefix="hma_depth_model_") as folder:
+            xml, weights = folder / "model.xml", folder / "model.bin"
             openvino.serialize(model, xml, weights)
             return {"graph": xml.read_bytes(), "weights": weights.read_bytes()}
     except (OSError, RuntimeError) as error:

@@ -18,8 +18,8 @@ from hma_depth_ros.inference.engines.exported_graph import (
     UNCERTAINTY,
     scale_names,
 )
-from hma_depth_ros.network.model import SIZE_MULTIPLE, ScaleMaps
-from hma_depth_ros.network.model_config import ModelConfig
+from hma_depth_ros.network.model import ScaleMaps
+from hma_depth_ros.network.model_config import SIZE_MULTIPLE, ModelConfig
 
 
 def to_rows(image: Tensor) -> npt.NDArray[np.uint8]:

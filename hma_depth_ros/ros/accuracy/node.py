@@ -41,6 +41,7 @@ from hma_depth_ros.ros.input_watch import InputWatch
 from hma_depth_ros.ros.latched_input import LatchedInput
 from hma_depth_ros.ros.parameter_types import ForgivingParameters
 from hma_depth_ros.ros.topic_qos import Entity, input_qos, judge_overrides, with_overrides
+from hma_depth_ros.ros.undeclared import remapping, report_undeclared
 
 #: Metrics that are published, and the median of LiDAR over depth.
 METRICS = ("abs_rel", "d1", "rmse", "silog")
@@ -97,6 +98,7 @@ class AccuracyMonitor(ForgivingParameters):
             self, CameraInfo, self.resolve_topic_name("depth/camera_info"), self._on_info
         )
         judge_overrides(self, self._endpoints)
+        report_undeclared(self, advice=remapping("depth/image", "depth/camera_info", "lidar"))
         self.create_timer(
             _DIAGNOSTICS_PERIOD,
             self._publish_diagnostics,

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Set
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from rclpy.lifecycle import LifecycleNode
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image
@@ -18,45 +16,29 @@ from hma_depth_ros.data.image_limits import UNPROVEN_PIXELS
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.inference.engines.engine_choice import StartedEngine
-from hma_depth_ros.inference.plausibility import depth_traits, upright_trait
 from hma_depth_ros.inference.prediction import Prediction, PredictionRequest
 from hma_depth_ros.inference.predictor import DepthPredictor
-from hma_depth_ros.inference.upright import turned_traits
 from hma_depth_ros.messages.camera_info import camera_from_info, info_for_camera
-from hma_depth_ros.messages.depth_topics import COMPRESSED_DEPTH, DEPTH, INFO, POINTS
+from hma_depth_ros.messages.depth_topics import INFO, POINTS
 from hma_depth_ros.ros.clock_watch import ClockWatch
 from hma_depth_ros.ros.condition_log import ConditionLog
 from hma_depth_ros.ros.cv_bridge_images import image_from_message
 from hma_depth_ros.ros.depth_node.bulk_message import Allocate
-from hma_depth_ros.ros.depth_node.degraded_modes import (
-    CameraFacts,
-    Degradation,
-    DegradedModes,
-    Mode,
-)
+from hma_depth_ros.ros.depth_node.degraded_modes import Degradation
 from hma_depth_ros.ros.depth_node.ground_frame import GroundFrame
 from hma_depth_ros.ros.depth_node.height_correction import HeightCorrection
-from hma_depth_ros.ros.depth_node.image_input import (
-    OVERRUN,
-    REPLACED,
-    UNPAIRED,
-    Frame,
-    ImageInput,
-)
+from hma_depth_ros.ros.depth_node.image_input import Frame, ImageInput
 from hma_depth_ros.ros.depth_node.outputs import Outputs
 from hma_depth_ros.ros.depth_node.parameters import DepthNodeParameters
-from hma_depth_ros.ros.depth_node.plausibility_watch import PlausibilityWatch
 from hma_depth_ros.ros.depth_node.statistics import FrameStatistics, Snapshot
 from hma_depth_ros.ros.depth_node.stream_calibration import StreamCalibration
+from hma_depth_ros.ros.depth_node.stream_health import StreamHealth
+from hma_depth_ros.ros.depth_node.stream_topics import StreamTopics
 from hma_depth_ros.ros.patience import all_acknowledged
-from hma_depth_ros.ros.topic_qos import Entity, output_qos, with_overrides
+from hma_depth_ros.ros.topic_qos import Entity
 
 #: In lockstep, how long a subscriber may take to acknowledge one frame's outputs.
 ACKNOWLEDGE_SECONDS = 10.0
-
-#: Modes whose beginning is logged with them; of the others it is where their cause is found.
-LOGGED_MODES = (Mode.STALE, Mode.OVERLOADED, Mode.IMPLAUSIBLE, Mode.ENGINE_STALLED)
-
 
 #: What is reported on of the network's numbers.
 NETWORK = "the network"
@@ -105,15 +87,12 @@ class CameraStream:
         self.input: ImageInput | None = None  #: while active
         # The worker takes both at the start of a frame; a frame under way keeps the old ones.
         self._settings: tuple[DepthNodeParameters, DepthPredictor | None] = values, None
-        self._publishers: list[Any] = []
+        self._topics = StreamTopics(node, name)
         self.height = HeightCorrection()
         self._ground: tuple[GroundFrame, Any] | None = None  # and its subscription
         self._calibration: StreamCalibration | None = None
         self._clock: ClockWatch | None = None
-        self._modes = DegradedModes()
-        self._plausibility = PlausibilityWatch()
-        self._mode_log = ConditionLog(node.get_logger().warning)
-        self._active_since = 0.0  # time.monotonic()
+        self._health = StreamHealth(node.get_logger())
         self._lost_before: int | None = 0  # images, until the stream was deactivated last
         self._size: tuple[int, int] | None = None  # of the latest image
 
@@ -135,7 +114,7 @@ class CameraStream:
         """
         self.apply(values, predictor)
         self.outputs = Outputs(
-            self._create_output,
+            self._topics.create_publisher,
             predictor.scales,
             confidence=predictor.estimates_error,
             allocate=allocate,
@@ -169,14 +148,13 @@ class CameraStream:
         if self.values.ground_frame:
             ground = GroundFrame(self.values.ground_frame)
             self._ground = ground, ground.listen(self._node)
-        self._modes, self._active_since = DegradedModes(), time.monotonic()
-        self._plausibility = PlausibilityWatch()
+        self._health.begin()
         self.input = ImageInput(
             self._node,
             self.image_topic(),
             self.info_topic(),
             self.values,
-            name=self._own("image"),
+            name=self._topics.own("image"),
             keep=keep,
             calibrated=calibrated,
             statistics=self.statistics,
@@ -193,45 +171,23 @@ class CameraStream:
         if self._ground is not None:
             self._node.destroy_subscription(self._ground[1])
         self._ground = None
-        self._mode_log.clear()
+        self._health.end()
 
     def release(self) -> None:
         """Free the publishers and the messages' memory."""
-        for publisher in self._publishers:
-            self._node.destroy_lifecycle_publisher(publisher)
-        self._publishers = []
+        self._topics.destroy_publishers()
         self.outputs = None
         self._settings = self.values, None
 
-    def _create_output(self, kind: Any, name: str) -> Any:
-        qos = with_overrides(self._node, self._full(name), "publisher", output_qos())
-        publisher = self._node.create_lifecycle_publisher(kind, self._own(name), qos)
-        self._publishers.append(publisher)
-        return publisher
-
     # --- topics ---------------------------------------------------------------------------------
 
-    def _own(self, topic: str) -> str:
-        """Name of a topic of this camera, before remapping.
-
-        Like image_transport: the base name is remapped first and the transport appended.
-        """
-        if topic == COMPRESSED_DEPTH:
-            return self._full(DEPTH) + topic.removeprefix(DEPTH)
-        return f"{self.name}/{topic}" if self.name else topic
-
-    def _full(self, topic: str) -> str:
-        name: str = self._node.resolve_topic_name(self._own(topic))
-        return name
-
     def image_topic(self) -> str:
-        """Full name of the subscribed image topic, its transport appended as in `_own`."""
-        base = self._full("image")
-        return f"{base}/compressed" if self.values.image_transport == "compressed" else base
+        """Full name of the subscribed image topic."""
+        return self._topics.image(self.values.image_transport)
 
     def info_topic(self) -> str:
         """Full name of the CameraInfos' topic."""
-        return self._full("camera_info")
+        return self._topics.full("camera_info")
 
     def endpoints(self) -> list[tuple[str, Entity]]:
         """Full topic name and kind of each endpoint, once configured."""
@@ -239,7 +195,7 @@ class CameraStream:
         return [
             (self.image_topic(), "subscription"),
             (self.info_topic(), "subscription"),
-            *((self._full(topic), "publisher") for topic in self.outputs.publishers),
+            *((self._topics.full(topic), "publisher") for topic in self.outputs.publishers),
         ]
 
     # --- frames, in the worker's thread -----------------------------------------------------------
@@ -381,7 +337,9 @@ class CameraStream:
             self._await_subscribers(job.topics, ending)
         finished = time.perf_counter()
         if prediction.sample is not None:  # now that nobody waits for it
-            self._judge(job, prediction.sample, in_network)
+            self._health.judge_depth(
+                prediction.sample, job.request, job.predictor, job.values, in_network
+            )
         self.height.look(prediction, job.values, job.predictor.mount, applied=job.request.scale)
         now = self._clock.now()
         # The last of all: what raises before makes the frame a failed one, and of one kind only.
@@ -394,24 +352,6 @@ class CameraStream:
                 **prediction.seconds,
                 "publish": finished - predicted,
             },
-        )
-
-    def _judge(
-        self,
-        job: Job,
-        sample: npt.NDArray[np.float32],
-        in_network: Callable[[], AbstractContextManager[None]],
-    ) -> None:
-        """See whether depth is like that of the training frames."""
-        ranges, values = job.predictor.info.depth_ranges, job.values
-        traits = depth_traits(sample)
-        if values.implausible_frames and self._plausibility.turn_is_due(ranges, time.monotonic()):
-            asked = job.request
-            with in_network():
-                turned = turned_traits(job.predictor, asked.image, asked.camera, asked.pixel_format)
-            traits |= upright_trait(traits, turned)
-        self._plausibility.take(
-            traits, ranges, beyond=values.implausible_beyond, frames=values.implausible_frames
         )
 
     def _ask_for_mount(self, predictor: DepthPredictor, frame: str) -> None:
@@ -447,7 +387,7 @@ class CameraStream:
             publisher = self.outputs.publishers[topic]
             if not all_acknowledged(publisher, ACKNOWLEDGE_SECONDS, given_up=ending):
                 self.reporter.problem(
-                    self._full(topic),
+                    self._topics.full(topic),
                     f"a subscriber has not taken a frame within {ACKNOWLEDGE_SECONDS:.0f} s",
                 )
 
@@ -474,30 +414,12 @@ class CameraStream:
         """
         if self.input is None or self._calibration is None or started is None:
             return []
-        now = time.monotonic()
-        waited = now - self._active_since
-        facts = CameraFacts(
-            arrived=snapshot.received + snapshot.waiting,
-            through=snapshot.processed + sum(snapshot.skipped.values()),
-            replaced=sum(snapshot.dropped.get(cause, 0) for cause in (REPLACED, OVERRUN)),
-            unpaired=snapshot.dropped.get(UNPAIRED, 0),
+        return self._health.modes(
+            snapshot,
+            started,
+            self.values,
+            image_topic=self.image_topic(),
             lost=self.lost,
-            quiet=waited if snapshot.quiet is None else min(snapshot.quiet, waited),
             calibrated=self._calibration.usable,
-            fallback=started.fallback,
-            deviates=started.deviates,
-            implausible=self._plausibility.reason,
             stalled=stalled,
         )
-        found = self._modes.look(facts, self.values, now)
-        self._log_modes({degradation.mode: degradation.reason for degradation in found})
-        return found
-
-    def _log_modes(self, reasons: Mapping[Mode, str]) -> None:
-        """Log what begins and what ends."""
-        for mode in LOGGED_MODES:
-            subject = f"{self.image_topic()}: {mode.value}"
-            if mode in reasons:
-                self._mode_log.problem(subject, reasons[mode])
-            elif self._mode_log.solved(subject):
-                self._node.get_logger().info(f"{subject}: no longer")

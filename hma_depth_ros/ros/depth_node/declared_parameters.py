@@ -51,7 +51,7 @@ class DeclaredParameters(Generic[P]):
                 continue
             names = parameter_table.names(self._table)
             if name not in names or not parameter_table.metadata(self._table, name)["of_camera"]:
-                own = [n for n in names if parameter_table.metadata(self._table, n)["of_camera"]]
+                own = [o.partition(".")[2] for o in self.possible_own([camera])]
                 what = "is of the whole node" if name in names else "is no parameter"
                 raise ParameterError(
                     f"{full}: {name} {what}; a camera may have of its own: {', '.join(own)}"
@@ -60,6 +60,15 @@ class DeclaredParameters(Generic[P]):
             descriptor = parameter_table.descriptor(self._table, name)
             parameter_types.declare(self._node, full, default, descriptor)
             self._own[full] = camera, name
+
+    def possible_own(self, cameras: Sequence[str]) -> list[str]:
+        """All that these cameras could have of their own."""
+        of_camera = [
+            name
+            for name in parameter_table.names(self._table)
+            if parameter_table.metadata(self._table, name)["of_camera"]
+        ]
+        return [f"{camera}.{name}" for camera in cameras if camera for name in of_camera]
 
     def from_the_start(self, camera: str = "") -> P:
         """A camera's values that count before the node is configured; others are the defaults."""

@@ -34,7 +34,8 @@ INPUTS: dict[str, tuple[Any, str]] = {
     ),
     "camera_info": (
         CameraInfo,
-        "**P** counts, as in image_geometry and depth_image_proc; binning and region of interest "
+        "**P** counts, as in image_geometry and depth_image_proc; of zeros, K does where there is "
+        "no distortion and no rotation; binning and region of interest "
         "are respected",
     ),
 }

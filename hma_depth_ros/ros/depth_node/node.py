@@ -31,6 +31,7 @@ from hma_depth_ros.ros.depth_node.degraded_modes import Mode
 from hma_depth_ros.ros.depth_node.diagnostics import CameraStatus, diagnostic_array
 from hma_depth_ros.ros.depth_node.engine_recovery import EngineRecovery
 from hma_depth_ros.ros.depth_node.frame_loop import FrameLoop
+from hma_depth_ros.ros.depth_node.image_input import INPUTS
 from hma_depth_ros.ros.depth_node.load_predictor import LoadedModel
 from hma_depth_ros.ros.depth_node.parameters import DepthNodeParameters
 from hma_depth_ros.ros.depth_node.stall_watch import (
@@ -44,6 +45,7 @@ from hma_depth_ros.ros.parameter_types import ParameterError
 from hma_depth_ros.ros.patience import unless
 from hma_depth_ros.ros.topic_qos import Entity, judge_overrides, with_overrides
 from hma_depth_ros.ros.transport import tune_malloc
+from hma_depth_ros.ros.undeclared import remapping, report_undeclared
 
 #: How often the node looks whether somebody latches its CameraInfo: a wait for the first one is not
 #: to be in vain.
@@ -96,6 +98,12 @@ class DepthNode(ManagedNode):
             CameraStream(self, self._declared.from_the_start(n), name=n, statistics=statistics())
             for n in self.camera_names()
         ]
+        names = self.camera_names()
+        report_undeclared(
+            self,
+            possible=self._declared.possible_own(names),
+            advice=remapping(*(f"{n}/{t}".lstrip("/") for n in names for t in INPUTS)),
+        )
         self._diagnostics = self.create_publisher(
             DiagnosticArray,
             "/diagnostics",

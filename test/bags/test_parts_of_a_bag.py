@@ -205,6 +205,9 @@ def test_settings_bind_once_a_part_was_made_with_them(tmp_path: Path):
     (folder.folder / "settings.json").write_text("half of", encoding="utf-8")
     with pytest.raises(HmaDepthError, match=r"cannot read .*settings\.json: .*; remove "):
         PartsFolder(tmp_path / "out", 3, {"range": 9, "name": "a"})
+    (folder.folder / "settings.json").unlink()  # nobody knows what the part was made with
+    with pytest.raises(HmaDepthError, match=r"cannot read .*settings\.json: .*; remove "):
+        PartsFolder(tmp_path / "out", 3, {"range": 9, "name": "a"})
     folder.discard()
     assert not folder.folder.exists()
     folder.out.mkdir()

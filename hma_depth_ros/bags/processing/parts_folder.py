@@ -50,7 +50,7 @@ class PartsFolder:
         note = self.folder / "settings.json"
         wanted = json.loads(json.dumps({**settings, "parts": parts}))
         # Settings that have led to nothing yet bind nobody.
-        if not note.is_file() or not any(self.folder.glob(f"{self.out.name}_*/{_METADATA}")):
+        if not any(self.folder.glob(f"{self.out.name}_*/{_METADATA}")):
             with atomic_path(note) as temporary:
                 temporary.write_text(json.dumps(wanted, indent=1) + "\n", encoding="utf-8")
         try:

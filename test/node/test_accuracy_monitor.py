@@ -316,9 +316,9 @@ def test_warnings_follow_the_parameter_and_the_log_the_figures(
         "scale 0.667; depth_scale that centres the error: 0.667 times the node's present one; "
         "means of 1 frames, 1 scored so far"
     )
+    until(lambda: monitor.latest().level == DiagnosticStatus.WARN, "the error")
     centred = {pair.key: pair.value for pair in monitor.latest().values}
     assert centred["depth_scale that centres the error"] == "0.667 times the present one"
-    until(lambda: monitor.latest().level == DiagnosticStatus.WARN, "the error")
     assert monitor.latest().hardware_id == "lidar 3"
     (result,) = monitor.node.set_parameters([Parameter("warn_abs_rel", value=0.6)])
     assert result.successful

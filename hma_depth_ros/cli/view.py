@@ -91,7 +91,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.live:
             from hma_depth_ros.viewer.live_moments import live_moments
 
-            contents, moments = stack.enter_context(live_moments(words[begin:]))
+            kept = bool(arguments.save or arguments.screenshot)
+            contents, moments = stack.enter_context(live_moments(words[begin:], kept=kept))
         else:
             contents, moments = stack.enter_context(_recorded(arguments))
         _show(rr, contents, moments, arguments)

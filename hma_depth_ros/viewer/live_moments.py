@@ -22,7 +22,7 @@ from hma_depth_ros.messages.depth_topics import COMPRESSED_DEPTH, CONFIDENCE, IN
 from hma_depth_ros.messages.pictures import rgb_image
 from hma_depth_ros.messages.stamps import header_stamp
 from hma_depth_ros.messages.weight_image import weight_array
-from hma_depth_ros.ros.ros_session import StopRequest, ros_session
+from hma_depth_ros.ros.ros_session import PATIENCE, StopRequest, ros_session
 from hma_depth_ros.ros.undeclared import report_unaddressed, report_undeclared
 from hma_depth_ros.viewer.moment import Contents, Moment
 
@@ -40,17 +40,23 @@ _TURN = 0.1  # seconds
 
 
 @contextmanager
-def live_moments(ros_args: Sequence[str]) -> Iterator[tuple[Contents, Iterable[Moment]]]:
+def live_moments(
+    ros_args: Sequence[str], *, kept: bool
+) -> Iterator[tuple[Contents, Iterable[Moment]]]:
     """Contents and moments of the depth node whose topics these ROS arguments name.
 
     Relative names are the node's own, and remapped alike. Depth comes as `compressedDepth`, and the
     cloud is made of it here, so that watching costs the node little. Ends at a signal.
 
+    Args:
+        ros_args: `--ros-args ...`.
+        kept: the moments are written to a file, which after the signal gets the time that it needs.
+
     Raises:
         HmaDepthError: ROS does not start.
 
     """
-    with ros_session(["view", *ros_args]) as stop:
+    with ros_session(["view", *ros_args], patience=None if kept else PATIENCE) as stop:
         node = rclpy.create_node("depth_view", start_parameter_services=False)
         report_undeclared(node, overridable=False)
         report_unaddressed(node, ros_args)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import re
+import shutil
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +109,26 @@ def test_an_empty_bag(tmp_path: Path) -> None:
     with BagReader(tmp_path / "bag") as reader:
         assert (reader.start, reader.end) == (0, 0)
         assert list(reader.messages()) == []
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_temporary_folder_of_a_bag_is_removed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: bool
+):
+    """Once more would be in a finalizer, where Python prints Ctrl-C as ignored and goes on."""
+    remove, removed = shutil.rmtree, list[str]()
+
+    def noted(path: str | Path, ignore_errors: bool = False) -> None:
+        removed.append(Path(path).name)
+        remove(path, ignore_errors)
+
+    monkeypatch.setattr(shutil, "rmtree", noted)
+    with suppress(RuntimeError), BagWriter(tmp_path / "bag"):
+        if fails:
+            raise RuntimeError
+    gc.collect()
+    assert len(removed) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ([] if fails else ["bag"])
 
 
 def test_a_bag_appears_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -113,7 +113,10 @@ class BagWriter:
         finally:
             if self._complete and self._removal is not None:
                 self._removal.detach()
-            elif not (worth_keeping and self._recording):
+            elif self._removal is not None:
+                with undivided():
+                    self._removal()  # and never again
+            elif not worth_keeping:
                 with undivided():
                     shutil.rmtree(self._workshop, ignore_errors=True)
 

@@ -54,11 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from hma_depth_ros.ros.bag_tools.recorder import BagRecorder, TopicRequest
     from hma_depth_ros.ros.ros_session import ros_session, split_ros_args
     from hma_depth_ros.ros.transport import tune_malloc
-    from hma_depth_ros.ros.undeclared import (
-        instead_of_parameters,
-        report_unaddressed,
-        report_undeclared,
-    )
+    from hma_depth_ros.ros.undeclared import instead_of_parameters, report_ignored
 
     tune_malloc()
     own, ros_args = split_ros_args(sys.argv[1:] if argv is None else argv)
@@ -82,8 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         node = rclpy.create_node(
             "bag_recorder", start_parameter_services=False, enable_rosout=False
         )
-        report_undeclared(node, advice=instead_of_parameters(arguments), overridable=False)
-        report_unaddressed(node, ros_args)
+        report_ignored(node, ros_args, advice=instead_of_parameters(arguments))
         recorder = BagRecorder(node, bag, requests, max_messages=arguments.max_messages)
         recorder.run(stop=stop, duration=arguments.duration, on_connected=announce)
         node.destroy_node()

@@ -164,19 +164,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     from hma_depth_ros.ros.bag_tools.pause import PauseControl
     from hma_depth_ros.ros.bag_tools.replayer import LATE, BagReplayer
     from hma_depth_ros.ros.transport import tune_malloc
-    from hma_depth_ros.ros.undeclared import (
-        instead_of_parameters,
-        report_unaddressed,
-        report_undeclared,
-    )
+    from hma_depth_ros.ros.undeclared import instead_of_parameters, report_ignored
 
     tune_malloc()
     with BagReader(arguments.bag) as bag, ros_session(ros_args) as stop:
         node = rclpy.create_node(
             "bag_replayer", start_parameter_services=False, enable_rosout=False
         )
-        report_undeclared(node, advice=instead_of_parameters(arguments), overridable=False)
-        report_unaddressed(node, ros_args)
+        report_ignored(node, ros_args, advice=instead_of_parameters(arguments))
         replayer = BagReplayer(
             node,
             bag,

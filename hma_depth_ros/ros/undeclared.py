@@ -66,6 +66,21 @@ def report_undeclared(
     )
 
 
+def report_ignored(
+    node: Node, arguments: Sequence[str], *, advice: Mapping[str, str] | None = None
+) -> None:
+    """Both warnings, for a node of a command, whose topics have no quality of service overridden.
+
+    Args:
+        node: that has declared its parameters.
+        arguments: of its executable.
+        advice: as of `report_undeclared`.
+
+    """
+    report_undeclared(node, advice=advice, overridable=False)
+    report_unaddressed(node, arguments)
+
+
 def remapping(*topics: str) -> dict[str, str]:
     """Advice for whoever takes a topic's name for a parameter."""
     return {topic: f"a topic: -r {topic}:=TOPIC" for topic in topics}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import defaultdict
 from dataclasses import asdict, dataclass, replace
 
@@ -109,13 +110,12 @@ class Trainer:
         self.steps = self.epoch_steps * settings.epochs
 
         torch.manual_seed(config.run.seed)
-        self._blends = config.validation.blends if self.validator.entries else ()
-        #: What the weights start from, where it is compared with what they come to.
-        self.start = initial_model(config.model) if self._blends else None
-        torch.manual_seed(config.run.seed)  # so that what is random starts the same
         # A snapshot replaces them; a download or an older checkpoint is not needed again.
         section = replace(config.model, weights="random") if resume else config.model
         self.model = initial_model(section)
+        self._blends = config.validation.blends if self.validator.entries else ()
+        #: What the weights start from, where it is compared with what they come to.
+        self.start = self._first_weights(resumed=resume) if self._blends else None
         if settings.frozen_stem:
             freeze_stem(self.model)
         if settings.only_uncertainty:
@@ -271,6 +271,12 @@ class Trainer:
             half = self.config.run.half_checkpoints
             save_checkpoint(self.folder.last, kept, info, half=half)
             self._write_snapshot()
+
+    def _first_weights(self, *, resumed: bool) -> HmaDepth:
+        if not resumed:
+            return copy.deepcopy(self.model)
+        torch.manual_seed(self.config.run.seed)  # so that what is random starts the same
+        return initial_model(self.config.model)
 
     def _info_after(self, epoch: int) -> CheckpointInfo:
         return replace(self.info, training={**self._recipe, "epoch": epoch + 1})

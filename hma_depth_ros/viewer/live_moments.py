@@ -23,7 +23,7 @@ from hma_depth_ros.messages.pictures import rgb_image
 from hma_depth_ros.messages.stamps import header_stamp
 from hma_depth_ros.messages.weight_image import weight_array
 from hma_depth_ros.ros.ros_session import PATIENCE, StopRequest, ros_session
-from hma_depth_ros.ros.undeclared import report_unaddressed, report_undeclared
+from hma_depth_ros.ros.undeclared import report_ignored
 from hma_depth_ros.viewer.moment import Contents, Moment
 
 try:
@@ -58,8 +58,7 @@ def live_moments(
     """
     with ros_session(["view", *ros_args], patience=None if kept else PATIENCE) as stop:
         node = rclpy.create_node("depth_view", start_parameter_services=False)
-        report_undeclared(node, overridable=False)
-        report_unaddressed(node, ros_args)
+        report_ignored(node, ros_args)
         try:
             watched = _Watched(node, stop)
             yield watched.contents, watched

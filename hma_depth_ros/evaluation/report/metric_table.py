@@ -54,7 +54,7 @@ def tables(summary: EvaluationSummary, *, title: str, published: bool = True) ->
     others = {key: figures for key, figures in summary.figures.items() if figures.cap is None}
     made = []
     if capped:
-        columns = tuple(ordered_metrics(DEPTH_METRICS))
+        columns = ordered_metrics(DEPTH_METRICS)
         table = _table(title, columns)
         _add_figures(table, capped, columns)
         if published:

@@ -20,6 +20,7 @@ from hma_depth_ros.network.float32 import float32_means_float32
 from hma_depth_ros.network.model import HmaDepth
 from hma_depth_ros.training.accumulation import AllReduce, WholeSums
 from hma_depth_ros.training.batch_norm import synchronise_batch_norm
+from hma_depth_ros.training.depthwise import float32_depthwise
 from hma_depth_ros.training.losses.objective import objective
 from hma_depth_ros.training.optimiser import freeze_statistics, set_learning_rate
 from hma_depth_ros.training.processes import Processes
@@ -57,6 +58,8 @@ class TrainingStep:
         compute = config.compute
         self._precision = precision_on(processes.device, compute.precision)
         self.scaler = torch.amp.GradScaler(processes.device.type, enabled=self._precision == "fp16")
+        if processes.device.type == "cpu" and self._precision == "bf16":
+            float32_depthwise(model)
         synchronised = compute.synchronised_batch_norm
         if synchronised:
             # Converted in place; SyncBatchNorm takes the place of layers, not of the model.

@@ -41,6 +41,8 @@ class Augmentation:
     blur: float = 0.0  #: probability of a Gaussian blur
     sigma: tuple[float, float] = (0.3, 1.2)  #: range of its width, pixels of the crop
     boxes: float = 0.0  #: probability that upright boxes are pasted, see `pasted_boxes`
+    #: Probability that some columns are of a frame of another scene, see `spliced_frames`.
+    splice: float = 0.0
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -55,7 +57,7 @@ class Augmentation:
             "pitch": not 0 <= self.pitch <= 20,
             **{
                 name: not 0 <= getattr(self, name) <= 1
-                for name in ("flip", "colour", "blur", "boxes")
+                for name in ("flip", "colour", "blur", "boxes", "splice")
             },
             **{
                 name: not _is_range(getattr(self, name))

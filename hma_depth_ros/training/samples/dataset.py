@@ -24,12 +24,13 @@ from hma_depth_ros.data.semantic_labels import NO_LABEL, Label, find_labels, rea
 from hma_depth_ros.data.splits.entry_camera import entry_camera
 from hma_depth_ros.data.splits.split_file import SplitEntry
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.geometry.camera_planes import CameraPlanes, Mount, plane_coefficients
 from hma_depth_ros.geometry.window import Window, kitti_crop, whole_image
 from hma_depth_ros.training.samples.augmentation import Augmentation, View, blur, change_colours
+from hma_depth_ros.training.samples.decoded_frame import DecodedFrame
 from hma_depth_ros.training.samples.pasted_boxes import paste_boxes
 from hma_depth_ros.training.samples.second_truth import completed, second_truths
+from hma_depth_ros.training.samples.spliced_frames import other_scenes, splice
 
 #: `image` uint8 (3, h, w); `depth` float32 (1, h, w); where asked for `labels` uint8 (1, h, w),
 #: `weight` float32 (1, h, w) of each pixel's ground truth, and `planes` float32 (C, 3), the
@@ -158,6 +159,8 @@ class CropDataset(Dataset[Sample]):
         self.second_weight = second_weight
         self.occlusion_filter = occlusion_filter
         self.geometry = geometry
+        #: Of each frame, those that columns can be taken of.
+        self._others = other_scenes(self.entries) if augmentation.splice else None
         self._frames: list[DecodedFrame] | None = None
         if cache:
             with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -175,11 +178,17 @@ class CropDataset(Dataset[Sample]):
 
         """
         epoch, index, turn = key
-        entry = self.entries[index]
-        frame = self.read(entry) if self._frames is None else self._frames[index]
+        entry, frame = self.entries[index], self._frame(index)
         # A frame's first turn is what it was before frames had turns.
         source = [self.seed, epoch, index, *([turn] if turn else [])]
-        return self.crop(entry, frame, np.random.default_rng(source))
+        random = np.random.default_rng(source)
+        others = None if self._others is None else self._others[index]
+        if others is not None and others.size and random.random() < self.augmentation.splice:
+            frame = splice(frame, self._frame(int(random.choice(others))), random)
+        return self.crop(entry, frame, random)
+
+    def _frame(self, index: int) -> DecodedFrame:
+        return self.read(self.entries[index]) if self._frames is None else self._frames[index]
 
     def read(self, entry: SplitEntry) -> DecodedFrame:
         """Read the files of a frame and cut out the region.
@@ -267,16 +276,6 @@ class CropDataset(Dataset[Sample]):
                 labels = view.nearest(frame.labels, outside=NO_LABEL)
             sample["labels"] = torch.from_numpy(labels)[None]
         return sample
-
-
-class DecodedFrame(NamedTuple):
-    """What was read of a frame; None: there is none."""
-
-    image: npt.NDArray[np.uint8]  #: (H, W, 3)
-    depth: npt.NDArray[np.float32] | None  #: (H, W)
-    labels: npt.NDArray[np.uint8] | None  #: (H, W)
-    weight: npt.NDArray[np.float32] | None  #: (H, W) of the depth; None: all weigh 1
-    camera: PinholeCamera | None  #: None: nothing depends on it
 
 
 def _with_boxes(

@@ -1,0 +1,73 @@
+"""Columns of one training frame put into another.
+
+A few drives teach a network what their streets look like: with the left of a scene it recalls the
+right. A frame whose middle is of another street has to be read from what stands in each column.
+That a box or a car meets the road in the row that its distance gives stays true, for only frames
+of the same camera are put together, and each column stays where it is (CutMix, Yun et al., ICCV
+2019, along columns alone).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hma_depth_ros.data.frame_name import scene_name
+from hma_depth_ros.data.semantic_labels import NO_LABEL
+from hma_depth_ros.data.splits.split_file import SplitEntry
+from hma_depth_ros.training.samples.decoded_frame import DecodedFrame
+
+#: Shares of the width that come from the other frame.
+_LEAST, _MOST = 0.15, 0.6
+#: Focal lengths of one camera are this much alike: lists round them, and so do resized images.
+_ALIKE = 0.003
+
+
+def other_scenes(entries: Sequence[SplitEntry]) -> list[npt.NDArray[np.intp]]:
+    """Of each entry, the places of those with a focal length like its own and another scene."""
+    focal = np.array([entry.focal_length for entry in entries])
+    scenes = np.array([scene_name(entry.image) for entry in entries])
+    return [
+        np.flatnonzero((scenes != scene) & (np.abs(focal / own - 1) <= _ALIKE))
+        for own, scene in zip(focal, scenes, strict=True)
+    ]
+
+
+def splice(frame: DecodedFrame, other: DecodedFrame, random: np.random.Generator) -> DecodedFrame:
+    """Take a band of columns from another frame, with all that is known of its pixels.
+
+    Frames of two sizes are of two cameras: `frame` is returned as it is.
+    """
+    if frame.image.shape != other.image.shape:
+        return frame
+    columns = frame.image.shape[1]
+    width = round(random.uniform(_LEAST, _MOST) * columns)
+    start = int(random.integers(0, columns - width + 1))
+    band = np.s_[:, start : start + width]
+    image = frame.image.copy()
+    image[band] = other.image[band]
+    return frame._replace(
+        image=image,
+        depth=_spliced(frame.depth, other.depth, band, missing=np.float32(0)),
+        labels=_spliced(frame.labels, other.labels, band, missing=np.uint8(NO_LABEL)),
+        weight=_spliced(frame.weight, other.weight, band, missing=np.float32(1)),
+    )
+
+
+def _spliced(
+    own: npt.NDArray[Any] | None,
+    other: npt.NDArray[Any] | None,
+    band: tuple[slice, slice],
+    *,
+    missing: np.generic,
+) -> npt.NDArray[Any] | None:
+    """Return a copy of a map (H, W) with the band of the other's; `missing` where there is none."""
+    present = other if own is None else own
+    if present is None:
+        return None
+    spliced = np.full_like(present, missing) if own is None else own.copy()
+    spliced[band] = missing if other is None else other[band]
+    return spliced

@@ -134,6 +134,27 @@ def draw_weights(
     return shared_weights(weights, numbers, shares, section.epoch_frames)
 
 
+def camera_heights(lists: Lists, section: DataSection) -> dict[Path, float]:
+    """Of the cameras above the road, metres, by image, where `data.camera_heights` tells them.
+
+    Raises:
+        HmaDepthError: it does not fit the lists.
+
+    """
+    heights = section.camera_heights
+    if heights and len(heights) != len(section.train):
+        raise HmaDepthError(
+            f"data.camera_heights has {len(heights)} numbers for the {len(section.train)} lists of "
+            "data.train"
+        )
+    if not heights:
+        return {}
+    return {
+        entry.image: heights[number]
+        for entry, number in zip(lists.training, lists.list_of, strict=True)
+    }
+
+
 def _check_validation(path: Path, *, allow_test_scenes: bool) -> None:
     entries = read_split(path, Path())
     identity = identify(entries)

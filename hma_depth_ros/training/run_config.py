@@ -73,6 +73,9 @@ class DataSection:
     balance: Share = 0.0
     #: How much of an epoch is of each list of `train`, in proportion; empty: as many as there are.
     list_shares: tuple[Positive, ...] = ()
+    #: Metres above the road of the camera of each list of `train`, for a network that is told the
+    #: ground; empty: crop.camera_height for all.
+    camera_heights: tuple[Finite, ...] = ()
     epoch_frames: Count | None = None  #: drawn in an epoch; None: as many as there are
     cache: bool = False  #: read all frames at the start and keep them in memory
     #: Metres; nearer ground truth is not trained on.

@@ -15,7 +15,7 @@ from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save
 from hma_depth_ros.network.model import HmaDepth
 from hma_depth_ros.training.determinism import deterministic_algorithms
 from hma_depth_ros.training.initial_weights import initial_model, weights_name
-from hma_depth_ros.training.lists import Lists, draw_weights
+from hma_depth_ros.training.lists import Lists, camera_heights, draw_weights
 from hma_depth_ros.training.optimiser import (
     freeze_all_but_uncertainty,
     freeze_stem,
@@ -90,6 +90,7 @@ class Trainer:
             second_weight=config.data.second_weight,
             occlusion_filter=config.data.occlusion_filter,
             geometry=config.model.geometry,
+            camera_heights=camera_heights(lists, config.data),
             cache=config.data.cache,
         )
         self.sampler = GlobalBatchSampler(

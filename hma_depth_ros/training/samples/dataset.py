@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
 import cv2
@@ -124,6 +125,7 @@ class CropDataset(Dataset[Sample]):
         second_weight: float = 0.3,
         occlusion_filter: bool = False,
         geometry: CameraPlanes = "none",
+        camera_heights: Mapping[Path, float] | None = None,
         cache: bool = False,
     ) -> None:
         """Take the entries with ground truth; with `labels`, those with labels alone too.
@@ -139,6 +141,7 @@ class CropDataset(Dataset[Sample]):
             second_weight: of a pixel's ground truth from there.
             occlusion_filter: leave out returns of sparse ground truth behind nearer ones.
             geometry: which maps of the camera the network takes.
+            camera_heights: metres above the road, by image; where none is told, the settings'.
             cache: read every frame now and keep it; half-size frames of KITTI take 1 MB each.
 
         Raises:
@@ -159,8 +162,10 @@ class CropDataset(Dataset[Sample]):
         self.second_weight = second_weight
         self.occlusion_filter = occlusion_filter
         self.geometry = geometry
+        told = camera_heights or {}
+        self._heights = [told.get(e.image, settings.camera_height) for e in self.entries]
         #: Of each frame, those that columns can be taken of.
-        self._others = other_scenes(self.entries) if augmentation.splice else None
+        self._others = other_scenes(self.entries, self._heights) if augmentation.splice else None
         self._frames: list[DecodedFrame] | None = None
         if cache:
             with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -185,7 +190,7 @@ class CropDataset(Dataset[Sample]):
         others = None if self._others is None else self._others[index]
         if others is not None and others.size and random.random() < self.augmentation.splice:
             frame = splice(frame, self._frame(int(random.choice(others))), random)
-        return self.crop(entry, frame, random)
+        return self.crop(entry, frame, random, camera_height=self._heights[index])
 
     def _frame(self, index: int) -> DecodedFrame:
         return self.read(self.entries[index]) if self._frames is None else self._frames[index]
@@ -232,7 +237,14 @@ class CropDataset(Dataset[Sample]):
             camera = window.camera(entry_camera(entry, size).camera)
         return DecodedFrame(window.of(image), depth, labels, weight, camera)
 
-    def crop(self, entry: SplitEntry, frame: DecodedFrame, random: np.random.Generator) -> Sample:
+    def crop(
+        self,
+        entry: SplitEntry,
+        frame: DecodedFrame,
+        random: np.random.Generator,
+        *,
+        camera_height: float,
+    ) -> Sample:
         """Draw a crop of a frame."""
         settings, augmentation = self.settings, self.augmentation
         rows, columns = frame.image.shape[:2]
@@ -262,7 +274,7 @@ class CropDataset(Dataset[Sample]):
                 weight = view.nearest(frame.weight, outside=0)
             sample["weight"] = torch.from_numpy(weight)[None]
         if self.geometry != "none":
-            mount = Mount(settings.camera_height, float(np.radians(view.pitch)))
+            mount = Mount(camera_height, float(np.radians(view.pitch)))
             coefficients = plane_coefficients(
                 self.geometry,
                 view.crop_camera,

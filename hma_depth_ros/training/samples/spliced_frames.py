@@ -26,13 +26,23 @@ _LEAST, _MOST = 0.15, 0.6
 _ALIKE = 0.003
 
 
-def other_scenes(entries: Sequence[SplitEntry]) -> list[npt.NDArray[np.intp]]:
-    """Of each entry, the places of those with a focal length like its own and another scene."""
-    focal = np.array([entry.focal_length for entry in entries])
-    scenes = np.array([scene_name(entry.image) for entry in entries])
+def other_scenes(
+    entries: Sequence[SplitEntry], heights: Sequence[float]
+) -> list[npt.NDArray[np.intp]]:
+    """Of each entry, the places of those of another scene that a camera like its own took.
+
+    Args:
+        entries: of one list or several.
+        heights: of each entry's camera above the road, metres.
+
+    """
+    focal, height = np.array([entry.focal_length for entry in entries]), np.array(heights)
+    scene = np.array([scene_name(entry.image) for entry in entries])
     return [
-        np.flatnonzero((scenes != scene) & (np.abs(focal / own - 1) <= _ALIKE))
-        for own, scene in zip(focal, scenes, strict=True)
+        np.flatnonzero(
+            (scene != scene[i]) & (height == height[i]) & (abs(focal / focal[i] - 1) <= _ALIKE)
+        )
+        for i in range(len(entries))
     ]
 
 

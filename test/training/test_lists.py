@@ -14,7 +14,7 @@ from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import short_paths
 from hma_depth_ros.network.checkpoint import read_info
 from hma_depth_ros.training.held_out import hold_out
-from hma_depth_ros.training.lists import Lists, read_lists
+from hma_depth_ros.training.lists import Lists, camera_heights, read_lists
 from hma_depth_ros.training.run_config import DataSection
 
 from .runs import SHORT, write_drives
@@ -118,3 +118,16 @@ def test_lists_of_one_file_name_are_told_apart():
         "/data/val.txt": "val.txt",
     }
     assert short_paths(["a/split.txt", "a/./split.txt"]), "twice the same list has no other name"
+
+
+def test_each_list_tells_how_high_its_camera_is(drives: Path):
+    train = (str(drives / "train.txt"), str(drives / "other.txt"))
+    (drives / "other.txt").write_text((drives / "val.txt").read_text())
+    section = DataSection(train=train, camera_heights=(1.65, 2.4))
+    lists = read_lists(section)
+    heights = camera_heights(lists, section)
+    assert {heights[entry.image] for entry in read_located_split(drives / "other.txt")} == {2.4}
+    assert {heights[entry.image] for entry in read_located_split(drives / "train.txt")} == {1.65}
+    assert camera_heights(lists, DataSection(train=train)) == {}
+    with pytest.raises(HmaDepthError, match="data.camera_heights has 1 numbers for the 2 lists"):
+        camera_heights(lists, DataSection(train=train, camera_heights=(1.65,)))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hma_depth_ros.data.semantic_labels import NO_LABEL
 from hma_depth_ros.network.checkpoint import Preprocessing
@@ -230,6 +230,42 @@ def test_a_broken_batch_changes_nothing_at_all(broken: float, fused: bool):
     counts = {float(values["step"]) for values in take_step._optimiser.state.values()}
     assert counts == {1.0}, "nor does the optimiser count it"
     assert take_step(_batch(), step=2, learning_rate=1e-3) is not None
+
+
+def test_depthwise_convolutions_of_a_cpu_keep_their_precision_and_names():
+    """With bf16 their gradients took six times as long."""
+    config = load_config(preset="tiny", overrides=["compute.precision=bf16"])
+    model = _model(config)
+    names = list(model.state_dict())
+    depthwise = {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Conv2d) and 1 < module.groups == module.in_channels
+    }
+    assert len(depthwise) > 5
+    average = make_average(model, 0.5)
+    computed: list[torch.dtype] = []
+    convolution = nn.functional.conv2d
+
+    def noted(x: Tensor, weight: Tensor, *rest: Any) -> Tensor:
+        if weight.shape[1] == 1 and rest[-1] > 1 and not torch.is_autocast_enabled("cpu"):
+            computed.append(x.dtype)
+        return convolution(x, weight, *rest)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nn.functional, "conv2d", noted)
+        assert _step(model, config)(_batch(), step=0, learning_rate=1e-3) is not None
+    assert computed == [torch.float32] * len(depthwise)
+    assert list(model.state_dict()) == names
+    # What comes out is of the precision that went in, and the average is as it was.
+    name, module = next(iter(depthwise.items()))
+    x = torch.rand(1, module.in_channels, 16, 16)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert module(x.bfloat16()).dtype == torch.bfloat16
+    assert type(average.module.get_submodule(name)) is nn.Conv2d
+    exact = _model(load_config(preset="tiny"))
+    _step(exact, load_config(preset="tiny"))
+    assert type(exact.get_submodule(name)) is nn.Conv2d
 
 
 def test_auto_is_bf16_where_the_device_has_it(monkeypatch: pytest.MonkeyPatch):

@@ -60,5 +60,5 @@ class UpBlock(nn.Module):
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         x = F.interpolate(self.reduce(x), scale_factor=2.0, mode="bilinear", align_corners=False)
-        fused: Tensor = self.fuse(torch.cat([x, skip], dim=1))
+        fused: Tensor = self.fuse(torch.cat([x, skip.to(x.dtype)], dim=1))
         return fused

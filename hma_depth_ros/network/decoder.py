@@ -94,7 +94,8 @@ class Decoder(nn.Module):
             if planes is not None:
                 # They are affine: the mean of a block is the value at its centre.
                 beside = planes if reduction == 1 else F.avg_pool2d(planes, reduction)
-                skip = torch.cat([skip, beside], dim=1)
+                # Under autocast the features are halves: joined with float32 they would become it.
+                skip = torch.cat([skip, beside.to(skip.dtype)], dim=1)
             x = self.steps[str(reduction)](x, skip)
             if reduction == 8:
                 x = self.aspp(x)

@@ -52,7 +52,7 @@ ARGUMENTS = (
     argument("device", "", "Parameter 'device': where to infer, such as auto, cpu, cuda"),
     argument("engine", "", "Parameter 'engine': what runs the network, such as auto, torch"),
     argument("precision", "", "Parameter 'precision': such as auto, fp32, bf16, fp16"),
-    argument("checkpoint", "", "Parameter 'checkpoint': path of a .safetensors file"),
+    argument("checkpoint", "", "Parameter 'checkpoint': a .safetensors file, or bundled"),
     argument("threads", "", "Parameter 'threads': CPU threads of the network; 0: engine's choice"),
     argument("pairing", "", "Parameter 'pairing': which CameraInfo counts", choices=PAIRINGS),
     argument("compressed", "", "Whether to subscribe to CompressedImage", choices=FLAG),

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import torch
 
+from hma_depth_ros.assets import default_checkpoint
 from hma_depth_ros.benchmarks import node_speed as node_benchmark
 from hma_depth_ros.benchmarks.camera_feed import Turn
 from hma_depth_ros.benchmarks.joined import NodeCandidate, join
@@ -25,7 +26,6 @@ from hma_depth_ros.benchmarks.tables import node_tables
 from hma_depth_ros.benchmarks.timing import Timing, take_turns
 from hma_depth_ros.cli import benchmark, run_command
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.inference.bundled import default_checkpoint
 from hma_depth_ros.inference.engines.model_source import ModelSource
 from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
 from hma_depth_ros.network.cpu import has_bf16

@@ -18,7 +18,6 @@ import torch
 from torch import nn
 
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.inference.bundled import self_check_image
 from hma_depth_ros.inference.engines import engine_choice, self_check
 from hma_depth_ros.inference.engines.conversion_cache import cached, file_digest
 from hma_depth_ros.inference.engines.engine import Engine
@@ -30,6 +29,7 @@ from hma_depth_ros.inference.engines.openvino_core import openvino_core
 from hma_depth_ros.inference.engines.openvino_engine import OpenVinoEngine
 from hma_depth_ros.inference.engines.torch_engine import TorchEngine
 from hma_depth_ros.inference.predictor import DepthPredictor
+from hma_depth_ros.inference.self_check_image import self_check_image
 from hma_depth_ros.network import cpu
 from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
 from hma_depth_ros.network.model import HmaDepth

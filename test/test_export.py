@@ -16,7 +16,6 @@ import torch
 from hma_depth_ros.assets import asset
 from hma_depth_ros.cli import run_command
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.inference.bundled import self_check_image
 from hma_depth_ros.inference.engines import export as export_module
 from hma_depth_ros.inference.engines import self_check
 from hma_depth_ros.inference.engines.conversion_cache import file_digest
@@ -24,6 +23,7 @@ from hma_depth_ros.inference.engines.engine_choice import EngineRequest, start_e
 from hma_depth_ros.inference.engines.model_source import ModelSource
 from hma_depth_ros.inference.engines.openvino_core import openvino_core
 from hma_depth_ros.inference.predictor import DepthPredictor
+from hma_depth_ros.inference.self_check_image import self_check_image
 from hma_depth_ros.network.checkpoint import (
     CheckpointInfo,
     Preprocessing,

@@ -116,13 +116,8 @@ def test_messages_know_neither_rclpy_nor_rosbags():
 
 
 def test_training_takes_of_inference_what_predicts_and_no_more():
-    """Its device, for one, is of a lower layer; where the bundled file lies anybody may ask."""
-    own = {
-        path
-        for path, name in imports("training")
-        if name.startswith("hma_depth_ros.inference")
-        and not name.startswith("hma_depth_ros.inference.bundled")
-    }
+    """Its device, for one, is of a lower layer."""
+    own = {path for path, name in imports("training") if name.startswith("hma_depth_ros.inference")}
     assert own == {"training/validator.py", "training/pseudo_labels.py"}
 
 

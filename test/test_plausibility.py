@@ -15,7 +15,6 @@ from safetensors import safe_open
 from hma_depth_ros.cli import run_command
 from hma_depth_ros.evaluation.spoiled_pictures import SPOILED
 from hma_depth_ros.geometry.camera import PinholeCamera
-from hma_depth_ros.inference.bundled import self_check_image
 from hma_depth_ros.inference.pixel_format import PixelFormat
 from hma_depth_ros.inference.plausibility import (
     SAMPLE_STRIDE,
@@ -27,6 +26,7 @@ from hma_depth_ros.inference.plausibility import (
     usual_ranges,
 )
 from hma_depth_ros.inference.predictor import DepthPredictor
+from hma_depth_ros.inference.self_check_image import self_check_image
 from hma_depth_ros.inference.upright import turned_traits
 from hma_depth_ros.network.checkpoint import read_info
 

@@ -16,7 +16,6 @@ from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.backprojection import back_project
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.inference import pixels
-from hma_depth_ros.inference.bundled import self_check_image
 from hma_depth_ros.inference.engines.torch_engine import TorchEngine
 from hma_depth_ros.inference.pixel_format import PixelFormat
 from hma_depth_ros.inference.pixels import network_input, to_device
@@ -25,6 +24,7 @@ from hma_depth_ros.inference.points import CloudLayout, write_cloud
 from hma_depth_ros.inference.prediction import Output, OutputArrays
 from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.inference.resampling import blended_depth, full_masks, resample, resampled
+from hma_depth_ros.inference.self_check_image import self_check_image
 from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing
 from hma_depth_ros.network.device import choose_device
 from hma_depth_ros.network.model import HmaDepth, ScaleMaps

@@ -17,11 +17,11 @@ from hma_depth_ros.benchmarks.memory import used_bytes
 from hma_depth_ros.benchmarks.timing import Timing, take_turns
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.camera import PinholeCamera
-from hma_depth_ros.inference.bundled import self_check_image
 from hma_depth_ros.inference.engines.model_source import ModelSource
 from hma_depth_ros.inference.points import CloudLayout
 from hma_depth_ros.inference.prediction import Output, OutputArrays
 from hma_depth_ros.inference.predictor import DepthPredictor
+from hma_depth_ros.inference.self_check_image import self_check_image
 from hma_depth_ros.network.device import choose_device
 
 #: fx over the image's width, KITTI's.

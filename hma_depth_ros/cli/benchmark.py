@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
+from hma_depth_ros.assets import named_checkpoint
 from hma_depth_ros.benchmarks.rig import Rig
 from hma_depth_ros.cli.describe import image_size
 from hma_depth_ros.data.splits.located_split import read_located_split
@@ -145,9 +146,9 @@ def _add_network(
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
         "--checkpoint",
-        type=Path,
+        type=named_checkpoint,
         metavar="FILE",
-        help="or exported file (default: the bundled one)",
+        help="or exported file (default: `bundled`)",
     )
     what.add_argument("--model", metavar="NAME", help="a preset with random weights instead")
     parser.add_argument(
@@ -315,8 +316,8 @@ def _node(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 
 def _checkpoint(arguments: argparse.Namespace, folder: Path) -> Path:
+    from hma_depth_ros.assets import default_checkpoint
     from hma_depth_ros.benchmarks.model_speed import random_checkpoint
-    from hma_depth_ros.inference.bundled import default_checkpoint
 
     if arguments.model is not None:
         return random_checkpoint(arguments.model, folder)

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from hma_depth_ros.assets import named_checkpoint
+
 
 def _positive(text: str) -> float:
     value = float(text)
@@ -61,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
         "--camera-info-topic", help="of the bag (default: camera_info beside the images)"
     )
     parser.add_argument(
-        "--checkpoint", type=Path, metavar="FILE", help="network (default: the bundled one)"
+        "--checkpoint", type=named_checkpoint, metavar="FILE", help="network (default: `bundled`)"
     )
     parser.add_argument(
         "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)"
@@ -77,12 +79,12 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point."""
     arguments = _parser().parse_args(argv)
+    from hma_depth_ros.assets import default_checkpoint
     from hma_depth_ros.data.image_file import write_png
     from hma_depth_ros.demo.demo_report import read_summary, summary_table, write_summary
     from hma_depth_ros.demo.recording import bag_frames
     from hma_depth_ros.demo.source import find_source
     from hma_depth_ros.demo.three_processes import DemoPlan, run
-    from hma_depth_ros.inference.bundled import default_checkpoint
     from hma_depth_ros.inference.engines.model_file import read_model_info
     from hma_depth_ros.ros.transport import transport_note
     from hma_depth_ros.visualization.contact_sheet import contact_sheet

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 from rich.console import Console
 from rich.table import Table
 
+from hma_depth_ros.assets import named_checkpoint
 from hma_depth_ros.network.model_config import PRESETS, ModelConfig, preset
 from hma_depth_ros.network.paper_sizes import BTS_GFLOP, BTS_PARAMETERS, BTS_SIZE
 
@@ -24,7 +24,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="describe", description=__doc__)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--model", metavar="NAME", help=f"one of {', '.join(PRESETS)}")
-    what.add_argument("--checkpoint", type=Path, metavar="FILE", help="checkpoint or exported file")
+    what.add_argument(
+        "--checkpoint", type=named_checkpoint, metavar="FILE", help="checkpoint or exported file"
+    )
     parser.add_argument("--scales", type=int, choices=(3, 4, 5), help="with --model (default 4)")
     parser.add_argument(
         "--flops",

@@ -13,12 +13,15 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from hma_depth_ros.assets import named_checkpoint
 from hma_depth_ros.errors import HmaDepthError
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="export", description=__doc__.partition("\n")[0])
-    parser.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="safetensors file")
+    parser.add_argument(
+        "checkpoint", type=named_checkpoint, metavar="CHECKPOINT", help="safetensors file"
+    )
     parser.add_argument("--format", choices=("onnx", "openvino"), required=True)
     parser.add_argument(
         "--output",

@@ -17,6 +17,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from hma_depth_ros.assets import named_checkpoint
 from hma_depth_ros.data.depth.ground_truth import read_ground_truth
 from hma_depth_ros.data.frame_name import scene_name
 from hma_depth_ros.data.splits.located_split import read_located_split
@@ -39,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
         "--data", type=Path, metavar="ROOT", help="folder of its files (default: the list's)"
     )
     parser.add_argument(
-        "--checkpoint", type=Path, metavar="FILE", help="network (default: the bundled one)"
+        "--checkpoint", type=named_checkpoint, metavar="FILE", help="network (default: `bundled`)"
     )
     add_mount_arguments(parser)
     parser.add_argument(
@@ -57,10 +58,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise HmaDepthError(f"--limit is a factor above 1, not {arguments.limit:g}")
 
     # Only now: PyTorch takes seconds to import, and a wrong argument should not wait for it.
+    from hma_depth_ros.assets import default_checkpoint
     from hma_depth_ros.data.image_file import read_rgb
     from hma_depth_ros.data.splits.entry_camera import entry_camera
     from hma_depth_ros.evaluation.evaluated_network import computed_by, evaluated_network
-    from hma_depth_ros.inference.bundled import default_checkpoint
 
     entries = read_located_split(arguments.split, arguments.data)
     predictor = evaluated_network(arguments.checkpoint or default_checkpoint())

@@ -10,6 +10,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from hma_depth_ros.assets import named_checkpoint
 from hma_depth_ros.data.splits.located_split import read_located_split
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.plausibility import strangeness
@@ -22,7 +23,7 @@ def _parser() -> argparse.ArgumentParser:
         "--data", type=Path, metavar="ROOT", help="folder of its files (default: the list's)"
     )
     parser.add_argument(
-        "--checkpoint", type=Path, metavar="FILE", help="network (default: the bundled one)"
+        "--checkpoint", type=named_checkpoint, metavar="FILE", help="network (default: `bundled`)"
     )
     parser.add_argument(
         "--beyond", type=float, default=0.3, metavar="WIDTHS", help="implausible_beyond (0.3)"
@@ -39,10 +40,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
 
     # Only now: PyTorch takes seconds to import, and a wrong argument should not wait for it.
+    from hma_depth_ros.assets import default_checkpoint
     from hma_depth_ros.evaluation.depth_ranges import frame_traits
     from hma_depth_ros.evaluation.evaluated_network import evaluated_network
     from hma_depth_ros.evaluation.spoiled_pictures import SPOILED
-    from hma_depth_ros.inference.bundled import default_checkpoint
 
     path = arguments.checkpoint or default_checkpoint()
     predictor = evaluated_network(path)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from hma_depth_ros.assets import named_checkpoint
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import atomic_path, shown
 from hma_depth_ros.geometry.camera import PinholeCamera
@@ -60,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
         help="camera of the calibration: N of the folder image_0N (default: %(default)s)",
     )
     parser.add_argument(
-        "--checkpoint", type=Path, metavar="FILE", help="network (default: the bundled one)"
+        "--checkpoint", type=named_checkpoint, metavar="FILE", help="network (default: `bundled`)"
     )
     parser.add_argument(
         "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)"

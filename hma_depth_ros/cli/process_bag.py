@@ -23,6 +23,7 @@ from dataclasses import astuple
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hma_depth_ros.assets import named_checkpoint
 from hma_depth_ros.bags.processing.output_settings import OUTPUT_KINDS, OutputSettings
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import check_writable
@@ -104,7 +105,9 @@ def _parser() -> argparse.ArgumentParser:
         help="end with status 0 even if images had to be left out",
     )
     how = parser.add_argument_group("how")
-    how.add_argument("--checkpoint", type=Path, metavar="FILE", help="default: the bundled one")
+    how.add_argument(
+        "--checkpoint", type=named_checkpoint, metavar="FILE", help="default: `bundled`"
+    )
     how.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or gpu (Intel's)")
     how.add_argument(
         "--engine",
@@ -304,9 +307,9 @@ def _predictor(arguments: argparse.Namespace) -> tuple[DepthPredictor, dict[str,
     """The predictor, and what its results depend on."""
     import torch
 
+    from hma_depth_ros.assets import default_checkpoint
     from hma_depth_ros.bags.bag_cameras import find_cameras
     from hma_depth_ros.bags.reader import BagReader
-    from hma_depth_ros.inference.bundled import default_checkpoint
     from hma_depth_ros.inference.cloud_filter import CloudFilter
     from hma_depth_ros.inference.plan import Region, kitti_benchmark_crop
     from hma_depth_ros.inference.points import CloudLayout

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hma_depth_ros.assets import named_checkpoint
 from hma_depth_ros.data.depth.depth_png import write_depth_png
 from hma_depth_ros.data.splits.located_split import read_located_split
 from hma_depth_ros.data.splits.split_file import SplitEntry, write_split
@@ -27,7 +28,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--checkpoint",
-        type=Path,
+        type=named_checkpoint,
         action="append",
         required=True,
         metavar="FILE",

@@ -9,13 +9,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from hma_depth_ros.assets import named_checkpoint
 from hma_depth_ros.data.splits.located_split import read_located_split
 from hma_depth_ros.errors import HmaDepthError
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="record_depth_ranges", description=__doc__)
-    parser.add_argument("--checkpoint", type=Path, required=True, metavar="FILE")
+    parser.add_argument("--checkpoint", type=named_checkpoint, required=True, metavar="FILE")
     parser.add_argument(
         "--split",
         type=Path,

@@ -13,6 +13,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from hma_depth_ros.assets import named_checkpoint
 from hma_depth_ros.benchmarks.soak.soak_report import read_soak, verdicts
 from hma_depth_ros.cli.describe import image_size
 from hma_depth_ros.errors import HmaDepthError
@@ -42,9 +43,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--checkpoint",
-        type=Path,
+        type=named_checkpoint,
         metavar="FILE",
-        help="or exported file (default: the bundled one)",
+        help="or exported file (default: `bundled`)",
     )
     parser.add_argument(
         "--parameter",
@@ -88,8 +89,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: argparse.Namespace, folder: Path) -> None:
     # Only here: a report needs no ROS.
+    from hma_depth_ros.assets import default_checkpoint
     from hma_depth_ros.benchmarks.machine import machine
-    from hma_depth_ros.inference.bundled import default_checkpoint
     from hma_depth_ros.ros.distribution import check_ros
 
     check_ros()

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hma_depth_ros.assets import named_checkpoint
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import atomic_path, temporary_folder
 
@@ -62,7 +63,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PIXELS",
         help="focal length of image files, without which depth is unscaled and has no cloud",
     )
-    how.add_argument("--checkpoint", type=Path, metavar="FILE", help="default: the bundled one")
+    how.add_argument(
+        "--checkpoint", type=named_checkpoint, metavar="FILE", help="default: `bundled`"
+    )
     how.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     return parser
 

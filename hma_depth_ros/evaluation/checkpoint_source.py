@@ -9,6 +9,7 @@ from threading import Lock
 
 import numpy as np
 
+from hma_depth_ros.assets import default_checkpoint
 from hma_depth_ros.data.image_file import read_rgb
 from hma_depth_ros.data.splits.entry_camera import entry_camera
 from hma_depth_ros.errors import HmaDepthError
@@ -23,7 +24,6 @@ from hma_depth_ros.evaluation.prediction_sources import (
 )
 from hma_depth_ros.evaluation.protocol_windows import kitti_crop
 from hma_depth_ros.evaluation.protocols import View
-from hma_depth_ros.inference.bundled import default_checkpoint
 from hma_depth_ros.inference.pixel_format import PixelFormat
 from hma_depth_ros.inference.prediction import Output, Prediction, PredictionRequest
 from hma_depth_ros.inference.together import at_a_time, predict_together

@@ -12,9 +12,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from hma_depth_ros.assets import default_checkpoint
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.geometry.camera_planes import USUAL_MOUNT, Mount
-from hma_depth_ros.inference.bundled import default_checkpoint
 from hma_depth_ros.inference.camera_input import camera_input
 from hma_depth_ros.inference.cloud_filter import ALL_POINTS, CloudFilter
 from hma_depth_ros.inference.engines.engine import Engine

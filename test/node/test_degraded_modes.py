@@ -13,9 +13,9 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.context import Context
 
 from hma_depth_ros.geometry.camera import PinholeCamera
-from hma_depth_ros.inference.bundled import self_check_image
 from hma_depth_ros.inference.engines import self_check
 from hma_depth_ros.inference.plausibility import UPRIGHT
+from hma_depth_ros.inference.self_check_image import self_check_image
 from hma_depth_ros.ros.depth_node.degraded_modes import (
     ENDS_BELOW,
     LEAST_IMAGES,

@@ -129,5 +129,5 @@ def test_each_list_tells_how_high_its_camera_is(drives: Path):
     assert {heights[entry.image] for entry in read_located_split(drives / "other.txt")} == {2.4}
     assert {heights[entry.image] for entry in read_located_split(drives / "train.txt")} == {1.65}
     assert camera_heights(lists, DataSection(train=train)) == {}
-    with pytest.raises(HmaDepthError, match="data.camera_heights has 1 numbers for the 2 lists"):
+    with pytest.raises(HmaDepthError, match=r"data\.camera_heights has 1 numbers for the 2 lists"):
         camera_heights(lists, DataSection(train=train, camera_heights=(1.65,)))

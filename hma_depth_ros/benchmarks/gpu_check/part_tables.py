@@ -7,9 +7,9 @@ from typing import Any
 
 from rich.table import Table
 
+from hma_depth_ros.assets import default_checkpoint
 from hma_depth_ros.benchmarks.gpu_check.floor import Floor, floors
 from hma_depth_ros.benchmarks.gpu_check.run_parts import PartResult
-from hma_depth_ros.inference.bundled import default_checkpoint
 from hma_depth_ros.network.checkpoint import read_info
 from hma_depth_ros.network.model_config import preset
 

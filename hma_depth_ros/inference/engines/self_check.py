@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from hma_depth_ros.inference.bundled import self_check_image
 from hma_depth_ros.inference.camera_input import camera_input
 from hma_depth_ros.inference.engines.engine import Engine
 from hma_depth_ros.inference.plan import plan_input
+from hma_depth_ros.inference.self_check_image import self_check_image
 from hma_depth_ros.network.checkpoint import CheckpointInfo
 
 #: Largest acceptable median relative deviation of the depth, by precision. fp32 on CUDA may take

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 
+from hma_depth_ros.assets import default_checkpoint, named_checkpoint
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.camera_planes import Mount
-from hma_depth_ros.inference.bundled import default_checkpoint
 from hma_depth_ros.inference.cloud_filter import CloudFilter
 from hma_depth_ros.inference.engines.engine_choice import (
     EngineRequest,
@@ -50,7 +49,7 @@ class LoadedModel:
 
         """
         self.checkpoint = (
-            Path(parameters.checkpoint).expanduser()
+            named_checkpoint(parameters.checkpoint).expanduser()
             if parameters.checkpoint
             else default_checkpoint()
         )

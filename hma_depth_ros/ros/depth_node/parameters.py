@@ -23,7 +23,8 @@ class DepthNodeParameters:
     )
     checkpoint: str = parameter(
         "",
-        "Checkpoint (.safetensors) or exported file (.onnx, .xml); empty is the bundled model.",
+        "Checkpoint (.safetensors) or exported file (.onnx, .xml); empty or `bundled` is the "
+        "bundled model.",
         live=False,
     )
     device: str = parameter(

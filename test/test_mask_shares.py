@@ -12,7 +12,7 @@ from hma_depth_ros.cli import mask_shares, run_command
 from hma_depth_ros.data.depth.depth_png import write_depth_png
 from hma_depth_ros.data.image_file import write_png
 from hma_depth_ros.data.splits.split_file import SplitEntry, write_split
-from hma_depth_ros.evaluation.mask_regions import MaskShares, boundaries, regions
+from hma_depth_ros.evaluation.mask_regions import MaskShares, regions
 from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
 from hma_depth_ros.network.model import HmaDepth
 from hma_depth_ros.network.model_config import ModelConfig
@@ -52,9 +52,26 @@ def test_boundaries_of_sparse_truth_are_the_predictions():
     predicted = np.full_like(truth, 20)
     predicted[:, 500:] = 10
     found = regions(truth, predicted, FOCAL, np.random.default_rng(0))["boundaries"]
-    assert (found == boundaries(predicted)).all()
-    columns = np.flatnonzero(found.any(axis=0))
-    assert (columns.min(), columns.max()) == (497, 501)
+    assert (found == found[:1]).all()
+    columns = np.flatnonzero(found[0])
+    assert (columns.min(), columns.max()) == (498, 502)  # about column 500, the nearer side
+
+
+def test_holes_of_dense_truth_are_no_boundaries_and_the_sky_is_far():
+    """As stereo's and disparity's: of KITTI's, 38 % is known."""
+    truth = scene()
+    whole = regions(truth, np.ones_like(truth), FOCAL, np.random.default_rng(0))["boundaries"]
+    holed = truth.copy()
+    holed[120:150, 100:200] = 0  # of the road
+    found = regions(holed, np.ones_like(truth), FOCAL, np.random.default_rng(0))["boundaries"]
+    assert (found == whole).all()
+    # Above the horizon the post stands before the sky, if that is known to be there.
+    assert not found[70, 290:330].any()
+    sky = truth == 0
+    sky[:, 400:] = False
+    seen = regions(holed, np.ones_like(truth), FOCAL, np.random.default_rng(0), sky=sky)
+    assert seen["boundaries"][70, 300] and seen["boundaries"][70, 319]
+    assert not seen["boundaries"][110:155, 105:195].any()
 
 
 def test_shares_are_means_over_pixels_of_all_frames():

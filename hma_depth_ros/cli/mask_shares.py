@@ -38,6 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Only now: PyTorch takes seconds to import, and a wrong argument should not wait for it.
     from hma_depth_ros.assets import default_checkpoint
     from hma_depth_ros.data.image_file import read_rgb
+    from hma_depth_ros.data.semantic_labels import labelled_sky
     from hma_depth_ros.data.splits.entry_camera import entry_camera
     from hma_depth_ros.evaluation.evaluated_network import computed_by, evaluated_network
     from hma_depth_ros.evaluation.mask_regions import MaskShares, regions
@@ -57,7 +58,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         assert found.depth is not None
         assert found.attention is not None
         random = np.random.default_rng(number)
-        shares.add(found.attention, regions(truth, found.depth, entry.focal_length, random))
+        sky = labelled_sky(entry.image, truth.shape)
+        parts = regions(truth, found.depth, entry.focal_length, random, sky=sky)
+        shares.add(found.attention, parts)
     if not shares.pixels:
         raise HmaDepthError(f"{arguments.split} lists no frame with ground truth")
     weights, wins = shares.mean_weights(), shares.win_shares()

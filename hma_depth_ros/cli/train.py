@@ -8,6 +8,9 @@ keys. For several GPUs or machines: torchrun --nproc-per-node N -m hma_depth_ros
 from __future__ import annotations
 
 import argparse
+import filecmp
+import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +19,7 @@ from hma_depth_ros.data.depth.depth_units import unit_hint
 from hma_depth_ros.data.frame_name import scene_name
 from hma_depth_ros.data.splits.own_dataset import REPORT
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.files import check_writable
+from hma_depth_ros.files import atomic_path, check_writable
 from hma_depth_ros.training.config_file import load_config, preset_names, to_yaml
 from hma_depth_ros.training.data_arguments import add_data_arguments, with_data_arguments
 
@@ -113,9 +116,15 @@ def _record_depth_ranges(folder: RunFolder, lists: Lists, device: str) -> None:
     """Into the run's checkpoints, for the node to call other depth implausible."""
     from hma_depth_ros.evaluation.depth_ranges import record_depth_ranges
 
-    for path in (folder.last, folder.best):
-        if path.is_file():
-            record_depth_ranges(path, lists.training, path, device=device)
+    kept = [path for path in (folder.last, folder.best) if path.is_file()]
+    print("recording what depth the training frames give (the node calls other depth implausible)")
+    sys.stdout.flush()  # it takes minutes on a CPU
+    same = len(kept) == 2 and filecmp.cmp(folder.last, folder.best, shallow=False)
+    for path in kept[:1] if same else kept:
+        record_depth_ranges(path, lists.training, path, device=device)
+    if same:
+        with atomic_path(folder.best) as written:
+            shutil.copyfile(folder.last, written)
 
 
 def _which_weights(share: float) -> str:

@@ -66,3 +66,26 @@ def read_labels(path: Path) -> npt.NDArray[np.uint8]:
     if labels.dtype != np.uint8 or labels.ndim != 2:
         raise HmaDepthError(f"{path} is not an 8-bit grey PNG, as KITTI stores labels")
     return labels
+
+
+def labelled_sky(image: Path, shape: tuple[int, ...]) -> npt.NDArray[np.bool_] | None:
+    """Where an image's labels show the sky, of which ground truth says nothing; None without them.
+
+    Args:
+        image: path of the image.
+        shape: (H, W) of its ground truth.
+
+    Raises:
+        HmaDepthError: the labels cannot be read, or are of another size.
+
+    """
+    path = find_labels(image)
+    if path is None:
+        return None
+    labels = read_labels(path)
+    if labels.shape != shape:
+        raise HmaDepthError(
+            f"{path} is {labels.shape[1]}x{labels.shape[0]}, the ground truth of {image} "
+            f"{shape[1]}x{shape[0]}"
+        )
+    return np.asarray(labels == Label.SKY)

@@ -11,26 +11,31 @@ import numpy as np
 import numpy.typing as npt
 
 from hma_depth_ros.data.ground_plane import fit_ground
+from hma_depth_ros.evaluation.boundaries import is_dense, predicted_boundaries, true_boundaries
 
 Region = npt.NDArray[np.bool_]
 Depth = npt.NDArray[np.float32]
 
-#: Relative step between neighbouring pixels that is a boundary of something.
-_STEP = 0.1
 #: Half width of the strip along a boundary, in pixels of KITTI's width.
 _STRIP, _KITTI_WIDTH = 4, 1242
 _NEAR, _FAR = 10.0, 30.0  #: metres
+_SKY = np.float32(1000)  #: metres
 #: Relative distance from the ground plane that is still road.
 _ROAD = 0.05
 
 
 def regions(
-    truth: Depth, predicted: Depth, focal_length: float, random: np.random.Generator
+    truth: Depth,
+    predicted: Depth,
+    focal_length: float,
+    random: np.random.Generator,
+    *,
+    sky: Region | None = None,
 ) -> dict[str, Region]:
     """Parts of a frame by what is known of it; all of (H, W).
 
-    Boundaries are those of the ground truth where that is dense (a rendered frame), and those of
-    the prediction where it is LiDAR, which shows no boundary to the pixel. Road, near and far are
+    Boundaries are those of the ground truth where that is dense (`is_dense`), and those of the
+    prediction where it is LiDAR, which shows no boundary to the pixel. Road, near and far are
     pixels with ground truth.
 
     Args:
@@ -38,13 +43,18 @@ def regions(
         predicted: metres.
         focal_length: in pixels.
         random: of the search for the ground.
+        sky: known to be farther than everything; None: where is not known.
 
     """
     known = truth > 0
-    dense = known[truth.shape[0] // 2 :].mean() > 0.5
+    if is_dense(truth):
+        sky = np.zeros(truth.shape, bool) if sky is None else sky
+        edges, _ = true_boundaries(np.where(sky, _SKY, truth), known | sky)
+    else:
+        edges = predicted_boundaries(predicted)
     found = {
         "all": np.ones(truth.shape, bool),
-        "boundaries": boundaries(truth if dense else predicted),
+        "boundaries": _strip(edges),
         f"nearer than {_NEAR:.0f} m": known & (truth < _NEAR),
         f"{_NEAR:.0f} to {_FAR:.0f} m": known & (truth >= _NEAR) & (truth < _FAR),
         f"beyond {_FAR:.0f} m": known & (truth >= _FAR),
@@ -60,16 +70,11 @@ def regions(
     return found
 
 
-def boundaries(depth: Depth) -> Region:
-    """Strips along the edges of depth (H, W); pixels of 0 are the sky, far away."""
-    filled = np.where(depth > 0, depth, 1000.0)
-    edge = np.zeros(depth.shape, np.uint8)
-    for axis in (0, 1):
-        low, high = (np.delete(filled, end, axis) for end in (-1, 0))
-        steps = np.abs(high - low) > _STEP * np.minimum(high, low)
-        edge[: steps.shape[0], : steps.shape[1]] |= steps.astype(np.uint8)
-    reach = max(round(_STRIP * depth.shape[1] / _KITTI_WIDTH), 1)
-    return cv2.dilate(edge, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)) > 0
+def _strip(edges: Region) -> Region:
+    """Pixels (H, W) along edges."""
+    reach = max(round(_STRIP * edges.shape[1] / _KITTI_WIDTH), 1)
+    grown = cv2.dilate(edges.astype(np.uint8), np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
+    return np.asarray(grown > 0)
 
 
 @dataclass

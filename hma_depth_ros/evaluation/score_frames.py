@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-import numpy.typing as npt
-
 from hma_depth_ros.data.depth.ground_truth import read_ground_truth
-from hma_depth_ros.data.semantic_labels import Label, find_labels, read_labels
+from hma_depth_ros.data.semantic_labels import labelled_sky
 from hma_depth_ros.data.splits.entry_camera import entry_camera
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.cleanup import quantise
@@ -60,7 +57,8 @@ def score_frame(
             view: replace(found, depth=quantise(found.depth, units_per_metre=units))
             for view, found in predictions.items()
         }
-    sky = _sky(frame, truth.shape) if settings.boundaries else None
+    image = frame.image if settings.boundaries else None
+    sky = None if image is None else labelled_sky(image, truth.shape)
     found = FrameScores(frame.name, (truth.shape[0], truth.shape[1]), scene=frame.scene)
     if settings.cameras and frame.listed is not None:
         found.camera_source = entry_camera(frame.listed, found.size).source
@@ -79,20 +77,6 @@ def score_frame(
             raise HmaDepthError(f"{frame.name}, {frame.ground_truth}: {error}") from None
         found.scores.update(scores)
     return found
-
-
-def _sky(frame: EvaluatedFrame, shape: tuple[int, ...]) -> npt.NDArray[np.bool_] | None:
-    """Where a frame's labels (`find_labels`) show the sky, of which ground truth says nothing."""
-    path = None if frame.image is None else find_labels(frame.image)
-    if path is None:
-        return None
-    labels = read_labels(path)
-    if labels.shape != shape:
-        raise HmaDepthError(
-            f"{path} is {labels.shape[1]}x{labels.shape[0]}, its ground truth "
-            f"{frame.ground_truth} {shape[1]}x{shape[0]}"
-        )
-    return labels == Label.SKY
 
 
 def evaluate(

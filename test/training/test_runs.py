@@ -19,12 +19,15 @@ from hma_depth_ros.data.depth.ground_truth import read_ground_truth
 from hma_depth_ros.data.image_file import read_rgb
 from hma_depth_ros.data.splits.located_split import read_located_split
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.evaluation import depth_ranges
 from hma_depth_ros.evaluation.depth_ranges import frame_traits
 from hma_depth_ros.inference.plausibility import UPRIGHT, usual_ranges
 from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.network.checkpoint import read_info
 from hma_depth_ros.training.config_file import load_config
+from hma_depth_ros.training.lists import read_lists
 from hma_depth_ros.training.progress_report import ProgressReport
+from hma_depth_ros.training.run_config import DataSection
 from hma_depth_ros.training.run_folder import RunFolder
 
 from .runs import (
@@ -116,6 +119,31 @@ def test_checkpoints_know_what_depth_their_training_frames_give(whole_run: Path,
         assert read_info(path).depth_ranges.keys() == expected.keys()
         for trait, found in read_info(path).depth_ranges.items():
             assert found == pytest.approx(expected[trait], abs=2e-3), trait
+
+
+def test_the_same_weights_are_looked_at_once(
+    tmp_path: Path, drives: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """It takes minutes on a CPU."""
+    folder, seen = RunFolder(tmp_path), []
+    folder.last.write_bytes(b"weights")
+
+    def record(path: Path, entries: object, output: Path, *, device: str) -> None:
+        seen.append(path)
+        output.write_bytes(path.read_bytes() + b" and ranges")
+
+    monkeypatch.setattr(depth_ranges, "record_depth_ranges", record)
+    lists = read_lists(DataSection(train=(str(drives / "train.txt"),), root=str(drives)))
+    for best, expected in ((None, 1), (b"others", 2), (b"weights", 1)):
+        folder.last.write_bytes(b"weights")
+        if best is not None:
+            folder.best.write_bytes(best)
+        seen.clear()
+        train._record_depth_ranges(folder, lists, "cpu")
+        assert len(seen) == expected
+        assert folder.last.read_bytes() == b"weights and ranges"
+        if best is not None:
+            assert folder.best.read_bytes() == best + b" and ranges"
 
 
 def test_a_run_folder_says_what_the_run_was(whole_run: Path, drives: Path):

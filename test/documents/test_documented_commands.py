@@ -48,8 +48,9 @@ SMALL = (
 )
 #: In place of what the pages that train the small models say.
 LESS = {
-    **{f"optimiser.epochs={many}": "optimiser.epochs=1" for many in (2, 8, 90)},
+    **{f"optimiser.epochs={many}": "optimiser.epochs=1" for many in (2, 8, 10, 90)},
     **{f"optimiser.batch_size={many}": "optimiser.batch_size=2" for many in (8, 64)},
+    "data.epoch_frames=1600": "data.epoch_frames=8",
     "compute.precision=bf16": "compute.precision=auto",  # which not every CPU has
     "621x188": "124x38",
 }
@@ -142,13 +143,14 @@ def test_ablation_and_how_the_bundled_model_was_trained(
 ):
     train, test = "eigen_train_files_with_gt.txt", "eigen_test_files_with_gt.txt"
     _write_lists(here, {"kitti.txt": train, "rendered.txt": train, "val.txt": test})
-    _write_lists(here, {"TRAIN/split.txt": train, "VAL/split.txt": test})
+    _write_lists(here, {f"{name}/split.txt": train for name in ("TRAIN", "MORE")})
+    _write_lists(here, {"VAL/split.txt": test})
     assert _run_all("ablation.md", capsys) == ["ablate"]
     assert (here / "ablation" / "ablation.md").read_text().count("\n") == 6
 
     names = _run_all("model_card.md", capsys)
     scored = ["evaluate_kitti", "baselines", "evaluate_kitti"]
-    assert names == [*scored, "synthetic_drive", "make_split", "train", "train"]
+    assert names == [*scored, "synthetic_drive", "make_split", *["train"] * 3]
     told = read_info(here / "runs" / "finish" / "best.safetensors").model
     assert told.geometry == "ground", "as the bundled model"
     assert told.uncertainty

@@ -14,7 +14,7 @@ from hma_depth_ros.data.splits.split_file import SplitEntry
 from hma_depth_ros.training.samples.augmentation import NO_AUGMENTATION, Augmentation
 from hma_depth_ros.training.samples.dataset import CropDataset, CropSettings, SampleKey
 from hma_depth_ros.training.samples.decoded_frame import DecodedFrame
-from hma_depth_ros.training.samples.spliced_frames import other_scenes, splice
+from hma_depth_ros.training.samples.spliced_frames import OtherScenes, splice
 
 SPLICED = Augmentation(rotation=0.0, flip=0.0, colour=0.0, splice=1.0)
 
@@ -81,8 +81,8 @@ def test_the_other_frame_is_of_another_scene_and_the_same_camera():
             zip(names, [360.77, 360.77, 360.769, 353.5, 360.77], strict=True)
         )
     ]
-    others = other_scenes(entries, [1.65, 1.65, 1.65, 1.65, 2.4])
-    assert [list(found) for found in others] == [[2], [2], [0, 1], [], []]
+    others = OtherScenes(entries, [1.65, 1.65, 1.65, 1.65, 2.4])
+    assert [list(others.of(i)) for i in range(5)] == [[2], [2], [0, 1], [], []]
 
 
 def test_a_dataset_puts_columns_of_other_drives_in_as_often_as_it_is_told(tmp_path: Path):

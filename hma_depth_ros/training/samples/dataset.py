@@ -31,7 +31,7 @@ from hma_depth_ros.training.samples.augmentation import Augmentation, View, blur
 from hma_depth_ros.training.samples.decoded_frame import DecodedFrame
 from hma_depth_ros.training.samples.pasted_boxes import paste_boxes
 from hma_depth_ros.training.samples.second_truth import completed, second_truths
-from hma_depth_ros.training.samples.spliced_frames import other_scenes, splice
+from hma_depth_ros.training.samples.spliced_frames import OtherScenes, splice
 
 #: `image` uint8 (3, h, w); `depth` float32 (1, h, w); where asked for `labels` uint8 (1, h, w),
 #: `weight` float32 (1, h, w) of each pixel's ground truth, and `planes` float32 (C, 3), the
@@ -164,8 +164,7 @@ class CropDataset(Dataset[Sample]):
         self.geometry = geometry
         told = camera_heights or {}
         self._heights = [told.get(e.image, settings.camera_height) for e in self.entries]
-        #: Of each frame, those that columns can be taken of.
-        self._others = other_scenes(self.entries, self._heights) if augmentation.splice else None
+        self._others = OtherScenes(self.entries, self._heights) if augmentation.splice else None
         self._frames: list[DecodedFrame] | None = None
         if cache:
             with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -187,9 +186,10 @@ class CropDataset(Dataset[Sample]):
         # A frame's first turn is what it was before frames had turns.
         source = [self.seed, epoch, index, *([turn] if turn else [])]
         random = np.random.default_rng(source)
-        others = None if self._others is None else self._others[index]
-        if others is not None and others.size and random.random() < self.augmentation.splice:
-            frame = splice(frame, self._frame(int(random.choice(others))), random)
+        if self._others is not None and random.random() < self.augmentation.splice:
+            others = self._others.of(index)
+            if others.size:
+                frame = splice(frame, self._frame(int(random.choice(others))), random)
         return self.crop(entry, frame, random, camera_height=self._heights[index])
 
     def _frame(self, index: int) -> DecodedFrame:

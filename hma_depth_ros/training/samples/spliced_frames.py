@@ -26,24 +26,31 @@ _LEAST, _MOST = 0.15, 0.6
 _ALIKE = 0.003
 
 
-def other_scenes(
-    entries: Sequence[SplitEntry], heights: Sequence[float]
-) -> list[npt.NDArray[np.intp]]:
-    """Of each entry, the places of those of another scene that a camera like its own took.
+class OtherScenes:
+    """Which frames columns can be taken of: those of another scene that the same camera took."""
 
-    Args:
-        entries: of one list or several.
-        heights: of each entry's camera above the road, metres.
+    def __init__(self, entries: Sequence[SplitEntry], heights: Sequence[float]) -> None:
+        """Know the frames of a training.
 
-    """
-    focal, height = np.array([entry.focal_length for entry in entries]), np.array(heights)
-    scene = np.array([scene_name(entry.image) for entry in entries])
-    return [
-        np.flatnonzero(
-            (scene != scene[i]) & (height == height[i]) & (abs(focal / focal[i] - 1) <= _ALIKE)
-        )
-        for i in range(len(entries))
-    ]
+        Args:
+            entries: of one list or several.
+            heights: of each entry's camera above the road, metres.
+
+        """
+        self._focal = np.array([entry.focal_length for entry in entries])
+        self._height = np.array(heights)
+        names = [scene_name(entry.image) for entry in entries]
+        _, self._scene = np.unique(names, return_inverse=True)
+
+    def of(self, index: int) -> npt.NDArray[np.intp]:
+        """Places of those for the frame at `index`.
+
+        They are found anew each time, in less than a millisecond for all of KITTI: kept for every
+        frame they would take gigabytes.
+        """
+        focal, height, scene = self._focal, self._height, self._scene
+        same_camera = (height == height[index]) & (abs(focal / focal[index] - 1) <= _ALIKE)
+        return np.flatnonzero(same_camera & (scene != scene[index]))
 
 
 def splice(frame: DecodedFrame, other: DecodedFrame, random: np.random.Generator) -> DecodedFrame:

@@ -243,9 +243,9 @@ class CropDataset(Dataset[Sample]):
         frame: DecodedFrame,
         random: np.random.Generator,
         *,
-        camera_height: float,
+        camera_height: float | None = None,
     ) -> Sample:
-        """Draw a crop of a frame."""
+        """Draw a crop of a frame; `camera_height` None is the settings'."""
         settings, augmentation = self.settings, self.augmentation
         rows, columns = frame.image.shape[:2]
         size = settings.height, settings.width
@@ -274,7 +274,8 @@ class CropDataset(Dataset[Sample]):
                 weight = view.nearest(frame.weight, outside=0)
             sample["weight"] = torch.from_numpy(weight)[None]
         if self.geometry != "none":
-            mount = Mount(camera_height, float(np.radians(view.pitch)))
+            height = settings.camera_height if camera_height is None else camera_height
+            mount = Mount(height, float(np.radians(view.pitch)))
             coefficients = plane_coefficients(
                 self.geometry,
                 view.crop_camera,

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import filecmp
 import shutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -117,8 +116,10 @@ def _record_depth_ranges(folder: RunFolder, lists: Lists, device: str) -> None:
     from hma_depth_ros.evaluation.depth_ranges import record_depth_ranges
 
     kept = [path for path in (folder.last, folder.best) if path.is_file()]
-    print("recording what depth the training frames give (the node calls other depth implausible)")
-    sys.stdout.flush()  # it takes minutes on a CPU
+    print(
+        "recording what depth the training frames give (the node calls other depth implausible)",
+        flush=True,  # it takes minutes on a CPU
+    )
     same = len(kept) == 2 and filecmp.cmp(folder.last, folder.best, shallow=False)
     for path in kept[:1] if same else kept:
         record_depth_ranges(path, lists.training, path, device=device)

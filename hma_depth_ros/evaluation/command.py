@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from hma_depth_ros.assets import BUNDLED
+from hma_depth_ros.assets import named_checkpoint
 from hma_depth_ros.data.splits.own_dataset import is_own_dataset
 from hma_depth_ros.data.splits.split_file import camera_columns
 from hma_depth_ros.errors import HmaDepthError
@@ -254,7 +254,7 @@ def _network(
     from hma_depth_ros.evaluation.checkpoint_source import CheckpointPredictions
     from hma_depth_ros.evaluation.prediction_cache import CachedPredictions
 
-    named = None if checkpoint is None or str(checkpoint) == BUNDLED else checkpoint
+    named = None if checkpoint is None else named_checkpoint(checkpoint)
     network = CheckpointPredictions(
         named,
         device=arguments.device,

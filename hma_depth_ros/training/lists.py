@@ -120,11 +120,7 @@ def draw_weights(
     weights = scene_weights([scene_name(entry.image) for entry in entries], section.balance)
     number_of = {id(e): n for e, n in zip(lists.training, lists.list_of, strict=True)}
     numbers = [number_of[id(entry)] for entry in entries]
-    if shares and len(shares) != len(section.train):
-        raise HmaDepthError(
-            f"data.list_shares has {len(shares)} numbers for the {len(section.train)} lists of "
-            "data.train"
-        )
+    _check_one_for_each_list("list_shares", shares, section)
     for number, _ in enumerate(shares):
         if number not in numbers:
             raise HmaDepthError(
@@ -142,17 +138,21 @@ def camera_heights(lists: Lists, section: DataSection) -> dict[Path, float]:
 
     """
     heights = section.camera_heights
-    if heights and len(heights) != len(section.train):
-        raise HmaDepthError(
-            f"data.camera_heights has {len(heights)} numbers for the {len(section.train)} lists of "
-            "data.train"
-        )
+    _check_one_for_each_list("camera_heights", heights, section)
     if not heights:
         return {}
     return {
         entry.image: heights[number]
         for entry, number in zip(lists.training, lists.list_of, strict=True)
     }
+
+
+def _check_one_for_each_list(key: str, numbers: Sequence[float], section: DataSection) -> None:
+    if numbers and len(numbers) != len(section.train):
+        raise HmaDepthError(
+            f"data.{key} has {len(numbers)} numbers for the {len(section.train)} lists of "
+            "data.train"
+        )
 
 
 def _check_validation(path: Path, *, allow_test_scenes: bool) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from hma_depth_ros.assets import named_checkpoint
+from hma_depth_ros.assets import BUNDLED, named_checkpoint
 
 
 def _positive(text: str) -> float:
@@ -63,7 +63,11 @@ def _parser() -> argparse.ArgumentParser:
         "--camera-info-topic", help="of the bag (default: camera_info beside the images)"
     )
     parser.add_argument(
-        "--checkpoint", type=named_checkpoint, metavar="FILE", help="network (default: `bundled`)"
+        "--checkpoint",
+        type=named_checkpoint,
+        default=BUNDLED,
+        metavar="FILE",
+        help="network (default: %(default)s)",
     )
     parser.add_argument(
         "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)"
@@ -79,7 +83,6 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point."""
     arguments = _parser().parse_args(argv)
-    from hma_depth_ros.assets import default_checkpoint
     from hma_depth_ros.data.image_file import write_png
     from hma_depth_ros.demo.demo_report import read_summary, summary_table, write_summary
     from hma_depth_ros.demo.recording import bag_frames
@@ -91,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     console = Console(highlight=False, soft_wrap=True)
     output: Path = arguments.output
-    checkpoint = arguments.checkpoint or default_checkpoint()
+    checkpoint = arguments.checkpoint
     model = read_model_info(checkpoint).model
     source = find_source(
         _bag(arguments, console),

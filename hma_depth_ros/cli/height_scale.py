@@ -17,7 +17,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from hma_depth_ros.assets import named_checkpoint
+from hma_depth_ros.assets import BUNDLED, named_checkpoint
 from hma_depth_ros.data.depth.ground_truth import read_ground_truth
 from hma_depth_ros.data.frame_name import scene_name
 from hma_depth_ros.data.splits.located_split import read_located_split
@@ -40,7 +40,11 @@ def _parser() -> argparse.ArgumentParser:
         "--data", type=Path, metavar="ROOT", help="folder of its files (default: the list's)"
     )
     parser.add_argument(
-        "--checkpoint", type=named_checkpoint, metavar="FILE", help="network (default: `bundled`)"
+        "--checkpoint",
+        type=named_checkpoint,
+        default=BUNDLED,
+        metavar="FILE",
+        help="network (default: %(default)s)",
     )
     add_mount_arguments(parser)
     parser.add_argument(
@@ -58,14 +62,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise HmaDepthError(f"--limit is a factor above 1, not {arguments.limit:g}")
 
     # Only now: PyTorch takes seconds to import, and a wrong argument should not wait for it.
-    from hma_depth_ros.assets import default_checkpoint
     from hma_depth_ros.data.image_file import read_rgb
     from hma_depth_ros.data.splits.entry_camera import entry_camera
     from hma_depth_ros.evaluation.evaluated_network import computed_by, evaluated_network
 
     entries = read_located_split(arguments.split, arguments.data)
-    predictor = evaluated_network(arguments.checkpoint or default_checkpoint())
-    predictor.mount = mount
+    predictor = evaluated_network(arguments.checkpoint, mount=mount)
     frames = []
     for entry in entries:
         if entry.depth is None:

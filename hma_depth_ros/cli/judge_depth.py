@@ -10,9 +10,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from hma_depth_ros.assets import named_checkpoint
+from hma_depth_ros.assets import BUNDLED, named_checkpoint
 from hma_depth_ros.data.splits.located_split import read_located_split
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.inference.mount_arguments import add_mount_arguments, mount_of
 from hma_depth_ros.inference.plausibility import strangeness
 
 
@@ -23,8 +24,13 @@ def _parser() -> argparse.ArgumentParser:
         "--data", type=Path, metavar="ROOT", help="folder of its files (default: the list's)"
     )
     parser.add_argument(
-        "--checkpoint", type=named_checkpoint, metavar="FILE", help="network (default: `bundled`)"
+        "--checkpoint",
+        type=named_checkpoint,
+        default=BUNDLED,
+        metavar="FILE",
+        help="network (default: %(default)s)",
     )
+    add_mount_arguments(parser)
     parser.add_argument(
         "--beyond", type=float, default=0.3, metavar="WIDTHS", help="implausible_beyond (0.3)"
     )
@@ -40,13 +46,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
 
     # Only now: PyTorch takes seconds to import, and a wrong argument should not wait for it.
-    from hma_depth_ros.assets import default_checkpoint
     from hma_depth_ros.evaluation.depth_ranges import frame_traits
     from hma_depth_ros.evaluation.evaluated_network import evaluated_network
     from hma_depth_ros.evaluation.spoiled_pictures import SPOILED
 
-    path = arguments.checkpoint or default_checkpoint()
-    predictor = evaluated_network(path)
+    path = arguments.checkpoint
+    predictor = evaluated_network(path, mount=mount_of(arguments))
     ranges = predictor.info.depth_ranges
     if not ranges:
         raise HmaDepthError(

@@ -11,11 +11,12 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from hma_depth_ros.assets import named_checkpoint
+from hma_depth_ros.assets import BUNDLED, named_checkpoint
 from hma_depth_ros.data.depth.ground_truth import read_ground_truth
 from hma_depth_ros.data.splits.located_split import read_located_split
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import atomic_path
+from hma_depth_ros.inference.mount_arguments import add_mount_arguments, mount_of
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -25,8 +26,13 @@ def _parser() -> argparse.ArgumentParser:
         "--data", type=Path, metavar="ROOT", help="folder of its files (default: the list's)"
     )
     parser.add_argument(
-        "--checkpoint", type=named_checkpoint, metavar="FILE", help="network (default: `bundled`)"
+        "--checkpoint",
+        type=named_checkpoint,
+        default=BUNDLED,
+        metavar="FILE",
+        help="network (default: %(default)s)",
     )
+    add_mount_arguments(parser)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here too")
     return parser
 
@@ -36,7 +42,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
 
     # Only now: PyTorch takes seconds to import, and a wrong argument should not wait for it.
-    from hma_depth_ros.assets import default_checkpoint
     from hma_depth_ros.data.image_file import read_rgb
     from hma_depth_ros.data.semantic_labels import labelled_sky
     from hma_depth_ros.data.splits.entry_camera import entry_camera
@@ -44,8 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from hma_depth_ros.evaluation.mask_regions import MaskShares, regions
 
     entries = read_located_split(arguments.split, arguments.data)
-    path = arguments.checkpoint or default_checkpoint()
-    predictor = evaluated_network(path)
+    path = arguments.checkpoint
+    predictor = evaluated_network(path, mount=mount_of(arguments))
     if not predictor.info.model.attention:
         raise HmaDepthError(f"{path} is a model without attention: it has no masks")
     shares = MaskShares(predictor.info.model.scales)

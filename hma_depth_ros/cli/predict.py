@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from hma_depth_ros.assets import named_checkpoint
+from hma_depth_ros.assets import BUNDLED, named_checkpoint
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import atomic_path, shown
 from hma_depth_ros.geometry.camera import PinholeCamera
+from hma_depth_ros.inference.mount_arguments import add_mount_arguments, mount_of
 
 #: Of the files that are written of an image.
 _ENDINGS = ("_depth.png", "_color.png", "_panel.png", ".ply", ".npz")
@@ -61,8 +62,13 @@ def _parser() -> argparse.ArgumentParser:
         help="camera of the calibration: N of the folder image_0N (default: %(default)s)",
     )
     parser.add_argument(
-        "--checkpoint", type=named_checkpoint, metavar="FILE", help="network (default: `bundled`)"
+        "--checkpoint",
+        type=named_checkpoint,
+        default=BUNDLED,
+        metavar="FILE",
+        help="network (default: %(default)s)",
     )
+    add_mount_arguments(parser)
     parser.add_argument(
         "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)"
     )
@@ -89,7 +95,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     from hma_depth_ros.inference.predictor import DepthPredictor
     from hma_depth_ros.visualization.tiles import FrameView
 
-    predictor = DepthPredictor.from_checkpoint(arguments.checkpoint, device=arguments.device)
+    predictor = DepthPredictor.from_checkpoint(
+        arguments.checkpoint, device=arguments.device, mount=mount_of(arguments)
+    )
     failures = 0
     for path in images:
         start = time.perf_counter()

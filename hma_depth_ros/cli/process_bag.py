@@ -23,7 +23,7 @@ from dataclasses import astuple
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hma_depth_ros.assets import named_checkpoint
+from hma_depth_ros.assets import BUNDLED, named_checkpoint
 from hma_depth_ros.bags.processing.output_settings import OUTPUT_KINDS, OutputSettings
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import check_writable
@@ -106,7 +106,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     how = parser.add_argument_group("how")
     how.add_argument(
-        "--checkpoint", type=named_checkpoint, metavar="FILE", help="default: `bundled`"
+        "--checkpoint",
+        type=named_checkpoint,
+        default=BUNDLED,
+        metavar="FILE",
+        help="default: %(default)s",
     )
     how.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or gpu (Intel's)")
     how.add_argument(
@@ -307,7 +311,6 @@ def _predictor(arguments: argparse.Namespace) -> tuple[DepthPredictor, dict[str,
     """The predictor, and what its results depend on."""
     import torch
 
-    from hma_depth_ros.assets import default_checkpoint
     from hma_depth_ros.bags.bag_cameras import find_cameras
     from hma_depth_ros.bags.reader import BagReader
     from hma_depth_ros.inference.cloud_filter import CloudFilter
@@ -325,7 +328,7 @@ def _predictor(arguments: argparse.Namespace) -> tuple[DepthPredictor, dict[str,
             first = next(bag.messages([camera.image]))
             height, width = picture(bag.decode(first))[0].shape[:2]
         region = kitti_benchmark_crop(width=width, height=height)
-    checkpoint, mount = arguments.checkpoint or default_checkpoint(), mount_of(arguments)
+    checkpoint, mount = arguments.checkpoint, mount_of(arguments)
     points = CloudFilter(
         stride=arguments.cloud_stride,
         min_range=arguments.min_range,

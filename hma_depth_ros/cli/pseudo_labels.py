@@ -17,6 +17,7 @@ from hma_depth_ros.assets import named_checkpoint
 from hma_depth_ros.data.depth.depth_png import write_depth_png
 from hma_depth_ros.data.splits.located_split import read_located_split
 from hma_depth_ros.data.splits.split_file import SplitEntry, write_split
+from hma_depth_ros.inference.mount_arguments import add_mount_arguments, mount_of
 from hma_depth_ros.training.samples.second_truth import label_path
 
 
@@ -55,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
         default=0.1,
         help="largest standard deviation of ln(depth) among the predictions (default: 0.1)",
     )
+    add_mount_arguments(parser)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N")
     parser.add_argument("--list", type=Path, metavar="FILE", help="write a list of the labels too")
     return parser
@@ -72,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     entries = read_located_split(arguments.split, arguments.data)
     predictors = [
-        DepthPredictor.from_checkpoint(path, device=arguments.device)
+        DepthPredictor.from_checkpoint(path, device=arguments.device, mount=mount_of(arguments))
         for path in arguments.checkpoint
     ]
     widths = [width or None for width in arguments.widths]

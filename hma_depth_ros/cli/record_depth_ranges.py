@@ -12,6 +12,7 @@ from rich.table import Table
 from hma_depth_ros.assets import named_checkpoint
 from hma_depth_ros.data.splits.located_split import read_located_split
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.inference.mount_arguments import add_mount_arguments, mount_of
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -34,6 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--engine", metavar="NAME", help="default: torch in fp32; auto: the fastest, as in the node"
     )
+    add_mount_arguments(parser)
     parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda, cuda:N")
     return parser
 
@@ -56,6 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments.output,
         device=arguments.device,
         engine=arguments.engine,
+        mount=mount_of(arguments),
     )
     table = Table(title="ln of depth in metres, usual on these frames")
     for title in ("", "from", "to"):

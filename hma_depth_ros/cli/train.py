@@ -19,6 +19,7 @@ from hma_depth_ros.data.frame_name import scene_name
 from hma_depth_ros.data.splits.own_dataset import REPORT
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import atomic_path, check_writable
+from hma_depth_ros.geometry.camera_planes import Mount
 from hma_depth_ros.training.config_file import load_config, preset_names, to_yaml
 from hma_depth_ros.training.data_arguments import add_data_arguments, with_data_arguments
 
@@ -105,15 +106,16 @@ def main(argv: Sequence[str] | None = None) -> int:
                 print(f"best {config.validation.metric} {outcome.best:.4f}{which}: {folder.best}")
         first = processes.is_first
     if first:
-        _record_depth_ranges(folder, lists, config.compute.device)
+        _record_depth_ranges(folder, lists, config)
         if arguments.report is not None:
             write_training_page(arguments.report, folder.path)
     return 0
 
 
-def _record_depth_ranges(folder: RunFolder, lists: Lists, device: str) -> None:
+def _record_depth_ranges(folder: RunFolder, lists: Lists, config: TrainConfig) -> None:
     """Into the run's checkpoints, for the node to call other depth implausible."""
     from hma_depth_ros.evaluation.depth_ranges import record_depth_ranges
+    from hma_depth_ros.training.lists import camera_heights
 
     kept = [path for path in (folder.last, folder.best) if path.is_file()]
     print(
@@ -122,7 +124,14 @@ def _record_depth_ranges(folder: RunFolder, lists: Lists, device: str) -> None:
     )
     same = len(kept) == 2 and filecmp.cmp(folder.last, folder.best, shallow=False)
     for path in kept[:1] if same else kept:
-        record_depth_ranges(path, lists.training, path, device=device)
+        record_depth_ranges(
+            path,
+            lists.training,
+            path,
+            device=config.compute.device,
+            mount=Mount(height=config.crop.camera_height),
+            heights=camera_heights(lists, config.data),
+        )
     if same:
         with atomic_path(folder.best) as written:
             shutil.copyfile(folder.last, written)

@@ -16,9 +16,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hma_depth_ros.assets import named_checkpoint
+from hma_depth_ros.assets import BUNDLED, named_checkpoint
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import atomic_path, temporary_folder
+from hma_depth_ros.inference.mount_arguments import add_mount_arguments, mount_of
 
 if TYPE_CHECKING:
     from hma_depth_ros.inference.predictor import DepthPredictor
@@ -64,8 +65,13 @@ def _parser() -> argparse.ArgumentParser:
         help="focal length of image files, without which depth is unscaled and has no cloud",
     )
     how.add_argument(
-        "--checkpoint", type=named_checkpoint, metavar="FILE", help="default: `bundled`"
+        "--checkpoint",
+        type=named_checkpoint,
+        default=BUNDLED,
+        metavar="FILE",
+        help="default: %(default)s",
     )
+    add_mount_arguments(how)
     how.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     return parser
 
@@ -157,7 +163,7 @@ def _predictor(arguments: argparse.Namespace) -> DepthPredictor:
     from hma_depth_ros.inference.predictor import DepthPredictor
 
     return DepthPredictor.from_checkpoint(
-        arguments.checkpoint, device=arguments.device, engine="auto"
+        arguments.checkpoint, device=arguments.device, engine="auto", mount=mount_of(arguments)
     )
 
 

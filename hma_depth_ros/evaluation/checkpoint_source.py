@@ -24,6 +24,7 @@ from hma_depth_ros.evaluation.prediction_sources import (
 )
 from hma_depth_ros.evaluation.protocol_windows import kitti_crop
 from hma_depth_ros.evaluation.protocols import View
+from hma_depth_ros.geometry.camera_planes import USUAL_MOUNT, Mount
 from hma_depth_ros.inference.pixel_format import PixelFormat
 from hma_depth_ros.inference.prediction import Output, Prediction, PredictionRequest
 from hma_depth_ros.inference.together import at_a_time, predict_together
@@ -39,6 +40,7 @@ class CheckpointPredictions(PredictionSource):
         device: str = "auto",
         engine: str | None = None,
         precision: str | None = None,
+        mount: Mount = USUAL_MOUNT,
         flip: bool = False,
         uncertainty: bool = False,
         batch: int | None = None,
@@ -47,9 +49,10 @@ class CheckpointPredictions(PredictionSource):
 
         Args:
             checkpoint: or an exported file.
-            device: see `evaluated_network`, as for the next two.
+            device: see `evaluated_network`, as for the next three.
             engine: that runs the network.
             precision: that it computes in.
+            mount: of the camera.
             flip: depth (and uncertainty) is the mean of the image's and of its mirror image's
                 (Godard et al., 2017, without their ramps at the borders, which are for
                 stereo-trained networks).
@@ -62,7 +65,9 @@ class CheckpointPredictions(PredictionSource):
 
         """
         path = default_checkpoint() if checkpoint is None else checkpoint
-        self._predictor = evaluated_network(path, device=device, engine=engine, precision=precision)
+        self._predictor = evaluated_network(
+            path, device=device, engine=engine, precision=precision, mount=mount
+        )
         self.computed_by = computed_by(self._predictor)
         self._lock = Lock()
         self._flip = flip

@@ -30,6 +30,8 @@ from hma_depth_ros.evaluation.report.written_files import write_json
 from hma_depth_ros.evaluation.score_frames import Settings
 from hma_depth_ros.evaluation.score_list import PageWriter, Reports, Session, wide_console
 from hma_depth_ros.files import short_paths
+from hma_depth_ros.geometry.camera_planes import USUAL_MOUNT
+from hma_depth_ros.inference.mount_arguments import mount_of
 
 
 def reports_of(arguments: argparse.Namespace) -> Reports:
@@ -189,6 +191,8 @@ def _check(arguments: argparse.Namespace) -> None:
                 raise HmaDepthError(f"{option} is for a checkpoint, not with --predictions")
         if arguments.ground_truth is None and arguments.data is None:
             raise HmaDepthError("--predictions needs --ground-truth DIR to score by")
+        if mount_of(arguments) != USUAL_MOUNT:
+            raise HmaDepthError("a mount is for a checkpoint, not with --predictions")
     if arguments.ground_truth_source == "lidar" and arguments.split is None:
         raise HmaDepthError(
             "--ground-truth-source lidar needs --split FILE, which names the images"
@@ -255,18 +259,23 @@ def _network(
     from hma_depth_ros.evaluation.prediction_cache import CachedPredictions
 
     named = None if checkpoint is None else named_checkpoint(checkpoint)
+    mount = mount_of(arguments)
     network = CheckpointPredictions(
         named,
         device=arguments.device,
         engine=arguments.engine,
         precision=arguments.precision,
+        mount=mount,
         flip=arguments.flip,
         uncertainty=_sparsifies(arguments),
         batch=arguments.batch,
     )
+    # The usual one is left out, which predictions kept by earlier versions do not note either.
+    told = {} if mount == USUAL_MOUNT else {"mount": f"{mount.height:g} m, {mount.pitch:g} rad"}
     description |= {
         "checkpoint": network.description,
         **network.computed_by,
+        **told,
         "batch": network.batch,
     }
     print("{engine} in {precision} on {hardware}".format(**network.computed_by))
@@ -281,6 +290,7 @@ def _network(
             "checkpoint": network.description,
             "flip": arguments.flip,
             **network.computed_by,
+            **told,
         },
         cameras={
             frame.name: camera_columns(frame.listed)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hma_depth_ros.evaluation.dataset_rules import Benchmark
 from hma_depth_ros.inference.engines.engine_names import ENGINES, PRECISIONS
+from hma_depth_ros.inference.mount_arguments import add_mount_arguments
 
 
 def evaluation_parser(prog: str, summary: str, benchmark: Benchmark) -> argparse.ArgumentParser:
@@ -111,6 +112,7 @@ def evaluation_parser(prog: str, summary: str, benchmark: Benchmark) -> argparse
         action="store_true",
         help="score what there is; missing and damaged frames are reported and left out",
     )
+    add_mount_arguments(how)
     how.add_argument("--workers", type=int, default=2, metavar="N", help="default: %(default)s")
     how.add_argument(
         "--batch",

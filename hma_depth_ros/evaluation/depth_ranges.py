@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from hma_depth_ros.data.splits.entry_camera import entry_camera
 from hma_depth_ros.data.splits.split_file import SplitEntry
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.evaluated_network import evaluated_network
+from hma_depth_ros.geometry.camera_planes import USUAL_MOUNT, Mount
 from hma_depth_ros.inference.pixel_format import PixelFormat
 from hma_depth_ros.inference.plausibility import depth_traits, upright_trait, usual_ranges
 from hma_depth_ros.inference.predictor import DepthPredictor
@@ -54,6 +55,8 @@ def record_depth_ranges(
     *,
     device: str = "auto",
     engine: str | None = None,
+    mount: Mount = USUAL_MOUNT,
+    heights: Mapping[Path, float] | None = None,
 ) -> dict[str, tuple[float, float]]:
     """Write a checkpoint with the ranges of its depth on these frames, and the same weights.
 
@@ -63,6 +66,8 @@ def record_depth_ranges(
         output: to be written; may be the same.
         device: to compute on.
         engine: None is PyTorch, auto the fastest.
+        mount: of the camera.
+        heights: of cameras that are at another height, metres, by image.
 
     Returns:
         The ranges.
@@ -72,11 +77,17 @@ def record_depth_ranges(
 
     """
     predictor = evaluated_network(
-        checkpoint, device=device, engine=engine, precision="auto" if engine == "auto" else None
+        checkpoint,
+        device=device,
+        engine=engine,
+        precision="auto" if engine == "auto" else None,
+        mount=mount,
     )
     step = math.ceil(len(entries) / MOST_FRAMES)
     found = []
     for entry in entries[::step]:
+        height = (heights or {}).get(entry.image, mount.height)
+        predictor.mount = replace(mount, height=height)
         traits = frame_traits(predictor, entry)
         if not all(map(math.isfinite, traits.values())):
             raise HmaDepthError(f"{checkpoint}: depth of {entry.image} is not finite")

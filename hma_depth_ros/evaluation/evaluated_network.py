@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from hma_depth_ros.geometry.camera_planes import USUAL_MOUNT, Mount
 from hma_depth_ros.inference.engines.engine_choice import EngineRequest, start_engine
 from hma_depth_ros.inference.engines.model_source import ModelSource
 from hma_depth_ros.inference.predictor import DepthPredictor
@@ -13,7 +14,12 @@ _LOG = logging.getLogger(__name__)
 
 
 def evaluated_network(
-    path: Path, *, device: str = "auto", engine: str | None = None, precision: str | None = None
+    path: Path,
+    *,
+    device: str = "auto",
+    engine: str | None = None,
+    precision: str | None = None,
+    mount: Mount = USUAL_MOUNT,
 ) -> DepthPredictor:
     """Load a checkpoint or an exported file as it is to be scored.
 
@@ -23,6 +29,7 @@ def evaluated_network(
         engine: None is PyTorch, for an exported file a runtime that takes it; auto the fastest.
         precision: None is fp32 on every device and engine, for a file that was exported in another
             precision its own; auto is the fastest.
+        mount: of the camera, for a network that is told the ground.
 
     Raises:
         HmaDepthError: one of them cannot be used.
@@ -36,7 +43,7 @@ def evaluated_network(
     )
     # What an engine deviates by shows in the figures.
     chosen = start_engine(source, request, self_check=False, warn=_LOG.warning).engine
-    return DepthPredictor(chosen, source.info)
+    return DepthPredictor(chosen, source.info, mount=mount)
 
 
 def computed_by(predictor: DepthPredictor) -> dict[str, str]:

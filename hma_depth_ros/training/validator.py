@@ -13,6 +13,7 @@ from hma_depth_ros.data.splits.split_file import SplitEntry
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.metrics import DEPTH_METRICS, HIGHER_IS_BETTER
 from hma_depth_ros.evaluation.quick_error import ALL, ErrorMeasure, ValidationSums, validate
+from hma_depth_ros.geometry.camera_planes import Mount
 from hma_depth_ros.inference.engines.torch_engine import TorchEngine
 from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.network.checkpoint import CheckpointInfo
@@ -32,9 +33,12 @@ class Validator:
     measure: ErrorMeasure
     metric: str
     processes: Processes
+    mount: Mount  #: as training tells it
 
     @classmethod
-    def of(cls, lists: Lists, section: ValidationSection, processes: Processes) -> Validator:
+    def of(
+        cls, lists: Lists, section: ValidationSection, processes: Processes, mount: Mount
+    ) -> Validator:
         """Check the names that the configuration gives.
 
         Raises:
@@ -53,7 +57,7 @@ class Validator:
             # The middles of equal parts.
             places = (np.arange(section.frames) + 0.5) * len(entries) / section.frames
             entries = [entries[int(place)] for place in places]
-        return cls(entries, measure, section.metric, processes)
+        return cls(entries, measure, section.metric, processes, mount)
 
     def score(self, model: HmaDepth, info: CheckpointInfo) -> ValidationSums:
         """Score all frames, each by one of the processes; every process gets the whole result."""
@@ -100,7 +104,7 @@ class Validator:
             precision="fp32",
             as_trained=True,
         )
-        return DepthPredictor(engine, info)
+        return DepthPredictor(engine, info, mount=self.mount)
 
 
 def summary_line(what: str, sums: ValidationSums, measure: ErrorMeasure, metric: str) -> str:

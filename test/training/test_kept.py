@@ -16,6 +16,7 @@ from hma_depth_ros.data.depth.depth_png import write_depth_png
 from hma_depth_ros.data.splits.split_file import SplitEntry
 from hma_depth_ros.evaluation.dataset_rules import KITTI
 from hma_depth_ros.evaluation.quick_error import ALL, ValidationSums
+from hma_depth_ros.geometry.camera_planes import USUAL_MOUNT
 from hma_depth_ros.network.checkpoint import Preprocessing, load_checkpoint, read_info
 from hma_depth_ros.training import validator as validator_module
 from hma_depth_ros.training.config_file import load_config
@@ -205,7 +206,7 @@ def test_each_frame_is_validated_by_one_process_alone(
     counts = []
     for rank in range(world):
         processes = _OneOf(rank, world, torch.device("cpu"))
-        validator = Validator.of(six, _config().validation, processes)
+        validator = Validator.of(six, _config().validation, processes, USUAL_MOUNT)
         counts.append(len(validator.score(None, None).metrics.get(ALL, [])))  # type: ignore[arg-type]
     assert sorted(seen) == sorted(entry.image.name for entry in lists.training)
     assert max(counts) - min(counts) <= 1

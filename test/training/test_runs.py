@@ -128,7 +128,7 @@ def test_the_same_weights_are_looked_at_once(
     folder, seen = RunFolder(tmp_path), []
     folder.last.write_bytes(b"weights")
 
-    def record(path: Path, entries: object, output: Path, *, device: str) -> None:
+    def record(path: Path, entries: object, output: Path, **_: object) -> None:
         seen.append(path)
         output.write_bytes(path.read_bytes() + b" and ranges")
 
@@ -139,7 +139,7 @@ def test_the_same_weights_are_looked_at_once(
         if best is not None:
             folder.best.write_bytes(best)
         seen.clear()
-        train._record_depth_ranges(folder, lists, "cpu")
+        train._record_depth_ranges(folder, lists, load_config(preset="tiny"))
         assert len(seen) == expected
         assert folder.last.read_bytes() == b"weights and ranges"
         if best is not None:

@@ -11,6 +11,8 @@ import pytest
 
 from hma_depth_ros import assets, cli
 from hma_depth_ros.errors import HmaDepthError
+from hma_depth_ros.geometry.camera_planes import Mount
+from hma_depth_ros.inference.network_arguments import mount_of
 from hma_depth_ros.network.checkpoint import read_info
 from hma_depth_ros.ros.depth_node.load_predictor import LoadedModel
 from hma_depth_ros.ros.depth_node.parameters import DepthNodeParameters
@@ -61,9 +63,25 @@ def test_the_commands_that_take_a_checkpoint_are_known_here():
     taking = {
         path.stem
         for path in folder.glob("*.py")
-        if re.search(r'add_argument\(\s*"(--)?checkpoint"', path.read_text(encoding="utf-8"))
+        if re.search(
+            r'add_argument\(\s*"(--)?checkpoint"|add_checkpoint_argument\(',
+            path.read_text(encoding="utf-8"),
+        )
     }
     assert taking == NEEDED.keys()
+
+
+#: Of which a mount makes no difference: speed, files, and what the node is told by parameters.
+WITHOUT_MOUNT = {"benchmark", "demo", "describe", "export", "soak"}
+
+
+@pytest.mark.parametrize("name", sorted(NEEDED.keys() - WITHOUT_MOUNT))
+def test_commands_that_run_a_network_are_told_the_mount(name: str):
+    """What they do with it: test/training/test_told_mounts.py."""
+    command = import_module(f"hma_depth_ros.cli.{name}")
+    flag = ["--checkpoint", assets.BUNDLED]
+    told = ["--camera-height", "1.2", "--camera-pitch", "0.1"]
+    assert mount_of(command._parser().parse_args([*NEEDED[name], *flag, *told])) == Mount(1.2, 0.1)
 
 
 @pytest.mark.parametrize("name", NEEDED)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from hma_depth_ros.assets import BUNDLED, named_checkpoint
+from hma_depth_ros.inference.network_arguments import add_checkpoint_argument
 
 
 def _positive(text: str) -> float:
@@ -62,13 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--camera-info-topic", help="of the bag (default: camera_info beside the images)"
     )
-    parser.add_argument(
-        "--checkpoint",
-        type=named_checkpoint,
-        default=BUNDLED,
-        metavar="FILE",
-        help="network (default: %(default)s)",
-    )
+    add_checkpoint_argument(parser)
     parser.add_argument(
         "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)"
     )

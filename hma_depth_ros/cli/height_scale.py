@@ -17,14 +17,17 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from hma_depth_ros.assets import BUNDLED, named_checkpoint
 from hma_depth_ros.data.depth.ground_truth import read_ground_truth
 from hma_depth_ros.data.frame_name import scene_name
 from hma_depth_ros.data.splits.located_split import read_located_split
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.median_scale import ScaledFrame, by_scene, median_scale
 from hma_depth_ros.files import atomic_path, short_paths
-from hma_depth_ros.inference.mount_arguments import add_mount_arguments, mount_of
+from hma_depth_ros.inference.network_arguments import (
+    add_checkpoint_argument,
+    add_mount_arguments,
+    mount_of,
+)
 from hma_depth_ros.inference.road_scale import FARTHEST, scale_by_height
 
 _CAP = 80.0
@@ -39,13 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--data", type=Path, metavar="ROOT", help="folder of its files (default: the list's)"
     )
-    parser.add_argument(
-        "--checkpoint",
-        type=named_checkpoint,
-        default=BUNDLED,
-        metavar="FILE",
-        help="network (default: %(default)s)",
-    )
+    add_checkpoint_argument(parser)
     add_mount_arguments(parser)
     parser.add_argument(
         "--limit", type=float, default=2.0, metavar="FACTOR", help="default: %(default)s"

@@ -11,12 +11,15 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from hma_depth_ros.assets import BUNDLED, named_checkpoint
 from hma_depth_ros.data.depth.ground_truth import read_ground_truth
 from hma_depth_ros.data.splits.located_split import read_located_split
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import atomic_path
-from hma_depth_ros.inference.mount_arguments import add_mount_arguments, mount_of
+from hma_depth_ros.inference.network_arguments import (
+    add_checkpoint_argument,
+    add_mount_arguments,
+    mount_of,
+)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -25,13 +28,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--data", type=Path, metavar="ROOT", help="folder of its files (default: the list's)"
     )
-    parser.add_argument(
-        "--checkpoint",
-        type=named_checkpoint,
-        default=BUNDLED,
-        metavar="FILE",
-        help="network (default: %(default)s)",
-    )
+    add_checkpoint_argument(parser)
     add_mount_arguments(parser)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here too")
     return parser

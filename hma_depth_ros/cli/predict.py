@@ -20,11 +20,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from hma_depth_ros.assets import BUNDLED, named_checkpoint
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import atomic_path, shown
 from hma_depth_ros.geometry.camera import PinholeCamera
-from hma_depth_ros.inference.mount_arguments import add_mount_arguments, mount_of
+from hma_depth_ros.inference.network_arguments import (
+    add_checkpoint_argument,
+    add_mount_arguments,
+    mount_of,
+)
 
 #: Of the files that are written of an image.
 _ENDINGS = ("_depth.png", "_color.png", "_panel.png", ".ply", ".npz")
@@ -61,13 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         choices=range(4),
         help="camera of the calibration: N of the folder image_0N (default: %(default)s)",
     )
-    parser.add_argument(
-        "--checkpoint",
-        type=named_checkpoint,
-        default=BUNDLED,
-        metavar="FILE",
-        help="network (default: %(default)s)",
-    )
+    add_checkpoint_argument(parser)
     add_mount_arguments(parser)
     parser.add_argument(
         "--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)"

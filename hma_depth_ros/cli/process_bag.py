@@ -23,12 +23,15 @@ from dataclasses import astuple
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hma_depth_ros.assets import BUNDLED, named_checkpoint
 from hma_depth_ros.bags.processing.output_settings import OUTPUT_KINDS, OutputSettings
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import check_writable
 from hma_depth_ros.inference.engines.engine_names import ENGINES, PRECISIONS
-from hma_depth_ros.inference.mount_arguments import add_mount_arguments, mount_of
+from hma_depth_ros.inference.network_arguments import (
+    add_checkpoint_argument,
+    add_mount_arguments,
+    mount_of,
+)
 
 if TYPE_CHECKING:
     from hma_depth_ros.bags.processing.process import BagProcess, ImageCounts, ProcessSettings
@@ -105,13 +108,7 @@ def _parser() -> argparse.ArgumentParser:
         help="end with status 0 even if images had to be left out",
     )
     how = parser.add_argument_group("how")
-    how.add_argument(
-        "--checkpoint",
-        type=named_checkpoint,
-        default=BUNDLED,
-        metavar="FILE",
-        help="default: %(default)s",
-    )
+    add_checkpoint_argument(how)
     how.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or gpu (Intel's)")
     how.add_argument(
         "--engine",

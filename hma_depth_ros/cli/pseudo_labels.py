@@ -17,7 +17,7 @@ from hma_depth_ros.assets import named_checkpoint
 from hma_depth_ros.data.depth.depth_png import write_depth_png
 from hma_depth_ros.data.splits.located_split import read_located_split
 from hma_depth_ros.data.splits.split_file import SplitEntry, write_split
-from hma_depth_ros.inference.mount_arguments import add_mount_arguments, mount_of
+from hma_depth_ros.inference.network_arguments import add_mount_arguments, mount_of
 from hma_depth_ros.training.samples.second_truth import label_path
 
 

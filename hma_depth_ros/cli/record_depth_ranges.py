@@ -12,7 +12,7 @@ from rich.table import Table
 from hma_depth_ros.assets import named_checkpoint
 from hma_depth_ros.data.splits.located_split import read_located_split
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.inference.mount_arguments import add_mount_arguments, mount_of
+from hma_depth_ros.inference.network_arguments import add_mount_arguments, mount_of
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -14,7 +14,7 @@ from hma_depth_ros.data.kitti.layout import SYNTHETIC_DRIVES
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.geometry.camera_planes import Mount
-from hma_depth_ros.inference.mount_arguments import add_mount_arguments, mount_of
+from hma_depth_ros.inference.network_arguments import add_mount_arguments, mount_of
 
 #: Of KITTI's camera 2 on 2011_09_26, rectified.
 _KITTI_SIZE = (1242, 375)

@@ -16,10 +16,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hma_depth_ros.assets import BUNDLED, named_checkpoint
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import atomic_path, temporary_folder
-from hma_depth_ros.inference.mount_arguments import add_mount_arguments, mount_of
+from hma_depth_ros.inference.network_arguments import (
+    add_checkpoint_argument,
+    add_mount_arguments,
+    mount_of,
+)
 
 if TYPE_CHECKING:
     from hma_depth_ros.inference.predictor import DepthPredictor
@@ -64,13 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PIXELS",
         help="focal length of image files, without which depth is unscaled and has no cloud",
     )
-    how.add_argument(
-        "--checkpoint",
-        type=named_checkpoint,
-        default=BUNDLED,
-        metavar="FILE",
-        help="default: %(default)s",
-    )
+    add_checkpoint_argument(how)
     add_mount_arguments(how)
     how.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     return parser

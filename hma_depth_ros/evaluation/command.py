@@ -31,7 +31,7 @@ from hma_depth_ros.evaluation.score_frames import Settings
 from hma_depth_ros.evaluation.score_list import PageWriter, Reports, Session, wide_console
 from hma_depth_ros.files import short_paths
 from hma_depth_ros.geometry.camera_planes import USUAL_MOUNT
-from hma_depth_ros.inference.mount_arguments import mount_of
+from hma_depth_ros.inference.network_arguments import mount_of
 
 
 def reports_of(arguments: argparse.Namespace) -> Reports:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hma_depth_ros.evaluation.dataset_rules import Benchmark
 from hma_depth_ros.inference.engines.engine_names import ENGINES, PRECISIONS
-from hma_depth_ros.inference.mount_arguments import add_mount_arguments
+from hma_depth_ros.inference.network_arguments import add_mount_arguments
 
 
 def evaluation_parser(prog: str, summary: str, benchmark: Benchmark) -> argparse.ArgumentParser:

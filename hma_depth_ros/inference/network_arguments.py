@@ -1,15 +1,27 @@
-"""The arguments that say how the camera is mounted, as the depth node's parameters do."""
+"""The arguments that name the network and say how the camera is mounted, as the node's do."""
 
 from __future__ import annotations
 
 import argparse
 
+from hma_depth_ros.assets import BUNDLED, named_checkpoint
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.camera_planes import USUAL_MOUNT, Mount
 
 
+def add_checkpoint_argument(group: argparse._ActionsContainer) -> None:
+    """Add --checkpoint to a parser or a group of it: a path, the bundled model's by default."""
+    group.add_argument(
+        "--checkpoint",
+        type=named_checkpoint,
+        default=BUNDLED,
+        metavar="FILE",
+        help="network (default: %(default)s)",
+    )
+
+
 def add_mount_arguments(group: argparse._ActionsContainer) -> None:
-    """Add them to a parser or a group of it."""
+    """Add --camera-height and --camera-pitch to a parser or a group of it."""
     group.add_argument(
         "--camera-height",
         type=float,

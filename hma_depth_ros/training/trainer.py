@@ -93,6 +93,7 @@ class Trainer:
             occlusion_filter=config.data.occlusion_filter,
             geometry=config.model.geometry,
             camera_heights=camera_heights(lists, config.data),
+            max_depth=config.model.max_depth,
             cache=config.data.cache,
         )
         self.sampler = GlobalBatchSampler(

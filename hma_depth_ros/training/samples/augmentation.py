@@ -33,6 +33,9 @@ class Augmentation:
     zoom: float = 1.0  #: the frame is enlarged by U(1, zoom) before the crop
     #: Degrees; as if the camera had been mounted U(-pitch, pitch) further down; needs the camera.
     pitch: float = 0.0
+    #: All depth and the camera's height are multiplied by exp(U(-ln height, ln height)): a larger
+    #: world from higher above looks the same. For networks that are told the ground alone.
+    height: float = 1.0
     flip: float = 0.5  #: probability of mirroring
     colour: float = 0.5  #: probability of changing gamma, brightness and gains
     gamma: tuple[float, float] = (0.9, 1.1)  #: range of the exponent on values in [0, 1]
@@ -55,6 +58,7 @@ class Augmentation:
             "rotation": not 0 <= self.rotation <= 45,
             "zoom": not 1 <= self.zoom < np.inf,
             "pitch": not 0 <= self.pitch <= 20,
+            "height": not 1 <= self.height <= 10,
             **{
                 name: not 0 <= getattr(self, name) <= 1
                 for name in ("flip", "colour", "blur", "boxes", "splice")

@@ -126,6 +126,7 @@ class CropDataset(Dataset[Sample]):
         occlusion_filter: bool = False,
         geometry: CameraPlanes = "none",
         camera_heights: Mapping[Path, float] | None = None,
+        max_depth: float = np.inf,
         cache: bool = False,
     ) -> None:
         """Take the entries with ground truth; with `labels`, those with labels alone too.
@@ -142,6 +143,7 @@ class CropDataset(Dataset[Sample]):
             occlusion_filter: leave out returns of sparse ground truth behind nearer ones.
             geometry: which maps of the camera the network takes.
             camera_heights: metres above the road, by image; where none is told, the settings'.
+            max_depth: of the network; what `augmentation.height` puts beyond it has no depth.
             cache: read every frame now and keep it; half-size frames of KITTI take 1 MB each.
 
         Raises:
@@ -162,6 +164,12 @@ class CropDataset(Dataset[Sample]):
         self.second_weight = second_weight
         self.occlusion_filter = occlusion_filter
         self.geometry = geometry
+        if augmentation.height > 1 and geometry != "ground":
+            raise HmaDepthError(
+                f"augmentation.height={augmentation.height:g} is for networks that are told the "
+                "height (model.geometry=ground): to others depth would have any scale"
+            )
+        self.max_depth = max_depth
         told = camera_heights or {}
         self._heights = [told.get(e.image, settings.camera_height) for e in self.entries]
         self._others = OtherScenes(self.entries, self._heights) if augmentation.splice else None
@@ -251,6 +259,10 @@ class CropDataset(Dataset[Sample]):
         size = settings.height, settings.width
         if augmentation.boxes and random.random() < augmentation.boxes:
             frame = _with_boxes(frame, entry.focal_length, random)
+        larger = 1.0
+        if augmentation.height > 1:
+            larger = augmentation.height ** random.uniform(-1, 1)
+            frame = _enlarged(frame, larger, sky=settings.sky)
         view = View.random(
             (rows, columns),
             size,
@@ -266,6 +278,8 @@ class CropDataset(Dataset[Sample]):
             depth = view.depth(frame.depth)
             if settings.focal_length is not None:
                 depth *= np.float32(settings.focal_length / (entry.focal_length * view.scale))
+            if larger > 1:
+                depth[depth > self.max_depth] = 0
         sample = {"image": _planes(image), "depth": torch.from_numpy(depth)[None]}
         if self.second:
             # Every sample of a batch has weights, those without ground truth too.
@@ -275,7 +289,7 @@ class CropDataset(Dataset[Sample]):
             sample["weight"] = torch.from_numpy(weight)[None]
         if self.geometry != "none":
             height = settings.camera_height if camera_height is None else camera_height
-            mount = Mount(height, float(np.radians(view.pitch)))
+            mount = Mount(height * larger, float(np.radians(view.pitch)))
             coefficients = plane_coefficients(
                 self.geometry,
                 view.crop_camera,
@@ -305,6 +319,16 @@ def _with_boxes(
         labels=None if labels is None else labels.astype(np.uint8),
         weight=weight,
     )
+
+
+def _enlarged(frame: DecodedFrame, factor: float, *, sky: float | None) -> DecodedFrame:
+    """The frame of a world so much larger; its sky is as far as ever."""
+    if frame.depth is None:
+        return frame
+    depth = frame.depth * np.float32(factor)
+    if sky is not None:
+        depth = np.where(frame.depth == np.float32(sky), frame.depth, depth)
+    return frame._replace(depth=depth)
 
 
 def _check_size(

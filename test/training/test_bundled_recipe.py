@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,6 +16,7 @@ import torch
 from hma_depth_ros.cli import run_command
 from hma_depth_ros.data.depth.depth_png import read_depth_png, write_depth_png
 from hma_depth_ros.data.splits.split_file import SplitEntry, read_split
+from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.dataset_rules import KITTI
 from hma_depth_ros.evaluation.quick_error import ErrorMeasure, validate
 from hma_depth_ros.geometry.camera import Intrinsics, PinholeCamera
@@ -69,6 +71,40 @@ def test_a_road_is_the_ground_that_the_network_is_told(road: SplitEntry):
         assert float(across.diff(dim=1).mean()) == pytest.approx(1 / 100.0, rel=1e-4)
         horizons.append(float(-ground[0, 0] / (ground[1, 0] - ground[0, 0])))
     assert max(horizons) - min(horizons) > 8  # rows by which the views differ
+
+
+def test_a_larger_world_from_higher_above_looks_the_same(road: SplitEntry):
+    assert isinstance(road.depth, Path)
+    depth = read_depth_png(road.depth)
+    depth[:10] = 80.0  # the sky
+    write_depth_png(road.depth, depth)
+    settings = CropSettings(
+        96, 192, "whole", focal_length=CAMERA.fx, sky=80.0, camera_height=HEIGHT
+    )
+    still = Augmentation(rotation=0.0, flip=0.0, colour=0.0)
+    told = {"seed": 0, "geometry": "ground", "max_depth": 80.0}
+    before = CropDataset([road], settings, still, **told)[SampleKey(0, 0)]  # type: ignore[arg-type]
+    dataset = CropDataset([road], settings, replace(still, height=2.0), **told)  # type: ignore[arg-type]
+    factors = []
+    for epoch in range(30):
+        sample = dataset[SampleKey(epoch, 0)]
+        assert torch.equal(sample["image"], before["image"])
+        torch.testing.assert_close(sample["planes"][0], before["planes"][0])
+        factor = float(before["planes"][1, 1] / sample["planes"][1, 1])
+        torch.testing.assert_close(sample["planes"][1] * factor, before["planes"][1])
+        expected = before["depth"] * factor
+        expected[expected > 80] = 0
+        expected[before["depth"] == 80] = 80
+        torch.testing.assert_close(sample["depth"], expected)
+        factors.append(factor)
+    assert 0.5 <= min(factors) < 0.7
+    assert 1.5 < max(factors) <= 2
+    assert abs(np.log(factors).mean()) < 0.25
+
+
+def test_a_larger_world_is_for_networks_that_are_told_the_height(road: SplitEntry):
+    with pytest.raises(HmaDepthError, match=r"augmentation\.height=1\.5 is for .*model\.geometry=ground"):
+        CropDataset([road], CropSettings(), Augmentation(height=1.5), seed=0, geometry="rays")
 
 
 def test_pitch_turns_the_camera_and_not_the_picture_alone(road: SplitEntry):

@@ -303,7 +303,10 @@ EFFECTS = {
     "crop.sky": Effect("80", "batch"),
     "crop.camera_height": Effect("2", "batch", ("model.geometry=ground",)),
     "augmentation.pitch": Effect("5", "batch"),
-    "augmentation.height": Effect("1.5", "batch", ("model.geometry=ground",)),
+    "augmentation.height": Effect("1", "batch", ("model.geometry=ground",)),
+    "augmentation.height_factor": Effect(
+        "[2, 2]", "batch", ("model.geometry=ground", "augmentation.height=1")
+    ),
     "augmentation.rotation": Effect("10", "batch"),
     "augmentation.zoom": Effect("2", "batch"),
     "augmentation.flip": Effect("1", "batch"),

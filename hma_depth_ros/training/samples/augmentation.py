@@ -33,9 +33,6 @@ class Augmentation:
     zoom: float = 1.0  #: the frame is enlarged by U(1, zoom) before the crop
     #: Degrees; as if the camera had been mounted U(-pitch, pitch) further down; needs the camera.
     pitch: float = 0.0
-    #: All depth and the camera's height are multiplied by exp(U(-ln height, ln height)): a larger
-    #: world from higher above looks the same. For networks that are told the ground alone.
-    height: float = 1.0
     flip: float = 0.5  #: probability of mirroring
     colour: float = 0.5  #: probability of changing gamma, brightness and gains
     gamma: tuple[float, float] = (0.9, 1.1)  #: range of the exponent on values in [0, 1]
@@ -44,6 +41,10 @@ class Augmentation:
     blur: float = 0.0  #: probability of a Gaussian blur
     sigma: tuple[float, float] = (0.3, 1.2)  #: range of its width, pixels of the crop
     boxes: float = 0.0  #: probability that upright boxes are pasted, see `pasted_boxes`
+    #: Probability that all depth and the camera's height are multiplied by one factor: a larger
+    #: world from higher above looks the same. For networks that are told the ground alone.
+    height: float = 0.0
+    height_factor: tuple[float, float] = (0.6, 1.6)  #: range of it, uniform in its logarithm
     #: Probability that some columns are of a frame of another scene, see `spliced_frames`.
     splice: float = 0.0
 
@@ -58,14 +59,13 @@ class Augmentation:
             "rotation": not 0 <= self.rotation <= 45,
             "zoom": not 1 <= self.zoom < np.inf,
             "pitch": not 0 <= self.pitch <= 20,
-            "height": not 1 <= self.height <= 10,
             **{
                 name: not 0 <= getattr(self, name) <= 1
-                for name in ("flip", "colour", "blur", "boxes", "splice")
+                for name in ("flip", "colour", "blur", "boxes", "height", "splice")
             },
             **{
                 name: not _is_range(getattr(self, name))
-                for name in ("gamma", "brightness", "gain", "sigma")
+                for name in ("gamma", "brightness", "gain", "sigma", "height_factor")
             },
         }
         for field in fields(self):

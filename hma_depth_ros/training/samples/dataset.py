@@ -164,7 +164,7 @@ class CropDataset(Dataset[Sample]):
         self.second_weight = second_weight
         self.occlusion_filter = occlusion_filter
         self.geometry = geometry
-        if augmentation.height > 1 and geometry != "ground":
+        if augmentation.height and geometry != "ground":
             raise HmaDepthError(
                 f"augmentation.height={augmentation.height:g} is for networks that are told the "
                 "height (model.geometry=ground): to others depth would have any scale"
@@ -260,8 +260,8 @@ class CropDataset(Dataset[Sample]):
         if augmentation.boxes and random.random() < augmentation.boxes:
             frame = _with_boxes(frame, entry.focal_length, random)
         larger = 1.0
-        if augmentation.height > 1:
-            larger = augmentation.height ** random.uniform(-1, 1)
+        if augmentation.height and random.random() < augmentation.height:
+            larger = float(np.exp(random.uniform(*np.log(augmentation.height_factor))))
             frame = _enlarged(frame, larger, sky=settings.sky)
         view = View.random(
             (rows, columns),

@@ -143,15 +143,17 @@ def test_ablation_and_how_the_bundled_model_was_trained(
 ):
     train, test = "eigen_train_files_with_gt.txt", "eigen_test_files_with_gt.txt"
     _write_lists(here, {"kitti.txt": train, "rendered.txt": train, "val.txt": test})
-    _write_lists(here, {f"{name}/split.txt": train for name in ("TRAIN", "MORE")})
+    mounted = [f"rendered_{height}" for height in (1.2, 1.45, 2.0, 2.5)]
+    _write_lists(here, {f"{name}/split.txt": train for name in ("TRAIN", "MORE", *mounted)})
     _write_lists(here, {"VAL/split.txt": test})
     assert _run_all("ablation.md", capsys) == ["ablate"]
     assert (here / "ablation" / "ablation.md").read_text().count("\n") == 6
 
     names = _run_all("model_card.md", capsys)
     scored = ["evaluate_kitti", "baselines", "evaluate_kitti"]
-    assert names == [*scored, "synthetic_drive", "make_split", *["train"] * 3]
-    told = read_info(here / "runs" / "finish" / "best.safetensors").model
+    rendered = ["synthetic_drive", "make_split", "train", "train"]
+    assert names == [*scored, *rendered, *["synthetic_drive"] * 4, "make_split", *["train"] * 2]
+    told = read_info(here / "runs" / "scenes" / "best.safetensors").model
     assert told.geometry == "ground", "as the bundled model"
     assert told.uncertainty
 

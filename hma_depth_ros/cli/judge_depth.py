@@ -41,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """See the module's docstring."""
     arguments = _parser().parse_args(argv)
+    mount = mount_of(arguments)
 
     # Only now: PyTorch takes seconds to import, and a wrong argument should not wait for it.
     from hma_depth_ros.evaluation.depth_ranges import frame_traits
@@ -48,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from hma_depth_ros.evaluation.spoiled_pictures import SPOILED
 
     path = arguments.checkpoint
-    predictor = evaluated_network(path, mount=mount_of(arguments))
+    predictor = evaluated_network(path, mount=mount)
     ranges = predictor.info.depth_ranges
     if not ranges:
         raise HmaDepthError(

@@ -37,6 +37,7 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """See the module's docstring."""
     arguments = _parser().parse_args(argv)
+    mount = mount_of(arguments)
 
     # Only now: PyTorch takes seconds to import, and a wrong argument should not wait for it.
     from hma_depth_ros.data.image_file import read_rgb
@@ -47,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     entries = read_located_split(arguments.split, arguments.data)
     path = arguments.checkpoint
-    predictor = evaluated_network(path, mount=mount_of(arguments))
+    predictor = evaluated_network(path, mount=mount)
     if not predictor.info.model.attention:
         raise HmaDepthError(f"{path} is a model without attention: it has no masks")
     shares = MaskShares(predictor.info.model.scales)

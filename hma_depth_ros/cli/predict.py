@@ -82,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the status is described at the top of this module."""
     arguments = _parser().parse_args(argv)
+    mount = mount_of(arguments)
     images: list[Path] = arguments.images
     _check_stems(images)
     _check_kept(images, arguments.output)
@@ -93,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from hma_depth_ros.visualization.tiles import FrameView
 
     predictor = DepthPredictor.from_checkpoint(
-        arguments.checkpoint, device=arguments.device, mount=mount_of(arguments)
+        arguments.checkpoint, device=arguments.device, mount=mount
     )
     failures = 0
     for path in images:

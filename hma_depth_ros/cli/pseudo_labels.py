@@ -65,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """See the module's docstring."""
     arguments = _parser().parse_args(argv)
+    mount = mount_of(arguments)
 
     # Only now: PyTorch takes seconds to import, and a wrong argument should not wait for it.
     from hma_depth_ros.data.image_file import read_rgb
@@ -74,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     entries = read_located_split(arguments.split, arguments.data)
     predictors = [
-        DepthPredictor.from_checkpoint(path, device=arguments.device, mount=mount_of(arguments))
+        DepthPredictor.from_checkpoint(path, device=arguments.device, mount=mount)
         for path in arguments.checkpoint
     ]
     widths = [width or None for width in arguments.widths]

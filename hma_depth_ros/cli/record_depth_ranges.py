@@ -43,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """See the module's docstring."""
     arguments = _parser().parse_args(argv)
+    mount = mount_of(arguments)
 
     # Only now: PyTorch takes seconds to import, and a wrong argument should not wait for it.
     from hma_depth_ros.evaluation.depth_ranges import record_depth_ranges
@@ -58,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments.output,
         device=arguments.device,
         engine=arguments.engine,
-        mount=mount_of(arguments),
+        mount=mount,
     )
     table = Table(title="ln of depth in metres, usual on these frames")
     for title in ("", "from", "to"):

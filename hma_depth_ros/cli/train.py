@@ -19,7 +19,6 @@ from hma_depth_ros.data.frame_name import scene_name
 from hma_depth_ros.data.splits.own_dataset import REPORT
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import atomic_path, check_writable
-from hma_depth_ros.geometry.camera_planes import Mount
 from hma_depth_ros.training.config_file import load_config, preset_names, to_yaml
 from hma_depth_ros.training.data_arguments import add_data_arguments, with_data_arguments
 
@@ -129,7 +128,7 @@ def _record_depth_ranges(folder: RunFolder, lists: Lists, config: TrainConfig) -
             lists.training,
             path,
             device=config.compute.device,
-            mount=Mount(height=config.crop.camera_height),
+            mount=config.crop.mount,
             heights=camera_heights(lists, config.data),
         )
     if same:

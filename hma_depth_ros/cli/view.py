@@ -157,10 +157,11 @@ def _as_bag(path: Path, folder: Path) -> Path:
 
 
 def _predictor(arguments: argparse.Namespace) -> DepthPredictor:
+    mount = mount_of(arguments)  # before PyTorch is imported, which takes seconds
     from hma_depth_ros.inference.predictor import DepthPredictor
 
     return DepthPredictor.from_checkpoint(
-        arguments.checkpoint, device=arguments.device, engine="auto", mount=mount_of(arguments)
+        arguments.checkpoint, device=arguments.device, engine="auto", mount=mount
     )
 
 

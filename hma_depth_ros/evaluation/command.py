@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from hma_depth_ros.assets import named_checkpoint
+from hma_depth_ros.assets import BUNDLED, named_checkpoint
 from hma_depth_ros.data.splits.own_dataset import is_own_dataset
 from hma_depth_ros.data.splits.split_file import camera_columns
 from hma_depth_ros.errors import HmaDepthError
@@ -87,7 +87,7 @@ def evaluate_command(
         "flip": arguments.flip,
         "quantised": arguments.quantise,
     }
-    checkpoints = arguments.checkpoint or [None]
+    checkpoints = arguments.checkpoint or [Path(BUNDLED)]
     if len(checkpoints) > 1:
         frames.check(allow_partial=arguments.allow_partial)
         _compare(
@@ -178,6 +178,7 @@ def _compare(
 
 def _check(arguments: argparse.Namespace) -> None:
     """Refuse arguments that do not go together."""
+    mount = mount_of(arguments)
     if arguments.predictions is None:
         if arguments.data is None or arguments.split is None:
             raise HmaDepthError(
@@ -191,7 +192,7 @@ def _check(arguments: argparse.Namespace) -> None:
                 raise HmaDepthError(f"{option} is for a checkpoint, not with --predictions")
         if arguments.ground_truth is None and arguments.data is None:
             raise HmaDepthError("--predictions needs --ground-truth DIR to score by")
-        if mount_of(arguments) != USUAL_MOUNT:
+        if mount != USUAL_MOUNT:
             raise HmaDepthError("a mount is for a checkpoint, not with --predictions")
     if arguments.ground_truth_source == "lidar" and arguments.split is None:
         raise HmaDepthError(
@@ -248,7 +249,7 @@ def _print_no_uncertainty(reason: str) -> None:
 
 def _network(
     arguments: argparse.Namespace,
-    checkpoint: Path | None,
+    checkpoint: Path,
     frames: FrameList,
     benchmark: Benchmark,
     description: dict[str, Any],
@@ -258,10 +259,9 @@ def _network(
     from hma_depth_ros.evaluation.checkpoint_source import CheckpointPredictions
     from hma_depth_ros.evaluation.prediction_cache import CachedPredictions
 
-    named = None if checkpoint is None else named_checkpoint(checkpoint)
     mount = mount_of(arguments)
     network = CheckpointPredictions(
-        named,
+        named_checkpoint(checkpoint),
         device=arguments.device,
         engine=arguments.engine,
         precision=arguments.precision,

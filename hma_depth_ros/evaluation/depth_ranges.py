@@ -77,11 +77,7 @@ def record_depth_ranges(
 
     """
     predictor = evaluated_network(
-        checkpoint,
-        device=device,
-        engine=engine,
-        precision="auto" if engine == "auto" else None,
-        mount=mount,
+        checkpoint, device=device, engine=engine, precision="auto" if engine == "auto" else None
     )
     step = math.ceil(len(entries) / MOST_FRAMES)
     found = []

@@ -11,7 +11,6 @@ import torch
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.quick_error import ALL
 from hma_depth_ros.files import short_paths
-from hma_depth_ros.geometry.camera_planes import Mount
 from hma_depth_ros.network.checkpoint import CheckpointInfo, Preprocessing, save_checkpoint
 from hma_depth_ros.network.model import HmaDepth
 from hma_depth_ros.training.determinism import deterministic_algorithms
@@ -79,8 +78,7 @@ class Trainer:
                 f"optimiser.accumulation={settings.accumulation} does not divide the {share} "
                 "images that a process has of each batch: its parts would weigh unequally"
             )
-        mount = Mount(height=config.crop.camera_height)
-        self.validator = Validator.of(lists, config.validation, processes, mount)
+        self.validator = Validator.of(lists, config.validation, processes, config.crop.mount)
         dataset = CropDataset(
             lists.training,
             config.crop,

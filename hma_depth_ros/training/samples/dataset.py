@@ -73,6 +73,11 @@ class CropSettings:
 
     camera_height: float = 1.65  #: metres above the road, of a network that is told the ground
 
+    @property
+    def mount(self) -> Mount:
+        """Of the camera at that height, level."""
+        return Mount(height=self.camera_height)
+
     def __post_init__(self) -> None:
         """Check the values.
 

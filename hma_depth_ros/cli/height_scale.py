@@ -17,9 +17,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from hma_depth_ros.data.depth.ground_truth import read_ground_truth
 from hma_depth_ros.data.frame_name import scene_name
-from hma_depth_ros.data.splits.located_split import read_located_split
+from hma_depth_ros.data.splits.list_arguments import add_list_arguments, entries_of
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.median_scale import ScaledFrame, by_scene, median_scale
 from hma_depth_ros.files import atomic_path, short_paths
@@ -38,10 +37,7 @@ _LEAST = 1e-3
 def _parser() -> argparse.ArgumentParser:
     summary, _, details = (__doc__ or "").partition("\n\n")
     parser = argparse.ArgumentParser(prog="height_scale", description=summary, epilog=details)
-    parser.add_argument("--split", type=Path, required=True, metavar="FILE", help="list of frames")
-    parser.add_argument(
-        "--data", type=Path, metavar="ROOT", help="folder of its files (default: the list's)"
-    )
+    add_list_arguments(parser)
     add_checkpoint_argument(parser)
     add_mount_arguments(parser)
     parser.add_argument(
@@ -59,27 +55,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise HmaDepthError(f"--limit is a factor above 1, not {arguments.limit:g}")
 
     # Only now: PyTorch takes seconds to import, and a wrong argument should not wait for it.
-    from hma_depth_ros.data.image_file import read_rgb
-    from hma_depth_ros.data.splits.entry_camera import entry_camera
     from hma_depth_ros.evaluation.evaluated_network import computed_by, evaluated_network
+    from hma_depth_ros.evaluation.frames_with_truth import frames_with_truth
 
-    entries = read_located_split(arguments.split, arguments.data)
+    entries = entries_of(arguments)
     predictor = evaluated_network(arguments.checkpoint, mount=mount)
     frames = []
-    for entry in entries:
-        if entry.depth is None:
-            continue
-        image, truth = read_rgb(entry.image), read_ground_truth(entry.depth)
-        camera = entry_camera(entry, image.shape).camera
-        depth = predictor.predict(image, camera, outputs={"depth"}).depth
+    for frame in frames_with_truth(entries):
+        truth = frame.truth
+        depth = predictor.predict(frame.image, frame.camera, outputs={"depth"}).depth
         assert depth is not None
         known = (truth > _LEAST) & (truth < _CAP)
         if not known.any():
             continue
         frames.append(
             ScaledFrame(
-                scene_name(entry.image),
-                scale_by_height(depth, camera, mount, limit=arguments.limit),
+                scene_name(frame.entry.image),
+                scale_by_height(depth, frame.camera, mount, limit=arguments.limit),
                 median_scale(depth, truth, _CAP),
                 median_scale(depth, truth, FARTHEST),
                 depth[known],

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from hma_depth_ros.data.splits.located_split import read_located_split
+from hma_depth_ros.data.splits.list_arguments import add_list_arguments, entries_of
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.network_arguments import (
     add_checkpoint_argument,
@@ -22,10 +21,7 @@ from hma_depth_ros.inference.plausibility import strangeness
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="judge_depth", description=__doc__)
-    parser.add_argument("--split", type=Path, required=True, metavar="FILE", help="list of frames")
-    parser.add_argument(
-        "--data", type=Path, metavar="ROOT", help="folder of its files (default: the list's)"
-    )
+    add_list_arguments(parser)
     add_checkpoint_argument(parser)
     add_mount_arguments(parser)
     parser.add_argument(
@@ -55,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise HmaDepthError(
             f"{path} does not know what depth its training frames give; see record_depth_ranges"
         )
-    entries = read_located_split(arguments.split, arguments.data)[:: arguments.every]
+    entries = entries_of(arguments)[:: arguments.every]
     table = Table(title=f"{len(entries)} frames: how far outside the usual, in widths of its range")
     for title in ("", "implausible", "least", "median", "most"):
         table.add_column(title, justify="right" if title else "left")

@@ -11,8 +11,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from hma_depth_ros.data.depth.ground_truth import read_ground_truth
-from hma_depth_ros.data.splits.located_split import read_located_split
+from hma_depth_ros.data.splits.list_arguments import add_list_arguments, entries_of
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import atomic_path
 from hma_depth_ros.inference.network_arguments import (
@@ -24,10 +23,7 @@ from hma_depth_ros.inference.network_arguments import (
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="mask_shares", description=__doc__)
-    parser.add_argument("--split", type=Path, required=True, metavar="FILE", help="list of frames")
-    parser.add_argument(
-        "--data", type=Path, metavar="ROOT", help="folder of its files (default: the list's)"
-    )
+    add_list_arguments(parser)
     add_checkpoint_argument(parser)
     add_mount_arguments(parser)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here too")
@@ -40,24 +36,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     mount = mount_of(arguments)
 
     # Only now: PyTorch takes seconds to import, and a wrong argument should not wait for it.
-    from hma_depth_ros.data.image_file import read_rgb
     from hma_depth_ros.data.semantic_labels import labelled_sky
-    from hma_depth_ros.data.splits.entry_camera import entry_camera
     from hma_depth_ros.evaluation.evaluated_network import computed_by, evaluated_network
+    from hma_depth_ros.evaluation.frames_with_truth import frames_with_truth
     from hma_depth_ros.evaluation.mask_regions import MaskShares, regions
 
-    entries = read_located_split(arguments.split, arguments.data)
+    entries = entries_of(arguments)
     path = arguments.checkpoint
     predictor = evaluated_network(path, mount=mount)
     if not predictor.info.model.attention:
         raise HmaDepthError(f"{path} is a model without attention: it has no masks")
     shares = MaskShares(predictor.info.model.scales)
-    for number, entry in enumerate(entries):
-        if entry.depth is None:
-            continue
-        image, truth = read_rgb(entry.image), read_ground_truth(entry.depth)
-        camera = entry_camera(entry, image.shape).camera
-        found = predictor.predict(image, camera, outputs={"depth", "attention"})
+    for number, frame in enumerate(frames_with_truth(entries)):
+        entry, truth = frame.entry, frame.truth
+        found = predictor.predict(frame.image, frame.camera, outputs={"depth", "attention"})
         assert found.depth is not None
         assert found.attention is not None
         random = np.random.default_rng(number)

@@ -15,7 +15,7 @@ import numpy as np
 
 from hma_depth_ros.assets import named_checkpoint
 from hma_depth_ros.data.depth.depth_png import write_depth_png
-from hma_depth_ros.data.splits.located_split import read_located_split
+from hma_depth_ros.data.splits.list_arguments import add_list_arguments, entries_of
 from hma_depth_ros.data.splits.split_file import SplitEntry, write_split
 from hma_depth_ros.inference.network_arguments import add_mount_arguments, mount_of
 from hma_depth_ros.training.samples.second_truth import label_path
@@ -35,10 +35,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="a network; give several, that were trained with other seeds or encoders",
     )
-    parser.add_argument("--split", type=Path, required=True, metavar="FILE", help="list of frames")
-    parser.add_argument(
-        "--data", type=Path, metavar="ROOT", help="folder of its files (default: the list's)"
-    )
+    add_list_arguments(parser)
     parser.add_argument(
         "--folder", default="depth_pseudo", metavar="NAME", help="default: depth_pseudo"
     )
@@ -73,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from hma_depth_ros.inference.predictor import DepthPredictor
     from hma_depth_ros.training.pseudo_labels import agreed_depth, views_of
 
-    entries = read_located_split(arguments.split, arguments.data)
+    entries = entries_of(arguments)
     predictors = [
         DepthPredictor.from_checkpoint(path, device=arguments.device, mount=mount)
         for path in arguments.checkpoint

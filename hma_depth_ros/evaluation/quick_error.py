@@ -9,13 +9,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from hma_depth_ros.data.depth.ground_truth import read_ground_truth
 from hma_depth_ros.data.frame_name import kitti_drive_name
-from hma_depth_ros.data.image_file import read_rgb
-from hma_depth_ros.data.splits.entry_camera import entry_camera
 from hma_depth_ros.data.splits.split_file import SplitEntry
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.dataset_rules import Benchmark
+from hma_depth_ros.evaluation.frames_with_truth import frames_with_truth
 from hma_depth_ros.evaluation.protocol_windows import garg_window, kitti_crop
 from hma_depth_ros.evaluation.protocols import Protocol, protocols_by_name
 from hma_depth_ros.evaluation.score import score
@@ -106,12 +104,8 @@ def validate(
 
     """
     sums = ValidationSums()
-    for entry in entries:
-        if entry.depth is None:
-            continue
-        image = read_rgb(entry.image)
-        camera = entry_camera(entry, image.shape).camera
-        truth = read_ground_truth(entry.depth, units_per_metre=measure.units_per_metre)
+    for frame in frames_with_truth(entries, units_per_metre=measure.units_per_metre):
+        entry, image, truth, camera = frame.entry, frame.image, frame.truth, frame.camera
         cropped = measure.protocol.view == "crop"
         window = (kitti_crop if cropped else whole_image)(*image.shape[:2])
         image, camera = np.ascontiguousarray(window.of(image)), window.camera(camera)

@@ -1,0 +1,27 @@
+"""The arguments that name one list of frames and where its files are."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from hma_depth_ros.data.splits.located_split import read_located_split
+from hma_depth_ros.data.splits.split_file import SplitEntry
+
+
+def add_list_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add --split, the list, and --data, the folder that its files lie under."""
+    parser.add_argument("--split", type=Path, required=True, metavar="FILE", help="list of frames")
+    parser.add_argument(
+        "--data", type=Path, metavar="ROOT", help="folder of its files (default: the list's)"
+    )
+
+
+def entries_of(arguments: argparse.Namespace) -> list[SplitEntry]:
+    """Entries of that list, with the paths of files.
+
+    Raises:
+        HmaDepthError: the list cannot be read, or files are missing.
+
+    """
+    return read_located_split(arguments.split, arguments.data)

@@ -23,7 +23,7 @@ from hma_depth_ros.inference.cloud_filter import ALL_POINTS, CloudFilter
 from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.synthetic.synthetic_drive import KITTI_CAMERA, SyntheticDrive
 
-SEEDS = range(3101, 3111)
+SEEDS = range(5201, 5211)
 CAMERA = KITTI_CAMERA.resize(width=621, height=188)
 FILTERS = {
     **{f"`edge_filter:={angle}`": CloudFilter(min_angle=angle) for angle in (1.0, 2.0, 3.0)},

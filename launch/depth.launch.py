@@ -37,6 +37,8 @@ LEVELS = ("", "debug", "info", "warn", "error", "fatal")
 TOPIC = re.compile(r"(~?/)?[A-Za-z_]\w*(/[A-Za-z_]\w*)*", re.ASCII)
 #: The most that the parameter `threads` takes.
 MOST_THREADS = 256
+#: Parameters that a rig does not share: its cameras are mounted each in its own way.
+MOUNT = ("camera_height", "camera_pitch")
 
 
 def argument(name: str, default: str, description: str, **options: Any) -> DeclareLaunchArgument:
@@ -54,6 +56,8 @@ ARGUMENTS = (
     argument("precision", "", "Parameter 'precision': such as auto, fp32, bf16, fp16"),
     argument("checkpoint", "", "Parameter 'checkpoint': a .safetensors file, or bundled"),
     argument("threads", "", "Parameter 'threads': CPU threads of the network; 0: engine's choice"),
+    argument("camera_height", "", "Parameter 'camera_height': metres above the road"),
+    argument("camera_pitch", "", "Parameter 'camera_pitch': radians below the horizon"),
     argument("pairing", "", "Parameter 'pairing': which CameraInfo counts", choices=PAIRINGS),
     argument("compressed", "", "Whether to subscribe to CompressedImage", choices=FLAG),
     argument("lockstep", "", "Whether to process every frame in order", choices=FLAG),
@@ -143,12 +147,27 @@ def parameters(
                 "choice"
             )
         overrides["threads"] = int(threads)
+    for name in MOUNT:
+        if text := given.get(name, "").strip():
+            overrides[name] = number(name, text)
     if given["compressed"]:
         overrides["image_transport"] = "compressed" if is_true(given["compressed"]) else "raw"
     if given["lockstep"]:
         overrides["lockstep"] = is_true(given["lockstep"])
     own = [parameter_file(context, node, given["namespace"], overrides)] if overrides else []
     return [*sources, *own, *clock(given)]
+
+
+def number(name: str, text: str) -> float:
+    """What an argument says.
+
+    Raises:
+        RuntimeError: it is no number.
+
+    """
+    if not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)", text, re.ASCII):
+        raise RuntimeError(f"{name}: '{text}' is not a number such as 1.65")
+    return float(text)
 
 
 def parameter_file(

@@ -66,7 +66,7 @@ argument, FLAG = depth.argument, depth.FLAG[1:]
 #: Arguments of depth.launch.py that are handed on as they are.
 PASSED_ON = (
     *("namespace", "params_file", "device", "engine", "precision", "checkpoint", "threads"),
-    *("pairing", "compressed", "lockstep", "log_level", "rviz"),
+    *("camera_height", "camera_pitch", "pairing", "compressed", "lockstep", "log_level", "rviz"),
 )
 ARGUMENTS = (
     DeclareLaunchArgument(

@@ -155,7 +155,7 @@ def test_every_argument_has_a_description(bin_folder: Path):
     assert {argument.name for argument in arguments} == {
         *("image", "camera_info", "namespace", "params_file", "device", "engine", "checkpoint"),
         *("precision", "pairing", "threads", "compressed", "lockstep", "use_sim_time"),
-        *("log_level", "rviz", "fixed_frame"),
+        *("log_level", "rviz", "fixed_frame", "camera_height", "camera_pitch"),
     }
     for argument in arguments:
         assert len(argument.description) > 10
@@ -184,7 +184,7 @@ def test_arguments_reach_the_node_over_both_files(launch: Callable[..., Start], 
         "namespace:=car/front",
         f"params_file:={user_file}",
         *("device:=cpu", "engine:=torch", "checkpoint:=/models/a b.safetensors", "threads:=3"),
-        *("precision:=bf16", "pairing:=exact"),
+        *("precision:=bf16", "pairing:=exact", "camera_height:=2", "camera_pitch:=-.02"),
         *("compressed:=true", "use_sim_time:=true", "log_level:=debug"),
     )
     assert set(start.ros_arguments("-r")) == {
@@ -209,6 +209,8 @@ def test_arguments_reach_the_node_over_both_files(launch: Callable[..., Start], 
                     "pairing": "exact",
                     "checkpoint": "/models/a b.safetensors",
                     "threads": 3,
+                    "camera_height": 2.0,
+                    "camera_pitch": -0.02,
                     "image_transport": "compressed",
                 }
             }
@@ -229,7 +231,8 @@ def test_overrides_are_parameters_of_the_node(launch: Callable[..., Start]):
     parameters = pytest.importorskip("hma_depth_ros.ros.depth_node.parameters")
     known = {field.name for field in fields(parameters.DepthNodeParameters)}
     given = ("device:=cpu", "engine:=torch", "checkpoint:=x", "threads:=0", "compressed:=true")
-    start = launch(*given, "precision:=fp32", "pairing:=cached")
+    mount = ("camera_height:=1", "camera_pitch:=0")
+    start = launch(*given, *mount, "precision:=fp32", "pairing:=cached")
     ((_, text),) = start.parameters[1:]
     for name in yaml.safe_load(text)["/depth_node"]["ros__parameters"]:
         assert name in known
@@ -408,6 +411,8 @@ def write_script(path: Path, code: str) -> None:
         ("threads:=-1", "threads: '-1' is not a number"),
         ("threads:=9999999999999999999", "threads: '9999999999999999999' is not a number"),
         ("threads:=\u0663", "threads: '\u0663' is not a number"),
+        ("camera_height:=1,4", "camera_height: '1,4' is not a number such as 1.65"),
+        ("camera_pitch:=nan", "camera_pitch: 'nan' is not a number"),
         ("params_file:=/no/such.yaml", "params_file: no file '/no/such.yaml'"),
         ("image:=", "image: '' cannot be the name of a topic"),
         ("image:=my image", "image: 'my image' cannot be the name of a topic"),
@@ -539,7 +544,7 @@ def test_a_dialect_names_the_topics_of_a_replay(
     done = run_launch(
         *(f"bag:={bag}", f"dialect:={dialect}", "namespace:=car", "accuracy:=true"),
         *("lockstep:=true", "rate:=2.5", "start:=3", "loop:=true", "calibration:=/day"),
-        *("precision:=fp32", "pairing:=exact", "threads:=1"),
+        *("precision:=fp32", "pairing:=exact", "threads:=1", "camera_height:=1.4"),
         file=REPLAY,
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -550,7 +555,7 @@ def test_a_dialect_names_the_topics_of_a_replay(
     for _, text in node.parameters[1:]:
         values |= yaml.safe_load(text)["/car/depth_node"]["ros__parameters"]
     assert values == {
-        **{"precision": "fp32", "pairing": "exact", "threads": 1},
+        **{"precision": "fp32", "pairing": "exact", "threads": 1, "camera_height": 1.4},
         **{"lockstep": True, "use_sim_time": True},
     }
     assert player.argv[1:] == [

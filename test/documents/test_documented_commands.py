@@ -41,6 +41,7 @@ SMALL = (
     "crop.input_width=128",
     "crop.focal_length=75.9",
     "optimiser.epochs=1",
+    "data.epoch_frames=8",  # presets have more
     "optimiser.batch_size=2",
     "data.workers=0",
     "run.tensorboard=false",

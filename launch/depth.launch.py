@@ -148,7 +148,7 @@ def parameters(
             )
         overrides["threads"] = int(threads)
     for name in MOUNT:
-        if text := given.get(name, "").strip():
+        if text := given[name].strip():
             overrides[name] = number(name, text)
     if given["compressed"]:
         overrides["image_transport"] = "compressed" if is_true(given["compressed"]) else "raw"

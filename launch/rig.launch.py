@@ -103,7 +103,7 @@ def rig_node(
     context: LaunchContext, topics: Topics, namespace: str, shared: dict[str, str]
 ) -> Node:
     """One node for all cameras."""
-    given = {**shared, "namespace": namespace, "lockstep": ""}
+    given = {**shared, "namespace": namespace, "lockstep": "", **dict.fromkeys(depth.MOUNT, "")}
     first, *others = depth.parameters(context, given, NODE)
     cameras = depth.parameter_file(context, NODE, namespace, {"cameras": list(topics)})
     remappings = []

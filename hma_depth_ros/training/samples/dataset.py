@@ -67,8 +67,9 @@ class CropSettings:
         721.5377  #: at that width, that depth is metric for; None: no matter (indoor)
     )
 
-    #: Metres that pixels labelled as sky are given, where frames have labels (`find_labels`); None:
-    #: no depth. Ground truth leaves the sky out, and a network that never hears of it builds walls.
+    #: Metres that pixels labelled as sky are given, where frames have labels (`find_labels`), as far
+    #: as the network's largest depth at most; None: no depth. Ground truth leaves the sky out, and a
+    #: network that never hears of it builds walls.
     sky: float | None = None
 
     camera_height: float = 1.65  #: metres above the road, of a network that is told the ground
@@ -148,7 +149,8 @@ class CropDataset(Dataset[Sample]):
             occlusion_filter: leave out returns of sparse ground truth behind nearer ones.
             geometry: which maps of the camera the network takes.
             camera_heights: metres above the road, by image; where none is told, the settings'.
-            max_depth: of the network; what `augmentation.height` puts beyond it has no depth.
+            max_depth: of the network; what `augmentation.height` puts beyond it has no depth, and
+                the sky no more than that.
             cache: read every frame now and keep it; half-size frames of KITTI take 1 MB each.
 
         Raises:
@@ -267,7 +269,6 @@ class CropDataset(Dataset[Sample]):
         larger = 1.0
         if augmentation.height and random.random() < augmentation.height:
             larger = float(np.exp(random.uniform(*np.log(augmentation.height_factor))))
-            frame = _enlarged(frame, larger, sky=settings.sky)
         view = View.random(
             (rows, columns),
             size,
@@ -280,11 +281,7 @@ class CropDataset(Dataset[Sample]):
         image = blur(image, augmentation, random)
         depth: npt.NDArray[np.float32] = np.zeros(size, np.float32)
         if frame.depth is not None:
-            depth = view.depth(frame.depth)
-            if settings.focal_length is not None:
-                depth *= np.float32(settings.focal_length / (entry.focal_length * view.scale))
-            if larger > 1:
-                depth[depth > self.max_depth] = 0
+            depth = self._depth(frame.depth, view, entry.focal_length, larger)
         sample = {"image": _planes(image), "depth": torch.from_numpy(depth)[None]}
         if self.second:
             # Every sample of a batch has weights, those without ground truth too.
@@ -310,6 +307,36 @@ class CropDataset(Dataset[Sample]):
         return sample
 
 
+    def _depth(
+        self,
+        known: npt.NDArray[np.float32],
+        view: View,
+        focal_length: float,
+        larger: float,
+    ) -> npt.NDArray[np.float32]:
+        """Depth (h, w) of a crop as the network should say it, of a world so much larger.
+
+        Args:
+            known: (H, W) of the frame, metres; the sky, which grows with no world, is as far as the
+                settings say.
+            view: the crop.
+            focal_length: of the frame.
+            larger: factor of all depth but the sky's.
+
+        """
+        settings = self.settings
+        depth = view.depth(known)
+        if settings.focal_length is not None:
+            depth *= np.float32(settings.focal_length / (focal_length * view.scale))
+        world = depth * np.float32(larger)
+        if larger > 1:
+            world[world > self.max_depth] = 0
+        if settings.sky is None:
+            return world
+        in_sky = view.nearest((known == np.float32(settings.sky)).astype(np.uint8), outside=0)
+        return np.where(in_sky, np.minimum(depth, np.float32(self.max_depth)), world)
+
+
 def _with_boxes(
     frame: DecodedFrame, focal_length: float, random: np.random.Generator
 ) -> DecodedFrame:
@@ -324,16 +351,6 @@ def _with_boxes(
         labels=None if labels is None else labels.astype(np.uint8),
         weight=weight,
     )
-
-
-def _enlarged(frame: DecodedFrame, factor: float, *, sky: float | None) -> DecodedFrame:
-    """The frame of a world so much larger; its sky is as far as ever."""
-    if frame.depth is None:
-        return frame
-    depth = frame.depth * np.float32(factor)
-    if sky is not None:
-        depth = np.where(frame.depth == np.float32(sky), frame.depth, depth)
-    return frame._replace(depth=depth)
 
 
 def _check_size(

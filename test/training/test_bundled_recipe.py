@@ -79,12 +79,12 @@ def test_a_larger_world_from_higher_above_looks_the_same(road: SplitEntry):
     depth = read_depth_png(road.depth)
     depth[:10] = 80.0  # the sky
     write_depth_png(road.depth, depth)
-    settings = CropSettings(
-        96, 192, "whole", focal_length=CAMERA.fx, sky=80.0, camera_height=HEIGHT
-    )
+    longer = 1.2 * CAMERA.fx  # the sky is 96 m away to a network of that focal length
+    settings = CropSettings(96, 192, "whole", focal_length=longer, sky=80.0, camera_height=HEIGHT)
     still = Augmentation(rotation=0.0, flip=0.0, colour=0.0)
     crops = partial(CropDataset, [road], settings, seed=0, geometry="ground", max_depth=80.0)
     before = crops(still)[SampleKey(0, 0)]
+    assert (before["depth"][0, :10] == 80).all(), "no farther than the network can say"
     dataset = crops(replace(still, height=0.9, height_factor=(0.5, 2.0)))
     factors = []
     for epoch in range(40):

@@ -382,30 +382,35 @@ def test_boxes_come_with_their_depth_and_without_labels(wall: list[SplitEntry], 
     assert changed >= 2
 
 
-def test_sparse_ground_truth_loses_what_the_camera_cannot_see(tmp_path: Path):
+@pytest.mark.parametrize(
+    ("larger", "share", "kept"),
+    [(1, 0.0, 0), (1, 1.0, 30), (2, 0.0, 0), (2, 0.2, 30)],
+    ids=["scan at half size", "stereo at half size", "scan", "annotated depth"],
+)
+def test_a_scan_loses_what_the_camera_cannot_see(
+    tmp_path: Path, larger: int, share: float, kept: int
+):
     """A column of returns at 5 m, and between them one at 30 m; of dense truth nothing goes."""
-    image = tmp_path / "image.png"
-    cv2.imwrite(str(image), np.zeros((188, 620, 3), np.uint8))
-    sparse = np.zeros((188, 620), np.float32)
-    sparse[100:140:4, 300] = 5
-    sparse[118, 301] = 30  # 2 rows off the next nearer one, above and below
-    sparse[20, 100] = 30
-    dense = np.where(sparse > 0, sparse, 40).astype(np.float32)
-    settings = CropSettings(188, 620, "whole", input_width=620, focal_length=100.0)
-    for truth, kept in ((sparse, 0), (dense, 30)):
-        path = tmp_path / f"{kept}.png"
-        write_depth_png(path, truth)
-        entry = SplitEntry(image, path, 100.0)
-        found = {
-            on: CropDataset([entry], settings, NO_AUGMENTATION, seed=0, occlusion_filter=on)[
-                SampleKey(0, 0)
-            ]["depth"][0]
-            for on in (False, True)
-        }
-        assert found[False][118, 301] == 30
-        assert found[True][118, 301] == kept
-        changed = (found[True] != found[False]).nonzero().tolist()
-        assert changed == ([[118, 301]] if truth is sparse else [])
+    size = 188 * larger, 620 * larger
+    cv2.imwrite(str(tmp_path / "image.png"), np.zeros((*size, 3), np.uint8))
+    scan = np.zeros(size, np.float32)
+    scan[100:140:4, 300] = 5
+    scan[118, 301] = 30  # 2 rows off the next nearer one, above and below
+    scan[20, 100] = 30
+    behind = np.random.default_rng(1).random(size) < share
+    write_depth_png(tmp_path / "depth.png", np.where((scan == 0) & behind, np.float32(40), scan))
+    entry = SplitEntry(tmp_path / "image.png", tmp_path / "depth.png", 100.0)
+    settings = CropSettings(*size, "whole", input_width=size[1], focal_length=100.0)
+    found = {
+        on: CropDataset([entry], settings, NO_AUGMENTATION, seed=0, occlusion_filter=on)[
+            SampleKey(0, 0)
+        ]["depth"][0]
+        for on in (False, True)
+    }
+    assert found[False][118, 301] == 30
+    assert found[True][118, 301] == kept
+    changed = (found[True] != found[False]).nonzero().tolist()
+    assert changed == ([] if kept else [[118, 301]])
 
 
 def test_the_sky_is_where_it_is_said_to_be(wall: list[SplitEntry], tmp_path: Path):

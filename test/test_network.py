@@ -19,7 +19,6 @@ from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.network.attention import blend, hierarchical_masks, upsample
 from hma_depth_ros.network.blocks import UpBlock
 from hma_depth_ros.network.checkpoint import (
-    LARGEST_INPUT,
     METADATA_KEY,
     CheckpointInfo,
     Preprocessing,
@@ -30,8 +29,17 @@ from hma_depth_ros.network.checkpoint import (
     rewrite_info,
     save_checkpoint,
 )
+from hma_depth_ros.network.depth_mapping import to_metres
+from hma_depth_ros.network.heads import SigmoidHead
 from hma_depth_ros.network.model import HmaDepth
-from hma_depth_ros.network.model_config import ASPP_DILATIONS, PRESETS, ModelConfig, preset
+from hma_depth_ros.network.model_config import (
+    ASPP_DILATIONS,
+    LARGEST_INPUT,
+    PRESETS,
+    DepthMapping,
+    ModelConfig,
+    preset,
+)
 from hma_depth_ros.network.paper_sizes import BTS_PARAMETERS
 
 TINY = ModelConfig(
@@ -196,6 +204,33 @@ def test_max_depth_scales_the_depth():
         torch.testing.assert_close(far(image).depth(), 8 * near(image).depth())
 
 
+@pytest.mark.parametrize(
+    ("mapping", "near", "far", "share", "metres"),
+    [
+        ("linear", 1.5, 10.0, 0.15, 1.5),
+        ("linear", 1.5, 1.0, 0.15, 0.15),  # which does not look at min_depth
+        ("logarithmic", 1.5, 80.0, 0.522963, 12.0),
+        ("logarithmic", 1.49, 10.0, 0.05, 1.49 * (10 / 1.49) ** 0.05),
+        ("logarithmic", 1.5, 10.0, 0.05, 1.5 * (10 / 1.5) ** 0.05),
+        ("logarithmic", 9.0, 10.0, 0.05, 9 * (10 / 9) ** 0.05),
+        ("inverse", 1.5, 80.0, 0.891720, 12.0),
+        ("inverse", 1.5, 10.0, 0.05, 1 / (0.95 / 1.5 + 0.05 / 10)),
+        ("inverse", 1e-17, 80.0, 0.95, 2e-16),
+    ],
+)
+def test_depth_starts_between_its_ends(
+    mapping: DepthMapping, near: float, far: float, share: float, metres: float
+):
+    """At 0.15 of max_depth, or where the sigmoid still has a slope if that is beyond an end."""
+    config = replace(TINY, depth_mapping=mapping, min_depth=near, max_depth=far)
+    for head in HmaDepth(config).decoder.depth_heads.values():
+        assert isinstance(head, SigmoidHead)
+        assert head.logit.bias is not None
+        found = head.logit.bias.detach().sigmoid()
+        assert float(found) == pytest.approx(share, rel=1e-4)
+        assert float(to_metres(found, config)) == pytest.approx(metres, rel=1e-3)
+
+
 def test_padding_does_not_reach_a_size_that_needs_none():
     """An odd image is the even one cut off, as long as the cut is replicated border."""
     model = tiny_model()
@@ -223,6 +258,9 @@ def test_without_attention_the_coarser_depths_are_fused_into_the_finest():
 def test_wrong_configurations_are_refused():
     with pytest.raises(ValueError, match="3, 4 or 5"):
         ModelConfig(encoder="resnet50", scales=2)
+    for mapping in ("logarithmic", "inverse"):
+        with pytest.raises(ValueError, match=r"min_depth must be below max_depth \(1.5\), not 1.5"):
+            ModelConfig(encoder="resnet50", max_depth=1.5, depth_mapping=mapping)
     with pytest.raises(HmaDepthError, match="did you mean 'resnet50'"):
         preset("resnet5")
     with pytest.raises(HmaDepthError, match="timm cannot build"):

@@ -21,14 +21,11 @@ from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.file_kind import known_kind
 from hma_depth_ros.files import atomic_path, shown
 from hma_depth_ros.network.model import HmaDepth
-from hma_depth_ros.network.model_config import ModelConfig, is_count, is_finite
+from hma_depth_ros.network.model_config import LARGEST_INPUT, ModelConfig, is_count, is_finite
 from hma_depth_ros.structured_text import parse_json
 
 METADATA_KEY = "hma_depth"
 FORMAT = 1
-
-#: Pixels of the width that images are resized to for the network.
-LARGEST_INPUT = 8192
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)

@@ -14,6 +14,10 @@ from hma_depth_ros.network.model_config import ModelConfig
 #: of driving data, so that the first steps of training need not bring the whole image down.
 INITIAL_DEPTH_SHARE = 0.15
 
+#: Within which its sigmoid starts, whatever that is in metres: at the ends it would hardly learn,
+#: and beyond them, as where min_depth is more than that share, there is no logit.
+_INITIAL_SIGMOID = 0.05, 0.95
+
 #: Ends of the estimated error of log depth: 1 % and a factor of e.
 UNCERTAINTY_RANGE = 0.01, 1.0
 
@@ -43,8 +47,9 @@ class SigmoidHead(nn.Module):
 
 def depth_head(channels: int, *, hidden: int | None, config: ModelConfig) -> SigmoidHead:
     """Depth module D^m_s: what its sigmoid stands for is told by `depth_mapping.py`."""
+    low, high = _INITIAL_SIGMOID
     initial = share_of(INITIAL_DEPTH_SHARE * config.max_depth, config)
-    return SigmoidHead(channels, hidden=hidden, initial=initial)
+    return SigmoidHead(channels, hidden=hidden, initial=min(max(low, initial), high))
 
 
 def attention_head(channels: int, *, hidden: int, remaining_scales: int) -> SigmoidHead:

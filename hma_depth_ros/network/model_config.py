@@ -16,6 +16,9 @@ DECODER_REDUCTIONS = (16, 8, 4, 2, 1)
 #: Inputs are padded to a multiple of the encoder's coarsest reduction.
 SIZE_MULTIPLE = 32
 
+#: Pixels of the width that images are resized to for the network.
+LARGEST_INPUT = 8192
+
 #: The paper's dilation rates (section 2).
 ASPP_DILATIONS = (3, 6, 12, 18, 24)
 
@@ -89,14 +92,11 @@ class ModelConfig:
                 f"not {len(self.decoder_channels)}"
             )
         for depth in ("max_depth", "min_depth"):
-            if not is_finite(getattr(self, depth)):
-                raise ValueError(f"{depth} must be a number, not {getattr(self, depth)!r}")
-        if not self.max_depth > 0:
-            raise ValueError(f"max_depth must be positive, not {self.max_depth}")
-        if not 0 < self.min_depth < self.max_depth:
+            if not (is_finite(metres := getattr(self, depth)) and metres > 0):
+                raise ValueError(f"{depth} must be a positive number, not {metres!r}")
+        if self.depth_mapping != "linear" and self.min_depth >= self.max_depth:
             raise ValueError(
-                f"min_depth must be positive and below max_depth ({self.max_depth}), "
-                f"not {self.min_depth}"
+                f"min_depth must be below max_depth ({self.max_depth}), not {self.min_depth}"
             )
         for name, known in (("depth_mapping", DepthMapping), ("geometry", Geometry)):
             if getattr(self, name) not in get_args(known):

@@ -19,7 +19,7 @@ def model_config(section: ModelSection) -> ModelConfig:
     """The preset with the section's changes.
 
     Raises:
-        HmaDepthError: there is no such preset.
+        HmaDepthError: there is no such preset, or no such model.
 
     """
     changes = {
@@ -27,17 +27,21 @@ def model_config(section: ModelSection) -> ModelConfig:
         for name in ("encoder", "decoder_channels", "aspp_channels")
         if (value := getattr(section, name)) is not None
     }
-    return replace(
-        preset(section.preset),
-        scales=section.scales,
-        attention=section.attention,
-        max_depth=section.max_depth,
-        min_depth=section.min_depth,
-        depth_mapping=section.depth_mapping,
-        geometry=section.geometry,
-        uncertainty=section.uncertainty,
-        **changes,
-    )
+    base = preset(section.preset)
+    try:
+        return replace(
+            base,
+            scales=section.scales,
+            attention=section.attention,
+            max_depth=section.max_depth,
+            min_depth=section.min_depth,
+            depth_mapping=section.depth_mapping,
+            geometry=section.geometry,
+            uncertainty=section.uncertainty,
+            **changes,
+        )
+    except ValueError as error:
+        raise HmaDepthError(f"model: {error}") from None
 
 
 def weights_name(section: ModelSection) -> str:

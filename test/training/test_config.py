@@ -82,12 +82,26 @@ def test_file_and_overrides_change_the_preset_in_that_order(tmp_path: Path):
         (["epochs"], r"'epochs' is not of the form section.key=value"),
         (["run.seed=[1"], r"the value is not YAML: while parsing [^\n]*$"),
         (["augmentation.gamma=[1]"], r"augmentation.gamma\[1\]: .*required"),
+        (["crop.input_width=8193"], r"crop.input_width goes up to 8192 pixels, 8193 is more"),
         (["optimiser.learning_rate=.inf"], r"optimiser.learning_rate: .*finite.* not inf"),
     ],
 )
 def test_a_mistake_is_named(overrides: list[str], message: str):
     with pytest.raises(HmaDepthError, match=message):
         load_config(overrides=overrides)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["model.max_depth=1.5", "model.depth_mapping=inverse"], "model: min_depth must be below"),
+        (["model.encoder=hf-hub:a/b"], "model: encoder must be the name of a timm model"),
+        (["model.aspp_channels=70000"], "model: widths must be numbers of channels up to 65536"),
+    ],
+)
+def test_what_is_no_model_is_named(overrides: list[str], message: str):
+    with pytest.raises(HmaDepthError, match=message):
+        model_config(load_config(overrides=overrides).model)
 
 
 def test_a_bad_file_or_preset_is_named(tmp_path: Path):

@@ -15,14 +15,13 @@ from hma_depth_ros.inference.engines.onnx_conversion import onnx_metadata, read_
 from hma_depth_ros.inference.engines.openvino_core import openvino_core
 from hma_depth_ros.inference.engines.self_check import GRID
 from hma_depth_ros.network.checkpoint import (
-    LARGEST_INPUT,
     METADATA_KEY,
     CheckpointInfo,
     decode_info,
     encode_info,
     read_info,
 )
-from hma_depth_ros.network.model_config import is_count, is_finite
+from hma_depth_ros.network.model_config import LARGEST_INPUT, is_count, is_finite
 from hma_depth_ros.structured_text import parse_json
 
 EXPORT_KEY = "hma_depth_export"

@@ -27,6 +27,7 @@ from hma_depth_ros.data.splits.split_file import SplitEntry
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.geometry.camera_planes import CameraPlanes, Mount, plane_coefficients
 from hma_depth_ros.geometry.window import Window, kitti_crop, whole_image
+from hma_depth_ros.network.model_config import LARGEST_INPUT
 from hma_depth_ros.training.samples.augmentation import Augmentation, View, blur, change_colours
 from hma_depth_ros.training.samples.decoded_frame import DecodedFrame
 from hma_depth_ros.training.samples.pasted_boxes import paste_boxes
@@ -91,6 +92,10 @@ class CropSettings:
         sizes += [] if self.input_width is None else [self.input_width]
         if min(sizes) < 1:
             raise HmaDepthError(f"crops cannot be of {self.width}x{self.height} pixels: {self}")
+        if (self.input_width or 0) > LARGEST_INPUT:
+            raise HmaDepthError(
+                f"crop.input_width goes up to {LARGEST_INPUT} pixels, {self.input_width} is more"
+            )
         if self.region not in REGIONS:
             raise HmaDepthError(f"no region '{self.region}'; there are {', '.join(REGIONS)}")
         if self.focal_length is not None and not 0 < self.focal_length < np.inf:

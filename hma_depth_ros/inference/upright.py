@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import numpy.typing as npt
 
@@ -19,6 +21,9 @@ def turned_traits(
 ) -> dict[str, float]:
     """Traits of the depth of an image turned by 180 degrees; takes a pass through the network.
 
+    Of a predictor with a region that part of the image is turned, so that the network sees the same
+    pixels, told the same camera.
+
     Args:
         predictor: makes depth.
         image: as for `DepthPredictor.predict`.
@@ -29,7 +34,16 @@ def turned_traits(
         HmaDepthError: as `DepthPredictor.predict`.
 
     """
-    turned = np.ascontiguousarray(image[::-1, ::-1])
-    found = predictor.predict(turned, camera, pixel_format=pixel_format, outputs={"sample"})
+    region = predictor.plan((image.shape[0], image.shape[1])).region
+    rows = slice(region.top, region.top + region.height)
+    columns = slice(region.left, region.left + region.width)
+    turned = np.ascontiguousarray(image[rows, columns][::-1, ::-1])
+    if camera is not None:
+        camera = camera.crop(
+            left=region.left, top=region.top, width=region.width, height=region.height
+        )
+    of_all = copy.copy(predictor)
+    of_all.region = None
+    found = of_all.predict(turned, camera, pixel_format=pixel_format, outputs={"sample"})
     assert found.sample is not None
     return depth_traits(found.sample)

@@ -306,6 +306,37 @@ def test_half_precision_weights_are_widened(tmp_path: Path):
     assert torch.equal(weight, model.get_parameter("decoder.aspp.merge.0.weight").half().float())
 
 
+def test_what_half_precision_has_not_stays_as_it_is(tmp_path: Path):
+    """Above 65504 it would be infinite, and the file of no use."""
+    model, path = tiny_model(), tmp_path / "half.safetensors"
+    name, other, *_ = (n for n in model.state_dict() if n.endswith("running_var"))
+    model.get_buffer(name)[0] = 65519.0  # which is rounded down
+    model.get_buffer(other)[0] = 65520.0
+    save_checkpoint(path, model, info_of(model), half=True)
+    stored = load_file(path)
+    kept = {n for n, t in stored.items() if t.dtype == torch.float32}
+    assert kept == {other}
+    rebuilt, _ = load_checkpoint(path)
+    assert float(rebuilt.get_buffer(name)[0]) == 65504
+    assert torch.equal(rebuilt.get_buffer(other), model.get_buffer(other))
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_weights_that_are_not_finite_are_not_written(tmp_path: Path, half: bool):
+    model, path = tiny_model(), tmp_path / "model.safetensors"
+    save_checkpoint(path, model, info_of(model), half=half)
+    before = path.read_bytes()
+    with torch.no_grad():
+        model.get_parameter("decoder.aspp.merge.0.weight")[0, 0] = torch.nan
+    with pytest.raises(
+        HmaDepthError,
+        match=r"model.safetensors is not written: .* in 'decoder.aspp.merge.0.weight'; lower",
+    ):
+        save_checkpoint(path, model, info_of(model), half=half)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def _metadata(path: Path) -> dict[str, str]:
     with path.open("rb") as file:
         (size,) = struct.unpack("<Q", file.read(8))

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
 from hma_depth_ros import __version__
 from hma_depth_ros.errors import HmaDepthError
@@ -125,21 +126,41 @@ def save_checkpoint(
 ) -> None:
     """Write `model` and `info` to `path`, atomically.
 
-    `half` rounds the weights to float16, for half the size; loading widens them again.
+    `half` rounds the weights to float16, for half the size; loading widens them again. Tensors with
+    values beyond its range, 65504, as running variances can have, stay as they are.
 
     Raises:
-        HmaDepthError: the file cannot be written.
+        HmaDepthError: weights are not finite, or the file cannot be written; what was there before
+            stays.
 
     """
     metadata = {METADATA_KEY: encode_info(info)}
     tensors = {name: t.detach().contiguous() for name, t in model.state_dict().items()}
+    if broken := _not_finite(tensors):
+        raise HmaDepthError(
+            f"{path} is not written: weights are not finite, the first in '{broken}'; lower "
+            "optimiser.learning_rate or take compute.precision=fp32"
+        )
     if half:
-        tensors = {n: t.half() if t.is_floating_point() else t for n, t in tensors.items()}
+        tensors = {name: _halved(tensor) for name, tensor in tensors.items()}
     with atomic_path(path) as temporary:
         try:
             save_file(tensors, temporary, metadata=metadata)
         except SafetensorError as error:
             raise HmaDepthError(f"cannot write {path}: {error}") from error
+
+
+def _halved(tensor: Tensor) -> Tensor:
+    if not tensor.is_floating_point():
+        return tensor
+    halved = tensor.half()
+    return halved if bool(halved.isfinite().all()) else tensor
+
+
+def _not_finite(tensors: dict[str, Tensor]) -> str | None:
+    """Name of the first tensor with such a value."""
+    broken = (name for name, tensor in tensors.items() if not bool(tensor.isfinite().all()))
+    return min(broken, default=None)
 
 
 def rewrite_info(source: Path, target: Path, info: CheckpointInfo) -> None:
@@ -253,7 +274,6 @@ def load_checkpoint(path: Path) -> tuple[HmaDepth, CheckpointInfo]:
             model.load_state_dict(tensors)
         except (SafetensorError, RuntimeError) as error:
             raise HmaDepthError(f"{path}: weights do not fit: {error}") from error
-    broken = [name for name, t in tensors.items() if not bool(torch.isfinite(t).all())]
-    if broken:
-        raise HmaDepthError(f"{path}: weights are not finite, the first in '{sorted(broken)[0]}'")
+    if broken := _not_finite(tensors):
+        raise HmaDepthError(f"{path}: weights are not finite, the first in '{broken}'")
     return model.eval(), info

@@ -26,13 +26,14 @@ from hma_depth_ros.data.image_file import read_rgb
 from hma_depth_ros.data.splits.located_split import read_located_split
 from hma_depth_ros.data.splits.split_file import write_split
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.network.checkpoint import read_info
+from hma_depth_ros.network.checkpoint import load_checkpoint, read_info
 from hma_depth_ros.training.config_file import load_config
 from hma_depth_ros.training.lists import read_lists
 from hma_depth_ros.training.processes import Processes
 from hma_depth_ros.training.run_config import CameraSection, TrainConfig
 from hma_depth_ros.training.run_folder import RunFolder
 from hma_depth_ros.training.samples.loading import Batch
+from hma_depth_ros.training.snapshot import read_snapshot
 from hma_depth_ros.training.trainer import Trainer
 
 from .runs import SIZE, steps, write_drives
@@ -468,3 +469,32 @@ def test_a_run_ends_after_so_many_broken_steps(folder: Path, monkeypatch: pytest
     monkeypatch.setattr(trainer, "take_step", lambda *_, **__: None)
     with pytest.raises(HmaDepthError, match="no finite gradient in 3 steps up to step 3"):
         trainer.run()
+
+
+class _Diverging(_NoStep):
+    """Whose weights are not finite after so many steps."""
+
+    def __init__(self, step: Any, model: torch.nn.Module, steps: int) -> None:
+        super().__init__(step)
+        self._model, self._left = model, steps
+
+    def __call__(self, batch: Batch, **_: Any) -> dict[str, float]:
+        self._left -= 1
+        if not self._left:
+            next(self._model.parameters()).data.fill_(torch.inf)
+        return super().__call__(batch)
+
+
+def test_a_run_whose_weights_diverge_keeps_its_last_checkpoint(folder: Path):
+    of_two = ("optimiser.epochs=2", "data.validation=null")
+    run = _observed(folder, *of_two, name="diverging")
+    trainer = run.trainer
+    trainer.take_step = _Diverging(  # type: ignore[assignment]
+        trainer.take_step, trainer.model, trainer.epoch_steps + 1
+    )
+    with pytest.raises(HmaDepthError, match=r"last.safetensors is not written: weights are not"):
+        _ = run.run
+    _, info = load_checkpoint(run.folder.last)
+    assert info.training["epoch"] == 1
+    assert read_snapshot(run.folder.state, trainer.trained).step == trainer.epoch_steps
+    assert all(p.isfinite().all() for p in trainer.model.parameters())

@@ -1,1 +1,1 @@
-"""Pinhole geometry in NumPy: intrinsics through crop, resize and padding, and back-projection."""
+"""Pinhole geometry in NumPy: intrinsics through crop and resize, and back-projection."""

@@ -1,4 +1,4 @@
-"""The pinhole camera of a rectified image, and what crop, resize and padding do to it."""
+"""The pinhole camera of a rectified image, and what crop and resize do to it."""
 
 from __future__ import annotations
 
@@ -120,14 +120,4 @@ class PinholeCamera:
             cy=self.cy / step,
             width=-(-self.width // step),
             height=-(-self.height // step),
-        )
-
-    def pad(self, *, left: int, top: int, right: int, bottom: int) -> PinholeCamera:
-        """Camera of the image with a border added."""
-        return replace(
-            self,
-            cx=self.cx + left,
-            cy=self.cy + top,
-            width=self.width + left + right,
-            height=self.height + top + bottom,
         )

@@ -158,6 +158,16 @@ def parameters(
     return [*sources, *own, *clock(given)]
 
 
+def full_name(context: LaunchContext, namespace: str, name: str) -> str:
+    """Full name of a node or topic in the namespace that `Node` makes of the argument.
+
+    An including file may have pushed one above it.
+    """
+    above = context.launch_configurations.get("ros_namespace")
+    space = make_namespace_absolute(prefix_namespace(above, namespace or None)) or "/"
+    return f"{space.rstrip('/')}/{name}"
+
+
 def number(name: str, text: str) -> float:
     """What an argument says.
 
@@ -183,9 +193,7 @@ def parameter_file(
         RuntimeError: a value is not UTF-8, as YAML has to be.
 
     """
-    above = context.launch_configurations.get("ros_namespace")
-    space = make_namespace_absolute(prefix_namespace(above, namespace or None)) or "/"
-    content = {f"{space.rstrip('/')}/{node}": {"ros__parameters": dict(values)}}
+    content = {full_name(context, namespace, node): {"ros__parameters": dict(values)}}
     text = json.dumps(content, ensure_ascii=False)  # its escapes of characters are not all YAML's
     try:
         encoded = text.encode()
@@ -218,11 +226,11 @@ def rviz_config(given: dict[str, str]) -> Path:
     return copy
 
 
-def log_arguments(given: dict[str, str], node: str = NODE) -> list[str]:
+def log_arguments(context: LaunchContext, given: Mapping[str, str], node: str = NODE) -> list[str]:
     """Set the level of the node's own logger only: at debug the middleware's would bury it."""
     if not (level := given["log_level"]):
         return []
-    logger = ".".join([*filter(None, given["namespace"].split("/")), node])
+    logger = full_name(context, given["namespace"], node)[1:].replace("/", ".")
     return ["--log-level", f"{logger}:={level}"]
 
 
@@ -246,7 +254,7 @@ def start(context: LaunchContext) -> list[Action]:
         namespace=namespace,
         parameters=parameters(context, given),
         remappings=[*images, ("camera_info", given["camera_info"])],
-        ros_arguments=log_arguments(given),
+        ros_arguments=log_arguments(context, given),
         output="screen",
     )
     frame = ["-f", given["fixed_frame"]] if given["fixed_frame"] else []

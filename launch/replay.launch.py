@@ -124,9 +124,9 @@ def start(context: LaunchContext) -> list[Action]:
     options += ["--wait-for-subscribers", published, info, "--wait-timeout", PATIENCE]
     if depth.is_true(value("loop")):
         options.append("--loop")
-    root = "/".join(["", *filter(None, value("namespace").split("/"))])
     if depth.is_true(value("lockstep")):
-        options += ["--lockstep", f"{published}:={root}/depth/image"]
+        output = depth.full_name(context, value("namespace"), "depth/image")
+        options += ["--lockstep", f"{published}:={output}"]
     player = Node(
         **depth.executable("replay_bag"),
         arguments=[str(Path(value("bag")).expanduser()), *options],

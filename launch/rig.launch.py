@@ -119,7 +119,7 @@ def rig_node(
         namespace=namespace,
         parameters=[first, str(DEFAULTS), *others, cameras],
         remappings=remappings,
-        ros_arguments=depth.log_arguments(given, NODE),
+        ros_arguments=depth.log_arguments(context, given, NODE),
         output="screen",
     )
 

@@ -55,6 +55,18 @@ service.include_launch_description(
 )
 sys.exit(service.run())
 """
+# A file of the user's that includes another one below a namespace.
+INCLUDING = """
+from launch import LaunchDescription
+from launch.actions import IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch_ros.actions import PushRosNamespace
+
+def generate_launch_description():
+    included = PythonLaunchDescriptionSource({file!r})
+    include = IncludeLaunchDescription(included, launch_arguments={arguments})
+    return LaunchDescription([PushRosNamespace("robot1"), include])
+"""
 
 # Stands in for an executable: writes down how it was started, and ends.
 RECORDER = """#!{python}
@@ -131,6 +143,15 @@ def run_launch(
 ) -> subprocess.CompletedProcess[str]:
     command: list[str | bytes] = [sys.executable, "-c", LAUNCHER, str(file), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+def run_below_robot1(
+    *arguments: str, file: Path, including: Path
+) -> subprocess.CompletedProcess[str]:
+    """Likewise, by a file that is written to include it."""
+    pairs = [argument.split(":=", 1) for argument in arguments]
+    including.write_text(INCLUDING.format(file=str(file), arguments=pairs))
+    return run_launch(file=including)
 
 
 @pytest.fixture
@@ -574,6 +595,29 @@ def test_a_dialect_names_the_topics_of_a_replay(
     assert all(start.profiles[0] is not None for start in (node, player, monitor))
 
 
+@pytest.mark.parametrize(
+    ("namespace", "full"),
+    [([], "/robot1"), (["namespace:=car/front"], "/robot1/car/front"), (["namespace:=/a"], "/a")],
+)
+def test_a_namespace_of_the_including_file_counts(
+    bin_folder: Path, tmp_path: Path, namespace: list[str], full: str
+):
+    """For the level of the log, the parameters and what the player waits for, as for the node."""
+    records = [write_recorder(bin_folder / name) for name in ("depth_node", "replay_bag")]
+    done = run_below_robot1(
+        *(f"bag:={tmp_path}", "image:=/eye", "lockstep:=true", "log_level:=debug", *namespace),
+        file=REPLAY,
+        including=tmp_path / "robot.launch.py",
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    node, player = map(read_start, records)
+    assert f"__ns:={full}" in node.ros_arguments("-r")
+    logger = f"{full[1:]}.depth_node".replace("/", ".")
+    assert node.ros_arguments("--log-level") == [f"{logger}:=debug"]
+    assert all(f"{full}/depth_node" in yaml.safe_load(text) for _, text in node.parameters[1:])
+    assert player.argv[player.argv.index("--lockstep") + 1] == f"/eye:={full}/depth/image"
+
+
 def test_a_replay_of_any_other_bag(bin_folder: Path, tmp_path: Path):
     records = {n: write_recorder(bin_folder / n) for n in ("depth_node", "replay_bag")}
     names = ("image:=/cam/rect", "camera_info:=/cam/info", "compressed:=true")
@@ -614,6 +658,18 @@ def test_a_rig_has_one_node_for_all_cameras(bin_folder: Path):
         **{"device": "cuda:0", "threads": 3, "use_sim_time": True},
         "cameras": ["front", "rear_left"],
     }
+
+
+def test_a_rig_s_log_level_is_set_in_the_including_file_s_namespace(
+    bin_folder: Path, tmp_path: Path
+):
+    record = write_recorder(bin_folder / "rig_node")
+    including = tmp_path / "robot.launch.py"
+    done = run_below_robot1("log_level:=debug", file=RIG, including=including)
+    assert done.returncode == 0, done.stdout + done.stderr
+    start = read_start(record)
+    assert "__ns:=/robot1" in start.ros_arguments("-r")
+    assert start.ros_arguments("--log-level") == ["robot1.rig_node:=debug"]
 
 
 def test_a_rig_may_have_a_node_for_each_camera(bin_folder: Path):

@@ -27,18 +27,18 @@ def is_latched(profile: QoSProfile) -> bool:
 class LatchedInput:
     """Subscribes to what is latched on a topic as soon as `look` finds a publisher that latches."""
 
-    def __init__(self, node: Node, kind: Any, topic: str, callback: Callable[[Any], None]) -> None:
+    def __init__(self, node: Node, kind: Any, name: str, callback: Callable[[Any], None]) -> None:
         """Take no message yet.
 
         Args:
             node: owner of the subscription.
             kind: message type.
-            topic: full name.
+            name: of the topic, which ROS remaps.
             callback: takes the messages; those of a publisher that also sends to an ordinary
                 subscription of the node come twice.
 
         """
-        self._node, self._kind, self._topic, self._callback = node, kind, topic, callback
+        self._node, self._kind, self._name, self._callback = node, kind, name, callback
         self._subscription: Any = None
 
     def look(self) -> None:
@@ -46,13 +46,13 @@ class LatchedInput:
         if self._subscription is not None:
             return
         latched = DurabilityPolicy.TRANSIENT_LOCAL
-        publishers = self._node.get_publishers_info_by_topic(self._topic)
+        publishers = self._node.get_publishers_info_by_topic(self._name)  # which remaps it, too
         if any(publisher.qos_profile.durability is latched for publisher in publishers):
             # A best-effort reader would be sent nothing of the past.
             qos = QoSProfile(depth=5, durability=latched, reliability=ReliabilityPolicy.RELIABLE)
             self._subscription = self._node.create_subscription(
                 self._kind,
-                self._topic,
+                self._name,
                 self._callback,
                 qos,
                 # That publishers which do not latch do not match is as intended.

@@ -9,12 +9,17 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
+from rclpy.context import Context
+from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CompressedImage
 
 from hma_depth_ros.inference.pixel_format import PixelFormat
 from hma_depth_ros.inference.predictor import DepthPredictor
+from hma_depth_ros.messages.depth_topics import COMPRESSED_DEPTH
 from hma_depth_ros.messages.pictures import DIRECT_ENCODINGS
 from hma_depth_ros.ros.cv_bridge_images import image_from_message
+from hma_depth_ros.ros.depth_node.image_input import COMPRESSED_IMAGE
+from hma_depth_ros.ros.depth_node.stream_topics import StreamTopics
 
 from .conftest import StartBench
 from .graph import (
@@ -225,11 +230,53 @@ def test_compressed(start: StartBench, predictor: DepthPredictor):
     check(bench, gray, repeated(GRAY), predictor)
 
 
-def test_a_remapped_image_takes_its_transport_along(start: StartBench):
+SWAPPED = ("image:=right/image", "right/image:=image")
+
+
+@pytest.mark.parametrize(
+    ("rules", "image", "depth"),
+    [
+        ((), "image/compressed", "depth/image/compressedDepth"),
+        (("image:=cam", "depth/image:=range"), "cam/compressed", "range/compressedDepth"),
+        (("image/compressed:=jpeg", "depth/image/compressedDepth:=png"), "jpeg", "png"),
+        (SWAPPED, "right/image/compressed", "depth/image/compressedDepth"),
+        # As the launch file remaps both.
+        (
+            (*SWAPPED, *(rule.replace("image", "image/compressed") for rule in SWAPPED)),
+            *("right/image/compressed", "depth/image/compressedDepth"),
+        ),
+        (
+            ("depth/image:=a", "depth/image/compressedDepth:=b", "a/compressedDepth:=c", "b:=d"),
+            *("image/compressed", "b"),
+        ),
+    ],
+)
+def test_the_name_that_is_said_is_the_one_on_the_graph(
+    context: Context, rules: tuple[str, ...], image: str, depth: str
+):
+    """Though ROS remaps every name that it is given, whether or not it was before."""
+    node = LifecycleNode(
+        "names",
+        context=context,
+        namespace="car",
+        use_global_arguments=False,
+        cli_args=["--ros-args", *(word for rule in rules for word in ("-r", rule))],
+    )
+    topics = StreamTopics(node, "")
+    try:
+        for topic, full in ((COMPRESSED_IMAGE, image), (COMPRESSED_DEPTH, depth)):
+            subscription = node.create_subscription(CompressedImage, topics.own(topic), print, 1)
+            assert topics.full(topic) == subscription.topic_name == f"/car/{full}"
+    finally:
+        node.destroy_node()
+
+
+@pytest.mark.parametrize("rule", ["image:=/cam/image", "image/compressed:=/cam/image/compressed"])
+def test_a_remapped_image_takes_its_transport_along(start: StartBench, rule: str):
     """`image:=/cam/image` means /cam/image/compressed, as with image_transport."""
     bench = start(
         image_transport="compressed",
-        arguments=("-r", "image:=/cam/image"),
+        arguments=("-r", rule),
         inputs={"publish": False},
     )
     assert bench.camera.image_topic() == "/cam/image/compressed"

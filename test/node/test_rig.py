@@ -14,6 +14,7 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.context import Context
 from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
@@ -56,6 +57,7 @@ from .graph import (
 )
 
 OK, WARN, ERROR = b"\x00", b"\x01", b"\x02"
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 class RigBench(Bench):
@@ -747,6 +749,24 @@ def test_what_a_gpu_needs_is_built_for_each_size_and_number(
     bench.connect()
     bench.calibrate("a")
     until(lambda: prepared[2:], "what another engine may need")
+
+
+def test_cameras_may_be_swapped_by_remapping(rig: StartRig):
+    """What is said to be subscribed is; ROS remaps a name once, and not back again."""
+    topics = ("image", "camera_info")
+    rules = [f"{a}/{t}:={b}/{t}" for t in topics for a, b in (("left", "right"), ("right", "left"))]
+    bench = rig(("left", "right"), arguments=[word for rule in rules for word in ("-r", rule)])
+    left = bench.of("left")
+    images, infos = f"{bench.namespace}/right/image", f"{bench.namespace}/right/camera_info"
+    assert (left.image_topic(), left.info_topic()) == (images, infos)
+    assert {s.topic_name for s in left.input.subscriptions} == {images, infos}
+    assert bench.node.has_parameter(f"qos_overrides.{images}.subscription.depth")
+    bench.tester.create_publisher(CameraInfo, infos, LATCHED)
+    latched = until(lambda: left.input._latched_info._subscription, "the publisher that latches")
+    assert latched.topic_name == infos
+    bench.send("left", rgb_message(1))  # on right/image
+    until(lambda: left.statistics.arrived, "the image")
+    assert bench.of("right").statistics.arrived == 0
 
 
 def test_compressed_images_of_several_cameras(rig: StartRig, predictor: DepthPredictor):

@@ -94,9 +94,7 @@ class AccuracyMonitor(ForgivingParameters):
         self._input(CameraInfo, "depth/camera_info", self._on_info)
         self._watched_input(Image, "depth/image", "depth image", self._pairing.add_first)
         self._watched_input(PointCloud2, "lidar", "cloud", self._pairing.add_second)
-        self._latched_info = LatchedInput(
-            self, CameraInfo, self.resolve_topic_name("depth/camera_info"), self._on_info
-        )
+        self._latched_info = LatchedInput(self, CameraInfo, "depth/camera_info", self._on_info)
         judge_overrides(self, self._endpoints)
         report_undeclared(self, advice=remapping("depth/image", "depth/camera_info", "lidar"))
         self.create_timer(

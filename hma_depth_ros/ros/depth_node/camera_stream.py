@@ -27,7 +27,7 @@ from hma_depth_ros.ros.depth_node.bulk_message import Allocate
 from hma_depth_ros.ros.depth_node.degraded_modes import Degradation
 from hma_depth_ros.ros.depth_node.ground_frame import GroundFrame
 from hma_depth_ros.ros.depth_node.height_correction import HeightCorrection
-from hma_depth_ros.ros.depth_node.image_input import Frame, ImageInput
+from hma_depth_ros.ros.depth_node.image_input import Frame, ImageInput, image_input
 from hma_depth_ros.ros.depth_node.outputs import Outputs
 from hma_depth_ros.ros.depth_node.parameters import DepthNodeParameters
 from hma_depth_ros.ros.depth_node.statistics import FrameStatistics, Snapshot
@@ -151,8 +151,8 @@ class CameraStream:
         self._health.begin()
         self.input = ImageInput(
             self._node,
-            self.image_topic(),
-            self.info_topic(),
+            self._topics.own(image_input(self.values.image_transport)),
+            self._topics.own("camera_info"),
             self.values,
             name=self._topics.own("image"),
             keep=keep,
@@ -183,7 +183,7 @@ class CameraStream:
 
     def image_topic(self) -> str:
         """Full name of the subscribed image topic."""
-        return self._topics.image(self.values.image_transport)
+        return self._topics.full(image_input(self.values.image_transport))
 
     def info_topic(self) -> str:
         """Full name of the CameraInfos' topic."""

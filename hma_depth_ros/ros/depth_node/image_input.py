@@ -20,6 +20,8 @@ from hma_depth_ros.ros.latched_input import LatchedInput, is_latched
 from hma_depth_ros.ros.sequence_gaps import SequenceGaps
 from hma_depth_ros.ros.topic_qos import input_qos, with_overrides
 
+#: With this transport the images' topic is another one than `image`.
+COMPRESSED_IMAGE = "image/compressed"
 #: Topics before remapping: their type, and what is taken, for people (docs/node.md has the table).
 INPUTS: dict[str, tuple[Any, str]] = {
     "image": (
@@ -27,7 +29,7 @@ INPUTS: dict[str, tuple[Any, str]] = {
         "**rectified**. rgb8, bgr8, rgba8, bgra8 and mono8 are used in place; Bayer, YUV 4:2:2 and "
         "16-bit are converted by OpenCV, anything else by cv_bridge where it is installed",
     ),
-    "image/compressed": (
+    COMPRESSED_IMAGE: (
         CompressedImage,
         "instead, with `image_transport:=compressed`; JPEG, PNG and what else OpenCV reads, with "
         "`format` as image_transport defines it (Bayer, order of colours, 16 bits)",
@@ -52,6 +54,11 @@ STALLED = "the network does not answer"
 UNPAIRED = "no camera_info of its stamp"
 
 
+def image_input(transport: str) -> str:
+    """Which of the topics has the images of this transport, raw or compressed."""
+    return COMPRESSED_IMAGE if transport == "compressed" else "image"
+
+
 @dataclass(frozen=True)
 class Frame:
     """One image on its way to the worker."""
@@ -67,8 +74,8 @@ class ImageInput:
     def __init__(
         self,
         node: Node,
-        image_topic: str,
-        info_topic: str,
+        image: str,
+        camera_info: str,
         values: DepthNodeParameters,
         *,
         name: str,
@@ -81,10 +88,10 @@ class ImageInput:
 
         Args:
             node: owner of the subscriptions.
-            image_topic: full name.
-            info_topic: full name.
+            image: name of the topic, which ROS remaps.
+            camera_info: likewise.
             values: parameters.
-            name: of the image topic before remapping.
+            name: of the image topic that is to be remapped, for people.
             keep: stores a frame for the worker; False if another was lost for it.
             calibrated: is called when the first CameraInfo has come.
             statistics: counts what comes, and what goes no further.
@@ -95,6 +102,7 @@ class ImageInput:
 
         """
         self._node, self._values = node, values
+        image_topic, info_topic = map(node.resolve_topic_name, (image, camera_info))
         self._image_topic, self._info_topic = image_topic, info_topic
         self._keep, self._calibrated = keep, calibrated
         self._statistics, self._reporter = statistics, reporter
@@ -114,22 +122,23 @@ class ImageInput:
         )
         self.watch = InputWatch(node, image_topic, reporter, name=name, what="image")
         self.subscriptions: list[Any] = []
-        kind, _ = INPUTS["image/compressed" if values.image_transport == "compressed" else "image"]
+        kind, _ = INPUTS[image_input(values.image_transport)]
         try:
-            infos = self._subscribe(CameraInfo, info_topic, self._on_info)
-            images = self._subscribe(kind, image_topic, self._take)
+            infos = self._subscribe(CameraInfo, camera_info, self._on_info)
+            images = self._subscribe(kind, image, self._take)
         except BaseException:
             self.close()
             raise
         self.watch.attach(images)
         # What is latched has the stamp of no image. And an override may have asked for it already.
         if values.pairing == "cached" and not is_latched(infos.qos_profile):
-            self._latched_info = LatchedInput(node, CameraInfo, info_topic, self._on_info)
+            self._latched_info = LatchedInput(node, CameraInfo, camera_info, self._on_info)
 
-    def _subscribe(self, kind: Any, topic: str, callback: Callable[..., None]) -> Any:
+    def _subscribe(self, kind: Any, name: str, callback: Callable[..., None]) -> Any:
+        topic = self._node.resolve_topic_name(name)
         qos = input_qos(lockstep=self._values.lockstep)
         qos = with_overrides(self._node, topic, "subscription", qos)
-        subscription = self._node.create_subscription(kind, topic, callback, qos)
+        subscription = self._node.create_subscription(kind, name, callback, qos)
         self.subscriptions.append(subscription)
         return subscription
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from rclpy.lifecycle import LifecycleNode
 
-from hma_depth_ros.messages.depth_topics import COMPRESSED_DEPTH, DEPTH
+from hma_depth_ros.messages.depth_topics import COMPRESSED_DEPTH
+from hma_depth_ros.ros.depth_node.image_input import COMPRESSED_IMAGE
 from hma_depth_ros.ros.topic_qos import output_qos, with_overrides
 
 
@@ -25,23 +26,30 @@ class StreamTopics:
         self._publishers: list[Any] = []
 
     def own(self, topic: str) -> str:
-        """Name of a topic of this camera, before remapping.
+        """Name with which to create an endpoint on a topic of this camera: ROS remaps it.
 
-        Like image_transport: the base name is remapped first and the transport appended.
+        As with image_transport the name of a compressed topic's base is remapped first and the
+        transport appended, unless the compressed topic itself is remapped.
         """
-        if topic == COMPRESSED_DEPTH:
-            return self.full(DEPTH) + topic.removeprefix(DEPTH)
-        return f"{self._camera}/{topic}" if self._camera else topic
+        name = self._below_camera(topic)
+        if topic not in (COMPRESSED_IMAGE, COMPRESSED_DEPTH):
+            return name
+        resolve = self._node.resolve_topic_name
+        if resolve(name) != resolve(name, only_expand=True):
+            return name
+        base, slash, transport = topic.rpartition("/")
+        return f"{resolve(self._below_camera(base))}{slash}{transport}"
 
     def full(self, topic: str) -> str:
-        """Name of a topic of this camera on the graph."""
+        """Name of a topic of this camera on the graph.
+
+        No endpoint may be created with it: ROS would remap it a second time.
+        """
         name: str = self._node.resolve_topic_name(self.own(topic))
         return name
 
-    def image(self, transport: str) -> str:
-        """Full name of the image topic, its transport (raw or compressed) appended as in `own`."""
-        base = self.full("image")
-        return f"{base}/compressed" if transport == "compressed" else base
+    def _below_camera(self, topic: str) -> str:
+        return f"{self._camera}/{topic}" if self._camera else topic
 
     def create_publisher(self, kind: Any, topic: str) -> Any:
         """Lifecycle publisher of messages of this kind.

@@ -116,8 +116,9 @@ def test_a_replayed_and_recorded_bag_is_the_same(
     output, errors = recorder.communicate(timeout=TIMEOUT)
     assert recorder.returncode == 0, errors
     assert output.startswith(f"recording 2 topics to {out}\n")
-    assert _decoded(out, topics) == _decoded(big_bag, topics)
-    with BagReader(out) as bag:  # when sent, not when first recorded
+    for topic in topics:  # which may overtake each other
+        assert _decoded(out, [topic]) == _decoded(big_bag, [topic])
+    with BagReader(out) as bag:  # when it arrived, not when first recorded
         assert abs(bag.end - time.time_ns()) < TIMEOUT * 1e9
 
 
@@ -239,6 +240,24 @@ def node() -> Iterator[Any]:
     context.try_shutdown()
 
 
+@pytest.fixture
+def elsewhere() -> Iterator[Any]:
+    """A node as of another process, in which a topic may have another type."""
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    made = rclpy.create_node("elsewhere", context=context)
+    yield made
+    made.destroy_node()
+    context.try_shutdown()
+
+
+def _wait_for_publishers(node: Any, *topics: str) -> None:
+    deadline = time.monotonic() + TIMEOUT
+    while not all(node.count_publishers(topic) for topic in topics):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def _record(node: Any, path: Path, *topics: str, least: int = 1) -> list[tuple[str, Any]]:
     """Record until so many messages have come, and half a second more; topics and contents."""
     from hma_depth_ros.ros.bag_tools.recorder import BagRecorder, TopicRequest
@@ -276,9 +295,11 @@ def test_latched_messages_reach_those_who_come_late(
         assert replayer.play(rate=2.0, stop=threading.Event())
         assert time.monotonic() - begin >= 0.04  # 80 ms at double speed
         assert replayer.report.sent == {"/latched": 1, "/words": 5}
+        begin = time.time_ns()
         recorded = _record(node, tmp_path / "late", "/latched", "/words")
     assert [(topic, text.data) for topic, text in recorded] == [("/latched", "always")]
     with BagReader(tmp_path / "late") as late:
+        assert begin <= late.start < time.time_ns(), "when it arrived, and not when it was sent"
         durability = {name: topic.qos[0].durability.name for name, topic in late.topics.items()}
     assert durability == {"/latched": "TRANSIENT_LOCAL", "/words": "VOLATILE"}
 
@@ -418,7 +439,7 @@ def test_nobody_answers_in_lockstep(image_bag: Path, node: Any) -> None:
     with served(node), BagReader(image_bag) as bag:
         replayer = BagReplayer(node, bag)
         replayer.back_pressure = BackPressure(node, {"/eye": "depth"}, timeout=0.3)
-        with pytest.raises(HmaDepthError, match=r"nobody publishes /depth after 0\.2 s"):
+        with pytest.raises(HmaDepthError, match=r"no images after 0\.2 s on /depth \(no publisher"):
             replayer.back_pressure.connect(timeout=0.2, stop=stop)
         node.create_publisher(Image, "/depth", 10)
         replayer.back_pressure.connect(timeout=TIMEOUT, stop=stop)
@@ -426,6 +447,32 @@ def test_nobody_answers_in_lockstep(image_bag: Path, node: Any) -> None:
             HmaDepthError, match=r"on /depth within 0\.3 s for the image of stamp \d+\.961661696 on"
         ):
             replayer.play(rate=1.0, stop=stop)
+
+
+def test_lockstep_takes_what_the_output_offers(image_bag: Path, node: Any, elsewhere: Any) -> None:
+    from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+    from sensor_msgs.msg import Image
+    from std_msgs.msg import String
+
+    from hma_depth_ros.ros.background import served
+    from hma_depth_ros.ros.bag_tools.back_pressure import BackPressure
+
+    stop = threading.Event()
+    loose = QoSProfile(depth=10, reliability=QoSReliabilityPolicy.BEST_EFFORT)
+    with served(node), BagReader(image_bag) as bag:
+        pressure = BackPressure(node, {"/eye": "/depth"}, timeout=TIMEOUT)
+        words = BackPressure(node, {"/eye": "/words"}, timeout=TIMEOUT)
+        output = node.create_publisher(Image, "/depth", loose)
+        elsewhere.create_publisher(String, "/words", 10)
+        pressure.connect(timeout=TIMEOUT, stop=stop)
+        image = next(bag.messages(["/eye"]))
+        pressure.sent("/eye", image.data)
+        output.publish(bytes(image.data))
+        pressure.wait("/eye", stop)
+        with pytest.raises(
+            HmaDepthError, match=r"on /words \(what is .* std_msgs/msg/String\), for"
+        ):
+            words.connect(timeout=0.2, stop=stop)
 
 
 def test_long_silence_is_skipped(tmp_path: Path, node: Any) -> None:
@@ -537,6 +584,127 @@ def test_the_recorder_takes_what_a_publisher_offers(tmp_path: Path, node: Any) -
     assert len(recorded) >= 3
     with BagReader(tmp_path / "loose") as bag:
         assert bag.topics["/loose"].qos[0].reliability.name == "BEST_EFFORT"
+
+
+@pytest.mark.parametrize(
+    ("offers", "reliability", "durability"),
+    [
+        (["loose"], "BEST_EFFORT", "VOLATILE"),
+        (["firm", "loose"], "RELIABLE", "VOLATILE"),
+        (["latched"], "RELIABLE", "TRANSIENT_LOCAL"),
+    ],
+)
+def test_the_recorder_takes_what_publishers_offer_that_come_later(
+    tmp_path: Path, node: Any, offers: list[str], reliability: str, durability: str
+) -> None:
+    from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
+    from rclpy.serialization import deserialize_message
+    from std_msgs.msg import String
+
+    from hma_depth_ros.ros.bag_tools.recorder import BagRecorder, TopicRequest
+
+    profiles = {
+        "firm": QoSProfile(depth=10),
+        "loose": QoSProfile(depth=10, reliability=QoSReliabilityPolicy.BEST_EFFORT),
+        "latched": QoSProfile(depth=10, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL),
+    }
+    stop = threading.Event()
+    texts: set[str] = set()
+    with BagWriter(tmp_path / "late") as bag:
+        write = bag.write_raw
+
+        def note(topic: str, stamp: int, cdr: bytes) -> None:
+            texts.add(deserialize_message(cdr, String).data)
+            write(topic, stamp, cdr)
+
+        bag.write_raw = note  # type: ignore[assignment, method-assign]
+        recorder = BagRecorder(node, bag, [TopicRequest("/late", STRING)])
+        run = {"stop": stop, "on_connected": lambda: None}
+        recording = threading.Thread(target=recorder.run, kwargs=run)
+        recording.start()
+        try:
+            for offer in offers:
+                publisher = node.create_publisher(String, "/late", profiles[offer])
+                deadline = time.monotonic() + TIMEOUT
+                while offer not in texts:
+                    assert time.monotonic() < deadline, f"nothing of {offer}"
+                    publisher.publish(String(data=offer))
+                    time.sleep(0.02)
+        finally:
+            stop.set()
+            recording.join()
+    with BagReader(tmp_path / "late") as reader:
+        (qos,) = reader.topics["/late"].qos
+        assert (qos.reliability.name, qos.durability.name) == (reliability, durability)
+
+
+def test_a_message_lies_where_it_arrived_and_not_before_its_predecessor(
+    tmp_path: Path, node: Any
+) -> None:
+    from hma_depth_ros.ros.bag_tools.recorder import BagRecorder, TopicRequest
+
+    second = 10**9
+    begin = time.time_ns()
+    with BagWriter(tmp_path / "times") as bag:
+        recorder = BagRecorder(node, bag, [TopicRequest("/times", STRING)])
+        for number, ago in enumerate((30, 10, 20, None, 0)):
+            arrived = 0 if ago is None else begin - ago * second
+            # The sender's clock is an hour behind.
+            info: Any = {"received_timestamp": arrived, "source_timestamp": begin - 3600 * second}
+            cdr = TYPESTORE.serialize_cdr(message(STRING, data=str(number)), STRING)
+            recorder._write("/times", bytes(cdr), info)
+        recorder._latest["/times"] += 3600 * second  # and that of this machine is set back
+        recorder._write("/times", bytes(cdr), info)
+        end = time.time_ns()
+    with BagReader(tmp_path / "times") as reader:
+        found = [(int(reader.decode(raw).data), raw.stamp) for raw in reader.messages()]
+    assert [number for number, _ in found] == [0, 1, 2, 3, 4, 4]
+    stamps = [stamp for _, stamp in found]
+    assert stamps[:3] == [begin - 30 * second, begin - 10 * second, begin - 10 * second]
+    assert all(begin <= stamp <= end for stamp in stamps[3:])
+
+
+def test_topics_without_a_message_are_explained(tmp_path: Path, node: Any, elsewhere: Any) -> None:
+    from std_msgs.msg import Bool, String
+
+    from hma_depth_ros.ros.bag_tools.recorder import BagRecorder, TopicRequest
+
+    elsewhere.create_publisher(String, "/mute", 1)
+    elsewhere.create_publisher(Bool, "/other", 1)
+    _wait_for_publishers(node, "/mute", "/other")
+    stop = threading.Event()
+    stop.set()
+    requests = ["/mute", f"/other:{STRING}", f"/alone:{STRING}", "/nobody"]
+    with BagWriter(tmp_path / "silent") as bag:
+        recorder = BagRecorder(node, bag, [TopicRequest.parse(text) for text in requests])
+        recorder.run(stop=stop, on_connected=lambda: None)
+        assert bag.counts == {"/mute": 0, "/other": 0, "/alone": 0}
+    assert recorder.silent == {
+        "/mute": "nothing arrived",
+        "/other": "what is published there is std_msgs/msg/Bool",
+        **{"/alone": "no publisher appeared", "/nobody": "no publisher appeared"},
+    }
+
+
+def test_swapped_topics_are_swapped_once(tmp_path: Path, node: Any) -> None:
+    """ROS remaps every name that it is given."""
+    from std_msgs.msg import String
+
+    from hma_depth_ros.ros.background import served
+    from hma_depth_ros.ros.bag_tools.back_pressure import BackPressure
+
+    rules = [f"/{old}:=/{new}" for old, new in ("ab", "ba", "cd", "dc")]
+    arguments = ["--ros-args", *(word for rule in rules for word in ("-r", rule))]
+    swapping = rclpy.create_node("swapping", context=node.context, cli_args=arguments)
+    for name in ("/a", "/b"):
+        publisher = node.create_publisher(String, name, 10)
+        node.create_timer(0.05, lambda p=publisher: p.publish(String(data=p.topic_name)))
+    with served(node):
+        recorded = _record(swapping, tmp_path / "out", "/a", f"/b:{STRING}", least=20)
+    assert {(topic, text.data) for topic, text in recorded} == {("/a", "/a"), ("/b", "/b")}
+    (waiting,) = BackPressure(swapping, {"/eye": "/c"}, timeout=TIMEOUT)._subscriptions
+    assert waiting.topic == waiting._subscription.topic_name == "/d"
+    swapping.destroy_node()
 
 
 def test_a_middleware_need_not_count_what_is_lost(

@@ -30,6 +30,20 @@ from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.signals import undivided
 
 
+def check_type(topic: str, type_name: str, typestore: Typestore = TYPESTORE) -> None:
+    """See that messages of a topic can be written.
+
+    Raises:
+        HmaDepthError: the type is not known.
+
+    """
+    if type_name not in typestore.types:
+        raise HmaDepthError(
+            f"topic {topic}: {type_name} is no standard message, and its definition is needed "
+            "to write it into a bag; leave this topic out"
+        )
+
+
 class BagWriter:
     """Writes a rosbag2 folder; a context manager.
 
@@ -163,11 +177,7 @@ class BagWriter:
             HmaDepthError: the type is not known.
 
         """
-        if type_name not in typestore.types:
-            raise HmaDepthError(
-                f"topic {topic}: {type_name} is no standard message, and its definition is needed "
-                "to write it into a bag; leave this topic out"
-            )
+        check_type(topic, type_name, typestore)
         self._connections[topic] = self._writer.add_connection(
             topic, type_name, typestore=typestore, offered_qos_profiles=[qos or offered_qos()]
         )

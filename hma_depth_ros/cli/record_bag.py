@@ -84,10 +84,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         node.destroy_node()
 
     for topic, count in bag.counts.items():
-        lost = recorder.lost[topic]
-        print(f"{count:7d}  {topic}" + (f"  ({lost} lost)" if lost else ""))
+        if count:
+            lost = recorder.lost[topic]
+            print(f"{count:7d}  {topic}" + (f"  ({lost} lost)" if lost else ""))
     for topic, reason in recorder.left_out.items():
         print(f"{0:7d}  {topic}  (left out: {reason})")
-    for topic in recorder.missing:
-        print(f"{0:7d}  {topic}  (no publisher appeared)")
+    for topic, reason in recorder.silent.items():
+        print(f"{0:7d}  {topic}  ({reason})")
     return 0

@@ -9,14 +9,19 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.messages.stamps import raw_header_stamp, stamp_text
+from hma_depth_ros.messages.types import IMAGE
+from hma_depth_ros.ros.bag_tools.offered_subscription import OfferedSubscription
 from hma_depth_ros.ros.bag_tools.topic_name import checked_topic_name
+
+if TYPE_CHECKING:  # since Kilted
+    from rclpy.subscription import MessageInfo
 
 #: After discovery on this side, the time in which the other side finds this one, too.
 _SETTLE_SECONDS = 0.5
@@ -42,14 +47,16 @@ class BackPressure:
         self._changed = threading.Condition()
         self._seen: dict[str, int] = {}  # latest stamp by output
         self._awaited: dict[str, int] = {}  # stamp by image topic
-        self._outputs = {
-            image: node.resolve_topic_name(checked_topic_name(output))
-            for image, output in outputs.items()
+        names = {  # before remapping, by full name
+            node.resolve_topic_name(checked_topic_name(output)): output
+            for output in outputs.values()
         }
-        qos = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+        self._outputs = {
+            image: node.resolve_topic_name(output) for image, output in outputs.items()
+        }
         self._subscriptions = [
-            node.create_subscription(Image, output, self._noting(output), qos, raw=True)
-            for output in sorted(set(self._outputs.values()))
+            OfferedSubscription(node, name, Image, IMAGE, self._noting(output))
+            for output, name in sorted(names.items())
         ]
 
     def applies_to(self, topic: str) -> bool:
@@ -64,14 +71,16 @@ class BackPressure:
 
         """
         deadline = time.monotonic() + timeout
-        while not all(s.get_publisher_count() for s in self._subscriptions):
+        while lacking := [s for s in self._subscriptions if not s.connected]:
+            for subscription in lacking:
+                subscription.look()
             if stop.wait(_POLL):
                 return
             if time.monotonic() > deadline:
-                lacking = [s.topic_name for s in self._subscriptions if not s.get_publisher_count()]
+                reasons = ", ".join(f"{s.topic} ({s.why_silent})" for s in lacking)
                 raise HmaDepthError(
-                    f"nobody publishes {', '.join(lacking)} after {timeout:g} s, for which "
-                    "--lockstep is to wait; is the node running, with the same ROS_DOMAIN_ID?"
+                    f"no images after {timeout:g} s on {reasons}, for which --lockstep is to wait; "
+                    "is the node running, with the same ROS_DOMAIN_ID?"
                 )
         stop.wait(_SETTLE_SECONDS)
 
@@ -114,8 +123,8 @@ class BackPressure:
         for topic in self._outputs:
             self.wait(topic, stop)
 
-    def _noting(self, output: str) -> Callable[[bytes], None]:
-        def note(cdr: bytes) -> None:
+    def _noting(self, output: str) -> Callable[[bytes, MessageInfo], None]:
+        def note(cdr: bytes, _: MessageInfo) -> None:
             with self._changed:
                 if (stamp := raw_header_stamp(cdr)) is not None:
                     self._seen[output] = stamp

@@ -20,13 +20,14 @@ from torch import nn
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.engines import engine_choice, self_check
 from hma_depth_ros.inference.engines.conversion_cache import cached, file_digest
-from hma_depth_ros.inference.engines.engine import Engine
-from hma_depth_ros.inference.engines.engine_choice import EngineRequest, start_engine
+from hma_depth_ros.inference.engines.engine import Engine, MissingPackageError
+from hma_depth_ros.inference.engines.engine_choice import EngineRequest, StartedEngine, start_engine
 from hma_depth_ros.inference.engines.folding import fold_batch_norm
 from hma_depth_ros.inference.engines.model_source import ModelSource
 from hma_depth_ros.inference.engines.onnxruntime_engine import MOST_IMAGES, OnnxRuntimeEngine
 from hma_depth_ros.inference.engines.openvino_core import openvino_core
 from hma_depth_ros.inference.engines.openvino_engine import OpenVinoEngine
+from hma_depth_ros.inference.engines.self_check import SelfCheck
 from hma_depth_ros.inference.engines.torch_engine import TorchEngine
 from hma_depth_ros.inference.predictor import DepthPredictor
 from hma_depth_ros.inference.self_check_image import self_check_image
@@ -375,6 +376,163 @@ def test_an_engine_that_raises_in_its_self_check_gives_way(
     monkeypatch.setattr(engine_choice, "_fallbacks", lambda *_: [])
     with pytest.raises(HmaDepthError, match="it does not run here"):
         start_engine(source, request, self_check=True, warn=warnings.append)
+
+
+class Runtime:
+    """An engine that deviates by so much, or does not run."""
+
+    device = torch.device("cpu")
+    hardware = "a CPU"
+    side_by_side = 1
+
+    def __init__(self, name: str, precision: str, answer: float | Exception) -> None:
+        self.name, self.precision, self.answer = name, precision, answer
+
+
+class Runtimes:
+    """In a ModelSource's place: what there is, by (name, precision); `auto` is bf16 or fp32."""
+
+    def __init__(
+        self, of_file: list[str], plain: str, found: dict[tuple[str, str], object]
+    ) -> None:
+        self.plain_engine, self._names, self._found = plain, of_file, found
+        self.started: list[tuple[str, str]] = []
+
+    def engines(self, _device: str) -> list[str]:
+        return self._names
+
+    def start(self, name: str, *, precision: str, **_: object) -> Runtime:
+        if precision == "auto":
+            precision = "bf16" if (name, "bf16") in self._found else "fp32"
+        self.started.append((name, precision))
+        answer = self._found.get((name, precision), MissingPackageError(f"{name} is missing"))
+        if isinstance(answer, HmaDepthError):
+            raise answer
+        assert isinstance(answer, (float, Exception))
+        return Runtime(name, precision, answer)
+
+    def check(self, engine: Runtime) -> SelfCheck:
+        if isinstance(engine.answer, Exception):
+            raise engine.answer
+        return SelfCheck(engine.answer, 1e-3)
+
+    def choose(self) -> tuple[StartedEngine, list[str]]:
+        warnings: list[str] = []
+        started = start_engine(
+            self,  # type: ignore[arg-type]
+            EngineRequest(),
+            self_check=True,
+            warn=warnings.append,
+        )
+        return started, warnings
+
+
+BROKEN = RuntimeError("it does not run here")
+REFUSED = HmaDepthError("it cannot be compiled")
+
+
+@pytest.mark.parametrize(
+    ("names", "found", "expected"),
+    [
+        # A package is missing, and the next engine breaks.
+        (["openvino", "torch"], {("torch", "bf16"): BROKEN, ("torch", "fp32"): 0.0}, "torch"),
+        (
+            ["onnxruntime", "openvino"],
+            {("openvino", "bf16"): BROKEN, ("openvino", "fp32"): 1e-5},
+            "openvino",
+        ),
+        # Another error before.
+        (
+            ["openvino", "torch"],
+            {
+                ("openvino", "bf16"): REFUSED,
+                ("openvino", "fp32"): REFUSED,
+                ("torch", "bf16"): BROKEN,
+                ("torch", "fp32"): 0.0,
+            },
+            "torch",
+        ),
+        # One breaks after the other.
+        (
+            ["openvino", "torch"],
+            {
+                ("openvino", "bf16"): BROKEN,
+                ("torch", "bf16"): BROKEN,
+                ("openvino", "fp32"): BROKEN,
+                ("torch", "fp32"): 0.0,
+            },
+            "torch",
+        ),
+        # One breaks, the next deviates.
+        (
+            ["openvino", "onnxruntime"],
+            {
+                ("openvino", "bf16"): BROKEN,
+                ("onnxruntime", "fp32"): 1.0,
+                ("openvino", "fp32"): 1e-5,
+            },
+            "openvino",
+        ),
+    ],
+)
+def test_whatever_came_before_an_engine_that_raises_gives_way_to_fp32(
+    names: list[str], found: dict[tuple[str, str], object], expected: str
+):
+    runtimes = Runtimes(names, "torch" if "torch" in names else "auto", found)
+    started, _ = runtimes.choose()
+    assert (started.engine.name, started.engine.precision) == (expected, "fp32")
+    assert not started.deviates
+    once = [what for what in runtimes.started if what in found]
+    assert len(once) == len(set(once)), "nothing is tried twice"
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        ({("torch", "fp32"): REFUSED}, "it cannot be compiled"),
+        ({("torch", "bf16"): BROKEN}, "it does not run here"),
+        ({}, "openvino is missing"),
+    ],
+)
+def test_a_missing_package_hides_no_other_error(found: dict[tuple[str, str], object], message: str):
+    with pytest.raises(HmaDepthError, match=message):
+        Runtimes(["openvino", "torch"], "auto", found).choose()
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        (2e-3, 0.9, ("openvino", "2.00e-03")),
+        (0.9, 2e-3, ("onnxruntime", "2.00e-03")),
+        (float("nan"), 0.9, ("onnxruntime", "9.00e-01")),
+        (0.9, float("nan"), ("openvino", "9.00e-01")),
+        (float("nan"), float("nan"), ("openvino", "nan")),
+    ],
+)
+def test_where_all_deviate_the_best_goes_on(first: float, second: float, expected: tuple[str, str]):
+    found: dict[tuple[str, str], object] = {
+        ("openvino", "fp32"): first,
+        ("onnxruntime", "fp32"): second,
+    }
+    started, warnings = Runtimes(["openvino", "onnxruntime"], "auto", found).choose()
+    assert (started.engine.name, started.deviates) == (expected[0], True)
+    assert started.self_check == f"failed, median deviation {expected[1]} of 1e-03 allowed"
+    assert warnings[0].endswith("; falling back to engine:=onnxruntime")
+    assert warnings[1].endswith(f"; {expected[0]} in fp32 goes on, for there is nothing better")
+    assert len(warnings) == 2
+
+
+def test_one_that_deviates_goes_on_where_its_fp32_breaks():
+    found: dict[tuple[str, str], object] = {
+        ("onnxruntime", "bf16"): 0.1,
+        ("onnxruntime", "fp32"): BROKEN,
+    }
+    started, warnings = Runtimes(["openvino", "onnxruntime"], "auto", found).choose()
+    assert (started.engine.precision, started.deviates) == ("bf16", True)
+    assert started.self_check == "failed, median deviation 1.00e-01 of 1e-03 allowed"
+    assert warnings[0].endswith("; falling back to precision:=fp32")
+    assert "it does not run here" in warnings[1]
+    assert warnings[1].endswith("; onnxruntime in bf16 goes on, for there is nothing better")
 
 
 def test_without_openvino_auto_is_pytorch_and_says_nothing(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -49,7 +50,8 @@ def start_engine(
 
     `engine` `auto` tries those for the device, the fastest first, and does without one whose
     package is missing. An engine that deviates too far, or raises, gives way to fp32, at last to
-    PyTorch's, with a warning; where there is none, one that deviates stays, with a warning too.
+    PyTorch's, with a warning; where none passes, that which deviates least stays, with a warning
+    too.
 
     Raises:
         HmaDepthError: what was asked for cannot be had.
@@ -60,13 +62,16 @@ def start_engine(
     check_precision(request.precision)
     automatic = request.engine == "auto"
     names = source.engines(request.device) if automatic else [request.engine]
-    first_error: HmaDepthError | None = None
-    failed = ""
+    errors: list[HmaDepthError] = []
+    failed = ""  # how the first engine that deviates does so
     reasons: list[str] = []  # for another engine than the one that was wanted
-    deviating: Engine | None = None  # the one that failed
+    best: tuple[Engine, SelfCheck] | None = None  # of those that deviate
+    said = ""  # of the last attempt
     attempts = deque((name, request.precision) for name in names)
+    tried: set[tuple[str, str]] = set()
     while attempts:
         name, precision = attempts.popleft()
+        tried.add((name, precision))
         try:
             engine = source.start(
                 name,
@@ -77,43 +82,43 @@ def start_engine(
                 side_by_side=request.side_by_side,
                 warn=warn,
             )
+            tried.add((engine.name, engine.precision))
             reference = _is_reference(engine) and not request.compiled
             outcome = _checked(source, engine) if self_check and not reference else None
         except HmaDepthError as error:
-            if isinstance(error, _BrokenEngineError) and first_error is None:
-                others = _fallbacks(source, names, error.engine)
-                attempts.extend(other for other in others if other not in attempts)
+            if isinstance(error, _BrokenEngineError):
+                attempts.extend(_fallbacks(source, names, error.engine, {*attempts, *tried}))
+            said = f"engine {name} is left out: {error}"
             if attempts and not isinstance(error, MissingPackageError):
-                reasons.append(f"engine {name} is left out: {error}")
-                warn(reasons[-1])
-            first_error = first_error or error
+                reasons.append(said)
+                warn(said)
+            errors.append(error)
             continue
         if not self_check:
             return StartedEngine(engine, UNCHECKED, "; ".join(reasons))
-        if outcome is None:
-            verdict = f"{failed}; fp32 torch took over" if failed else REFERENCE
+        if outcome is None or outcome.passed:
+            verdict = REFERENCE if outcome is None else f"passed, {_figures(outcome)}"
+            if failed:
+                end = "took over" if outcome is None else verdict
+                verdict = f"{failed}; fp32 {engine.name} {end}"
             return StartedEngine(engine, verdict, "; ".join(reasons))
-        if outcome.passed:
-            passed = f"passed, {_figures(outcome)}"
-            verdict = f"{failed}; fp32 {engine.name} {passed}" if failed else passed
-            return StartedEngine(engine, verdict, "; ".join(reasons))
-        reasons.append(
+        said = (
             f"{engine.name} in {engine.precision} on {engine.hardware} does not reproduce the "
             f"network ({_figures(outcome)})"
         )
-        if deviating is None:
-            deviating = engine
-            failed = f"failed, {_figures(outcome)}"
-            attempts = deque(_fallbacks(source, names, engine))
-        if not attempts:
-            warn(f"{reasons[-1]}; nothing better")
-            return StartedEngine(engine, failed, "; ".join(reasons), deviates=True)
-        warn(f"{reasons[-1]}; falling back to precision:=fp32")
-    assert first_error is not None
-    if deviating is not None:  # such as an ONNX file in fp16, which has no fp32
-        warn(f"there is no fp32 to fall back to ({first_error}); {deviating.name} goes on")
-        return StartedEngine(deviating, failed, "; ".join(reasons), deviates=True)
-    raise first_error
+        reasons.append(said)
+        failed = failed or f"failed, {_figures(outcome)}"
+        if best is None or _badness(outcome) < _badness(best[1]):
+            best = engine, outcome
+        attempts = deque(_fallbacks(source, names, engine, tried))
+        if attempts:
+            other = f"engine:={attempts[0][0]}" if engine.precision == "fp32" else "precision:=fp32"
+            warn(f"{said}; falling back to {other}")
+    if best is None:  # what happened to an engine that is there says more than one that is missing
+        raise next((e for e in errors if not isinstance(e, MissingPackageError)), errors[0])
+    engine, outcome = best
+    warn(f"{said}; {engine.name} in {engine.precision} goes on, for there is nothing better")
+    return StartedEngine(engine, f"failed, {_figures(outcome)}", "; ".join(reasons), deviates=True)
 
 
 class _BrokenEngineError(HmaDepthError):
@@ -133,19 +138,23 @@ def _checked(source: ModelSource, engine: Engine) -> SelfCheck:
         raise _BrokenEngineError(engine, error) from error
 
 
-def _fallbacks(source: ModelSource, names: list[str], deviating: Engine) -> list[tuple[str, str]]:
-    """What is tried after an engine that deviates: fp32 in each runtime, PyTorch the last."""
-    if deviating.precision == "int8":  # of the file itself
+def _fallbacks(
+    source: ModelSource, names: list[str], failing: Engine, known: set[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    """What is tried after an engine that fails: fp32 in each runtime, PyTorch the last."""
+    if failing.precision == "int8":  # of the file itself
         return []
     last = ["torch"] if source.plain_engine == "torch" else []
-    order = dict.fromkeys([*names, *last])
-    return [
-        (name, "fp32") for name in order if (name, "fp32") != (deviating.name, deviating.precision)
-    ]
+    fp32 = [(name, "fp32") for name in dict.fromkeys([*names, *last])]
+    return [other for other in fp32 if other not in known]
 
 
 def _is_reference(engine: Engine) -> bool:
     return (engine.name, engine.precision, engine.device.type) == ("torch", "fp32", "cpu")
+
+
+def _badness(outcome: SelfCheck) -> float:
+    return math.inf if math.isnan(outcome.deviation) else outcome.deviation
 
 
 def _figures(outcome: SelfCheck) -> str:

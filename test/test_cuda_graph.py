@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from hma_depth_ros.inference.engines import cuda_graph
 from hma_depth_ros.inference.engines.cuda_graph import KEPT_SIZES, WARM_UPS, CapturedModel
+from hma_depth_ros.network import float32
 from hma_depth_ros.network.float32 import float32_means_float32
 from hma_depth_ros.network.model import ScaleMaps
 
@@ -158,18 +160,128 @@ def test_what_cannot_be_recorded_runs_as_it_is_with_one_warning(
     assert "more lines" not in record.message
 
 
-def test_flags_are_set_and_restored():
-    cudnn, products = torch.backends.cudnn, torch.backends.cuda.matmul
-    before = (cudnn.allow_tf32, cudnn.benchmark, products.allow_tf32)
-    assert before == (True, False, False), "PyTorch's own"
-    products.allow_tf32 = True
+def test_a_recording_is_tuned_also_where_the_model_itself_asks_for_less(cuda: Cuda):
+    tuned: list[bool] = []
+
+    def model(image: Tensor) -> ScaleMaps:
+        with float32_means_float32(tuned=False):
+            tuned.append(torch.backends.cudnn.benchmark)
+            return maps_of(image)
+
+    CapturedModel(model)(torch.zeros(1, 3, 4, 6))
+    assert tuned == [True] * (WARM_UPS + 1)
+
+
+#: Where PyTorch (2.9 and later) can be told how float32 is computed: all, all on CUDA, operations.
+PARTS: dict[str, Any] = {
+    "all": torch.backends,
+    "cuda": torch.backends.cudnn,
+    "matmul": torch.backends.cuda.matmul,
+    "conv": torch.backends.cudnn.conv,  # type: ignore[attr-defined]
+    "rnn": torch.backends.cudnn.rnn,  # type: ignore[attr-defined]
+}
+
+
+def precisions() -> dict[str, str]:
+    return {name: part.fp32_precision for name, part in PARTS.items()}
+
+
+@contextmanager
+def set_to(part: Any, name: str, value: object) -> Iterator[None]:
+    before = getattr(part, name)
+    setattr(part, name, value)
     try:
-        with pytest.raises(KeyError), float32_means_float32(tuned=True):
-            assert (cudnn.allow_tf32, cudnn.benchmark, products.allow_tf32) == (False, True, False)
-            raise KeyError
-        assert (cudnn.allow_tf32, cudnn.benchmark, products.allow_tf32) == (True, False, True)
+        yield
     finally:
-        products.allow_tf32 = False
+        setattr(part, name, before)
+
+
+def followed() -> list[dict[str, str]]:
+    """What the parts make of a precision of all."""
+    found = []
+    for precision in ("ieee", "tf32"):
+        with set_to(torch.backends, "fp32_precision", precision):
+            found.append(precisions())
+    return found
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"all": "tf32"},
+        {"all": "bf16"},
+        {"cuda": "tf32"},
+        {"cuda": "ieee", "all": "tf32"},
+        {"matmul": "tf32"},
+        {"matmul": "tf32", "cuda": "none", "all": "ieee"},
+        {"rnn": "ieee"},
+    ],
+)
+def test_flags_are_set_and_restored(settings: dict[str, str]):
+    """Whatever a program has set, and so that what follows its settings still does."""
+    cudnn = torch.backends.cudnn
+    with ExitStack() as host:
+        for name, precision in settings.items():
+            host.enter_context(set_to(PARTS[name], "fp32_precision", precision))
+        host.enter_context(set_to(cudnn, "deterministic", True))
+        host.enter_context(set_to(cudnn, "enabled", False))
+        before = precisions(), followed()
+        with pytest.raises(KeyError), float32_means_float32(tuned=True):
+            assert set(precisions().values()) == {"ieee"}
+            assert (cudnn.benchmark, cudnn.deterministic, cudnn.enabled) == (True, True, False)
+            with float32_means_float32(tuned=False):
+                assert cudnn.benchmark, "the outer one's"
+            assert set(precisions().values()) == {"ieee"}
+            raise KeyError
+        assert (cudnn.benchmark, cudnn.deterministic, cudnn.enabled) == (False, True, False)
+        assert (precisions(), followed()) == before
+
+
+@pytest.mark.parametrize("whole", ["none", "tf32"])
+def test_flags_are_restored_from_what_a_compiler_leaves(whole: str):
+    """torch.compile writes down what products had meanwhile, as if that were asked for."""
+    products = PARTS["matmul"]
+    with set_to(products, "fp32_precision", "none"), set_to(PARTS["all"], "fp32_precision", whole):
+        before = precisions()
+        with float32_means_float32(tuned=False):
+            products.fp32_precision = products.fp32_precision
+        assert precisions() == before
+
+
+def test_before_pytorch_2_9_flags_are_set_and_restored():
+    cudnn = torch.backends.cudnn
+    assert (torch.get_float32_matmul_precision(), cudnn.allow_tf32) == ("highest", True)
+    torch.set_float32_matmul_precision("medium")
+    try:
+        with pytest.raises(KeyError), float32._as_a_whole():
+            assert (torch.get_float32_matmul_precision(), cudnn.allow_tf32) == ("highest", False)
+            raise KeyError
+        assert (torch.get_float32_matmul_precision(), cudnn.allow_tf32) == ("medium", True)
+    finally:
+        torch.set_float32_matmul_precision("highest")
+
+
+def test_flags_are_one_thread_s_at_a_time():
+    before = precisions()
+    entered = threading.Event()
+    inside: list[dict[str, str]] = []
+
+    def other() -> None:
+        with float32_means_float32(tuned=False):
+            entered.set()
+            left.wait(10)
+            inside.append(precisions())
+
+    left = threading.Event()
+    thread = threading.Thread(target=other)
+    with float32_means_float32(tuned=True):
+        thread.start()
+        assert not entered.wait(0.2)
+    left.set()
+    thread.join(10)
+    assert [set(found.values()) for found in inside] == [{"ieee"}]
+    assert precisions() == before
 
 
 @pytest.mark.cuda

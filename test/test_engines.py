@@ -20,6 +20,7 @@ from torch import nn
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.engines import engine_choice, self_check
 from hma_depth_ros.inference.engines.conversion_cache import cached, file_digest
+from hma_depth_ros.inference.engines.cuda_graph import CapturedModel
 from hma_depth_ros.inference.engines.engine import Engine, MissingPackageError
 from hma_depth_ros.inference.engines.engine_choice import EngineRequest, StartedEngine, start_engine
 from hma_depth_ros.inference.engines.folding import fold_batch_norm
@@ -533,6 +534,39 @@ def test_one_that_deviates_goes_on_where_its_fp32_breaks():
     assert warnings[0].endswith("; falling back to precision:=fp32")
     assert "it does not run here" in warnings[1]
     assert warnings[1].endswith("; onnxruntime in bf16 goes on, for there is nothing better")
+
+
+@pytest.mark.parametrize("way", ["eager", "not recorded"])
+def test_fp32_on_cuda_is_float32_in_every_way(
+    source: ModelSource, monkeypatch: pytest.MonkeyPatch, way: str
+):
+    engine = TorchEngine(
+        random_model(CONFIG),
+        source.info.preprocessing,
+        device=torch.device("cpu"),
+        precision="fp32",
+    )
+    network, found = engine._network, []
+
+    def telling(image: torch.Tensor, planes: torch.Tensor | None = None) -> object:
+        found.append(torch.backends.cudnn.conv.fp32_precision)  # type: ignore[attr-defined]
+        return network(image, planes)
+
+    monkeypatch.setattr(engine, "_network", telling)
+    engine(noise(32, 32))
+    assert found == ["tf32"], "nothing changes on the CPU"
+    monkeypatch.setattr(engine, "device", torch.device("cuda"))
+    if way == "not recorded":
+        captured = CapturedModel(engine._run)
+        monkeypatch.setattr(captured, "_record", lambda _: fail_to_record())
+        monkeypatch.setattr(engine, "_captured", captured)
+    for _ in range(2):
+        engine(noise(32, 32))
+    assert found[1:] == ["ieee", "ieee"]
+
+
+def fail_to_record() -> None:
+    raise RuntimeError("it cannot be recorded")
 
 
 def test_without_openvino_auto_is_pytorch_and_says_nothing(

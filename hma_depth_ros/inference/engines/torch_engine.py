@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
@@ -97,7 +98,10 @@ class TorchEngine:
         compiled: Callable[[Tensor, Tensor | None], ScaleMaps] = torch.compile(model)
         image = torch.zeros((1, 3, *_COMPILED_AT), device=self.device, dtype=self._type)
         try:
-            compiled(image.contiguous(memory_format=torch.channels_last), zero_planes(model, image))
+            with self._exactly():  # whether TF32 is allowed is part of what is compiled
+                compiled(
+                    image.contiguous(memory_format=torch.channels_last), zero_planes(model, image)
+                )
         except Exception as error:  # compilers fail in many ways
             reason = (str(error).strip().splitlines() or [repr(error)])[0]
             raise HmaDepthError(
@@ -109,12 +113,7 @@ class TorchEngine:
     def __call__(self, image: Tensor, planes: Tensor | None = None) -> ScaleMaps:
         """See `Engine`."""
         inputs = (image,) if planes is None else (image, planes.to(self.device))
-        if self._captured is not None:
-            return self._captured(*inputs)
-        if self.device.type == "cuda":
-            with float32_means_float32(tuned=False):
-                return self._run(*inputs)
-        return self._run(*inputs)
+        return self._run(*inputs) if self._captured is None else self._captured(*inputs)
 
     def forget_sizes(self) -> None:
         """Give back what is kept for the input sizes that there were."""
@@ -126,8 +125,15 @@ class TorchEngine:
         normalised = normalised.to(self._type).contiguous(memory_format=torch.channels_last)
         if planes is not None:
             planes = planes.to(self._type)
-        maps: ScaleMaps = self._network(normalised, planes)
+        with self._exactly():
+            maps: ScaleMaps = self._network(normalised, planes)
         return maps
+
+    def _exactly(self) -> AbstractContextManager[None]:
+        """Around all that the network computes; what is replayed has been recorded in it."""
+        if self.device.type == "cuda":
+            return float32_means_float32(tuned=False)
+        return nullcontext()
 
 
 def _fastest(device: torch.device) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -114,6 +115,36 @@ def test_an_engine_takes_no_more_threads_than_it_can_have():
             thread.join()
         assert most[0] == expected == engine.side_by_side
         engine.replace(Counting(1))  # type: ignore[arg-type]
+
+
+def test_each_thread_that_calls_gives_pytorch_the_threads_that_the_engine_wants():
+    """Also one that another thread had replaced the engine under."""
+    found: list[int] = []
+
+    class Telling:
+        precision, hardware = "fp32", "a CPU"
+        device = torch.device("cpu")
+        side_by_side = 1
+
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def __call__(self, *_: object) -> Any:
+            found.append(torch.get_num_threads())
+
+    before = torch.get_num_threads()
+    image = torch.zeros(1)
+    try:
+        engine = RenewableEngine(Telling("openvino"), threads=3)  # type: ignore[arg-type]
+        with ThreadPoolExecutor(1) as worker:
+            for name in ("torch", "openvino"):
+                worker.submit(engine, image).result(10)
+                engine.replace(Telling(name))  # type: ignore[arg-type]
+                engine(image)
+            worker.submit(engine, image).result(10)
+    finally:
+        torch.set_num_threads(before)
+    assert found == [1, 3, 3, 1, 1]
 
 
 def test_a_good_image_between_bad_ones_starts_the_count_again():

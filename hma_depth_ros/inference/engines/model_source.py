@@ -141,8 +141,8 @@ class ModelSource:
 
         `compiled` has PyTorch compile the network, `captured` record it on CUDA, and `tuned` try
         cuDNN's algorithms (see `TorchEngine`); other engines have their own ways. `threads` are the
-        engine's own, but for PyTorch, which has one number for the whole process. `side_by_side`
-        is for OpenVINO alone.
+        engine's own; of PyTorch they are the calling thread's, as of `leave_cores_to`.
+        `side_by_side` is for OpenVINO alone.
 
         Raises:
             HmaDepthError: engine, device or precision are not there, or not for this file.

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from hma_depth_ros.inference.engines.engine import Engine
+from hma_depth_ros.inference.engines.threads import leave_cores_to
 from hma_depth_ros.network.model import ScaleMaps
 
 
@@ -23,8 +24,9 @@ class RenewableEngine:
     hardware: str
     side_by_side: int
 
-    def __init__(self, engine: Engine) -> None:
-        """Begin with an engine."""
+    def __init__(self, engine: Engine, *, threads: int = 0) -> None:
+        """Begin with an engine; `threads` are PyTorch's, as of `leave_cores_to`."""
+        self._threads = threads
         self.replace(engine)
 
     def replace(self, engine: Engine) -> None:
@@ -44,4 +46,5 @@ class RenewableEngine:
         """See `Engine`; waits where more threads call than the engine can have."""
         engine, gate = self._running
         with gate:
+            leave_cores_to(engine, self._threads)  # the thread may be set for the engine before
             return engine(image, planes)

@@ -65,8 +65,8 @@ class LoadedModel:
         )
         self._checked, self._warn = parameters.self_check, warn
         self.started = self._start(source, self._request)
-        self.engine = RenewableEngine(self.started.engine)
-        leave_cores_to(self.engine, self._request.threads)
+        self.engine = RenewableEngine(self.started.engine, threads=self._request.threads)
+        leave_cores_to(self.engine, self._request.threads)  # for what comes before the network
 
     def _start(self, source: ModelSource, request: EngineRequest) -> StartedEngine:
         return start_engine(source, request, self_check=self._checked, warn=self._warn)
@@ -103,7 +103,6 @@ class LoadedModel:
         """Take another engine; predictors have it from their next image on."""
         self.started = started
         self.engine.replace(started.engine)
-        leave_cores_to(self.engine, self._request.threads)
 
     def _source(self) -> ModelSource:
         """Read the file again: to have kept the network would have cost its memory.

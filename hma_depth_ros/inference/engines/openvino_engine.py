@@ -131,7 +131,7 @@ class OpenVinoEngine:
             raise HmaDepthError(f"OpenVINO cannot run this model on {target}: {error}") from error
 
     def _request(self) -> Any:
-        """The calling thread's own, in which its outputs lie."""
+        """The calling thread's own."""
         if not hasattr(self._of_thread, "request"):
             self._of_thread.request = self._compiled.create_infer_request()
         return self._of_thread.request
@@ -144,6 +144,8 @@ class OpenVinoEngine:
         if self.fixed_size is None:
             rows = pad(rows)
         inputs = [rows] if planes is None else [rows, plane_rows(planes, rows)]
+        # Outputs are copied: the request's own memory is freed when a larger image comes, and
+        # whoever had kept a map for too long would read what is there then.
         outputs = self._request().infer(inputs, share_inputs=True)
         maps = [torch.from_numpy(output) for output in outputs.values()]
         return scale_maps(maps, self._config, size)

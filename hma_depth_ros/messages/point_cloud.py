@@ -146,6 +146,8 @@ def seen_points(
 def _repeated(points: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
     """Which of (N, 3) points occur so often that they are a mark."""
     least = max(_REPEATED, len(points) // _ONE_IN)
+    if len(points) < least:  # too few to be sliced below, too
+        return np.zeros(len(points), bool)
     # A number for each point; the factors are such that different points have different ones.
     keys = points @ np.array([1.0, np.sqrt(2.0), np.pi])
     ordered = np.sort(keys)

@@ -160,6 +160,17 @@ def test_marks_for_no_return_are_left_out(kind: str) -> None:
     assert found.dtype == np.float64
 
 
+@pytest.mark.parametrize("count", range(13))
+def test_a_few_returns_are_returns(count: int) -> None:
+    """Fewer than make a mark, were they all one point: a LiDAR that is covered, or in a field."""
+    points = SCAN[:count]
+    found = lidar_returns(cloud_message(points, ("x", "y", "z"), stamp=0, frame=""))
+    np.testing.assert_array_equal(found, points)
+    same = np.repeat(SCAN[:1], count, axis=0)
+    found = lidar_returns(cloud_message(same, ("x", "y", "z"), stamp=0, frame=""))
+    np.testing.assert_array_equal(found, same if count < 10 else SCAN[:0])
+
+
 def test_returns_that_are_near_or_equal_by_chance_stay() -> None:
     points = np.concatenate([SCAN, SCAN[:150], SCAN[:1], SCAN[:1], [[0.05, 0.01, 0]]])
     found = lidar_returns(

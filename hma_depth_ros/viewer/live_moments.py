@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import traceback
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -90,7 +92,7 @@ class _Watched:
         inputs = []
         for topic, kind in topics:
             inputs.append(SimpleFilter())
-            node.create_subscription(kind, topic, inputs[-1].signalMessage, qos)
+            node.create_subscription(kind, topic, partial(_pass_on, inputs[-1]), qos)
         node.create_subscription(CameraInfo, INFO, self._keep_info, qos)
         self._joined = TimeSynchronizer(inputs, _QUEUE)
         self._joined.registerCallback(lambda *messages: self._frames.append(messages))
@@ -110,11 +112,16 @@ class _Watched:
     def __iter__(self) -> Iterator[Moment]:
         while not self._stop.is_set():
             self._executor.spin_once(timeout_sec=_TURN)
-            if self._frames:
-                try:
-                    yield self._moment(*self._frames.pop())
-                except HmaDepthError as error:
-                    self._node.get_logger().warning(str(error), throttle_duration_sec=5.0)
+            if not self._frames:
+                continue
+            try:
+                moment = self._moment(*self._frames.pop())
+            except HmaDepthError as error:
+                self._node.get_logger().warning(str(error), throttle_duration_sec=5.0)
+            except Exception:  # one frame of anybody's must not end the view, nor go unseen
+                self._node.get_logger().error(traceback.format_exc(), throttle_duration_sec=5.0)
+            else:
+                yield moment
 
     def _moment(self, image: Any, compressed: Any, *weights: Any) -> Moment:
         depth = depth_array(compressed)
@@ -137,3 +144,8 @@ class _Watched:
             cloud=cloud,
             figures=figures,
         )
+
+
+def _pass_on(joined: SimpleFilter, message: Any) -> None:
+    if message.header.stamp.sec >= 0:  # the node makes nothing of others; message_filters raises
+        joined.signalMessage(message)

@@ -22,6 +22,7 @@ from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.metrics import depth_metrics
 from hma_depth_ros.geometry.backprojection import back_project
 from hma_depth_ros.ros import input_watch
+from hma_depth_ros.ros.accuracy import node
 from hma_depth_ros.ros.accuracy.nearest_pairing import ROOM, NearestPairing
 from hma_depth_ros.ros.accuracy.node import METRICS, SCALE, AccuracyMonitor
 from hma_depth_ros.ros.cv_bridge_images import byte_array, image_message
@@ -249,6 +250,23 @@ def test_a_node_that_cannot_place_its_lidar_does_not_start(
     except ImportError:
         with pytest.raises(HmaDepthError, match="tf2_ros is not installed"):
             start()
+
+
+def test_a_bug_at_one_frame_does_not_end_the_node(
+    monitored: Callable[..., Monitored], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monitor = monitored()
+    truth = plane(10)
+    with monkeypatch.context() as patch:
+        patch.setattr(node, "lidar_returns", lambda _cloud: np.ones((3, 2)) + np.ones(4))
+        monitor.publish(depth_message(1, truth), cloud(truth, 1))
+        monitor.hears("accuracy: internal error: ValueError('operands could not be broadcast")
+        assert "lidar_returns" in monitor.hears("Traceback (most recent call last)", Log.ERROR)
+    monitor.publish(depth_message(2, truth), cloud(truth, 2))
+    monitor.scored(1)
+    until(lambda: monitor.latest().level == DiagnosticStatus.OK, "the end of the problem")
+    figures = {pair.key: pair.value for pair in monitor.latest().values}
+    assert (figures["frames scored"], figures["frames failed"]) == ("1", "1")
 
 
 def test_time_may_go_back(monitored: Callable[..., Monitored]) -> None:

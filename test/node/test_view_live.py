@@ -6,13 +6,25 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from rclpy.context import Context
+from rclpy.node import Node
+from rclpy.time import Time
+from sensor_msgs.msg import CompressedImage, Image
+
+from hma_depth_ros.messages.compressed_depth import compressed_depth
+from hma_depth_ros.messages.stamps import header_stamp
+from hma_depth_ros.ros.ros_session import StopRequest
+from hma_depth_ros.viewer import live_moments
 
 from .conftest import StartBench
-from .graph import DEADLINE, info_message, rgb_message, until
+from .graph import DEADLINE, DEEP, header, image_message, info_message, rgb_message, until
 
 WATCHED = (
     "depth/image/compressedDepth",
@@ -70,3 +82,55 @@ def recorded_rows(saved: Path) -> dict[str, int]:
     for count, entity in re.findall(r"with (\d+) rows? \([^)]*\) - (/\S+)", done.stdout):
         rows[entity] = rows.get(entity, 0) + int(count)
     return rows
+
+
+def test_a_frame_that_cannot_be_shown_ends_nothing(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stamp that message_filters raises for, then masks of several sizes; the next is shown."""
+
+    class Strict(live_moments.TimeSynchronizer):  # type: ignore[misc]
+        def _add(self, message: Any, queue: Any) -> None:
+            Time.from_msg(message.header.stamp)  # as message_filters' own
+            super()._add(message, queue)
+
+    monkeypatch.setattr(live_moments, "TimeSynchronizer", Strict)
+    stop = StopRequest()
+    names = {"context": context, "namespace": "/odd_view", "use_global_arguments": False}
+    tester, viewer = Node("tester", **names), Node("depth_view", **names)
+    late = threading.Timer(DEADLINE, stop.set)
+    late.start()
+    try:
+        kinds = {
+            "image": Image,
+            "depth/image/compressedDepth": CompressedImage,
+            "attention/scale_8": Image,
+            "attention/scale_1": Image,
+        }
+        publishers = {t: tester.create_publisher(k, t, DEEP) for t, k in kinds.items()}
+        for topic in kinds:
+            until(lambda t=f"/odd_view/{topic}": viewer.count_publishers(t), topic)  # type: ignore[misc]
+        watched = live_moments._Watched(viewer, stop)
+        for publisher in publishers.values():
+            until(publisher.get_subscription_count, publisher.topic_name)
+        depth = np.full((4, 6), 5, np.float32)
+        before = rgb_message()
+        before.header.stamp.sec = -1
+        publishers["image"].publish(before)
+        for number, shape in ((1, (2, 3)), (2, (4, 6))):
+            form, data = compressed_depth(depth)
+            coarse = np.ones(shape, np.float32)
+            weights = {"attention/scale_8": coarse, "attention/scale_1": depth}
+            publishers["image"].publish(rgb_message(number))
+            compressed = CompressedImage(header=header(number), format=form, data=list(data))
+            publishers["depth/image/compressedDepth"].publish(compressed)
+            for topic, values in weights.items():
+                publishers[topic].publish(image_message(values, "32FC1", number=number))
+        moment = next(iter(watched))
+        assert moment.stamp == header_stamp(rgb_message(2))
+        assert moment.masks is not None
+        assert moment.masks.shape == (2, 4, 6)
+    finally:
+        late.cancel()
+        for node in (tester, viewer):
+            node.destroy_node()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -80,7 +81,7 @@ class AccuracyMonitor(ForgivingParameters):
         self._reporter = ConditionLog(self.get_logger().warning)
         self._frames: deque[dict[str, float]] = deque(maxlen=settings.window)
         self._info: CameraInfo | None = None
-        self._scored = 0
+        self._scored = self._failed = 0
         self._last_scored = time.monotonic()
         self._logged, self._last_logged = 0, -math.inf  # frames scored by then, and when
         self._endpoints: list[tuple[str, Entity]] = []
@@ -158,7 +159,12 @@ class AccuracyMonitor(ForgivingParameters):
         try:
             self._score(depth, cloud)
         except HmaDepthError as error:
+            self._failed += 1
             self._reporter.problem("accuracy", str(error))
+        except Exception as error:  # a bug must not end the node, nor go unseen
+            self._failed += 1
+            self._reporter.problem("accuracy", f"internal error: {error!r}")
+            self.get_logger().error(traceback.format_exc(), throttle_duration_sec=5.0)
 
     def _score(self, depth: Image, cloud: PointCloud2) -> None:
         settings = self._settings
@@ -226,6 +232,7 @@ class AccuracyMonitor(ForgivingParameters):
         self._log(live.log_period, means, problems[-1] if too_wrong else "")
         figures = {name: f"{value:.4f}" for name, value in means.items()} | {
             "frames scored": str(self._scored),
+            "frames failed": str(self._failed),
             "frames in the window": str(len(self._frames)),
             "protocol": self._protocol.key(self._settings.cap),
             "LiDAR's place": self._transform.source,

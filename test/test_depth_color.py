@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from hma_depth_ros.evaluation.error_colors import WORST_ERROR, error_colors
 from hma_depth_ros.visualization.attention_color import (
     colorize_attention,
     scale_colors,
@@ -108,3 +109,20 @@ def test_colors_of_scales_differ_even_in_grey():
     assert np.diff(luminance).min() > 5
     with pytest.raises(ValueError, match="7 scales"):
         scale_colors(7)
+
+
+@pytest.mark.parametrize("nothing", [np.nan, np.inf, -np.inf])
+def test_no_depth_is_the_worst_error(nothing):
+    """Also next to a point whose error is small, and without a warning of NumPy's."""
+    truth = np.zeros((3, 9), np.float32)
+    truth[1, [1, 2, 7]] = 10
+    depth = np.full_like(truth, nothing)
+    depth[1, [2, 7]] = 10.5, 10 * (1 + WORST_ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        colors = error_colors(truth, depth)
+    worst = colors[1, 7].tolist()
+    assert min(worst[:2]) > 240  # yellow
+    assert colors[:, :3].tolist() == [[worst] * 3] * 3
+    assert colors[1, 3].max() < 64  # 5 %
+    assert colors[1, 5].tolist() == [60] * 3

@@ -22,11 +22,14 @@ def error_colors(
 ) -> npt.NDArray[np.uint8]:
     """Relative error of depth (H, W) as RGB (H, W, 3), black to yellow; grey where none is known.
 
-    Points of ground truth, 0 where it is unknown, are drawn three pixels wide.
+    Points of ground truth, 0 where it is unknown, are drawn three pixels wide. No depth (NaN,
+    infinity) is an error like the worst, as it is to the metrics.
     """
     known = truth > 0
     relative = np.zeros_like(truth)
-    relative[known] = np.abs(prediction[known] / truth[known] - 1)
+    errors = np.abs(prediction[known] / truth[known] - 1)
+    # Before they are drawn wider: a dilation lets a NaN vanish among its neighbours.
+    relative[known] = np.where(np.isfinite(errors), errors, np.float32(WORST_ERROR))
     shade = np.rint(thick(relative).clip(0, WORST_ERROR) * (255 / WORST_ERROR)).astype(np.uint8)
     colors = cv2.cvtColor(cv2.applyColorMap(shade, cv2.COLORMAP_INFERNO), cv2.COLOR_BGR2RGB)
     colors[cv2.dilate(known.astype(np.uint8), np.ones((3, 3), np.uint8)) == 0] = 60

@@ -182,10 +182,11 @@ def test_figures_are_those_of_the_metrics_over_the_window(
     expected = []
     for number, factor in enumerate((1.5, 1.2, 0.9), 1):
         depth = (truth * np.float32(factor)).astype(np.float32)
-        # The LiDAR's stamp is 20 ms later.
+        # The LiDAR's stamp is 20 ms later: the next image might be nearer to it.
         monitor.publish(image_message(header(number), depth, "32FC1"), cloud(truth, number + 0.02))
-        monitor.scored(number)
+        monitor.scored(number - 1)
         expected.append(depth_metrics(depth.ravel(), truth.ravel()))
+    monitor.scored(3)  # though no image follows
     expected_of = {name: [metrics[name] for metrics in expected] for name in METRICS}
     expected_of[SCALE] = [1 / 1.5, 1 / 1.2, 1 / 0.9]
     for name, values in expected_of.items():
@@ -277,9 +278,10 @@ def test_time_may_go_back(monitored: Callable[..., Monitored]) -> None:
         # Depth that never got its cloud, and more of it than may wait.
         monitor.publish(*(depth_message(begin + 50 + n, truth) for n in range(ROOM + 2)))
         scored = monitor.node._scored
+        monitor.publish(depth_message(begin, truth))
         for number in range(5):
             stamp = begin + 0.1 * number
-            monitor.publish(depth_message(stamp, truth), cloud(truth, stamp + 0.01))
+            monitor.publish(cloud(truth, stamp + 0.01), depth_message(stamp + 0.1, truth))
             until(lambda n=scored + number + 1: monitor.node._scored == n, f"{stamp:.1f} s")  # type: ignore[misc]
 
 
@@ -376,20 +378,73 @@ def test_messages_near_in_time_meet() -> None:
     pairing.add_first(stamped(1.0))
     assert pairing.nearest_miss is None
     pairing.add_second(stamped(1.06))
-    assert pairs == []
     assert pairing.nearest_miss == 60_000_000
-    pairing.add_second(stamped(0.96))
-    assert pairs == [(1.0, 0.96)]
-    assert pairing.nearest_miss is None
     pairing.add_first(stamped(1.1))
-    assert pairs == [(1.0, 0.96), (1.1, 1.06)]
-    pairing.add_second(stamped(1.12))
-    assert len(pairs) == 2  # each is used once
-    pairing.add_second(stamped(1.04))
-    pairing.add_first(stamped(1.08))
-    assert pairs[2:] == [(1.08, 1.04)]  # as near as the other, and newer
-    pairing.add_first(stamped(1.16))
-    assert pairs[3:] == [(1.16, 1.12)]
+    assert pairing.nearest_miss is None  # it is a pair, though
+    assert pairs == []  # the next one of the second topic may be nearer
+    pairing.add_second(stamped(1.13))
+    assert pairs == []  # and is, if none of the first is nearer to it in turn
+    pairing.add_first(stamped(1.2))
+    assert pairs == [(1.1, 1.13)]
+    pairing.add_first(stamped(1.3))
+    pairing.add_second(stamped(1.3))
+    assert pairs[1:] == [(1.3, 1.3)]  # nothing is nearer
+    pairing.add_first(stamped(1.38))
+    pairing.add_second(stamped(1.42))
+    pairing.add_first(stamped(1.46))
+    pairing.add_second(stamped(1.6))
+    assert pairs[2:] == [(1.46, 1.42)]  # as near as the other, and newer
+    assert pairing.nearest_miss == 60_000_000  # each is used once: 1.46 waits no longer
+
+
+@pytest.mark.parametrize("latencies", [(0.03, 0.0), (0.08, 0.0), (0.15, 0.0), (0.03, 0.12)])
+@pytest.mark.parametrize("begin", [0.0, 0.013, 0.051])
+@pytest.mark.parametrize("rates", [(5, 10), (10, 10), (15, 10), (20, 10), (30, 10), (10, 20)])
+def test_the_nearest_meet_whatever_the_rates_and_latencies(
+    rates: tuple[int, int], begin: float, latencies: tuple[float, float]
+) -> None:
+    """Of the slower topic each message meets the faster one's that is nearest of all."""
+    stamps = tuple(
+        [at + n / r for n in range(3 * r)] for at, r in zip((begin, 0), rates, strict=True)
+    )
+    pairing, pairs = pairs_of(0.05)
+    adds = pairing.add_first, pairing.add_second
+    events = [(s + latencies[side], side, s) for side in (0, 1) for s in stamps[side]]
+    for _, side, stamp in sorted(events):
+        adds[side](stamped(stamp))
+    pairing.look()
+    pairing.look()
+    slow, fast = (0, 1) if rates[0] <= rates[1] else (1, 0)
+    nearest = {s: min(abs(s - other) for other in stamps[fast]) for s in stamps[slow]}
+    assert [pair[slow] for pair in pairs] == [s for s, d in nearest.items() if d <= 0.05]
+    for pair in pairs:
+        assert abs(pair[1] - pair[0]) == pytest.approx(nearest[pair[slow]], abs=1e-6)
+
+
+def test_a_pair_waits_no_longer_once_time_goes_back_or_a_topic_stops() -> None:
+    pairing, pairs = pairs_of(0.05)
+    pairing.add_first(stamped(9.0))
+    pairing.add_second(stamped(9.02))
+    pairing.look()
+    assert pairs == []
+    pairing.add_second(stamped(0.5))  # before the first topic goes back
+    assert pairs == [(9.0, 9.02)]
+    pairing.add_first(stamped(0.52))
+    pairing.add_second(stamped(0.6))
+    assert pairs[1:] == [(0.52, 0.5)]
+    pairing.add_first(stamped(0.58))
+    pairing.add_second(stamped(0.7))
+    pairing.add_first(stamped(0.68))
+    pairing.look()  # something has come since the last one
+    assert pairs[2:] == [(0.58, 0.6)]
+    pairing.look()
+    assert pairs[3:] == [(0.68, 0.7)]
+    pairing.add_first(stamped(0.8))  # the last one of the first topic
+    for number in range(ROOM):
+        pairing.add_second(stamped(0.82 + 0.1 * number))
+    assert len(pairs) == 4
+    pairing.add_second(stamped(9.0))
+    assert pairs[4:] == [(0.8, 0.82)]
 
 
 def test_what_waits_longest_makes_room() -> None:
@@ -402,4 +457,6 @@ def test_what_waits_longest_makes_room() -> None:
     assert pairs == [(3, 3)]
     pairing.add_second(stamped(101))
     assert pairs == [(3, 3), (101, 101)]
-    assert pairing.nearest_miss is None
+    for number in range(200, 500):
+        pairing.add_second(stamped(number))
+    assert [len(waiting) for waiting in pairing._waiting] == [ROOM - 2, ROOM]

@@ -210,6 +210,7 @@ class AccuracyMonitor(ForgivingParameters):
             watch.look()
         self._clock_watch.look()
         self._latched_info.look()
+        self._pairing.look()
         problems = self._reporter.problems()
         for watch in self._watches.values():
             problems += watch.losses

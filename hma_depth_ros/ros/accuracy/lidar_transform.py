@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
+from rclpy.clock import JumpThreshold
+from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.time import Time
 from std_msgs.msg import Header
@@ -21,6 +23,8 @@ Matrix = npt.NDArray[np.float64]
 _FIXED_FRAMES = ("odom", "map", "world")
 #: Frames that the report is about.
 _WINDOW = 50
+#: Seconds by which an image's stamp goes back when a bag begins again, and not two images swap.
+_BACK = 1.0
 
 
 def parameter_matrix(numbers: Sequence[float]) -> Matrix:
@@ -80,11 +84,18 @@ class LidarTransform:
                 "tf2_ros is not installed, which would say where the LiDAR is: set the parameter "
                 "lidar_to_camera to x y z qx qy qz qw, or calibration to a folder of KITTI's files"
             ) from error
+        # Given the node it would heed its clock, but raise at a jump in Jazzy's first releases.
         buffer = Buffer()
         listener = TransformListener(buffer, node)
+        clock = node.get_clock()
+        # It refuses what is 10 s older than its latest. Static transforms outlive a clear.
+        back = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1))
+        jumps = clock.create_jump_callback(back, post_callback=lambda _jump: buffer.clear())
+        kept = listener, jumps  # which fill and clear the buffer as long as they live
+        latest = 0.0  # image's stamp
 
         def lookup(camera: str, lidar: str) -> Matrix:
-            assert listener is not None  # which fills the buffer as long as it lives
+            assert kept
             try:
                 found = buffer.lookup_transform(camera, lidar, Time())
             except TransformException as error:
@@ -92,6 +103,11 @@ class LidarTransform:
             return transform_matrix(found.transform)
 
         def follow(image: Header, scan: Header) -> Matrix | None:
+            nonlocal latest
+            before, latest = latest, _seconds(image)
+            # A replay without its clock; simulated time has told by itself.
+            if latest < before - _BACK and not clock.ros_time_is_active:
+                buffer.clear()
             times = (Time.from_msg(header.stamp) for header in (image, scan))
             target, source = zip((image.frame_id, scan.frame_id), times, strict=True)
             for fixed in _FIXED_FRAMES:

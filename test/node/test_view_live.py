@@ -89,7 +89,7 @@ def test_a_frame_that_cannot_be_shown_ends_nothing(
 ) -> None:
     """A stamp that message_filters raises for, then masks of several sizes; the next is shown."""
 
-    class Strict(live_moments.TimeSynchronizer):  # type: ignore[misc]
+    class Strict(live_moments.TimeSynchronizer):  # type: ignore[misc, name-defined]
         def _add(self, message: Any, queue: Any) -> None:
             Time.from_msg(message.header.stamp)  # as message_filters' own
             super()._add(message, queue)

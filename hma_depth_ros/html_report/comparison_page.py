@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hma_depth_ros.evaluation.metrics import HIGHER_IS_BETTER
+from hma_depth_ros.evaluation.report.bootstrap import LEAST_SCENES, too_few, wider
 from hma_depth_ros.evaluation.report.metric_table import metric_title, ordered_metrics
 from hma_depth_ros.html_report.evaluation_figures import (
     ComparedFigures,
@@ -75,17 +76,17 @@ def _differences(title: str, apart: Mapping[str, DifferenceFigures]) -> Bars:
     rows = []
     for metric in ordered_metrics(list(apart)):
         found = apart[metric]
-        low, high = ends = found.confidence_95_over_scenes or found.confidence_95
+        low, high = ends = wider(found.confidence_95, found.confidence_95_over_scenes)
         widest = max(abs(low), abs(high), abs(found.difference)) or 1.0
 
         def place(value: float, widest: float = widest) -> float:
             return 50 + 46 * value / widest
 
-        sure = low > 0 or high < 0
         better = (found.difference > 0) == (metric in HIGHER_IS_BETTER)
-        color = "s0" if not sure else "s3" if better else "s2"
+        color = "s0" if not found.sure else "s3" if better else "s2"
         text = f"{metric_title(metric)}: {signed(found.difference)}, 95 %: {interval(ends)}"
-        note = "better" if better else "worse"
+        unsure = "too few drives to say" if too_few(found.scenes) else "not sure"
+        note = unsure if not found.sure else "better" if better else "worse"
         rows.append(
             BarRow(
                 titled(metric),
@@ -94,14 +95,15 @@ def _differences(title: str, apart: Mapping[str, DifferenceFigures]) -> Bars:
                     BarSegment(place(found.difference) - 0.4, 0.8, "mean", text),
                 ],
                 signed(found.difference),
-                note if sure else "not sure",
+                note,
             )
         )
     return Bars(
         title,
         rows,
-        "95 % intervals of the mean difference by frame, over drives where there are several; the "
-        "line is zero, the mark the mean. Each row has a scale of its own.",
-        legend=[("s3", "better"), ("s2", "worse"), ("s0", "not sure: the interval holds zero")],
+        "95 % interval of the mean difference, the wider of those over frames and over drives; the "
+        "line is zero, the mark the mean. Each row has a scale of its own. To be sure neither "
+        f"interval may hold zero; of several drives it takes {LEAST_SCENES}.",
+        legend=[("s3", "better"), ("s2", "worse"), ("s0", "not sure")],
         zero=50.0,
     )

@@ -88,6 +88,8 @@ class DifferenceFigures(BaseModel):
     difference: float
     confidence_95: Ends
     confidence_95_over_scenes: Ends | None = None
+    scenes: int = 0  #: 0, and not sure: of a version that did not say so
+    sure: bool = False
 
 
 class ComparedFigures(BaseModel):

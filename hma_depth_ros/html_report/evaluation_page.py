@@ -12,6 +12,7 @@ from hma_depth_ros.data.frame_name import short_scene_names
 from hma_depth_ros.data.splits.dataset_layout import KITTI, NYU
 from hma_depth_ros.data.splits.entry_camera import source_line
 from hma_depth_ros.evaluation.metrics import HIGHER_IS_BETTER
+from hma_depth_ros.evaluation.report.bootstrap import wider
 from hma_depth_ros.evaluation.report.metric_table import metric_title, ordered_metrics
 from hma_depth_ros.evaluation.report.paper_table import TABLE_1, TABLE_1_METRICS, TABLE_1_PROTOCOL
 from hma_depth_ros.html_report.comparison_page import comparison_page
@@ -156,9 +157,10 @@ def _overview(
     tiles = []
     for metric in _TILES:
         if metric in first.mean:
-            ends = first.confidence_95_over_scenes or first.confidence_95
+            of_scenes = first.confidence_95_over_scenes
+            ends = wider(first.confidence_95[metric], of_scenes[metric] if of_scenes else None)
             value, unit = _large(metric, first.mean[metric])
-            low, high = (_large(metric, end)[0] for end in ends[metric])
+            low, high = (_large(metric, end)[0] for end in ends)
             note = f"95 %: {low} to {high}"
             tiles.append(Tile(titled(metric).replace(" m ", " "), value, unit, note))
     counts = run.get("frames", {})

@@ -182,7 +182,12 @@ def test_the_figures_of_an_evaluation_are_on_its_page():
     content = evaluation()
     page = page_of(content)
     assert page.after("AbsRel ↓") == "0.180"  # the mean of 0.1, 0.2, 0.4 and 0.02
-    low, high = content["full_cap80"]["confidence_95_over_scenes"]["abs_rel"]
+    # Of two drives the interval over them is their two means, and narrower than that over frames.
+    assert content["full_cap80"]["confidence_95_over_scenes"]["abs_rel"] == pytest.approx(
+        (0.15, 0.21)
+    )
+    low, high = content["full_cap80"]["confidence_95"]["abs_rel"]
+    assert high - low > 0.2
     assert f"95 %: {low:.3f} to {high:.3f}" in page.texts
     assert "own on 4 frames" in page.texts
     assert "of 5 asked for" in page.texts
@@ -276,10 +281,12 @@ def test_pictures_make_no_page_of_10_mb(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 
 def test_several_networks_side_by_side():
-    def difference(low: float, value: float, high: float) -> dict[str, Any]:
+    def difference(low: float, value: float, high: float, scenes: int = 1) -> dict[str, Any]:
+        over_scenes = None if scenes == 1 else [value - 0.001, value + 0.001]
         return {
-            "first": 0.2, "second": 0.2 + value, "difference": value,
-            "confidence_95": [low, high], "confidence_95_over_scenes": None,
+            "first": 0.2, "second": 0.2 + value, "difference": value, "scenes": scenes,
+            "confidence_95": [low, high], "confidence_95_over_scenes": over_scenes,
+            "sure": scenes == 1 and (low > 0 or high < 0),
         }  # fmt: skip
 
     metrics = {"abs_rel": 0.2, "d1": 0.7, "rmse": 5.0}
@@ -290,20 +297,24 @@ def test_several_networks_side_by_side():
     }
     content = {
         "bts_cap80": {
-            "mean": {"old": metrics, "new": metrics},
-            "minus_first": {"new": apart},
-            "per_image": {"old": {"f": metrics}, "new": {"f": metrics}},
+            "mean": {"old": metrics, "new": metrics, "few": metrics},
+            "minus_first": {"new": apart, "few": {"d1": difference(-0.05, -0.04, -0.02, 2)}},
+            "per_image": {"old": {"f": metrics}, "new": {"f": metrics}, "few": {"f": metrics}},
         },
         "run": {"split": "some frames"},
     }
     page = page_of(content)
-    assert "new against old" in page.texts
+    assert "new, few against old" in page.texts
     start = page.texts.index("AbsRel ↓", page.texts.index("new minus old"))
     assert page.texts[start + 1] == "better"  # less is better
     assert page.after("RMSE m ↓") != ""
     colors = [f["class"] for f in page.of("rect") if f["class"].startswith("bar s")]
-    # In the order of the paper's table: d1 is worse, AbsRel better, of RMSE it is not sure.
-    assert colors == ["bar s2", "bar s3", "bar s0"]
+    # In the order of the paper's table: d1 is worse, AbsRel better, of RMSE it is not sure; nor of
+    # what two drives say.
+    assert colors == ["bar s2", "bar s3", "bar s0", "bar s0"]
+    assert page.texts.count("too few drives to say") == 1
+    few = page.of("rect", **{"class": "bar s0"})[-1]
+    assert float(few["width"]) == pytest.approx(46 * 0.03 / 0.05, abs=0.1), "the wider interval"
     (first, *_), (mean, *_) = (
         [f for f in page.of("rect") if f["class"] == name] for name in ("bar s3", "bar mean")
     )

@@ -7,6 +7,23 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+Interval = tuple[float, float]
+
+#: Fewer scenes say nothing of others: of two or three the interval over scenes is no more than the
+#: least and the largest of their means.
+LEAST_SCENES = 6
+
+
+def wider(over_frames: Interval, over_scenes: Interval | None) -> Interval:
+    """Of two intervals of one figure; that over scenes is None of a single scene."""
+    intervals = [over_frames] if over_scenes is None else [over_frames, over_scenes]
+    return max(intervals, key=lambda ends: ends[1] - ends[0])
+
+
+def too_few(scenes: int) -> bool:
+    """Whether there are several scenes, and yet too few to speak of others by."""
+    return 1 < scenes < LEAST_SCENES
+
 
 def confidence_interval(
     values: npt.NDArray[np.float64],

@@ -10,11 +10,14 @@ import numpy as np
 from rich.table import Table
 
 from hma_depth_ros.evaluation.metrics import HIGHER_IS_BETTER
-from hma_depth_ros.evaluation.report.bootstrap import confidence_interval
+from hma_depth_ros.evaluation.report.bootstrap import (
+    LEAST_SCENES,
+    Interval,
+    confidence_interval,
+    too_few,
+)
 from hma_depth_ros.evaluation.report.metric_table import metric_title, ordered_metrics
 from hma_depth_ros.evaluation.report.summary import EvaluationSummary, Figures
-
-Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -26,11 +29,17 @@ class Difference:
     difference: float
     confidence_95: Interval  #: paired bootstrap over frames: other frames of these scenes
     confidence_95_over_scenes: Interval | None  #: over whole scenes; None of a single one
+    scenes: int  #: that the frames are of
 
-    def is_sure(self) -> bool:
-        """Whether it has one sign in the wider of the intervals."""
-        low, high = self.confidence_95_over_scenes or self.confidence_95
-        return low > 0 or high < 0
+    @property
+    def sure(self) -> bool:
+        """Whether it has one sign in both intervals, and the scenes are not too few.
+
+        Of a single scene the interval over frames decides, for other frames of that scene.
+        """
+        intervals = [self.confidence_95, self.confidence_95_over_scenes or self.confidence_95]
+        above, below = (low > 0 for low, _ in intervals), (high < 0 for _, high in intervals)
+        return not too_few(self.scenes) and (all(above) or all(below))
 
 
 def differences(first: Figures, second: Figures) -> dict[str, Difference]:
@@ -51,13 +60,14 @@ def differences(first: Figures, second: Figures) -> dict[str, Difference]:
     found = {}
     for index, metric in enumerate(first.metric_names):
         ends = over_frames[:, index].tolist()
-        wider = None if over_scenes is None else over_scenes[:, index].tolist()
+        whole = None if over_scenes is None else over_scenes[:, index].tolist()
         found[metric] = Difference(
             float(values[0][:, index].mean()),
             float(values[1][:, index].mean()),
             float(apart[:, index].mean()),
             (ends[0], ends[1]),
-            None if wider is None else (wider[0], wider[1]),
+            None if whole is None else (whole[0], whole[1]),
+            len(set(scenes)),
         )
     return found
 
@@ -97,7 +107,7 @@ def comparison_tables(
             table.add_row(f"[bold]{name}[/]", *(f"{found[m].second:.3f}" for m in metrics))
             table.add_row(
                 f"  minus {names[0]}",
-                *(f"{found[m].difference:+.3f}{'*' * found[m].is_sure()}" for m in metrics),
+                *(f"{found[m].difference:+.3f}{'*' * found[m].sure}" for m in metrics),
             )
             for what in ("confidence_95", "confidence_95_over_scenes"):
                 ends = [getattr(found[m], what) for m in metrics]
@@ -106,10 +116,23 @@ def comparison_tables(
                     for side, word in enumerate(("from", "to")):
                         cells = (f"{end[side]:+.3f}" for end in ends)
                         table.add_row(f"  {label} {word}", *cells, style="dim")
-        table.caption = "* the interval, over scenes where there are several, does not hold 0"
+        table.caption = _caption(
+            min(d.scenes for found in apart[key].values() for d in found.values())
+        )
         table.caption_justify = "left"
         tables.append(table)
     return tables
+
+
+def _caption(scenes: int) -> str:
+    if too_few(scenes):
+        return (
+            f"{scenes} drives or scenes: too few drives to say which differences are sure; "
+            f"it takes {LEAST_SCENES}"
+        )
+    if scenes == 1:
+        return "* sure for other frames of this one drive or scene: the interval does not hold 0"
+    return "* sure: neither the interval over frames nor that over scenes holds 0"
 
 
 def comparison_content(
@@ -124,7 +147,7 @@ def comparison_content(
         content[key] = {
             "mean": {n: s.figures[key].mean for n, s in zip(names, summaries, strict=True)},
             "minus_first": {
-                name: {metric: asdict(difference) for metric, difference in found.items()}
+                name: {metric: {**asdict(d), "sure": d.sure} for metric, d in found.items()}
                 for name, found in apart[key].items()
             },
             "per_image": {

@@ -30,6 +30,7 @@ class RunProgress:
 
     step: int = 0  #: that comes next, of the whole run
     skipped: int = 0  #: steps whose gradient was not finite
+    failures: int = 0  #: of them, those since the last one whose gradient was (`run.patience`)
     best: float | None = None  #: of the validation metric
     best_epoch: int | None = None  #: counted from 0; -1: before the first step
     best_share: float = 1.0  #: of what training had changed by then (`validation.blends`)

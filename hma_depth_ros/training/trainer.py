@@ -70,6 +70,7 @@ class Trainer:
                 changed since the snapshot.
 
         """
+        _check_uncertainty(config)
         self.config, self.lists, self.folder, self.processes = config, lists, folder, processes
         settings = config.optimiser
         share = settings.batch_size // processes.world
@@ -110,6 +111,8 @@ class Trainer:
         )
         self.epoch_steps = self.sampler.steps_per_epoch
         self.steps = self.epoch_steps * settings.epochs
+        # A run of fewer steps would end well without having learned anything.
+        self._patience = min(config.run.patience, self.steps)
 
         torch.manual_seed(config.run.seed)
         # A snapshot replaces them; a download or an older checkpoint is not needed again.
@@ -122,7 +125,6 @@ class Trainer:
             freeze_stem(self.model)
         if settings.only_uncertainty:
             freeze_all_but_uncertainty(self.model)
-            _check_only_uncertainty(config)
         if config.compute.channels_last:
             self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.model.to(processes.device)
@@ -220,18 +222,18 @@ class Trainer:
     def _epoch(self, epoch: int, reporter: ProgressReport | None) -> float:
         """The steps that are left of an epoch; returns their mean loss."""
         recent, whole = _Means(), _Means()
-        run, failures = self.config.run, 0
+        run = self.config.run
         for batch in self.loader:
             rate = learning_rate(self.progress.step, self.steps, self.config.optimiser)
             figures = self.take_step(batch, step=self.progress.step, learning_rate=rate)
             self.progress.step += 1
             if figures is None:
                 self.progress.skipped += 1
-                failures += 1
-                if failures == run.patience:
+                self.progress.failures += 1
+                if self.progress.failures >= self._patience:
                     raise HmaDepthError(self._broken_down())
             else:
-                failures = 0
+                self.progress.failures = 0
                 recent.add(figures)
                 whole.add({"loss": figures["loss"]})
             if reporter is None:
@@ -338,7 +340,7 @@ class Trainer:
 
     def _broken_down(self) -> str:
         text = (
-            f"no finite gradient in {self.config.run.patience} steps up to step "
+            f"no finite gradient in {self.progress.failures} steps up to step "
             f"{self.progress.step}: lower optimiser.learning_rate or take compute.precision=fp32"
         )
         if not self.folder.state.is_file():
@@ -346,12 +348,23 @@ class Trainer:
         return f"{text}; {self.folder.path} can be resumed from its latest snapshot"
 
 
-def _check_only_uncertainty(config: TrainConfig) -> None:
-    if not config.loss.uncertainty_weight:
+def _check_uncertainty(config: TrainConfig) -> None:
+    """See that the estimate of the error is trained if there is one, and only then.
+
+    Weights without gradients would have no state in the optimiser, and no snapshot to resume from.
+    """
+    estimates, weight = config.model.uncertainty, config.loss.uncertainty_weight
+    if estimates and not weight:
         raise HmaDepthError(
-            "optimiser.only_uncertainty trains by loss.uncertainty_weight, which is 0; set it to 1"
+            "model.uncertainty=true estimates the error, and loss.uncertainty_weight, which trains "
+            "that, is 0; set it (the bundled model has 0.1), or model.uncertainty=false"
         )
-    if not config.optimiser.frozen_statistics:
+    if weight and not estimates:
+        raise HmaDepthError(
+            f"loss.uncertainty_weight={weight:g} trains an estimate of the error, and the model "
+            "has none; set model.uncertainty=true, or the weight to 0"
+        )
+    if config.optimiser.only_uncertainty and not config.optimiser.frozen_statistics:
         raise HmaDepthError(
             "optimiser.only_uncertainty leaves depth as it is, but batch normalisation would "
             "change it; set optimiser.frozen_statistics=true"

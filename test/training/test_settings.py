@@ -8,7 +8,7 @@ What the values must be is the business of the other files.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -236,13 +236,17 @@ class Observed:
 
 
 class _NoStep:
-    """Stands in for a `TrainingStep`."""
+    """Stands in for a `TrainingStep`; at the steps named no gradient is finite."""
 
-    def __init__(self, step: Any) -> None:
+    def __init__(self, step: Any, broken: Container[int] = ()) -> None:
         self.scaler = step.scaler
+        self._broken = broken
 
-    def __call__(self, batch: Batch, **_: Any) -> dict[str, float]:
-        return {"loss": 1.0}
+    def __call__(self, batch: Batch, *, step: int, **_: Any) -> dict[str, float] | None:
+        return None if step in self._broken else {"loss": 1.0}
+
+    def restored(self, scaler: dict[str, float]) -> None:
+        """As of a `TrainingStep`."""
 
 
 @dataclass(frozen=True)
@@ -265,6 +269,7 @@ ANY_DATASET = (
     "data.validation=null",
     "validation.protocol=null",
 )
+UNCERTAIN = ("model.uncertainty=true", "loss.uncertainty_weight=0.5")
 ONE_CYCLE = ("optimiser.schedule=one_cycle", "optimiser.epochs=4", "data.validation=null")
 
 EFFECTS = {
@@ -275,7 +280,6 @@ EFFECTS = {
     "model.min_depth": Effect("3", "loss", LOGARITHMIC),
     "model.depth_mapping": Effect("logarithmic", "loss"),
     "model.geometry": Effect("ground", "initial"),
-    "model.uncertainty": Effect("true", "initial"),
     "model.encoder": Effect("mobilenetv3_small_075", "initial"),
     "model.decoder_channels": Effect("[16, 16, 8, 8, 16]", "initial"),
     "model.aspp_channels": Effect("16", "initial"),
@@ -323,7 +327,7 @@ EFFECTS = {
     "loss.lam": Effect("0.5", "loss"),
     "loss.scale_weight": Effect("1", "loss"),
     "loss.scale_resolution": Effect("own", "loss", ("loss.scale_weight=1",)),
-    "loss.uncertainty_weight": Effect("1", "loss", ("model.uncertainty=true",)),
+    "loss.uncertainty_weight": Effect("1", "loss", UNCERTAIN),
     "loss.gradient_weight": Effect("1", "loss"),
     "loss.frame_balance": Effect("1", "loss"),
     "loss.distance_power": Effect("1", "loss"),
@@ -356,6 +360,7 @@ EFFECTS = {
 
 #: Keys that need something else than one small run, and the test that changes them.
 ELSEWHERE = {
+    "model.uncertainty": "test_settings.py::test_the_error_is_estimated_where_that_is_trained",
     **dict.fromkeys(
         (f"camera.{field.name}" for field in fields(CameraSection)),
         "test_fine_tuning.py::test_a_checkpoint_learns_the_new_camera_and_keeps_its_statistics",
@@ -451,6 +456,27 @@ def test_the_device_is_the_one_asked_for(folder: Path, capsys: pytest.CaptureFix
     assert "no device 'cuda:99'" in capsys.readouterr().err
 
 
+def test_the_error_is_estimated_where_that_is_trained(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    """The one without the other would train nothing, or could not be resumed."""
+    names = [
+        {name for name in _observed(folder, *changes, name="uncertain").initial if "uncert" in name}
+        for changes in ((), UNCERTAIN)
+    ]
+    assert not names[0] and names[1]
+    output = folder / "runs" / "half uncertain"
+    argv = ["--preset", "tiny", "--split", str(folder / "train.txt"), "--output", str(output)]
+    for change, says in (
+        ("model.uncertainty=true", "loss.uncertainty_weight, which trains that, is 0"),
+        ("loss.uncertainty_weight=0.1", "and the model has none; set model.uncertainty=true"),
+    ):
+        assert run_command("train", [*argv, *BASE, change]) == 2
+        found = capsys.readouterr().err
+        assert says in found and found.count("\n") == 1
+        assert not output.exists()
+
+
 @pytest.mark.parametrize(("every", "at"), [(0, [4]), (1, [1, 2, 3, 4]), (3, [3, 4])])
 def test_snapshots_are_written_every_so_many_steps(
     folder: Path, every: int, at: list[int], monkeypatch: pytest.MonkeyPatch
@@ -463,12 +489,36 @@ def test_snapshots_are_written_every_so_many_steps(
     assert written == at
 
 
-def test_a_run_ends_after_so_many_broken_steps(folder: Path, monkeypatch: pytest.MonkeyPatch):
-    short = ("optimiser.batch_size=1", "run.patience=3")
-    trainer = _observed(folder, *short, name="patience").trainer
-    monkeypatch.setattr(trainer, "take_step", lambda *_, **__: None)
-    with pytest.raises(HmaDepthError, match="no finite gradient in 3 steps up to step 3"):
-        trainer.run()
+@pytest.mark.parametrize(
+    ("patience", "broken", "ends_at"),
+    [
+        (3, range(8), 3),  # in the second epoch: there are two steps in each
+        (3, (0, 1, 3, 4, 6), None),
+        (3, (0, 1, 3, 4, 5), 6),
+        (20, range(8), 8),  # nothing was learned, though there were not as many steps
+        (20, range(7), None),
+    ],
+)
+def test_a_run_ends_after_so_many_broken_steps(
+    folder: Path, patience: int, broken: Container[int], ends_at: int | None
+):
+    short = ("optimiser.epochs=4", f"run.patience={patience}", "data.validation=null")
+    name = f"patience {patience} {broken}"
+    run = _observed(folder, *short, name=name)
+    run.trainer.take_step = _NoStep(run.trainer.take_step, broken)  # type: ignore[assignment]
+    if ends_at is None:
+        assert run.run.trainer.progress.step == 8
+        return
+    counted = min(patience, 8)
+    said = f"no finite gradient in {counted} steps up to step {ends_at}"
+    with pytest.raises(HmaDepthError, match=said):
+        assert run.run
+    # Resumed from the end of the epoch before, it counts on.
+    again = Trainer(run._config, run.lists, run.folder, ALONE, resume=True)
+    again.take_step = _NoStep(again.take_step, broken)  # type: ignore[assignment]
+    assert again.progress.step == ends_at - (2 if ends_at % 2 == 0 else 1)
+    with pytest.raises(HmaDepthError, match=said):
+        again.run()
 
 
 class _Diverging(_NoStep):
@@ -478,11 +528,11 @@ class _Diverging(_NoStep):
         super().__init__(step)
         self._model, self._left = model, steps
 
-    def __call__(self, batch: Batch, **_: Any) -> dict[str, float]:
+    def __call__(self, batch: Batch, *, step: int, **_: Any) -> dict[str, float] | None:
         self._left -= 1
         if not self._left:
             next(self._model.parameters()).data.fill_(torch.inf)
-        return super().__call__(batch)
+        return super().__call__(batch, step=step)
 
 
 def test_a_run_whose_weights_diverge_keeps_its_last_checkpoint(folder: Path):

@@ -10,32 +10,22 @@ from rich.console import Console
 from rich.table import Table
 
 from hma_depth_ros.assets import named_checkpoint
-from hma_depth_ros.data.splits.located_split import read_located_split
+from hma_depth_ros.data.splits.list_arguments import add_list_arguments, lists_of
 from hma_depth_ros.errors import HmaDepthError
-from hma_depth_ros.inference.network_arguments import add_mount_arguments, mount_of
+from hma_depth_ros.inference.network_arguments import add_mount_arguments, mounts_of
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="record_depth_ranges", description=__doc__)
     parser.add_argument("--checkpoint", type=named_checkpoint, required=True, metavar="FILE")
-    parser.add_argument(
-        "--split",
-        type=Path,
-        action="append",
-        required=True,
-        metavar="FILE",
-        help="list of frames that it was trained on; may be given several times",
-    )
-    parser.add_argument(
-        "--data", type=Path, metavar="ROOT", help="folder of their files (default: each list's)"
-    )
+    add_list_arguments(parser, several=True)
     parser.add_argument(
         "--output", type=Path, required=True, metavar="FILE", help="may be the checkpoint itself"
     )
     parser.add_argument(
         "--engine", metavar="NAME", help="default: torch in fp32; auto: the fastest, as in the node"
     )
-    add_mount_arguments(parser)
+    add_mount_arguments(parser, by_list=True)
     parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda, cuda:N")
     return parser
 
@@ -43,7 +33,7 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """See the module's docstring."""
     arguments = _parser().parse_args(argv)
-    mount = mount_of(arguments)
+    mounts = mounts_of(arguments, len(arguments.split))
 
     # Only now: PyTorch takes seconds to import, and a wrong argument should not wait for it.
     from hma_depth_ros.evaluation.depth_ranges import record_depth_ranges
@@ -52,14 +42,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     for path in (arguments.checkpoint, arguments.output):
         if ModelFormat.of(path) is not ModelFormat.CHECKPOINT:
             raise HmaDepthError(f"{path} is no checkpoint: record the ranges there, then export it")
-    entries = [e for split in arguments.split for e in read_located_split(split, arguments.data)]
+    lists = lists_of(arguments)
     ranges = record_depth_ranges(
         arguments.checkpoint,
-        entries,
+        [entry for entries in lists for entry in entries],
         arguments.output,
         device=arguments.device,
         engine=arguments.engine,
-        mount=mount,
+        mount=mounts[0],
+        heights={
+            entry.image: mount.height
+            for mount, entries in zip(mounts, lists, strict=True)
+            for entry in entries
+        },
     )
     table = Table(title="ln of depth in metres, usual on these frames")
     for title in ("", "from", "to"):

@@ -39,7 +39,7 @@ def validated_frames(folder: RunFolder) -> list[FrameLayers]:
     settings = Settings([measure.protocol], [measure.cap], measure.units_per_metre)
     chosen = [lists.validation[index] for index in spread(len(lists.validation), _SCORED)]
     frames = _frames(chosen, [lists.benchmark.layout.frame_name(entry.image) for entry in chosen])
-    source = CheckpointPredictions(weights, device=config.compute.device)
+    source = CheckpointPredictions(weights, device=config.compute.device, mount=config.crop.mount)
     summary = EvaluationSummary(settings.caps_by_key())
     for found in evaluate(frames, source, settings):
         if isinstance(found, HmaDepthError):

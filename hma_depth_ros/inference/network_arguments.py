@@ -20,14 +20,16 @@ def add_checkpoint_argument(group: argparse._ActionsContainer) -> None:
     )
 
 
-def add_mount_arguments(group: argparse._ActionsContainer) -> None:
-    """Add --camera-height and --camera-pitch to a parser or a group of it."""
+def add_mount_arguments(group: argparse._ActionsContainer, *, by_list: bool = False) -> None:
+    """Add --camera-height, once or for each list, and --camera-pitch to a parser or its group."""
+    several = "; for several lists one for all, or one for each" if by_list else ""
     group.add_argument(
         "--camera-height",
         type=float,
-        default=USUAL_MOUNT.height,
+        action="append" if by_list else "store",
+        default=None if by_list else USUAL_MOUNT.height,
         metavar="METRES",
-        help="of the camera above the road (default: KITTI's, %(default)s)",
+        help=f"of the camera above the road (default: KITTI's, {USUAL_MOUNT.height}){several}",
     )
     group.add_argument(
         "--camera-pitch",
@@ -45,10 +47,31 @@ def mount_of(arguments: argparse.Namespace) -> Mount:
         HmaDepthError: there is no such mount.
 
     """
+    return _mount(arguments.camera_height, arguments.camera_pitch)
+
+
+def mounts_of(arguments: argparse.Namespace, lists: int) -> list[Mount]:
+    """What they say of the camera of each list.
+
+    Raises:
+        HmaDepthError: there is no such mount, or the heights are neither one nor one for each list.
+
+    """
+    heights = arguments.camera_height or [USUAL_MOUNT.height]
+    if len(heights) not in (1, lists):
+        raise HmaDepthError(
+            f"{len(heights)} --camera-height for {lists} --split: give one for all lists, or one "
+            "for each"
+        )
+    mounts = [_mount(height, arguments.camera_pitch) for height in heights]
+    return mounts if len(mounts) == lists else mounts * lists
+
+
+def _mount(height: float, pitch: float) -> Mount:
     try:
-        return Mount(arguments.camera_height, arguments.camera_pitch)
+        return Mount(height, pitch)
     except ValueError:
         raise HmaDepthError(
             "--camera-height is in metres and positive, --camera-pitch in radians; not "
-            f"{arguments.camera_height:g} and {arguments.camera_pitch:g}"
+            f"{height:g} and {pitch:g}"
         ) from None

@@ -11,6 +11,7 @@ import torch
 
 from hma_depth_ros.cli import run_command, train
 from hma_depth_ros.geometry.camera_planes import USUAL_MOUNT, Mount
+from hma_depth_ros.html_report.training_page import write_training_page
 from hma_depth_ros.inference.camera_input import camera_input
 from hma_depth_ros.network.checkpoint import (
     CheckpointInfo,
@@ -134,3 +135,30 @@ def test_training_validates_and_records_with_the_heights_that_it_tells(
     assert seen[-1] == Mount(2.4)
     assert set(seen) == {Mount(1.9), Mount(2.4)}
     assert read_info(run / "last.safetensors").depth_ranges
+    seen.clear()
+    write_training_page(tmp_path / "page.html", run)
+    assert set(seen) == {Mount(1.9)}, "its frames are those of the validation"
+
+
+def test_ranges_are_recorded_with_the_height_of_each_lists_camera(
+    drives: Path,
+    checkpoint: Path,
+    seen: list[Mount],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+):
+    line = ["--checkpoint", checkpoint, "--output", tmp_path / "o.safetensors", "--data", drives]
+    line += ["--split", drives / "train.txt", "--split", drives / "val.txt"]
+
+    def run(*heights: float) -> int:
+        told = [word for height in heights for word in ("--camera-height", height)]
+        return run_command("record_depth_ranges", [str(word) for word in [*line, *told]])
+
+    for heights in ((2.4, 1.9), (1.9, 2.4)):
+        seen.clear()
+        assert run(*heights) == 0
+        assert [mount.height for mount in dict.fromkeys(seen)] == [*heights]
+    assert run(2.4, 1.9, 1.7) == 2
+    assert "3 --camera-height for 2 --split: give one for all" in capsys.readouterr().err
+    assert run(2.4, -1) == 2
+    assert "--camera-height is in metres" in capsys.readouterr().err

@@ -593,6 +593,23 @@ def test_predictions_of_another_checkpoint_are_refused(
     assert "holds predictions made with" in capsys.readouterr().err
 
 
+def test_predictions_of_nobody_knows_what_are_not_added_to(
+    data: Path, checkpoints: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """They would be taken for this network's, and those made now for the next one's."""
+    kept, output = tmp_path / "kept", tmp_path / "o.json"
+    kept.mkdir()
+    np.save(kept / f"{NAMES[0]}.npy", np.full((352, 1216), 10, np.float32))
+    arguments = (*network(data, checkpoints[0], output), "--predictions-dir", kept)
+    assert evaluate(*arguments) == 2
+    error = capsys.readouterr().err
+    assert f"{kept} holds predictions (1) and no predictions.json" in error
+    assert f"--predictions {kept}, or" in error
+    assert [path.name for path in kept.iterdir()] == [f"{NAMES[0]}.npy"]
+    (kept / f"{NAMES[0]}.npy").rename(kept / "notes.txt")  # other files are no matter
+    assert evaluate(*arguments) == 0
+
+
 @pytest.fixture
 def bf16_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """A CPU on which `auto` is bf16: by an instruction that every Linux machine has."""

@@ -59,7 +59,8 @@ class CachedPredictions(PredictionSource):
             uncertainty: the source gives it, and it is wanted.
 
         Raises:
-            HmaDepthError: the folder's predictions were made with other settings or cameras.
+            HmaDepthError: the folder's predictions were made with other settings or cameras, or do
+                not say with which.
 
         """
         self._source = source
@@ -75,9 +76,12 @@ class CachedPredictions(PredictionSource):
                     f"{folder} holds predictions made with {noted}, not {settings}; "
                     "name another folder with --predictions-dir"
                 )
-        # Without a note the predictions are the user's own, and it is not for us to claim them.
-        elif self.count():
-            return
+        elif count := self.count():
+            raise HmaDepthError(
+                f"{folder} holds predictions ({count}) and no {_SETTINGS} to say what made them: "
+                f"score them by --predictions {folder}, or name another folder with "
+                "--predictions-dir"
+            )
         else:
             _write(note, settings)
         self._note_cameras(cameras)

@@ -90,12 +90,29 @@ def test_filled_depth_and_the_border_can_be_had(root: Path, tmp_path: Path):
 def test_an_interrupted_extraction_goes_on(root: Path, tmp_path: Path):
     arguments = ["extract_nyu", str(root.parent / "labelled.mat"), "--output", str(tmp_path)]
     assert run(arguments) == 0
-    kept, lost = tmp_path / "kitchen/rgb_00000.png", tmp_path / "office/sync_depth_00001.png"
+    kept = tmp_path / "kitchen/rgb_00000.png"
+    lost = [tmp_path / "office/sync_depth_00001.png", tmp_path / "living_room/rgb_00002.png"]
     before = kept.stat().st_mtime_ns
-    lost.unlink()
+    for path in lost:
+        path.unlink()
     assert run(arguments) == 0
     assert kept.stat().st_mtime_ns == before
-    assert lost.is_file()
+    assert all(path.is_file() for path in lost)
+
+
+@pytest.mark.parametrize("option", [("--depth", "filled"), ("--keep-border",)])
+def test_a_folder_of_other_options_is_refused(
+    root: Path, tmp_path: Path, option: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+):
+    arguments = ["extract_nyu", str(root.parent / "labelled.mat"), "--output", str(tmp_path)]
+    for first, second in (((), option), (option, ())):
+        shutil.rmtree(tmp_path)
+        assert run([*arguments, *first]) == 0
+        (tmp_path / "kitchen/sync_depth_00000.png").unlink()
+        assert run([*arguments, *second]) == 2
+        assert f"{tmp_path} holds frames unpacked with other options" in capsys.readouterr().err
+        assert not (tmp_path / "kitchen/sync_depth_00000.png").exists()
+        assert run([*arguments, *first]) == 0
 
 
 def test_from_the_list_to_figures(root: Path, tmp_path: Path):

@@ -3,7 +3,7 @@
 Writes ROOT/SCENE/rgb_NNNNN.png and ROOT/SCENE/sync_depth_NNNNN.png (16 bit, millimetres), N from 0
 as in the file and SCENE its scene's type, so that BTS's test list finds them (also where it says
 .jpg). Lists: train.txt (795) and test.txt (654) with --splits, otherwise all.txt. Interrupted, the
-same command goes on.
+same command goes on; a folder unpacked with other options is refused.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from hma_depth_ros.data.depth.depth_png import write_depth_png
+from hma_depth_ros.data.depth.depth_png import read_depth_png, write_depth_png
 from hma_depth_ros.data.nyu.labelled import (
     DEPTH_KINDS,
     LabelledFile,
@@ -73,12 +74,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             MofNCompleteColumn(),
             TimeRemainingColumn(),
         )
+        wanted = [n for n in range(len(file)) if not _is_there(root, file, n)]
+        if kept := sorted(set(range(len(file))) - set(wanted))[:1]:
+            _check_same(root, file.frame(kept[0]), keep_border=arguments.keep_border)
         screen = Console(stderr=True)
         with Progress(*columns, console=screen, disable=not screen.is_terminal) as progress:
-            for number in progress.track(range(len(file))):
-                # Depth is written last, and each file whole or not at all.
-                if not (root / depth_path(file.scene(number), number)).is_file():
-                    _write(root, file.frame(number), keep_border=arguments.keep_border)
+            for number in progress.track(wanted):
+                _write(root, file.frame(number), keep_border=arguments.keep_border)
         for name, numbers in lists.items():
             entries = [_entry(file, number) for number in numbers]
             write_split(root / f"{name}.txt", entries)
@@ -86,18 +88,53 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _is_there(root: Path, file: LabelledFile, number: int) -> bool:
+    """Each file is written whole or not at all."""
+    scene = file.scene(number)
+    return all((root / path(scene, number)).is_file() for path in (image_path, depth_path))
+
+
+def _check_same(root: Path, frame: LabelledFrame, *, keep_border: bool) -> None:
+    """See that what is there was unpacked with the same options: one frame shows it.
+
+    Raises:
+        HmaDepthError: it is another picture.
+
+    """
+    from hma_depth_ros.data.image_file import read_rgb
+
+    image, depth = root / image_path(frame.scene, frame.number), _depth_file(root, frame)
+    known = np.rint(read_depth_png(depth, units_per_metre=UNITS_PER_METRE) * UNITS_PER_METRE)
+    if not (
+        np.array_equal(read_rgb(image), _image(frame, keep_border=keep_border))
+        and np.array_equal(known, np.floor(frame.depth.astype(np.float64) * UNITS_PER_METRE))
+    ):
+        raise HmaDepthError(
+            f"{root} holds frames unpacked with other options or from another file, as {image} "
+            "shows; name another folder with --output"
+        )
+
+
+def _image(frame: LabelledFrame, *, keep_border: bool) -> npt.NDArray[np.uint8]:
+    if keep_border:
+        return frame.image
+    image = np.zeros_like(frame.image)
+    image[_ROWS, _COLUMNS] = frame.image[_ROWS, _COLUMNS]
+    return image
+
+
+def _depth_file(root: Path, frame: LabelledFrame) -> Path:
+    return root / depth_path(frame.scene, frame.number)
+
+
 def _write(root: Path, frame: LabelledFrame, *, keep_border: bool) -> None:
     from hma_depth_ros.data.image_file import write_png
 
-    image = frame.image
-    if not keep_border:
-        image = np.zeros_like(frame.image)
-        image[_ROWS, _COLUMNS] = frame.image[_ROWS, _COLUMNS]
-    write_png(root / image_path(frame.scene, frame.number), image)
+    image = root / image_path(frame.scene, frame.number)
+    write_png(image, _image(frame, keep_border=keep_border))
     # Cut down to whole millimetres, not rounded, for the figures to be BTS's.
     depth = np.floor(frame.depth.astype(np.float64) * UNITS_PER_METRE) / UNITS_PER_METRE
-    path = root / depth_path(frame.scene, frame.number)
-    write_depth_png(path, depth, units_per_metre=UNITS_PER_METRE)
+    write_depth_png(_depth_file(root, frame), depth, units_per_metre=UNITS_PER_METRE)
 
 
 def _entry(file: LabelledFile, number: int) -> SplitEntry:

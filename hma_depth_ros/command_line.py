@@ -13,7 +13,10 @@ _ROS = "--ros-args"
 #: Shells expand `~/x` but neither '~/x' nor, most of them, --option=~/x and key=~/x.
 _HOME = re.compile(r"((?:-*[\w.-]+=)?)(~(?=/)|~$)", re.ASCII)
 #: Options that name a file to be written.
-_WRITTEN = ("--output", "--json", "--csv", "--problems", "--report", "--sparsification-plot")
+_WRITTEN = (
+    *("--output", "--json", "--csv", "--problems", "--report", "--sparsification-plot"),
+    *("--list", "--save", "--screenshot"),
+)
 _URL = re.compile(r"(?:-*[\w.-]+=)?(?P<url>(?:https?|ftp|file|s3|gs|hf|ssh|sftp)://\S*)", re.ASCII)
 
 

@@ -1,12 +1,15 @@
-"""YAML and JSON that somebody else may have written, for which the parsers alone are no match.
+"""YAML and JSON that somebody else may have written, and JSON that anybody can read.
 
-Both fall over at deep nesting, and PyYAML at a date that does not exist; its aliases let ten lines
-stand for as many values as there are atoms, for whoever looks at them one by one.
+For the first the parsers alone are no match: both fall over at deep nesting, and PyYAML at a date
+that does not exist; its aliases let ten lines stand for as many values as there are atoms, for
+whoever looks at them one by one.
 """
 
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -46,6 +49,19 @@ def parse_json(text: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise MalformedTextError(_reason(error)) from error
+
+
+def json_text(content: Any, *, indent: int | None = None) -> str:
+    """JSON of a value: what is no number, such as NaN, which JSON does not have, becomes null."""
+    return json.dumps(_without_nan(content), indent=indent, allow_nan=False)
+
+
+def _without_nan(content: Any) -> Any:
+    if isinstance(content, Mapping):
+        return {name: _without_nan(value) for name, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [_without_nan(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def parse_yaml(text: str) -> Any:

@@ -52,7 +52,9 @@ def test_what_names_no_file_is_refused(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("given", [["--json", "a"], ["--json=a"], ["--x", "b", "--csv", "./a"]])
+@pytest.mark.parametrize(
+    "given", [["--json", "a"], ["--json=a"], ["--x", "b", "--csv", "./a"], ["--list", "a"]]
+)
 def test_what_is_read_is_not_replaced(
     given: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -61,7 +63,9 @@ def test_what_is_read_is_not_replaced(
     for name in ("a", "b"):
         Path(name).touch()
     for read in (["--split", "a"], ["--split=a"], ["a"], [str(tmp_path / "a")]):
-        with pytest.raises(HmaDepthError, match=r"--(json|csv) would replace a, which is to be"):
+        with pytest.raises(
+            HmaDepthError, match=r"--(json|csv|list) would replace a, which is to be"
+        ):
             usable_arguments([*read, *given])
         assert usable_arguments([*read, *given], in_place=True) == [*read, *given]
     assert usable_arguments(["b", *given]) == ["b", *given]  # an old result may be replaced
@@ -83,6 +87,74 @@ def test_predict_replaces_nothing_beside_the_images(
         (line,) = capsys.readouterr().err.splitlines()
         assert "1_depth.png is there already, beside the images" in line
     assert truth.read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("judge_depth --split a --every 0", "--every: 0 is not 1 or more"),
+        ("judge_depth --split a --every -1", "--every: -1 is not 1 or more"),
+        ("judge_depth --split a --beyond nan", "--beyond: nan is not 0 or a positive number"),
+        ("pseudo_labels --split a --checkpoint b --tolerance 0", "0 is not a positive number"),
+        ("pseudo_labels --split a --checkpoint b --tolerance nan", "nan is not a positive number"),
+        ("pseudo_labels --split a --checkpoint b --widths 64 -1", "--widths: -1 is not 0 or more"),
+        ("bag_to_dataset a --output b --time-offset nan", "nan is not a number to count with"),
+        ("bag_to_dataset a --output b --overlays -1", "--overlays: -1 is not 0 or more"),
+        ("ablate --split a --output b --mix c", "unrecognized arguments: --mix"),
+    ],
+)
+def test_numbers_out_of_range_are_refused_first(
+    line: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name, *arguments = line.split()
+    with pytest.raises(SystemExit) as end:
+        run_command(name, arguments)
+    assert end.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+KITTI = "evaluate_kitti --data . --split a"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (f"{KITTI} --predictions-format png", "--predictions-format goes with --predictions-dir"),
+        (f"{KITTI} --panel-count 2", "--panel-count goes with --panels or --report"),
+        (
+            "evaluate_kitti --predictions . --ground-truth . --device cpu",
+            "--device is for a checkpoint, not with --predictions",
+        ),
+        ("evaluate_bag a --camera 3", "--camera goes with --calibration"),
+        ("evaluate_bag a --image-topic b", "--image-topic goes with --panels or --report"),
+        ("evaluate_bag a --panel-count 2", "--panel-count goes with --panels or --report"),
+        ("predict a.png --output b --camera 0", "--camera goes with --calibration"),
+        ("bag_to_dataset a --output b --camera 0", "--camera goes with --calibration"),
+        ("check_dataset --data . --allow-test-scenes", "--allow-test-scenes goes with --training"),
+        ("export bundled --format onnx --output a.onnx --data .", "--data goes with --calibration"),
+        ("benchmark loader --data .", "--data goes with --split"),
+        ("kitti_to_bag a --output b --jpeg-quality 90", "--jpeg-quality goes with --images jpeg"),
+        ("demo --frames 9 --bag a", "--frames is of the rendered street"),
+        ("make_split --dataset nyu --data . --output a --cameras 2", "--cameras is for KITTI"),
+        (
+            "make_split --dataset nyu --data . --output a --without-test-scenes",
+            "--without-test-scenes is for KITTI",
+        ),
+    ],
+)
+def test_what_would_do_nothing_is_refused(
+    line: str,
+    said: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    name, *arguments = line.split()
+    assert run_command(name, arguments) == 2
+    (error,) = capsys.readouterr().err.splitlines()
+    assert said in error
+    assert not list(tmp_path.iterdir())
 
 
 def printing_to(output: int | IO[str], arguments: list[str]) -> subprocess.CompletedProcess[str]:

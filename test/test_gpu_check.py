@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -13,9 +14,12 @@ from typing import Any
 
 import pytest
 
+from hma_depth_ros.benchmarks.gpu_check.compared_runs import images_per_second
 from hma_depth_ros.benchmarks.gpu_check.floor import Layer, convolutions, floor_of, floors
+from hma_depth_ros.benchmarks.gpu_check.part_program import write_figures
+from hma_depth_ros.benchmarks.gpu_check.part_tables import tables
 from hma_depth_ros.benchmarks.gpu_check.parts import Part, all_parts
-from hma_depth_ros.benchmarks.gpu_check.run_parts import run_parts
+from hma_depth_ros.benchmarks.gpu_check.run_parts import PartResult, run_parts, write_report
 from hma_depth_ros.cli import gpu_check, run_command
 from hma_depth_ros.network.flops import count_flops
 from hma_depth_ros.network.model_config import ModelConfig
@@ -152,6 +156,20 @@ def test_wrong_arguments_say_so(tmp_path: Path, capsys: pytest.CaptureFixture[st
     ):
         assert run_command("gpu_check", arguments) == 2
         assert message in capsys.readouterr().err
+
+
+def test_a_speed_that_was_not_taken_is_null(tmp_path: Path):
+    """NaN is no JSON: other programs could not read the file."""
+    run = {"steps": 1, "images_per_second": images_per_second([], after=0), "losses": []}
+    text = write_figures(tmp_path / "f.json", {"fp32": {**run, "seconds": 2.0}})
+    found = json.loads(text, parse_constant=pytest.fail)
+    assert found["fp32"]["images_per_second"] is None
+    result = PartResult("passed", figures=found)
+    write_report(tmp_path, {"limit": math.inf}, {"training": result})
+    report = json.loads((tmp_path / "report.json").read_text(), parse_constant=pytest.fail)
+    assert report["limit"] is None
+    (table,) = [t for t in tables({"training": result}, {}) if t.title == "training"]
+    assert [list(column.cells) for column in table.columns[2:3]] == [[""]]
 
 
 def test_files_of_tests_are_skipped_where_their_packages_are_missing(tmp_path: Path):

@@ -56,7 +56,10 @@ ALLOWED = {
         "evaluation",
     },
 }
-COMMON = {"assets", "errors", "file_kind", "files", "private_cache", "signals", "structured_text"}
+COMMON = {
+    *("argument_checks", "assets", "errors", "file_kind", "files", "private_cache", "signals"),
+    "structured_text",
+}
 ROS_PACKAGES = {"rclpy", "sensor_msgs", "std_msgs", "diagnostic_msgs", "cv_bridge"}
 
 

@@ -89,6 +89,12 @@ def test_the_command(
     (figures,) = content["scenes"].values()
     assert figures["error"] == pytest.approx(abs(1.25 / figures["by_truth"] - 1))
 
+    monkeypatch.setattr(height_scale, "scale_by_height", lambda *_, **__: None)  # no road
+    assert run_command("height_scale", list(map(str, options))) == 0
+    content = json.loads(out.read_text(), parse_constant=pytest.fail)
+    (figures,) = content["scenes"].values()
+    assert (figures["by_height"], figures["error"], figures["with_road"]) == (None, None, 0)
+
     assert run_command("height_scale", [*map(str, options), "--camera-height", "0"]) == 2
     assert "--camera-height is in metres and positive" in capsys.readouterr().err
     split.write_text("image/a.png None 80 80 48 24\n")

@@ -13,24 +13,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from hma_depth_ros.argument_checks import count_or_none, finite, goes_with, not_negative, positive
 from hma_depth_ros.errors import HmaDepthError
 
 #: Damaged frames that are named one by one.
 _NAMED = 20
-
-
-def _positive(text: str) -> float:
-    value = float(text)
-    if not (value > 0 and math.isfinite(value)):
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
-    return value
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not (value >= 0 and math.isfinite(value)):
-        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds")
-    return value
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -57,27 +44,25 @@ def _parser() -> argparse.ArgumentParser:
     either.add_argument(
         "--lidar-to-camera",
         nargs=7,
-        type=float,
+        type=finite,
         metavar=("X", "Y", "Z", "QX", "QY", "QZ", "QW"),
         help="takes points of the LiDAR to the camera's optical frame",
     )
     either.add_argument(
         "--calibration", type=Path, metavar="DAY", help="folder of KITTI's calibration files"
     )
-    place.add_argument(
-        "--camera", type=int, choices=range(4), default=2, help="in these files (default: 2)"
-    )
+    place.add_argument("--camera", type=int, choices=range(4), help="in these files (default: 2)")
     time = parser.add_argument_group("time and motion")
     time.add_argument(
         "--max-difference",
-        type=_seconds,
+        type=not_negative,
         default=0.05,
         metavar="SECONDS",
         help="between an image and its scan (default: %(default)s)",
     )
     time.add_argument(
         "--time-offset",
-        type=float,
+        type=finite,
         metavar="SECONDS",
         help="added to the LiDAR's stamps (default: 0, and clocks that differ are refused)",
     )
@@ -115,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     frames = parser.add_argument_group("frames and lists")
     frames.add_argument(
         "--spacing",
-        type=_positive,
+        type=positive,
         default=2.0,
         metavar="METRES",
         help="between frames; where nothing tells the way, each new view is one (default: 2)",
@@ -130,14 +115,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     frames.add_argument(
         "--stretch",
-        type=_positive,
+        type=positive,
         default=200.0,
         metavar="METRES",
         help="of road that go to one list, less if there are few (default: 200)",
     )
     frames.add_argument(
         "--gap",
-        type=_seconds,
+        type=not_negative,
         default=30.0,
         metavar="METRES",
         help="kept free between lists, a quarter of a stretch at most (default: 30)",
@@ -146,7 +131,7 @@ def _parser() -> argparse.ArgumentParser:
         "--jpeg", action="store_true", help="store images as JPEG of quality 95 (default: PNG)"
     )
     frames.add_argument(
-        "--overlays", type=int, default=12, metavar="N", help="to look at (default: 12)"
+        "--overlays", type=count_or_none, default=12, metavar="N", help="to look at (default: 12)"
     )
     return parser
 
@@ -154,6 +139,7 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; the status is described at the top of this module."""
     arguments = _parser().parse_args(argv)
+    goes_with(arguments, "camera", "calibration")
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -181,7 +167,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         odometry_topic=arguments.odometry_topic,
         lidar_to_camera=arguments.lidar_to_camera and tuple(arguments.lidar_to_camera),
         calibration=arguments.calibration,
-        camera=arguments.camera,
+        camera=2 if arguments.camera is None else arguments.camera,
         limit=round(arguments.max_difference * 1e9),
         time_offset=None if arguments.time_offset is None else round(arguments.time_offset * 1e9),
         follow_motion=not arguments.no_motion,

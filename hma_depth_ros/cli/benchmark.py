@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
+from hma_depth_ros.argument_checks import goes_with
 from hma_depth_ros.assets import named_checkpoint
 from hma_depth_ros.benchmarks.rig import Rig
 from hma_depth_ros.cli.describe import image_size
@@ -213,6 +214,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _loader(arguments: argparse.Namespace) -> dict[str, Any]:
     from hma_depth_ros.benchmarks.loader_speed import measure_loader, render_frames
 
+    goes_with(arguments, "data", "split")
     if arguments.workers < 1 or not arguments.seconds > 0:
         raise HmaDepthError("--workers must be 1 or more, and --seconds positive")
     with temporary_folder(prefix="hma_depth_benchmark_") as folder:

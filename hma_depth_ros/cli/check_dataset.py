@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from hma_depth_ros.argument_checks import goes_with
 from hma_depth_ros.data.depth.depth_units import unit_hint
 from hma_depth_ros.data.depth.ground_truth import SOURCES
 from hma_depth_ros.data.depth.lidar_depth import LidarScan
@@ -81,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """See the module's docstring."""
     arguments = _parser().parse_args(argv)
+    goes_with(arguments, "allow_test_scenes", "training")
     if arguments.workers < 1:
         raise HmaDepthError("--workers must be 1 or more")
     if arguments.dataset == "nyu" and arguments.ground_truth_source != SOURCES[0]:

@@ -8,20 +8,14 @@ images, depth, masks and clouds, a contact sheet, the figures as summary.json an
 from __future__ import annotations
 
 import argparse
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
+from hma_depth_ros.argument_checks import positive
+from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.network_arguments import add_checkpoint_argument
-
-
-def _positive(text: str) -> float:
-    value = float(text)
-    if not (value > 0 and math.isfinite(value)):
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
-    return value
 
 
 def _count(text: str) -> int:
@@ -51,12 +45,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--frames",
         type=_count,
-        default=30,
         metavar="N",
-        help="length of the rendered street (default: %(default)s frames at 10 Hz)",
+        help="length of the rendered street (default: 30 frames at 10 Hz)",
     )
     parser.add_argument(
-        "--rate", type=_positive, default=1.0, help="times as fast as recorded (default: 1)"
+        "--rate", type=positive, default=1.0, help="times as fast as recorded (default: 1)"
     )
     parser.add_argument("--image-topic", help="of the bag (default: the first one with images)")
     parser.add_argument(
@@ -77,6 +70,8 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point."""
     arguments = _parser().parse_args(argv)
+    if arguments.frames is not None and (arguments.bag or arguments.drive):
+        raise HmaDepthError("--frames is of the rendered street, not of --bag or --drive")
     from hma_depth_ros.data.image_file import write_png
     from hma_depth_ros.demo.demo_report import read_summary, summary_table, write_summary
     from hma_depth_ros.demo.recording import bag_frames
@@ -153,11 +148,12 @@ def _bag(arguments: argparse.Namespace, console: Console) -> Path:
         for error in drive_bag(arguments.drive, bag):
             console.print(f"left out: {error}", markup=False)
         return bag
-    bag = output / f"street_{arguments.frames}"
+    frames = arguments.frames or 30
+    bag = output / f"street_{frames}"
     if not bag.exists():
         from hma_depth_ros.cli.synthetic_drive import main as render
 
-        console.print(f"rendering a street of {arguments.frames} frames to {bag}")
+        console.print(f"rendering a street of {frames} frames to {bag}")
         drive = str(output / "street")
-        render(["--output", drive, "--frames", str(arguments.frames), "--bag", str(bag)])
+        render(["--output", drive, "--frames", str(frames), "--bag", str(bag)])
     return bag

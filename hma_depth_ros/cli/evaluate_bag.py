@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import math
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from hma_depth_ros.argument_checks import goes_with, not_negative
 from hma_depth_ros.data.depth.depth_png import UNITS_PER_METRE
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.command_arguments import add_report_options
 from hma_depth_ros.evaluation.protocols import PROTOCOLS, protocols_by_name
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not (value >= 0 and math.isfinite(value)):
-        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds")
-    return value
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -71,13 +64,12 @@ def _parser() -> argparse.ArgumentParser:
         "--camera",
         type=int,
         choices=range(4),
-        default=2,
-        help="of KITTI's calibration files (default: %(default)s)",
+        help="of KITTI's calibration files (default: 2)",
     )
     how = parser.add_argument_group("how")
     how.add_argument(
         "--max-difference",
-        type=_seconds,
+        type=not_negative,
         default=0.05,
         metavar="SECONDS",
         help="between a depth image and its ground truth (default: %(default)s)",
@@ -112,8 +104,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point."""
     arguments = _parser().parse_args(argv)
 
-    if arguments.workers < 1 or arguments.panel_count < 1:
+    if arguments.workers < 1 or (arguments.panel_count is not None and arguments.panel_count < 1):
         raise HmaDepthError("--workers and --panel-count must be 1 or more")
+    goes_with(arguments, "camera", "calibration")
+    goes_with(arguments, "image_topic", "panels", "report")
+    goes_with(arguments, "panel_count", "panels", "report")
 
     # Only now: what works here takes its time to import, and a wrong argument need not wait for it.
     from hma_depth_ros.bags.scoring.bag_score import ScoreRequest, open_frames
@@ -137,7 +132,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         info_topic=arguments.camera_info_topic,
         image_topic=arguments.image_topic,
         calibration=arguments.calibration,
-        camera=arguments.camera,
+        camera=2 if arguments.camera is None else arguments.camera,
         limit=round(arguments.max_difference * 1e9),
         occlusion_filter=not arguments.no_occlusion_filter,
         follow_motion=not arguments.no_motion,

@@ -13,6 +13,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from hma_depth_ros.argument_checks import goes_with
 from hma_depth_ros.assets import named_checkpoint
 from hma_depth_ros.errors import HmaDepthError
 
@@ -65,6 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     size = None if arguments.size is None else _size(arguments.size)
     if (arguments.precision == "int8") != (arguments.calibration is not None):
         raise HmaDepthError("--precision int8 and --calibration LIST go together")
+    goes_with(arguments, "data", "calibration")
     if arguments.precision == "int8":
         return _int8(arguments, size)
 

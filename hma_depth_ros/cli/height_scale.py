@@ -8,7 +8,6 @@ the same is to be given to process_bag as --depth-scale.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +27,7 @@ from hma_depth_ros.inference.network_arguments import (
     mount_of,
 )
 from hma_depth_ros.inference.road_scale import FARTHEST, scale_by_height
+from hma_depth_ros.structured_text import json_text
 
 _CAP = 80.0
 #: Ground truth that counts is at least so far, as in the evaluation.
@@ -85,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.json is not None:
         content = {"scenes": scenes, "mount": vars(mount), "run": computed_by(predictor)}
         with atomic_path(arguments.json) as temporary:
-            temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+            temporary.write_text(json_text(content, indent=2) + "\n", encoding="utf-8")
     return 0
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from hma_depth_ros.argument_checks import count, not_negative
 from hma_depth_ros.data.splits.list_arguments import add_list_arguments, entries_of
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.network_arguments import (
@@ -25,12 +26,16 @@ def _parser() -> argparse.ArgumentParser:
     add_checkpoint_argument(parser)
     add_mount_arguments(parser)
     parser.add_argument(
-        "--beyond", type=float, default=0.3, metavar="WIDTHS", help="implausible_beyond (0.3)"
+        "--beyond",
+        type=not_negative,
+        default=0.3,
+        metavar="WIDTHS",
+        help="implausible_beyond (0.3)",
     )
     parser.add_argument(
         "--spoiled", action="store_true", help="also of the frames covered, overexposed and so on"
     )
-    parser.add_argument("--every", type=int, default=1, metavar="N", help="only each N-th frame")
+    parser.add_argument("--every", type=count, default=1, metavar="N", help="only each N-th frame")
     return parser
 
 

@@ -62,9 +62,8 @@ def _parser() -> argparse.ArgumentParser:
         "--jpeg-quality",
         type=int,
         choices=range(1, 101),
-        default=95,
         metavar="1..100",
-        help="of images that are no JPEG yet (default: %(default)s)",
+        help="of images that are no JPEG yet, with --images jpeg (default: 95)",
     )
     parser.add_argument(
         "--storage", choices=("mcap", "sqlite3"), default="mcap", help="default: %(default)s"
@@ -77,6 +76,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point."""
     arguments = _parser().parse_args(argv)
 
+    if arguments.jpeg_quality is not None and arguments.images != "jpeg":
+        raise HmaDepthError("--jpeg-quality goes with --images jpeg")
+
     # Only now: what works here takes its time to import, and a wrong argument need not wait for it.
     from hma_depth_ros.bags.kitti.drive_bag import BagOptions, gaps, open_recording, write_kitti_bag
 
@@ -85,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         cameras=None if arguments.cameras is None else tuple(dict.fromkeys(arguments.cameras)),
         dialect=DIALECTS[arguments.dialect],
         image_format=arguments.images,
-        jpeg_quality=arguments.jpeg_quality,
+        jpeg_quality=arguments.jpeg_quality or BagOptions.jpeg_quality,
         storage=StoragePlugin[arguments.storage.upper()],
         compressed=arguments.compress,
     )

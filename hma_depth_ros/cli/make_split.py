@@ -44,7 +44,6 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         nargs="+",
         choices=COLOUR_CAMERAS,
-        default=(2,),
         help="2: left, 3: right (default: 2)",
     )
     parser.add_argument(
@@ -90,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         entries = chosen = _of_nyu(arguments)
     else:
         entries = list_frames(
-            arguments.data, cameras=arguments.cameras, source=arguments.ground_truth_source
+            arguments.data, cameras=arguments.cameras or (2,), source=arguments.ground_truth_source
         )
         chosen = _of_drives(entries, arguments)
     if not arguments.unlabelled:
@@ -125,10 +124,12 @@ def _with_intrinsics(root: Path, entries: Sequence[SplitEntry]) -> list[SplitEnt
 
 
 def _of_nyu(arguments: argparse.Namespace) -> list[SplitEntry]:
-    if arguments.drives or arguments.without or arguments.ground_truth_source != SOURCES[0]:
-        raise HmaDepthError("--drives, --without and LiDAR are for KITTI, not for NYU Depth v2")
-    if arguments.intrinsics:
-        raise HmaDepthError("--intrinsics is for KITTI; NYU Depth v2 has no calibration files")
+    for name in ("drives", "without", "without_test_scenes", "cameras", "intrinsics"):
+        if getattr(arguments, name):
+            option = f"--{name.replace('_', '-')}"
+            raise HmaDepthError(f"{option} is for KITTI, not for NYU Depth v2")
+    if arguments.ground_truth_source != SOURCES[0]:
+        raise HmaDepthError("NYU Depth v2 has no velodyne scans")
     return list_nyu_frames(arguments.data)
 
 

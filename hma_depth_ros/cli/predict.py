@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from hma_depth_ros.argument_checks import goes_with
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import atomic_path, shown
 from hma_depth_ros.geometry.camera import PinholeCamera
@@ -60,9 +61,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--camera",
         type=int,
-        default=2,
         choices=range(4),
-        help="camera of the calibration: N of the folder image_0N (default: %(default)s)",
+        help="camera of the calibration: N of the folder image_0N (default: 2)",
     )
     add_checkpoint_argument(parser)
     add_mount_arguments(parser)
@@ -153,9 +153,11 @@ def _camera_chooser(
     arguments: argparse.Namespace,
 ) -> Callable[[Path, int, int], PinholeCamera | None]:
     """Return the function from an image's path, width and height to its camera."""
+    goes_with(arguments, "camera", "calibration")
     calibration, fx = arguments.calibration, arguments.fx
+    index = 2 if arguments.camera is None else arguments.camera
     if calibration is not None:
-        return partial(_calibrated_camera, calibration, _read_camera(calibration, arguments.camera))
+        return partial(_calibrated_camera, calibration, _read_camera(calibration, index))
     if fx is None:
         return lambda _path, _width, _height: None
     if not 0 < fx < np.inf:

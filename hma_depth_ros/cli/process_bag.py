@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import math
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -23,6 +22,7 @@ from dataclasses import astuple
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hma_depth_ros.argument_checks import positive
 from hma_depth_ros.bags.processing.output_settings import OUTPUT_KINDS, OutputSettings
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import check_writable
@@ -40,13 +40,6 @@ if TYPE_CHECKING:
 
 #: Problems that are named one by one.
 _NAMED = 20
-
-
-def _positive(text: str) -> float:
-    value = float(text)
-    if not (value > 0 and math.isfinite(value)):
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
-    return value
 
 
 def _kinds(text: str) -> tuple[str, ...]:
@@ -143,13 +136,13 @@ def _parser() -> argparse.ArgumentParser:
     add_mount_arguments(how)
     how.add_argument(
         "--depth-scale",
-        type=_positive,
+        type=positive,
         default=1.0,
         metavar="FACTOR",
         help="on all depth, such as height_scale or accuracy_monitor say (default: %(default)s)",
     )
     how.add_argument(
-        "--max-range", type=_positive, metavar="METRES", help="depth beyond is +Inf (REP 117)"
+        "--max-range", type=positive, metavar="METRES", help="depth beyond is +Inf (REP 117)"
     )
     result = parser.add_argument_group("what is written")
     result.add_argument(
@@ -213,7 +206,7 @@ def _parser() -> argparse.ArgumentParser:
     result.add_argument("--compress", action="store_true", help="with zstd: smaller and slower")
     result.add_argument(
         "--part",
-        type=_positive,
+        type=positive,
         default=10.0,
         metavar="SECONDS",
         help="length of OUT's files; an interrupted run loses at most one (default: %(default)s)",

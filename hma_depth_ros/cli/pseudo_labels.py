@@ -13,10 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
+from hma_depth_ros.argument_checks import count_or_none, positive
 from hma_depth_ros.assets import named_checkpoint
 from hma_depth_ros.data.depth.depth_png import write_depth_png
 from hma_depth_ros.data.splits.list_arguments import add_list_arguments, entries_of
 from hma_depth_ros.data.splits.split_file import SplitEntry, write_split
+from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.inference.network_arguments import add_mount_arguments, mount_of
 from hma_depth_ros.training.samples.second_truth import label_path
 
@@ -41,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--widths",
-        type=int,
+        type=count_or_none,
         nargs="+",
         default=[0],
         metavar="PIXELS",
@@ -49,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--tolerance",
-        type=float,
+        type=positive,
         default=0.1,
         help="largest standard deviation of ln(depth) among the predictions (default: 0.1)",
     )
@@ -71,6 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from hma_depth_ros.training.pseudo_labels import agreed_depth, views_of
 
     entries = entries_of(arguments)
+    _check_folder(entries, arguments.folder)
     predictors = [
         DepthPredictor.from_checkpoint(path, device=arguments.device, mount=mount)
         for path in arguments.checkpoint
@@ -95,6 +98,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         f"{np.mean(shares):.0%} of their pixels"
     )
     return 0
+
+
+def _check_folder(entries: Sequence[SplitEntry], folder: str) -> None:
+    """See that labels take the place of labels alone.
+
+    Raises:
+        HmaDepthError: images or ground truth of the list lie there.
+
+    """
+    listed = {path.parent.resolve() for entry in entries for path in _files(entry)}
+    written = {label_path(entry.image, folder).parent.resolve() for entry in entries}
+    if both := sorted(listed & written):
+        raise HmaDepthError(
+            f"--folder {folder}: {both[0]} holds images or ground truth of the list, which labels "
+            "would replace; choose another name"
+        )
+
+
+def _files(entry: SplitEntry) -> list[Path]:
+    return [entry.image, *([entry.depth] if isinstance(entry.depth, Path) else [])]
 
 
 def _relative(entry: SplitEntry, folder: Path) -> SplitEntry:

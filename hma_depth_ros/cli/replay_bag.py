@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hma_depth_ros.argument_checks import not_negative, positive
 from hma_depth_ros.bags.processing.silence import LONGEST
 from hma_depth_ros.errors import HmaDepthError
 
@@ -23,20 +23,6 @@ out with a warning. Services /bag_replayer/set_paused (std_srvs/SetBool) and tog
 and the topic /bag_replayer/pause (std_msgs/Bool) pause the replay and let it go on;
 /bag_replayer/paused tells. ROS arguments (--ros-args ...) may follow.
 """
-
-
-def _positive(text: str) -> float:
-    value = float(text)
-    if not (value > 0 and math.isfinite(value)):
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
-    return value
-
-
-def _offset(text: str) -> float:
-    value = float(text)
-    if not (value >= 0 and math.isfinite(value)):
-        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds")
-    return value
 
 
 def _silence(text: str) -> float:
@@ -71,18 +57,18 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="replay_bag", description=__doc__, epilog=_EPILOG)
     parser.add_argument("bag", type=Path, help="bag folder, or one .mcap or .db3 file")
     parser.add_argument(
-        "--rate", type=_positive, default=1.0, help="times as fast as recorded (default: 1)"
+        "--rate", type=positive, default=1.0, help="times as fast as recorded (default: 1)"
     )
     parser.add_argument("--loop", action="store_true", help="start again at the end, for ever")
     parser.add_argument(
         "--start",
-        type=_offset,
+        type=not_negative,
         default=0.0,
         metavar="SECONDS",
         help="begin that far into the bag (default: 0)",
     )
     parser.add_argument(
-        "--duration", type=_positive, metavar="SECONDS", help="end after so much of the bag"
+        "--duration", type=positive, metavar="SECONDS", help="end after so much of the bag"
     )
     parser.add_argument(
         "--longest-silence",
@@ -104,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--lockstep-timeout",
-        type=_positive,
+        type=positive,
         default=60.0,
         metavar="SECONDS",
         help="that an image may take (default: 60)",
@@ -121,7 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--clock",
         nargs="?",
-        type=_positive,
+        type=positive,
         const=100.0,
         metavar="HZ",
         help="publish the bag's time on /clock, HZ times a second (default: 100) and with every "
@@ -137,7 +123,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--wait-timeout",
-        type=_positive,
+        type=positive,
         default=60.0,
         metavar="SECONDS",
         help="give up waiting for subscribers (default: 60)",

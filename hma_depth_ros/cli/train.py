@@ -42,7 +42,13 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument(
         "--print-config", action="store_true", help="print the whole configuration, and no more"
     )
-    add_data_arguments(parser)
+    add_data_arguments(parser).add_argument(
+        "--mix",
+        action="append",
+        metavar="FILE",
+        help="with --preset finetune: frames of another list too, rendered ones or KITTI's, "
+        "so that nothing is forgotten; its files lie under its own folder",
+    )
     run = parser.add_argument_group("run")
     where = run.add_mutually_exclusive_group()
     where.add_argument("--output", type=Path, metavar="RUN", help="folder of the new run")

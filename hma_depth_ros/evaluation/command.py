@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from hma_depth_ros.argument_checks import goes_with
 from hma_depth_ros.assets import BUNDLED, named_checkpoint
 from hma_depth_ros.data.splits.own_dataset import is_own_dataset
 from hma_depth_ros.data.splits.split_file import camera_columns
@@ -40,7 +41,7 @@ def reports_of(arguments: argparse.Namespace) -> Reports:
         arguments.json,
         arguments.csv,
         arguments.panels,
-        arguments.panel_count,
+        arguments.panel_count or Reports.panel_count,
         page=arguments.report,
     )
 
@@ -138,7 +139,7 @@ def _compare(
     write_page: PageWriter,
 ) -> None:
     """Score several networks on the same frames, and show them side by side."""
-    for name in ("csv", "panels", "predictions_dir", "sparsification_plot"):
+    for name in ("csv", "panels", "panel_count", "predictions_dir", "sparsification_plot"):
         if getattr(arguments, name):
             option = f"--{name.replace('_', '-')}"
             raise HmaDepthError(f"{option} is for one checkpoint; score them one by one for it")
@@ -186,7 +187,8 @@ def _check(arguments: argparse.Namespace) -> None:
                 "stored predictions need --predictions DIR and --ground-truth DIR"
             )
     else:
-        for name in ("checkpoint", "engine", "precision", "batch", "flip", "predictions_dir"):
+        of_network = ("engine", "precision", "batch", "flip", "predictions_dir", "device")
+        for name in ("checkpoint", *of_network):
             if getattr(arguments, name):
                 option = f"--{name.replace('_', '-')}"
                 raise HmaDepthError(f"{option} is for a checkpoint, not with --predictions")
@@ -201,6 +203,8 @@ def _check(arguments: argparse.Namespace) -> None:
     counts = (arguments.workers, arguments.panel_count, arguments.batch)
     if any(count is not None and count < 1 for count in counts):
         raise HmaDepthError("--workers, --batch and --panel-count must be 1 or more")
+    goes_with(arguments, "predictions_format", "predictions_dir")
+    goes_with(arguments, "panel_count", "panels", "report")
     for name in ("data", "ground_truth", "predictions"):
         folder = getattr(arguments, name)
         if folder is not None and folder.suffix == ".mat":
@@ -262,7 +266,7 @@ def _network(
     mount = mount_of(arguments)
     network = CheckpointPredictions(
         named_checkpoint(checkpoint),
-        device=arguments.device,
+        device=arguments.device or "auto",
         engine=arguments.engine,
         precision=arguments.precision,
         mount=mount,
@@ -298,7 +302,7 @@ def _network(
             if frame.listed is not None
         },
         units_per_metre=benchmark.layout.units_per_metre,
-        file_format=arguments.predictions_format,
+        file_format=arguments.predictions_format or "npy",
         uncertainty=network.has_uncertainty,
     )
     print(f"{cache.count()} predictions are in {arguments.predictions_dir} and will be reused")

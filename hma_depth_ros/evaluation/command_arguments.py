@@ -121,7 +121,7 @@ def evaluation_parser(prog: str, summary: str, benchmark: Benchmark) -> argparse
         help="images that go through the network at once, if they have one size there; with --flip "
         "a frame has two (default: 4 on a GPU, 1 on a CPU, where more gain nothing)",
     )
-    how.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    how.add_argument("--device", help="auto (the default), cpu, cuda or cuda:N")
     how.add_argument(
         "--engine",
         choices=ENGINES,
@@ -142,8 +142,7 @@ def evaluation_parser(prog: str, summary: str, benchmark: Benchmark) -> argparse
     how.add_argument(
         "--predictions-format",
         choices=("npy", "png"),
-        default="npy",
-        help="of kept predictions: npy is exact, png cuts down to its units (default: %(default)s)",
+        help="of kept predictions: npy is exact, png cuts down to its units (default: npy)",
     )
     add_report_options(parser).add_argument(
         "--sparsification-plot",
@@ -161,7 +160,7 @@ def add_report_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGro
     reports.add_argument("--csv", type=Path, metavar="FILE", help="figures by image")
     reports.add_argument("--panels", type=Path, metavar="DIR", help="best and worst frames")
     reports.add_argument(
-        "--panel-count", type=int, default=3, metavar="N", help="of each (default: %(default)s)"
+        "--panel-count", type=int, metavar="N", help="of each, in --panels and --report (3)"
     )
     reports.add_argument(
         "--report",

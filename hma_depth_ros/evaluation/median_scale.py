@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -62,10 +63,9 @@ class SceneScale:
 def scene_scale(frames: Sequence[ScaledFrame]) -> SceneScale:
     """Sum up frames of a scene."""
     found = [(frame.by_height, frame) for frame in frames if frame.by_height is not None]
-    scales = np.array([scale.scale for scale, _ in found])
-    median = float(np.median(scales)) if found else float("nan")
-    apart = np.array([abs(scale.scale / frame.by_truth - 1) for scale, frame in found])
-    near = np.array([abs(scale.scale / frame.near - 1) for scale, frame in found])
+    median = _median([scale.scale for scale, _ in found])
+    apart = [abs(scale.scale / frame.by_truth - 1) for scale, frame in found]
+    near = [abs(scale.scale / frame.near - 1) for scale, frame in found]
     factor = median if found else 1.0
     return SceneScale(
         frames=len(frames),
@@ -73,12 +73,18 @@ def scene_scale(frames: Sequence[ScaledFrame]) -> SceneScale:
         by_height=median,
         share=float(np.mean([scale.share for scale, _ in found])) if found else 0.0,
         by_truth=float(np.median([frame.by_truth for frame in frames])),
-        near=float(np.nanmedian([frame.near for frame in frames])),
-        error=float(np.median(apart)) if found else float("nan"),
-        near_error=float(np.nanmedian(near)) if found else float("nan"),
+        near=_median([frame.near for frame in frames]),
+        error=_median(apart),
+        near_error=_median(near),
         abs_rel=float(np.mean([_abs_rel(frame, 1.0) for frame in frames])),
         abs_rel_scaled=float(np.mean([_abs_rel(frame, factor) for frame in frames])),
     )
+
+
+def _median(values: Sequence[float]) -> float:
+    """Of those that are numbers; NaN if none is."""
+    known = [value for value in values if not math.isnan(value)]
+    return float(np.median(known)) if known else math.nan
 
 
 def by_scene(frames: Sequence[ScaledFrame]) -> dict[str, dict[str, float]]:

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from hma_depth_ros.training.run_config import TrainConfig
 
 
-def add_data_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add them in a group of their own."""
+def add_data_arguments(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Add them in a group of their own, and return that."""
     data = parser.add_argument_group("data, the same as the keys data.*")
     data.add_argument(
         "--data",
@@ -27,13 +27,6 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="frames to train on: lines of 'image depth focal' or 'image depth fx fy cx cy'; "
         "may be given several times",
-    )
-    data.add_argument(
-        "--mix",
-        action="append",
-        metavar="FILE",
-        help="with --preset finetune: frames of another list too, rendered ones or KITTI's, "
-        "so that nothing is forgotten; its files lie under its own folder",
     )
     data.add_argument(
         "--validation", metavar="FILE", help="frames to choose the best weights by; no test list"
@@ -55,6 +48,7 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="use drives of Eigen's test list too; figures on that list are then worthless",
     )
+    return data
 
 
 def with_data_arguments(config: TrainConfig, arguments: argparse.Namespace) -> TrainConfig:

@@ -183,7 +183,7 @@ class RunSection:
     half_checkpoints: bool = False  #: weights as float16, for half the size
     tensorboard: bool = True
     description: str = ""  #: one sentence for the checkpoint
-    #: Steps without a finite gradient, one after the other, after which the run ends.
+    #: Steps without a finite gradient, one after the other in any epochs, after which the run ends.
     patience: Count = 20
 
 

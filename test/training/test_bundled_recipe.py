@@ -270,6 +270,24 @@ def test_pseudo_labels_of_a_list(road: SplitEntry, tmp_path: Path, tiny_checkpoi
     assert (depth > 0).all()
 
 
+@pytest.mark.parametrize("folder", ["image", "depth", "../{name}/depth"])
+def test_labels_replace_neither_images_nor_ground_truth(
+    road: SplitEntry,
+    tmp_path: Path,
+    tiny_checkpoint: Path,
+    folder: str,
+    capsys: pytest.CaptureFixture[str],
+):
+    listed = tmp_path / "list.txt"
+    listed.write_text("image/a.png depth/a.png 150.0\nimage/a.png None 150.0\n")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.png")}
+    assert len(before) == 2
+    arguments = ["--checkpoint", str(tiny_checkpoint), "--split", str(listed), "--folder"]
+    assert run_command("pseudo_labels", [*arguments, folder.format(name=tmp_path.name)]) == 2
+    assert "holds images or ground truth of the list" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.png")} == before
+
+
 def test_validation_says_by_what_the_estimate_is_to_be_multiplied(road: SplitEntry):
     """Errors of log depth 0 to 0.3 in equal shares, estimated to be 0.1."""
     assert isinstance(road.depth, Path)

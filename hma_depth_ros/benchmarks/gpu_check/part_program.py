@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import NamedTuple
 
 from hma_depth_ros.files import atomic_path
+from hma_depth_ros.structured_text import json_text
 
 
 class PartArguments(NamedTuple):
@@ -28,7 +28,7 @@ def part_arguments(description: str | None) -> PartArguments:
 
 def write_figures(path: Path, figures: object) -> str:
     """Write figures as JSON, and return the text."""
-    text = json.dumps(figures, indent=2)
+    text = json_text(figures, indent=2)
     with atomic_path(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
     return text

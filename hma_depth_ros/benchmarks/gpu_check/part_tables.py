@@ -132,7 +132,7 @@ def _training(results: Mapping[str, PartResult]) -> Table:
             table.add_row(
                 name,
                 f"{found['steps']} steps",
-                f"{found['images_per_second']:.1f}",
+                _rate(found),
                 peak,
                 f"{found['losses'][-1]:.3f}" if found["losses"] else "",
                 f"{found['seconds']:.0f}",
@@ -140,7 +140,11 @@ def _training(results: Mapping[str, PartResult]) -> Table:
         else:
             equal = "equal to the bit" if found["equal_to_the_bit"] else "differ"
             apart = f"weights {found['largest_in_weights']:.1e}, losses {max(found['losses']):.1e}"
-            table.add_row(
-                name, f"{equal}; {apart}", f"{found['images_per_second']:.1f}", "", "", ""
-            )
+            table.add_row(name, f"{equal}; {apart}", _rate(found), "", "", "")
     return table
+
+
+def _rate(figures: Mapping[str, Any]) -> str:
+    """None of a run that ended before its speed could be taken."""
+    rate = figures["images_per_second"]
+    return "" if rate is None else f"{rate:.1f}"

@@ -17,6 +17,7 @@ from xml.etree import ElementTree
 
 from hma_depth_ros.benchmarks.gpu_check.parts import REPOSITORY, Part, json_of
 from hma_depth_ros.files import atomic_path
+from hma_depth_ros.structured_text import json_text
 
 PASSED, FAILED, TIMED_OUT, LEFT_OUT = "passed", "failed", "timed out", "left out"
 #: Below that a part is not begun: starting Python and PyTorch takes as long.
@@ -151,4 +152,4 @@ def write_report(folder: Path, about: Mapping[str, Any], results: Mapping[str, P
     """
     content = {**about, "parts": {name: asdict(result) for name, result in results.items()}}
     with atomic_path(folder / "report.json") as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(json_text(content, indent=2) + "\n", encoding="utf-8")

@@ -141,7 +141,7 @@ class CropDataset(Dataset[Sample]):
         max_depth: float = np.inf,
         cache: bool = False,
     ) -> None:
-        """Take the entries with ground truth; with `labels`, those with labels alone too.
+        """Take the entries with ground truth.
 
         Args:
             entries: of one list or several, with the paths of files.
@@ -163,11 +163,7 @@ class CropDataset(Dataset[Sample]):
             HmaDepthError: a file is missing, damaged or of a wrong size, with `cache`.
 
         """
-        self.entries = [
-            entry
-            for entry in entries
-            if entry.depth is not None or (labels and find_labels(entry.image) is not None)
-        ]
+        self.entries = [entry for entry in entries if entry.depth is not None]
         self.settings = settings
         self.augmentation = augmentation
         self.seed = seed

@@ -278,6 +278,8 @@ def test_labels_replace_neither_images_nor_ground_truth(
     folder: str,
     capsys: pytest.CaptureFixture[str],
 ):
+    (tmp_path / "depth").mkdir()
+    (tmp_path / "depth.png").rename(tmp_path / "depth" / "a.png")
     listed = tmp_path / "list.txt"
     listed.write_text("image/a.png depth/a.png 150.0\nimage/a.png None 150.0\n")
     before = {path: path.read_bytes() for path in tmp_path.rglob("*.png")}

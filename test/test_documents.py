@@ -302,7 +302,7 @@ def test_a_signature_of_the_page_is_as_python_has_it(make_api: ModuleType):
     from hma_depth_ros.geometry.camera import PinholeCamera
 
     lines = "\n".join(make_api.Module("geometry.camera").section(("PinholeCamera",)))
-    for name in ("from_projection", "resize", "pad"):
+    for name in ("from_projection", "resize", "crop"):
         of_python = str(signature(getattr(PinholeCamera, name))).replace("'", "")
         assert f"  - `{name}{of_python.replace('(self, ', '(')}`: " in lines
     assert "  - `fx: float`: focal length in pixels\n" in lines

@@ -152,7 +152,7 @@ def test_ablation_and_how_the_bundled_model_was_trained(
     assert (here / "ablation" / "ablation.md").read_text().count("\n") == 6
 
     names = _run_all("model_card.md", capsys)
-    scored = ["evaluate_kitti", "baselines", "evaluate_kitti"]
+    scored = ["evaluate_kitti", "evaluate_kitti", "baselines", "evaluate_kitti"]
     first = ["synthetic_drive", "make_split", "train", "train"]
     scenes = [*["synthetic_drive"] * 4, "make_split", "train", "train"]
     heights = [*["synthetic_drive"] * 5, "make_split", "train", "train"]

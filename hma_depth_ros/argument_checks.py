@@ -64,9 +64,12 @@ def goes_with(arguments: argparse.Namespace, option: str, *others: str) -> None:
         name for name, value in vars(arguments).items() if not (value is None or value is False)
     }
     if option in given and not given & set(others):
-        named = " or ".join(map(_flag, others))
-        raise HmaDepthError(f"{_flag(option)} goes with {named}, without which it does nothing")
+        named = " or ".join(map(option_name, others))
+        raise HmaDepthError(
+            f"{option_name(option)} goes with {named}, without which it does nothing"
+        )
 
 
-def _flag(name: str) -> str:
+def option_name(name: str) -> str:
+    """How a user writes the option whose value argparse calls `name`."""
     return f"--{name.replace('_', '-')}"

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hma_depth_ros.argument_checks import count_or_none, finite, goes_with, not_negative, positive
+from hma_depth_ros.argument_checks import count_or_none, finite, not_negative, positive
+from hma_depth_ros.data.kitti.camera_argument import add_camera_argument, camera_number
 from hma_depth_ros.errors import HmaDepthError
 
 #: Damaged frames that are named one by one.
@@ -51,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     either.add_argument(
         "--calibration", type=Path, metavar="DAY", help="folder of KITTI's calibration files"
     )
-    place.add_argument("--camera", type=int, choices=range(4), help="in these files (default: 2)")
+    add_camera_argument(place)
     time = parser.add_argument_group("time and motion")
     time.add_argument(
         "--max-difference",
@@ -139,7 +140,7 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point; the status is described at the top of this module."""
     arguments = _parser().parse_args(argv)
-    goes_with(arguments, "camera", "calibration")
+    camera = camera_number(arguments)
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -167,7 +168,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         odometry_topic=arguments.odometry_topic,
         lidar_to_camera=arguments.lidar_to_camera and tuple(arguments.lidar_to_camera),
         calibration=arguments.calibration,
-        camera=2 if arguments.camera is None else arguments.camera,
+        camera=camera,
         limit=round(arguments.max_difference * 1e9),
         time_offset=None if arguments.time_offset is None else round(arguments.time_offset * 1e9),
         follow_motion=not arguments.no_motion,

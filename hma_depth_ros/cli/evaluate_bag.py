@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hma_depth_ros.argument_checks import goes_with, not_negative
 from hma_depth_ros.data.depth.depth_png import UNITS_PER_METRE
+from hma_depth_ros.data.kitti.camera_argument import add_camera_argument, camera_number
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.evaluation.command_arguments import add_report_options
 from hma_depth_ros.evaluation.protocols import PROTOCOLS, protocols_by_name
@@ -60,12 +61,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DAY",
         help="folder of KITTI's calibration files, instead of the bag's transforms",
     )
-    what.add_argument(
-        "--camera",
-        type=int,
-        choices=range(4),
-        help="of KITTI's calibration files (default: 2)",
-    )
+    add_camera_argument(what)
     how = parser.add_argument_group("how")
     how.add_argument(
         "--max-difference",
@@ -106,7 +102,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     if arguments.workers < 1 or (arguments.panel_count is not None and arguments.panel_count < 1):
         raise HmaDepthError("--workers and --panel-count must be 1 or more")
-    goes_with(arguments, "camera", "calibration")
+    camera = camera_number(arguments)
     goes_with(arguments, "image_topic", "panels", "report")
     goes_with(arguments, "panel_count", "panels", "report")
 
@@ -132,7 +128,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         info_topic=arguments.camera_info_topic,
         image_topic=arguments.image_topic,
         calibration=arguments.calibration,
-        camera=2 if arguments.camera is None else arguments.camera,
+        camera=camera,
         limit=round(arguments.max_difference * 1e9),
         occlusion_filter=not arguments.no_occlusion_filter,
         follow_motion=not arguments.no_motion,

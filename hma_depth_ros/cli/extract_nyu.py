@@ -74,12 +74,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             MofNCompleteColumn(),
             TimeRemainingColumn(),
         )
-        wanted = [n for n in range(len(file)) if not _is_there(root, file, n)]
-        if kept := sorted(set(range(len(file))) - set(wanted))[:1]:
-            _check_same(root, file.frame(kept[0]), keep_border=arguments.keep_border)
+        there = {number for number in range(len(file)) if _is_there(root, file, number)}
+        if there:
+            _check_same(root, file.frame(min(there)), keep_border=arguments.keep_border)
         screen = Console(stderr=True)
         with Progress(*columns, console=screen, disable=not screen.is_terminal) as progress:
-            for number in progress.track(wanted):
+            for number in progress.track([n for n in range(len(file)) if n not in there]):
                 _write(root, file.frame(number), keep_border=arguments.keep_border)
         for name, numbers in lists.items():
             entries = [_entry(file, number) for number in numbers]
@@ -107,7 +107,7 @@ def _check_same(root: Path, frame: LabelledFrame, *, keep_border: bool) -> None:
     known = np.rint(read_depth_png(depth, units_per_metre=UNITS_PER_METRE) * UNITS_PER_METRE)
     if not (
         np.array_equal(read_rgb(image), _image(frame, keep_border=keep_border))
-        and np.array_equal(known, np.floor(frame.depth.astype(np.float64) * UNITS_PER_METRE))
+        and np.array_equal(known, _units(frame))
     ):
         raise HmaDepthError(
             f"{root} holds frames unpacked with other options or from another file, as {image} "
@@ -123,6 +123,11 @@ def _image(frame: LabelledFrame, *, keep_border: bool) -> npt.NDArray[np.uint8]:
     return image
 
 
+def _units(frame: LabelledFrame) -> npt.NDArray[np.float64]:
+    """Depth in millimetres, cut down and not rounded, for the figures to be BTS's."""
+    return np.floor(frame.depth.astype(np.float64) * UNITS_PER_METRE)
+
+
 def _depth_file(root: Path, frame: LabelledFrame) -> Path:
     return root / depth_path(frame.scene, frame.number)
 
@@ -132,8 +137,7 @@ def _write(root: Path, frame: LabelledFrame, *, keep_border: bool) -> None:
 
     image = root / image_path(frame.scene, frame.number)
     write_png(image, _image(frame, keep_border=keep_border))
-    # Cut down to whole millimetres, not rounded, for the figures to be BTS's.
-    depth = np.floor(frame.depth.astype(np.float64) * UNITS_PER_METRE) / UNITS_PER_METRE
+    depth = _units(frame) / UNITS_PER_METRE
     write_depth_png(_depth_file(root, frame), depth, units_per_metre=UNITS_PER_METRE)
 
 

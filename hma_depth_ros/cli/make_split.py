@@ -10,6 +10,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from hma_depth_ros.argument_checks import option_name
 from hma_depth_ros.data.depth.ground_truth import SOURCES
 from hma_depth_ros.data.frame_name import kitti_drive_name
 from hma_depth_ros.data.kitti.layout import COLOUR_CAMERAS
@@ -126,8 +127,7 @@ def _with_intrinsics(root: Path, entries: Sequence[SplitEntry]) -> list[SplitEnt
 def _of_nyu(arguments: argparse.Namespace) -> list[SplitEntry]:
     for name in ("drives", "without", "without_test_scenes", "cameras", "intrinsics"):
         if getattr(arguments, name):
-            option = f"--{name.replace('_', '-')}"
-            raise HmaDepthError(f"{option} is for KITTI, not for NYU Depth v2")
+            raise HmaDepthError(f"{option_name(name)} is for KITTI, not for NYU Depth v2")
     if arguments.ground_truth_source != SOURCES[0]:
         raise HmaDepthError("NYU Depth v2 has no velodyne scans")
     return list_nyu_frames(arguments.data)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from hma_depth_ros.argument_checks import goes_with
+from hma_depth_ros.data.kitti.camera_argument import add_camera_argument, camera_number
 from hma_depth_ros.errors import HmaDepthError
 from hma_depth_ros.files import atomic_path, shown
 from hma_depth_ros.geometry.camera import PinholeCamera
@@ -58,12 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         "without it or --calibration depth is scaled as for the training camera and there is no "
         "cloud",
     )
-    parser.add_argument(
-        "--camera",
-        type=int,
-        choices=range(4),
-        help="camera of the calibration: N of the folder image_0N (default: 2)",
-    )
+    add_camera_argument(parser)
     add_checkpoint_argument(parser)
     add_mount_arguments(parser)
     parser.add_argument(
@@ -153,9 +148,8 @@ def _camera_chooser(
     arguments: argparse.Namespace,
 ) -> Callable[[Path, int, int], PinholeCamera | None]:
     """Return the function from an image's path, width and height to its camera."""
-    goes_with(arguments, "camera", "calibration")
     calibration, fx = arguments.calibration, arguments.fx
-    index = 2 if arguments.camera is None else arguments.camera
+    index = camera_number(arguments)
     if calibration is not None:
         return partial(_calibrated_camera, calibration, _read_camera(calibration, index))
     if fx is None:

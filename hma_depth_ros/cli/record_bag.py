@@ -11,6 +11,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from hma_depth_ros.argument_checks import option_name
+
 _EPILOG = """\
 Prints "recording ..." when every topic has a publisher. SIGINT and SIGTERM end the recording.
 ROS arguments (--ros-args ...) may follow.
@@ -63,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for option in ("duration", "max_messages"):
         value = getattr(arguments, option)
         if value is not None and not value > 0:
-            parser.error(f"--{option.replace('_', '-')} must be positive, not {value}")
+            parser.error(f"{option_name(option)} must be positive, not {value}")
     requests = [TopicRequest.parse(text) for text in arguments.topics]
 
     def announce() -> None:

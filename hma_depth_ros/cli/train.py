@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hma_depth_ros.argument_checks import option_name
 from hma_depth_ros.data.depth.depth_units import unit_hint
 from hma_depth_ros.data.frame_name import scene_name
 from hma_depth_ros.data.splits.own_dataset import REPORT
@@ -217,7 +218,7 @@ def _resumed(arguments: argparse.Namespace) -> TrainConfig:
 
     allowed = ("data.root=", "data.workers=")
     options = ("preset", "config", "split", "mix", "validation", "hold_out", "ground_truth_source")
-    fixed = [f"--{name.replace('_', '-')}" for name in options if vars(arguments)[name]]
+    fixed = [option_name(name) for name in options if vars(arguments)[name]]
     fixed += [text for text in arguments.overrides if not text.startswith(allowed)]
     if fixed:
         raise HmaDepthError(

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from hma_depth_ros.argument_checks import goes_with
+from hma_depth_ros.argument_checks import goes_with, option_name
 from hma_depth_ros.assets import BUNDLED, named_checkpoint
 from hma_depth_ros.data.splits.own_dataset import is_own_dataset
 from hma_depth_ros.data.splits.split_file import camera_columns
@@ -141,8 +141,9 @@ def _compare(
     """Score several networks on the same frames, and show them side by side."""
     for name in ("csv", "panels", "panel_count", "predictions_dir", "sparsification_plot"):
         if getattr(arguments, name):
-            option = f"--{name.replace('_', '-')}"
-            raise HmaDepthError(f"{option} is for one checkpoint; score them one by one for it")
+            raise HmaDepthError(
+                f"{option_name(name)} is for one checkpoint; score them one by one for it"
+            )
     Reports(json=arguments.json, page=arguments.report).check()
     checkpoints: list[Path] = arguments.checkpoint
     names = list(short_paths([str(path) for path in checkpoints]).values())
@@ -190,8 +191,9 @@ def _check(arguments: argparse.Namespace) -> None:
         of_network = ("engine", "precision", "batch", "flip", "predictions_dir", "device")
         for name in ("checkpoint", *of_network):
             if getattr(arguments, name):
-                option = f"--{name.replace('_', '-')}"
-                raise HmaDepthError(f"{option} is for a checkpoint, not with --predictions")
+                raise HmaDepthError(
+                    f"{option_name(name)} is for a checkpoint, not with --predictions"
+                )
         if arguments.ground_truth is None and arguments.data is None:
             raise HmaDepthError("--predictions needs --ground-truth DIR to score by")
         if mount != USUAL_MOUNT:
@@ -210,7 +212,7 @@ def _check(arguments: argparse.Namespace) -> None:
         if folder is not None and folder.suffix == ".mat":
             raise HmaDepthError(f"unpack {folder} first: extract_nyu {folder} --output ROOT")
         if folder is not None and not folder.is_dir():
-            raise HmaDepthError(f"--{name.replace('_', '-')}: there is no folder {folder}")
+            raise HmaDepthError(f"{option_name(name)}: there is no folder {folder}")
 
 
 def caps_of(text: str) -> list[float]:

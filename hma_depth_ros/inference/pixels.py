@@ -35,10 +35,7 @@ def network_input(image: Tensor, plan: InputPlan, pixel_format: PixelFormat) -> 
     Resizing is bilinear with anti-aliasing. On the CPU it stays in uint8, for which PyTorch has a
     fast kernel; CUDA has none, so there it is done in float32 and rounded as on the CPU.
     """
-    region = plan.region
-    window = image[
-        region.top : region.top + region.height, region.left : region.left + region.width
-    ]
+    window = image[plan.region.rows, plan.region.columns]
     batch = window.permute(2, 0, 1)[None]
     if tuple(batch.shape[-2:]) != plan.network_size:
         batch = resize_pixels(batch, plan.network_size)

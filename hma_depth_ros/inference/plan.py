@@ -26,6 +26,20 @@ class Region:
     width: int
     height: int
 
+    @property
+    def rows(self) -> slice:
+        """Of an array (H, W, ...)."""
+        return slice(self.top, self.top + self.height)
+
+    @property
+    def columns(self) -> slice:
+        """Of an array (H, W, ...)."""
+        return slice(self.left, self.left + self.width)
+
+    def camera(self, camera: PinholeCamera) -> PinholeCamera:
+        """Camera of that part of an image."""
+        return camera.crop(left=self.left, top=self.top, width=self.width, height=self.height)
+
 
 def kitti_benchmark_crop(*, width: int, height: int) -> Region:
     """The 1216x352 window that the KITTI depth benchmark and BTS cut out (`kb crop`).
@@ -66,10 +80,8 @@ class InputPlan:
             raise HmaDepthError(
                 f"the image is {width}x{height}, its calibration {camera.width}x{camera.height}"
             )
-        region = self.region
-        return camera.crop(
-            left=region.left, top=region.top, width=region.width, height=region.height
-        ).resize(width=self.network_size[1], height=self.network_size[0])
+        height, width = self.network_size
+        return self.region.camera(camera).resize(width=width, height=height)
 
 
 def plan_input(

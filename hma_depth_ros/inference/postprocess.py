@@ -127,9 +127,7 @@ class _Grid:
         if not whole:
             restored.fill_(torch.nan)
             region = self.plan.region
-            rows = slice(region.top, region.top + region.height)
-            columns = slice(region.left, region.left + region.width)
-            window = restored[:, rows, columns]
+            window = restored[:, region.rows, region.columns]
         resample(maps, window[None])
         return restored
 

@@ -35,13 +35,9 @@ def turned_traits(
 
     """
     region = predictor.plan((image.shape[0], image.shape[1])).region
-    rows = slice(region.top, region.top + region.height)
-    columns = slice(region.left, region.left + region.width)
-    turned = np.ascontiguousarray(image[rows, columns][::-1, ::-1])
+    turned = np.ascontiguousarray(image[region.rows, region.columns][::-1, ::-1])
     if camera is not None:
-        camera = camera.crop(
-            left=region.left, top=region.top, width=region.width, height=region.height
-        )
+        camera = region.camera(camera)
     of_all = copy.copy(predictor)
     of_all.region = None
     found = of_all.predict(turned, camera, pixel_format=pixel_format, outputs={"sample"})

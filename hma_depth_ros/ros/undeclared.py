@@ -17,6 +17,7 @@ from pathlib import Path
 import yaml
 from rclpy.node import Node
 
+from hma_depth_ros.argument_checks import option_name
 from hma_depth_ros.ros.parameter_types import given_values, nearest
 from hma_depth_ros.ros.topic_qos import OVERRIDES, ROS_TOPICS
 
@@ -88,7 +89,7 @@ def remapping(*topics: str) -> dict[str, str]:
 
 def instead_of_parameters(arguments: Namespace) -> dict[str, str]:
     """Advice for whoever takes a command's options for parameters."""
-    return {n: f"an option: --{n.replace('_', '-')}, before --ros-args" for n in vars(arguments)}
+    return {n: f"an option: {option_name(n)}, before --ros-args" for n in vars(arguments)}
 
 
 def _hint(name: str, known: Sequence[str], advice: Mapping[str, str]) -> str:

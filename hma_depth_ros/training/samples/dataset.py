@@ -333,9 +333,9 @@ class CropDataset(Dataset[Sample]):
         world = depth * np.float32(larger)
         if larger > 1:
             world[world > self.max_depth] = 0
-        if settings.sky is None:
+        if settings.sky is None or not (sky := known == np.float32(settings.sky)).any():
             return world
-        in_sky = view.nearest((known == np.float32(settings.sky)).astype(np.uint8), outside=0)
+        in_sky = view.nearest(sky.astype(np.uint8), outside=0)
         return np.where(in_sky, np.minimum(depth, np.float32(self.max_depth)), world)
 
 
